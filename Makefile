@@ -1,0 +1,77 @@
+# Everything that a person or CI runs. Each target sets up by itself what it needs.
+
+RATE ?= 500
+DURATION ?= 0
+SEED ?= 7
+HISTORY ?= .scoreline/history
+
+PYTHON := .venv/bin/python
+# Runs a command with the settings of the local stack; what the environment says already goes first.
+WITH_STACK := $(PYTHON) -m stack run
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-quick lint generate train submit stack stack-down up down reset
+
+help: ## show this list
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make the virtual environment in .venv from requirements.lock (all others do it by themselves)
+	@cmp -s requirements.lock .venv/installed.lock && exit 0; \
+	for python in python3.13 python3.12 python3.11 python3 none; do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	done; \
+	if [ $$python = none ]; then \
+		echo "Python 3.11 or newer is required, and none is on the PATH as python3.13, python3.12, python3.11 or python3:" \
+			"install one." >&2; exit 1; \
+	fi; \
+	test -x $(PYTHON) || $$python -m venv .venv || { \
+		rm -rf .venv; \
+		echo "$$python cannot make virtual environments: install its venv module (Debian: apt install python3-venv)." >&2; \
+		exit 1; \
+	}; \
+	$(PYTHON) -m pip install --require-hashes --disable-pip-version-check -r requirements.lock \
+		&& cp requirements.lock .venv/installed.lock
+
+demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=500 DURATION=60; without DURATION until Ctrl-C)
+	@$(PYTHON) -m demo --rate $(RATE) --duration $(DURATION) --seed $(SEED)
+
+test: lint ## check everything: style, types, and all tests against real servers
+	@$(PYTHON) -m pytest
+
+test-quick: setup ## run the tests that take less than half a minute each
+	@$(PYTHON) -m pytest -m "not slow"
+
+lint: setup ## check style and types
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@$(PYTHON) -m mypy --strict ml sinks generator stack settings.py
+
+stack: setup ## start Kafka and InfluxDB as local processes, where there is no Docker
+	@$(PYTHON) -m stack up
+
+stack-down: setup ## stop what make stack started; the data stays
+	@$(PYTHON) -m stack down
+
+generate: setup ## send simulated transactions to the stack's Kafka (RATE=500 DURATION=60 SEED=7)
+	@$(WITH_STACK) $(PYTHON) -m generator send --rate $(RATE) --duration $(DURATION) --seed $(SEED)
+
+train: setup ## write a history (HISTORY=folder, unless it is there), train a model on it, make it the champion
+	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY)
+	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --promote
+
+submit: setup ## start the detection job on the stack, by spark-submit
+	@$(WITH_STACK) $(PYTHON) -m jobs submit
+
+up: ## start everything in containers, with Grafana (docker compose)
+	@docker compose up --detach --build --wait
+
+down: ## stop the containers; their volumes stay
+	@docker compose down
+
+reset: ## stop the stack and delete all that Scoreline wrote here, after asking (YES=1 does not ask)
+	@if [ "$(YES)" != 1 ]; then \
+		printf 'Stop the local stack and delete .scoreline with all its data, models and checkpoints? [y/N] '; \
+		read answer; case $$answer in y|Y|yes) ;; *) echo "Nothing was changed."; exit 1;; esac; \
+	fi; \
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m stack down || exit 1; fi; \
+	rm -rf .scoreline; echo "Reset."

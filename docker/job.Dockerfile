@@ -1,0 +1,35 @@
+# Scoreline's own services in one image: job, trainer, generator, topics, MLflow server. One lock file, one set of versions.
+# Debian 12, because Debian 13 has no Java 17.
+FROM python:3.11.14-slim-bookworm
+
+# spark-submit asks ps whether its JVM is alive.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless procps \
+    && rm -rf /var/lib/apt/lists/*
+
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONPATH=/opt/scoreline/app \
+    PYTHONUNBUFFERED=1 \
+    SCORELINE_CACHE=/opt/scoreline/cache
+
+WORKDIR /opt/scoreline/app
+
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
+
+# The jars change seldom, so they come before the code that changes often.
+COPY settings.py ./
+COPY ml/__init__.py ml/schema.py ml/
+COPY stack stack
+RUN python -c "from stack.jars import connector_jars; connector_jars()"
+
+COPY docker/first_model.sh docker/traffic.py docker/
+COPY generator generator
+COPY jobs jobs
+COPY ml ml
+COPY sinks sinks
+
+# A named volume takes its owner from the folder that it is first mounted on.
+RUN useradd --system --create-home --uid 10001 scoreline \
+    && install --directory --owner=scoreline /data /history /mlflow
+USER scoreline

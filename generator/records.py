@@ -1,0 +1,48 @@
+"""Batches as the JSON records that travel through Kafka, encoded a simulated hour at a time."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from generator.arrays import Array
+from generator.stream import Batch
+from ml.schema import Label, Transaction
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Records(NamedTuple):
+    """The n transactions of a batch, ready to send, in order of event_time.
+
+    values: JSON, UTF-8; keys: customer ids, UTF-8; times: (n,) event_time in ms since the epoch; truth: what is known of the
+    fraudulent ones, by row.
+    """
+
+    values: list[bytes]
+    keys: list[bytes]
+    times: Array
+    truth: dict[int, Label]
+
+
+def records(batch: Batch) -> Records:
+    """Encode a batch. Unknown fields are null; event_time is ISO 8601 in UTC with milliseconds."""
+    table = batch.transactions
+    times = table["event_time"].cast(pa.int64()).to_numpy()
+    columns: list[list[Any]] = [column.to_pylist() for column in table.drop_columns("event_time").columns]
+    columns.insert(
+        table.schema.get_field_index("event_time"), np.datetime_as_string(times.view("M8[ms]"), timezone="UTC").tolist()
+    )
+    values = [_encode(Transaction(*row)) for row in zip(*columns, strict=True)]
+    keys: list[Any] = table["customer_id"].cast(pa.binary()).to_pylist()
+    ids = batch.truth["transaction_id"]
+    rows: list[Any] = pc.index_in(ids, value_set=table["transaction_id"]).to_pylist()
+    labels = [Label(**label) for label in batch.truth.to_pylist()]
+    return Records(values, keys, times, dict(zip(rows, labels, strict=True)))
+
+
+def label_value(label: Label) -> bytes:
+    """A label as JSON."""
+    return _encode(label)

@@ -1,0 +1,139 @@
+"""Honest transactions: what the customers buy in one simulated hour, each after their own habits.
+
+An hour's traffic depends on the population, the seed and the hour alone, so that a stream may begin anywhere.
+
+Which device a transaction names: online purchases and transfers name the customer's phone or computer (a few hide it);
+contactless payments name the phone if the customer pays with it; chip and cash machine see a card and name none.
+Coordinates are the shop's or the machine's; online purchases and transfers have none. A payee is a transfer's merchant.
+
+Odd, and honest: trips at home and abroad, rare purchases of many times the usual amount, new phones, merchants never
+visited before, several purchases in one outing, zero-amount checks by online shops, night shifts.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from generator.amounts import priced
+from generator.arrays import Array, pick
+from generator.categories import CASH, CATEGORIES, IS_OPEN
+from generator.customers import FAVOURITES, RANKS, elsewhere
+from generator.drafts import ATM, CHIP, CONTACTLESS, HOUR_MS, ONLINE, TRANSFER, drafts
+from generator.merchants import categories_of_kind
+from generator.places import BANK, CITY, PER_EURO, WEB
+from generator.population import Population
+from generator.randomness import Purpose, generator, scrambled
+from generator.rhythm import WEEKLY
+from generator.trips import ON_THE_WAY, whereabouts
+
+FOLLOWERS = 0.3  # further purchases in one outing, on average
+FOLLOWER_MINUTES = 11.0
+LONGEST_OUTING_HOURS = 2
+SECOND_DEVICE, HIDDEN_DEVICE, LOST_PLACE = 0.2, 0.02, 0.005
+CONTACTLESS_BELOW = 50.0  # euro; above it the terminal asks for the card
+MONDAY = 3 * 24  # the epoch began on a Thursday: hours to add to reach the start of a week
+
+
+def honest_traffic(population: Population) -> Callable[[int], Array]:
+    """A function from an hour since the epoch to the DRAFTs that begin in it, unsorted; outings may last two hours more."""
+    where = whereabouts(population)
+
+    def traffic(hour: int) -> Array:
+        rng = generator(population.seed, Purpose.TRAFFIC, hour)
+        place = where(hour)
+        rates = expected(population, hour, place) / (1 + FOLLOWERS)
+        made, outing = _outings(rng, rates, hour)
+        made["merchant"] = _merchants(rng, population, made["customer"], place, hour, outing)
+        made["amount"] = priced(rng, population, made["customer"], made["merchant"])
+        _name_channel_and_device(rng, population, made)
+        made["placeless"] = rng.random(len(made)) < LOST_PLACE
+        return made
+
+    return traffic
+
+
+def expected(population: Population, hour: int, place: Array) -> Array:
+    """How many transactions each customer (customers,) makes on average in this hour, being at this place."""
+    table = population.customers.table
+    local = (hour + MONDAY + population.utc_offsets[place]) % WEEKLY.shape[1]
+    rates: Array = table["activity"] / 24 * WEEKLY[table["rhythm"], local]
+    return np.where(place == ON_THE_WAY, 0.0, rates)
+
+
+def _outings(rng: np.random.Generator, rates: Array, hour: int) -> tuple[Array, Array]:
+    """Draw who buys when: one DRAFT for each purchase, and which of them (n,) continue an outing."""
+    n = rng.poisson(rates.sum())
+    further = (rng.geometric(1 / (1 + FOLLOWERS), n) - 1).clip(max=6)
+    customer, start = pick(rng, rates, n), hour * HOUR_MS + rng.integers(0, HOUR_MS, n)
+    pause = (
+        rng.exponential(FOLLOWER_MINUTES * 60_000, (n, 6)).cumsum(axis=1).clip(max=LONGEST_OUTING_HOURS * HOUR_MS - 1)
+    )
+    of, step = np.nonzero(np.arange(6) < further[:, None])
+    made = drafts(n + len(of))
+    made["customer"] = np.concatenate([customer, customer[of]])
+    made["time"] = np.concatenate([start, start[of] + pause[of, step].astype(np.int64)])
+    return made, np.arange(len(made)) >= n
+
+
+def _merchants(
+    rng: np.random.Generator, population: Population, customer: Array, place: Array, hour: int, outing: Array
+) -> Array:
+    """The merchant (n,) of each purchase: mostly a favourite, sometimes a new one; away from home one of that city."""
+    table, merchants, n = population.customers.table[customer], population.merchants, len(customer)
+    u = rng.random(n)
+    kind = np.where(u < table["online"], WEB, np.where(u < table["online"] + table["transfers"], BANK, CITY))
+    kind[outing] = CITY
+    here = place[customer]
+    away = (here != table["home"]) & (kind == CITY)
+    chosen = _favourite(rng, population, customer, kind)
+    curious = away | (rng.random(n) < table["curiosity"])
+    chosen[curious] = _new_merchants(rng, population, kind[curious], here[curious], table["country"][curious])
+    local_hour = (hour + population.utc_offsets[merchants.table["place"][chosen]]) % 24
+    closed = ~IS_OPEN[merchants.table["category"][chosen], local_hour]
+    chosen[closed] = _favourite(rng, population, customer[closed], np.full(int(closed.sum()), WEB))
+    return chosen
+
+
+def _favourite(rng: np.random.Generator, population: Population, customer: Array, kind: Array) -> Array:
+    column = np.empty(len(kind), np.int64)
+    for each, columns in FAVOURITES.items():
+        chosen = kind == each
+        column[chosen] = columns.start + pick(rng, RANKS[each], int(chosen.sum()))
+    favourite: Array = population.customers.favourites[customer, column].astype(np.int64)
+    return favourite
+
+
+def _new_merchants(rng: np.random.Generator, population: Population, kind: Array, here: Array, country: Array) -> Array:
+    place = here.copy()
+    for each in (WEB, BANK):
+        place[kind == each] = elsewhere(rng, population.places, each, country[kind == each])
+    return population.merchants.choose(rng, place, categories_of_kind(rng, kind))
+
+
+def _name_channel_and_device(rng: np.random.Generator, population: Population, made: Array) -> None:
+    """Fill in channel and device, given customer, merchant, amount and time."""
+    table = population.customers.table[made["customer"]]
+    category = population.merchants.table["category"][made["merchant"]]
+    kind = np.array([c.kind for c in CATEGORIES])[category]
+    n = len(made)
+    tap = (made["amount"] < CONTACTLESS_BELOW * PER_EURO[table["country"]]) | table["pays_by_phone"]
+    card = np.where(tap & (rng.random(n) < 0.85), CONTACTLESS, CHIP)
+    made["channel"] = np.select([kind == WEB, kind == BANK, category == CASH], [ONLINE, TRANSFER, ATM], card)
+    remote = kind != CITY
+    second = remote & (table["devices"] > 1) & (rng.random(n) < SECOND_DEVICE)
+    by_phone = (made["channel"] == CONTACTLESS) & table["pays_by_phone"]
+    names_it = by_phone | (remote & (rng.random(n) >= HIDDEN_DEVICE))
+    made["device"] = np.where(names_it, device_of(population, made["customer"], made["time"], second), 0)
+
+
+def device_of(population: Population, customer: Array, time: Array, second: Array) -> Array:
+    """The number of each customer's first or second device at a time (n,) in ms: another one after each replacement."""
+    table = population.customers.table[customer]
+    # The second device's birthday lies half a life after the first one's.
+    lives = (time / (24 * HOUR_MS) + table["device_age"]) / table["device_life"] + 0.5 * second
+    number = (
+        (customer.astype(np.uint64) << np.uint64(24))
+        | (lives.astype(np.uint64) << np.uint64(1))
+        | second.astype(np.uint64)
+    )
+    return scrambled(number, population.seed)

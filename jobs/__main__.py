@@ -1,0 +1,58 @@
+"""`python -m jobs submit`: hands the detection job to spark-submit, with the jars and the configuration that it needs."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from stack.errors import StackError
+from stack.jars import connector_jars
+from stack.java import java
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_LOGGING: Final = _ROOT / "jobs" / "log4j2.properties"
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scoreline's Spark jobs.")
+
+
+@app.callback()
+def _jobs() -> None:
+    pass
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def submit(
+    context: typer.Context,
+    job: Annotated[str, typer.Option(help="detect (runs publish too), or publish alone")] = "detect",
+    master: Annotated[str, typer.Option(envvar="SPARK_MASTER", help="Spark master")] = f"local[{max(4, os.cpu_count() or 1)}]",
+    driver_memory: Annotated[str, typer.Option(help="heap of the driver")] = "2g",
+    conf: Annotated[list[str] | None, typer.Option(help="a Spark property, name=value; may be repeated")] = None,
+) -> None:
+    """Submit a job. Every flag that is not named here is a setting and goes to the job: see `jobs/detect.py --help`."""
+    script = _ROOT / "jobs" / f"{job}.py"
+    if job not in ("detect", "publish"):
+        raise typer.BadParameter(f"a job is detect or publish, but {job!r} was asked for")
+    try:
+        environment = os.environ | {"JAVA_HOME": str(Path(java()).resolve().parent.parent)}
+        jars = ",".join(map(str, connector_jars()))
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", master, "--driver-memory", driver_memory]
+    command += ["--jars", jars, "--driver-java-options", java_options(environment)]
+    command += [part for pair in conf or [] for part in ("--conf", pair)]
+    environment |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(_ROOT)}
+    # The job takes the place of this process, so that a signal sent to it reaches Spark.
+    os.execve(command[0], [*command, str(script), *context.args], environment)
+
+
+def java_options(environment: dict[str, str]) -> str:
+    """Options of the driver's JVM: its log goes to rotating files beside the job's own, and only errors to the console."""
+    folder = Path(environment.get("SCORELINE_LOG_DIR", ".scoreline/logs")).absolute()
+    return f"-Dlog4j2.configurationFile={_LOGGING.as_uri()} -Dscoreline.logs={folder}"
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,157 @@
+"""The detection query: transactions from Kafka → folded, scored and judged → scores, alerts and dead letters to Kafka."""
+
+import json
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from pyspark import Accumulator
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
+
+from jobs import publish
+from jobs.champion import ChampionFollower
+from jobs.customer_fold import OUTPUT, CustomerFold
+from jobs.frozen import hold_frozen
+from jobs.kafka import spark_options
+from jobs.ledger import Entry, Ledger
+from jobs.offsets import CheckpointOffsets
+from jobs.routing import routed, state_key
+from jobs.scoring import dead_letter_headers, judge, to_records, too_large_reason
+from jobs.storage import DurableFolder
+from jobs.preflight import check_champion, check_kafka
+from jobs.supervisor import Gate, run
+from ml.registry import Registry
+from settings import Settings
+
+QUERY: Final = "detect"
+
+PRODUCER: Final = {"kafka.compression.type": "lz4", "kafka.acks": "all", "kafka.max.request.size": str(64 << 20)}
+"""Of the writer to Kafka: a dead letter may be as large as the topic allows, so the producer sets no limit of its own."""
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    settings = Settings.from_command_line()
+    starters = {QUERY: start} | ({publish.QUERY: publish.start} if settings.publish else {})
+    topics = settings.transactions_topic, settings.scores_topic, settings.alerts_topic, settings.invalid_topic
+    return run(settings, starters, partial(check_kafka, settings, *topics), partial(check_champion, settings))
+
+
+def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
+    """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
+    folder = partial(DurableFolder, spark)
+    hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
+    too_large_seen = spark.sparkContext.accumulator(0)
+    detection = Detection(spark, settings, gate, too_large_seen)
+    begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
+    if not begun and settings.initial_state is None:
+        _log.warning("no --initial-state: all customers are new to this job")
+    past = None if begun else _past(spark, settings)
+    return (
+        folded(transactions(spark, settings), past, settings, too_large_seen)
+        .writeStream.foreachBatch(detection.write)
+        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+        .queryName(QUERY)
+        .start()
+    )
+
+
+def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
+    """The records of the transactions topic, as Spark's Kafka source gives them."""
+    return (
+        spark.readStream.format("kafka")
+        .options(**spark_options(settings))
+        .option("subscribe", settings.transactions_topic)
+        .option("startingOffsets", settings.starting_offsets)
+        .option("maxOffsetsPerTrigger", settings.max_offsets_per_trigger)
+        .option("failOnDataLoss", not settings.accept_data_loss)
+        .load()
+    )
+
+
+def folded(records: DataFrame, past: DataFrame | None, settings: Settings, too_large_seen: "Accumulator[int]") -> DataFrame:
+    """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
+    limits = settings.max_transaction_bytes, settings.max_future_hours
+    processor = CustomerFold(settings.customer_groups, *limits, too_large_seen)
+    return (
+        records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
+        .groupBy("state_key")
+        .transformWithStateInPandas(processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key"))
+    )
+
+
+def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
+    if settings.initial_state is None:
+        return None
+    return spark.read.parquet(str(settings.initial_state)).select(
+        state_key(F.col("customer_id"), settings.state_partitions).alias("state_key"), "state"
+    )
+
+
+class Detection:
+    """What a micro-batch goes through after the fold: the ledger, the model, the judgement, one write to Kafka."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, too_large_seen: "Accumulator[int]") -> None:
+        folder = partial(DurableFolder, spark)
+        self._spark = spark
+        self._settings = settings
+        self._gate = gate
+        self._too_large_seen = too_large_seen
+        self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+        self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
+        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
+        self._champion.start()
+        self._judges: dict[int, Any] = {}
+
+    def write(self, rows: DataFrame, micro_batch: int) -> None:
+        """Judge a micro-batch by the one model that the ledger names for it, and write all that comes of it to Kafka."""
+        self._gate.enter(QUERY, micro_batch)
+        entry = self._entry(micro_batch)
+        model = self._champion.version(entry.model_version)
+        if model.version not in self._judges:
+            self._judges[model.version] = judge(self._spark.sparkContext.broadcast(model))
+        seen_before = self._too_large_seen.value
+        self._to_kafka(rows.transform(to_records(model, self._judges[model.version], micro_batch, self._settings)))
+        if self._too_large_seen.value > seen_before:
+            self._write_too_large(entry)
+
+    def _entry(self, micro_batch: int) -> Entry:
+        entry = self._ledger.entry(micro_batch)
+        if entry is None:
+            start, end = self._offsets.of(micro_batch)
+            entry = Entry(micro_batch, self._champion.current().version, start, end)
+            self._ledger.record(entry)
+        return entry
+
+    def _write_too_large(self, entry: Entry) -> None:
+        """Dead-letter the messages that were too large to travel: they are rare, so they are read once more, by Spark alone."""
+        limit = self._settings.max_transaction_bytes
+        records = (
+            self._spark.read.format("kafka")
+            .options(**spark_options(self._settings))
+            .option("startingOffsets", json.dumps({self._settings.transactions_topic: entry.start}))
+            .option("endingOffsets", json.dumps({self._settings.transactions_topic: entry.end}))
+            .load()
+        )
+        self._to_kafka(
+            records.where(F.octet_length("value") > limit)
+            .withColumn("reason", too_large_reason(F.octet_length("value"), limit))
+            .withColumn("kafka_time", F.unix_millis("timestamp"))
+            .select("key", "value", F.lit(self._settings.invalid_topic).alias("topic"), dead_letter_headers(self._settings).alias("headers"))
+        )
+
+    def _to_kafka(self, records: DataFrame) -> None:
+        records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+"""Errors that end the application rather than a micro-batch."""
+
+
+class Fatal(Exception):
+    """No further attempt can mend this; the text says what is required and how to mend it."""
+
+
+class Stopping(Exception):
+    """The application has been asked to stop; what was not begun is left to the next start."""

@@ -1,0 +1,55 @@
+"""How Spark and the driver reach Kafka: the options for each, from the settings."""
+
+from typing import Any
+
+from settings import Settings
+
+
+def spark_options(settings: Settings) -> dict[str, str]:
+    """Options for Spark's Kafka source and sink."""
+    options = {
+        "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
+        "kafka.security.protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options["kafka.sasl.mechanism"] = settings.kafka_sasl_mechanism
+        options["kafka.sasl.jaas.config"] = _jaas(settings)
+    if settings.kafka_ssl_ca is not None:
+        options["kafka.ssl.truststore.type"] = "PEM"
+        options["kafka.ssl.truststore.location"] = str(settings.kafka_ssl_ca)
+    return options
+
+
+def _jaas(settings: Settings) -> str:
+    module = "plain.PlainLoginModule" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+    username, password = client_credentials(settings)
+    escaped = [text.replace("\\", "\\\\").replace('"', '\\"') for text in (username, password)]
+    return 'org.apache.kafka.common.security.{} required username="{}" password="{}";'.format(module, *escaped)
+
+
+def client_credentials(settings: Settings) -> tuple[str, str]:
+    """(user, password) for SASL; raises ValueError where one is missing."""
+    if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
+        raise ValueError(
+            f"kafka_security_protocol={settings.kafka_security_protocol} needs a user and a password: "
+            "set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+        )
+    return settings.kafka_sasl_username, settings.kafka_sasl_password.get_secret_value()
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Arguments for kafka-python's clients."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        username, password = client_credentials(settings)
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": username,
+            "sasl_plain_password": password,
+        }
+    if settings.kafka_ssl_ca is not None:
+        options["ssl_cafile"] = str(settings.kafka_ssl_ca)
+    return options

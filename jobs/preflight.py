@@ -1,0 +1,38 @@
+"""What has to be there before a job starts: a broker that answers, the topics, a champion. Each lack is one clear line."""
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from jobs.errors import Fatal
+from jobs.kafka import client_options
+from ml.registry import Registry, RegistryAway, RegistryError
+from settings import Settings
+
+
+def check_kafka(settings: Settings, *topics: str) -> None:
+    """Raise `Fatal` where Kafka does not answer or lacks one of the topics."""
+    try:
+        admin = KafkaAdminClient(**client_options(settings), bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
+        there = set(admin.list_topics())
+        admin.close()
+    except KafkaError as error:
+        raise Fatal(
+            f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({type(error).__name__}): start it (make stack), "
+            "or set KAFKA_BOOTSTRAP_SERVERS to where it is"
+        ) from None
+    missing = [topic for topic in topics if topic not in there]
+    if missing:
+        raise Fatal(
+            f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(missing)}: create it "
+            "(python -m stack topics), or name another"
+        )
+
+
+def check_champion(settings: Settings) -> None:
+    """Raise `Fatal` where the registry answers, but has no model to score with."""
+    try:
+        Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()
+    except RegistryAway:
+        return  # the job can go on with the model that it used last; if there is none it says so itself
+    except RegistryError as error:
+        raise Fatal(str(error)) from None

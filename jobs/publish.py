@@ -1,0 +1,142 @@
+"""The publishing query: scores and dead letters from Kafka → points in InfluxDB."""
+
+import functools
+import logging
+import operator
+import sys
+from pathlib import Path
+from typing import Final
+
+if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import msgspec
+from kafka.errors import KafkaError
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
+
+from jobs import logs
+from jobs.arrivals import TransactionsTopic
+from jobs.kafka import client_options, spark_options
+from jobs.publish_points import TALLY, Publication
+from jobs.supervisor import Gate, Supervisor
+from jobs.throughput import Positions, Tally, Throughput
+from settings import Settings
+from sinks.influxdb import InfluxDBSink
+from sinks.points_file import PointsFileSink
+from sinks.sink import Sink
+
+QUERY: Final = "publish"
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    settings = Settings.from_command_line()
+    logs.set_up_logs(settings, QUERY)
+    return Supervisor(settings, {QUERY: start}).run()
+
+
+def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
+    """Start the query from its checkpoint, or with the oldest score that Kafka still has.
+
+    A micro-batch whose points cannot be written fails the query; started again, it writes the same points once more.
+    """
+    publisher = Publisher(settings, gate)
+    return (
+        judged(spark, settings)
+        .transform(published(settings))
+        .writeStream.foreachBatch(publisher.write)
+        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+        .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
+        .queryName(QUERY)
+        .start()
+    )
+
+
+def judged(spark: SparkSession, settings: Settings) -> DataFrame:
+    """The records of the scores topic and of the dead letters' topic, as Spark's Kafka source gives them."""
+    return (
+        spark.readStream.format("kafka")
+        .options(**spark_options(settings))
+        .option("subscribe", f"{settings.scores_topic},{settings.invalid_topic}")
+        .option("includeHeaders", True)
+        .option("startingOffsets", "earliest")
+        .option("maxOffsetsPerTrigger", 2 * settings.max_offsets_per_trigger)
+        .option("failOnDataLoss", not settings.accept_data_loss)
+        .load()
+    )
+
+
+def published(settings: Settings):  # type: ignore[no-untyped-def]
+    """Kafka records → what `Publication.publish` takes. A dead letter's value stays out of Python: it may be large."""
+
+    def transform(records: DataFrame) -> DataFrame:
+        dead = F.col("topic") == settings.invalid_topic
+        return records.select(
+            F.when(~dead, F.col("value")).alias("value"),
+            dead.alias("dead"),
+            F.unix_millis("timestamp").alias("kafka_time"),
+            "partition",
+            "offset",
+            _header("partition").try_cast("int").alias("input_partition"),
+            _header("offset").try_cast("long").alias("input_offset"),
+        )
+
+    return transform
+
+
+def _header(name: str) -> Column:
+    """A Kafka header as text; null where there is none of that name."""
+    return F.get(F.filter("headers", lambda header: header["key"] == name), 0)["value"].cast("string")
+
+
+def sink_of(settings: Settings) -> Sink:
+    """Where the settings want the points: a file if they name one, else InfluxDB."""
+    if settings.points_file is not None:
+        return PointsFileSink(settings.points_file.absolute())
+    return InfluxDBSink(
+        url=settings.influxdb_url,
+        bucket=settings.influxdb_bucket,
+        org=settings.influxdb_org,
+        token=settings.influxdb_token.get_secret_value(),
+        ca=settings.influxdb_ca,
+    )
+
+
+class Publisher:
+    """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
+
+    def __init__(self, settings: Settings, gate: Gate) -> None:
+        self._gate = gate
+        self._scores = settings.scores_topic
+        self._sink = sink_of(settings)
+        self._transactions = TransactionsTopic(settings.transactions_topic, client_options(settings))
+        self._publication = Publication(
+            self._sink, self._transactions.partitions(), settings.publish_points, settings.publish_share
+        )
+        self._throughput = Throughput()
+
+    def write(self, records: DataFrame, micro_batch: int) -> None:
+        """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
+        self._gate.enter(QUERY, micro_batch)
+        tallies = records.mapInArrow(self._publication.publish, TALLY).collect()
+        tally = functools.reduce(operator.add, (msgspec.msgpack.decode(row.tally, type=Tally) for row in tallies), Tally())
+        if tally.unreadable:
+            _log.error("left out %d records of %s that are no scores, the first %s", tally.unreadable, self._scores, tally.example)
+        if tally.last_time is not None:
+            point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
+            with self._sink as sink:
+                sink.write(point)
+
+    def _arrived(self, time_ms: int) -> Positions | None:
+        try:
+            return self._transactions.offsets_at(time_ms)
+        except KafkaError as error:
+            _log.warning("lag and input are left out: Kafka did not say how far the transactions are (%r)", error)
+            return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The Spark session that the jobs share, with the configuration that Scoreline was measured with."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from pyspark.sql import SparkSession
+
+from settings import Settings
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_STATE: Final = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+_CHECKPOINTS: Final = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+
+CONFIGURATION: Final = {
+    "spark.sql.session.timeZone": "UTC",
+    # Plans are known and small: adaptive execution only adds planning to each micro-batch.
+    "spark.sql.adaptive.enabled": "false",
+    "spark.scheduler.mode": "FAIR",
+    "spark.sql.streaming.stateStore.providerClass": _STATE,
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    # The default manager starts two processes for each file that it writes to a local disk.
+    "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+    "spark.sql.execution.arrow.transformWithStateInPySpark.maxRecordsPerBatch": "20000",
+    "spark.sql.execution.pythonUDF.arrow.enabled": "true",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+def build_session(settings: Settings, name: str) -> SparkSession:
+    """The session; what `spark-submit --conf` says goes before what stands here."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name).config("spark.sql.shuffle.partitions", settings.state_partitions)
+    given = _given()
+    for key, value in CONFIGURATION.items():
+        if key not in given:
+            builder = builder.config(key, value)
+    if "spark.executorEnv.PYTHONPATH" not in given:
+        builder = builder.config("spark.executorEnv.PYTHONPATH", str(_ROOT))
+    session = builder.getOrCreate()
+    _keep_console_quiet(session, settings.log_dir)
+    return session
+
+
+def _keep_console_quiet(session: SparkSession, log_dir: Path) -> None:
+    """What Spark's Python workers print on standard error, which is not all errors, goes to a file."""
+    java: Any = session._jvm.java  # type: ignore[union-attr]
+    java.lang.System.setErr(java.io.PrintStream(java.io.FileOutputStream(str(log_dir / "workers.log"), True)))
+
+
+def _given() -> set[str]:
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()  # type: ignore[attr-defined]
+    return {key for key, _ in SparkConf().getAll()}

@@ -1,0 +1,147 @@
+"""The command line of training and registry: `python -m ml train | models | promote | rollback`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ml.history import History, HistoryError
+from ml.registry import ModelRefused, Registered, Registry, RegistryError
+from ml.train import DEFAULT_BUDGET, TrainingError, train
+from settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train models and say which one judges.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Version = Annotated[int, typer.Argument(min=1, help="A version from `python -m ml models`.")]
+
+
+def main() -> None:
+    """Run the command line; every failure that a person can mend is one line on standard error and exit status 1."""
+    try:
+        app()
+    except (RegistryError, HistoryError, TrainingError) as error:
+        _leave(str(error))
+    except pydantic.ValidationError as error:
+        _leave("; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()))
+
+
+def _leave(reason: str) -> None:
+    print("error:", " ".join(reason.split()), file=sys.stderr)
+    sys.exit(1)
+
+
+@app.command("train")
+def train_command(
+    history: Annotated[Path, typer.Argument(help="Parquet or CSV file, or folder of them, sorted by event_time.")],
+    promote: Annotated[bool, typer.Option("--promote", help="Make the new version the champion.")] = False,
+    state_out: Annotated[
+        Path | None, typer.Option(help="Folder for the customers' folded past, for a job's first start.")
+    ] = None,
+    budget: Annotated[float, typer.Option(help="Share of the traffic that may become alerts.")] = DEFAULT_BUDGET,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+) -> None:
+    """Train an Isolation Forest on a history, without labels, and register it."""
+    registry = _registry()
+    with _progress() as progress:
+        trained = train(History.open(history), registry.name, budget, seed, progress)
+        if state_out is not None:
+            trained.customers.write(state_out / "customers.parquet")
+        bar = progress.add_task("registering", total=1)
+        model = registry.register(trained.model, trained.example, trained.params, trained.metrics)
+        progress.advance(bar)
+    share = trained.metrics["alert_share_check_part"]
+    out.print(
+        f"version {model.version} of {model.name}: threshold {model.threshold:.4f}; "
+        f"flags {share:.2%} of the last tenth of {history}, with a budget of {budget:.2%}"
+    )
+    if promote:
+        _promote(registry, model.version)
+
+
+@app.command()
+def models() -> None:
+    """List the registered versions, the newest first."""
+    rows = [_cells(registered) for registered in _registry().models()]
+    header = ["version", "alias", "trained (UTC)", "rows", "customers", "budget", "threshold", "alerts"]
+    if not out.is_terminal:
+        for row in [header, *rows]:
+            print("\t".join(row))
+        return
+    table = Table(
+        *header, box=None, pad_edge=False, caption="alerts: of the last tenth of the history, unseen in training"
+    )
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+@app.command()
+def promote(version: Version) -> None:
+    """Make a version the champion, once it has been loaded and found sound."""
+    registry = _registry()
+    try:
+        registry.load(version)
+    except ModelRefused as refusal:
+        raise RegistryError(f"version {version} is not promoted: {refusal}") from refusal
+    _promote(registry, version)
+
+
+@app.command()
+def rollback() -> None:
+    """Make the champion before this one champion again."""
+    registry = _registry()
+    out.print(f"version {registry.rollback()} of {registry.name} is the {registry.alias} again")
+
+
+def _promote(registry: Registry, version: int) -> None:
+    registry.promote(version)
+    out.print(f"version {version} of {registry.name} is the {registry.alias} now")
+
+
+def _registry() -> Registry:
+    settings = Settings.from_command_line([])  # typer has read the flags already
+    return Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+
+
+def _cells(registered: Registered) -> list[str]:
+    def number(value: float | str | None, form: str) -> str:
+        return "" if value is None else format(float(value), form)
+
+    params, metrics = registered.params, registered.metrics
+    return [
+        str(registered.version),
+        ", ".join(registered.aliases),
+        f"{registered.trained_at:%Y-%m-%d %H:%M}",
+        number(params.get("rows"), ",.0f"),
+        number(params.get("customers"), ",.0f"),
+        number(params.get("budget"), ".2%"),
+        number(metrics.get("threshold"), ".4f"),
+        number(metrics.get("alert_share_check_part"), ".2%"),
+    ]
+
+
+def _progress() -> Progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=err)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Past transactions, read from Parquet or CSV files in pieces, each checked to be what `ml.schema` says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ml.schema import REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS
+
+_PIECE_ROWS: Final = 100_000
+_PIECE_BYTES: Final = 16 << 20
+_TRUTH: Final = "truth"
+_RANGES: Final = {
+    "amount": (0.0, float(np.finfo(np.float64).max)),
+    "latitude": (-90.0, 90.0),
+    "longitude": (-180.0, 180.0),
+}
+
+# In a CSV a time may be finer than the milliseconds that count here.
+_CSV_TYPES: Final = {field.name: field.type for field in TRANSACTION_ARROW} | {
+    "event_time": pa.timestamp("us", tz="UTC")
+}
+
+
+class HistoryError(Exception):
+    """A history can't be read; the text says which file, what was required and what came."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The files of a history, oldest first, and how many transactions are in them."""
+
+    files: tuple[Path, ...]
+    rows: int
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The history in a file, or in the .parquet and .csv files of a folder, in the order of their names.
+
+        A simulator's truth (`truth.parquet`) may lie beside them and is left alone. Raises `HistoryError` where there is
+        nothing, or where a file's columns are not those of a transaction.
+        """
+        found = sorted(path.iterdir()) if path.is_dir() else [path]
+        files = tuple(file for file in found if file.suffix in (".parquet", ".csv") and file.stem != _TRUTH)
+        if not path.exists() or not files:
+            what = "no file there" if not path.exists() else "no .parquet or .csv file there"
+            raise HistoryError(
+                f"{path} should be a history of transactions, but there is {what}; `python -m generator history` writes one"
+            )
+        return cls(files, sum(map(_count, files)))
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """The transactions in time order, as tables in `ml.schema.TRANSACTION_ARROW` of some 100,000 rows.
+
+        Raises `HistoryError` at the first value that no transaction has, and where event_time goes back.
+        """
+        latest = np.iinfo(np.int64).min
+        for file in self.files:
+            row = 0
+            for batch in _batches(file):
+                if not batch.num_rows:
+                    continue
+                piece = _as_transactions(batch, file)
+                _refuse_bad_values(piece, file, row)
+                latest = _refuse_disorder(piece, file, row, latest)
+                row += piece.num_rows
+                yield piece
+
+
+def _count(file: Path) -> int:
+    schema = _schema(file)
+    _refuse_other_columns(schema, file)
+    if file.suffix == ".parquet":
+        return int(pq.read_metadata(file).num_rows)
+    return sum(batch.num_rows for batch in _csv(file, ["amount"]))
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise HistoryError(
+            f"{file} is not a readable {file.suffix[1:]} file of transactions: {error} "
+            "(event_time is ISO 8601 with zone; amount, latitude and longitude are numbers)"
+        ) from error
+
+
+def _schema(file: Path) -> pa.Schema:
+    with _reading(file):
+        if file.suffix == ".parquet":
+            return pq.read_schema(file)
+        with pyarrow.csv.open_csv(file) as reader:
+            return pa.schema([(name, _CSV_TYPES.get(name, pa.string())) for name in reader.schema.names])
+
+
+def _refuse_other_columns(schema: pa.Schema, file: Path) -> None:
+    lacking = [name for name in REQUIRED_FIELDS if name not in schema.names]
+    if lacking:
+        raise HistoryError(
+            f"{file} lacks the column {', '.join(lacking)}; a transaction has {', '.join(REQUIRED_FIELDS)}"
+        )
+    for required in TRANSACTION_ARROW:
+        if required.name in schema.names and not _fits(came := schema.field(required.name).type, required.type):
+            raise HistoryError(f"the column {required.name} of {file} must be {required.type}, but it is {came}")
+
+
+def _fits(came: pa.DataType, required: pa.DataType) -> bool:
+    """Whether every value of one type is, or rounds to, one of the other. A time without zone could be any time."""
+    if pa.types.is_dictionary(came):
+        came = came.value_type
+    if pa.types.is_null(came):
+        return True
+    if pa.types.is_timestamp(required):
+        return pa.types.is_timestamp(came) and came.tz is not None
+    if pa.types.is_floating(required):
+        return pa.types.is_floating(came) or pa.types.is_integer(came) or pa.types.is_decimal(came)
+    return pa.types.is_string(came) or pa.types.is_large_string(came) or pa.types.is_string_view(came)
+
+
+def _batches(file: Path) -> Iterator[pa.RecordBatch]:
+    if file.suffix == ".csv":
+        yield from _csv(file, list(TRANSACTION_FIELDS))
+        return
+    with _reading(file), pq.ParquetFile(file) as parquet:
+        columns = [name for name in TRANSACTION_FIELDS if name in parquet.schema_arrow.names]
+        yield from parquet.iter_batches(_PIECE_ROWS, columns=columns)
+
+
+def _csv(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    options = pyarrow.csv.ConvertOptions(
+        column_types=_CSV_TYPES,
+        include_columns=columns,
+        include_missing_columns=True,
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+    blocks = pyarrow.csv.ReadOptions(block_size=_PIECE_BYTES)
+    with _reading(file), pyarrow.csv.open_csv(file, blocks, convert_options=options) as reader:
+        yield from reader
+
+
+def _as_transactions(batch: pa.RecordBatch, file: Path) -> pa.Table:
+    present = set(batch.schema.names)
+    columns = [
+        batch.column(field.name).cast(field.type, safe=False)
+        if field.name in present
+        else pa.nulls(batch.num_rows, field.type)
+        for field in TRANSACTION_ARROW
+    ]
+    for name, column in zip(TRANSACTION_FIELDS, columns, strict=True):
+        if name in REQUIRED_FIELDS and column.null_count:
+            raise HistoryError(
+                f"{name} must have a value in each row of {file}, but {column.null_count:,} rows have none"
+            )
+    return pa.Table.from_arrays(columns, schema=TRANSACTION_ARROW)
+
+
+def _refuse_bad_values(piece: pa.Table, file: Path, row: int) -> None:
+    for name, (least, most) in _RANGES.items():
+        values = piece[name].to_numpy()  # NaN where it is null
+        unknown = np.isnan(values) & (name not in REQUIRED_FIELDS)
+        bad = np.flatnonzero(~((values >= least) & (values <= most) | unknown))
+        if len(bad):
+            what = "a finite number of at least 0" if name == "amount" else f"between {least:g} and {most:g}"
+            raise HistoryError(
+                f"{name} must be {what}, but in row {row + bad[0] + 1:,} of {file} it is {values[bad[0]]:g}"
+            )
+
+
+def _refuse_disorder(piece: pa.Table, file: Path, row: int, latest: int) -> int:
+    times = np.concatenate([[latest], piece["event_time"].cast(pa.int64()).to_numpy()])
+    back = np.flatnonzero(times[1:] < times[:-1])
+    if len(back):
+        raise HistoryError(
+            f"event_time goes back in row {row + back[0] + 1:,} of {file}; a history is sorted by event_time, oldest first"
+        )
+    return int(times[-1])

@@ -1,0 +1,153 @@
+"""What a message has to be to count as a transaction, and the events that the fold takes from it."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from ml.features import EVENT, HISTORY
+from ml.schema import TRANSACTION_FIELDS, Transaction
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_decode: Final = msgspec.json.Decoder(Transaction).decode
+_quoted_names: Final = [f'"{name}"'.encode() for name in TRANSACTION_FIELDS]
+
+
+class Invalid(ValueError):
+    """A message is not a transaction; the text is the reason, for a person."""
+
+
+def parse(value: bytes | None) -> Transaction:
+    """The transaction that a message's value holds, its time in UTC and whole milliseconds.
+
+    Raises `Invalid` where the value is not exactly one JSON object that fits `ml.schema.Transaction`: another type (a
+    number for a string too), a missing field, an infinite, NaN or negative amount, a time without zone, a field twice,
+    text after the object, bytes that are not UTF-8.
+    """
+    if value is None:
+        raise Invalid("the value is null (a tombstone); a transaction is a JSON object")
+    try:
+        transaction = _decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(_in_words(value, error)) from None
+    repeated = _repeated_field(value, transaction)
+    if repeated is not None:
+        raise Invalid(f"the field {repeated!r} stands in the object more than once")
+    time = transaction.event_time
+    if time.tzinfo is not UTC:
+        try:
+            time = transaction.event_time = time.astimezone(UTC)
+        except OverflowError:
+            raise Invalid(f"event_time {time.isoformat()} is outside the years 1 to 9999 in UTC") from None
+    if time.microsecond % 1000:
+        transaction.event_time = time.replace(microsecond=time.microsecond // 1000 * 1000)
+    return transaction
+
+
+def _in_words(value: bytes, error: Exception) -> str:
+    if not value.strip():
+        return "the value is empty; a transaction is a JSON object"
+    if isinstance(error, UnicodeDecodeError):
+        return f"the value is not UTF-8: {error.reason} (byte {error.object[error.start]:#04x})"
+    text = str(error).replace(" - at `$.", " in the field `")
+    return text if isinstance(error, msgspec.ValidationError) else f"the value is not JSON: {text}"
+
+
+def _repeated_field(value: bytes, transaction: Transaction) -> str | None:
+    """The first field that occurs twice in the object, found the slow way only where a quick count leaves a doubt."""
+    present = [field for field in msgspec.structs.astuple(transaction) if field is not None]
+    numbers = sum(type(field) is float for field in present)
+    if value.count(b'"') == 4 * len(present) - 2 * numbers and b"\\" not in value:
+        return None  # every quotation mark belongs to a field or a value that was decoded
+    if b"\\" not in value and all(value.count(name) <= 1 for name in _quoted_names):
+        return None
+    return _first_repeated(value)
+
+
+def _first_repeated(value: bytes) -> str | None:
+    outermost: list[tuple[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> None:
+        outermost[:] = pairs  # the outermost object is closed, and so seen, last
+
+    json.loads(value, object_pairs_hook=keep)
+    names = [name for name, _ in outermost]
+    return next((name for name in TRANSACTION_FIELDS if names.count(name) > 1), None)
+
+
+def too_early(transaction: Transaction, kafka_time: int, max_future_hours: float) -> str | None:
+    """Why a transaction is too far ahead of its record's Kafka timestamp (ms), which would poison the state; else None."""
+    ahead_hours = (milliseconds(transaction.event_time) - kafka_time) / 3_600_000
+    if ahead_hours <= max_future_hours:
+        return None
+    return (
+        f"event_time {transaction.event_time.isoformat()} is {ahead_hours:,.1f} h ahead of the record's Kafka timestamp; "
+        f"at most {max_future_hours:g} h (max_future_hours) is believed"
+    )
+
+
+def milliseconds(time: datetime) -> int:
+    """Whole milliseconds since the epoch, rounded down.
+
+    >>> milliseconds(datetime(1970, 1, 1, 0, 0, 1, 999, tzinfo=UTC))
+    1000
+    """
+    return (time - _EPOCH) // _MILLISECOND
+
+
+def hash_id(text: str | None) -> int:
+    """64-bit xxh3 of a text; 0 stands for unknown and for nothing else."""
+    return 0 if text is None else xxhash.xxh3_64_intdigest(text.encode()) or 1
+
+
+_hash_of_few: Final = lru_cache(maxsize=65_536)(hash_id)
+
+
+def events(transactions: Sequence[Transaction], positions: npt.NDArray[np.int64]) -> np.ndarray:
+    """Events for the fold: (n,) EVENT, from n transactions and their positions in the log."""
+    out = np.empty(len(transactions), EVENT)
+    nan = float("nan")
+    out["time"] = [milliseconds(t.event_time) for t in transactions]
+    out["amount"] = [t.amount for t in transactions]
+    out["latitude"] = [nan if t.latitude is None else t.latitude for t in transactions]
+    out["longitude"] = [nan if t.longitude is None else t.longitude for t in transactions]
+    out["transaction"] = [hash_id(t.transaction_id) for t in transactions]
+    out["merchant"] = [_hash_of_few(t.merchant_id) for t in transactions]
+    out["category"] = [_hash_of_few(t.merchant_category) for t in transactions]
+    out["country"] = [_hash_of_few(t.country) for t in transactions]
+    out["device"] = [hash_id(t.device_id) for t in transactions]
+    out["position"] = positions
+    return out
+
+
+def events_from_arrow(table: pa.Table) -> np.ndarray:
+    """Events for the fold from a history: (n,) EVENT, from a table in `ml.schema.TRANSACTION_ARROW`."""
+    out = np.empty(table.num_rows, EVENT)
+    out["time"] = table["event_time"].cast(pa.int64()).to_numpy()
+    for name in ("amount", "latitude", "longitude"):
+        out[name] = pc.fill_null(table[name], float("nan")).to_numpy()
+    for name, column in (
+        ("transaction", "transaction_id"),
+        ("merchant", "merchant_id"),
+        ("category", "merchant_category"),
+        ("country", "country"),
+        ("device", "device_id"),
+    ):
+        out[name] = _hashes(table[column])
+    out["position"] = HISTORY
+    return out
+
+
+def _hashes(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    encoded = column.combine_chunks().dictionary_encode()
+    values = np.array([0, *map(hash_id, encoded.dictionary.to_pylist())], np.uint64)
+    return values[pc.fill_null(pc.add(encoded.indices, 1), 0).to_numpy(zero_copy_only=False)]

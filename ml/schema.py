@@ -1,0 +1,92 @@
+"""The records that travel between Scoreline's parts, each declared once; everything else derives its form from here."""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+import pyarrow as pa
+from msgspec import Meta
+
+TRANSACTIONS_TOPIC: Final = "transactions"
+SCORES_TOPIC: Final = "scores"
+ALERTS_TOPIC: Final = "alerts"
+INVALID_TOPIC: Final = "transactions.invalid"
+LABELS_TOPIC: Final = "labels"
+TRUTH_TOPIC: Final = "truth"
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Transaction(msgspec.Struct, gc=False):
+    """One payment, as a producer sends it: JSON, UTF-8, one object a message, the Kafka key equal to `customer_id`.
+
+    The first four fields are required; the others are null when unknown. `amount` is in `currency`; zero is allowed
+    (a zero-amount authorisation). `latitude` and `longitude` are the merchant's, in degrees. There is no label here.
+    """
+
+    transaction_id: Identifier
+    event_time: Time
+    customer_id: Identifier
+    amount: Annotated[float, Meta(ge=0)]
+    currency: str | None = None
+    merchant_id: str | None = None
+    merchant_category: str | None = None
+    country: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    channel: str | None = None
+    device_id: str | None = None
+
+
+class Label(msgspec.Struct, omit_defaults=True):
+    """What became known of one transaction, later: a chargeback, an analyst's verdict, a simulator's truth."""
+
+    transaction_id: Identifier
+    customer_id: Identifier
+    is_fraud: bool
+    label_time: Time
+    source: str
+    scenario: str | None = None
+
+
+TRANSACTION_FIELDS: Final = Transaction.__struct_fields__
+REQUIRED_FIELDS: Final = TRANSACTION_FIELDS[:4]
+
+_ARROW = {"event_time": pa.timestamp("ms", tz="UTC"), "amount": pa.float64(), "latitude": pa.float64(), "longitude": pa.float64()}
+
+TRANSACTION_ARROW: Final = pa.schema(
+    [pa.field(name, _ARROW.get(name, pa.string()), nullable=name not in REQUIRED_FIELDS) for name in TRANSACTION_FIELDS]
+)
+"""The Arrow and Parquet form of `Transaction`: what history files hold, and Spark's schema is derived from."""
+
+
+class Reason(msgspec.Struct):
+    """One feature of an alert: its value, and the range that 98 % of the training transactions lie in."""
+
+    feature: str
+    value: float
+    usual_low: float
+    usual_high: float
+
+
+class Score(Transaction, gc=False, kw_only=True):
+    """One scored transaction, as JSON on `scores` and, for anomalies, on `alerts`: the transaction's own fields and these.
+
+    (partition, offset) is the record's identity. Times are milliseconds since the epoch, as Kafka counts them.
+    """
+
+    partition: int
+    offset: int
+    kafka_time: int
+    late: bool
+    key_mismatch: bool
+    micro_batch: int
+    features: dict[str, float]
+    anomaly_score: float
+    threshold: float
+    is_anomaly: bool
+    model_name: str
+    model_version: int
+    scored_at: int
+    reasons: list[Reason] = []

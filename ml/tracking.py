@@ -1,0 +1,157 @@
+"""MLflow as a program wants it: quiet, soon done where the server is away, its failures in words."""
+
+import logging
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+# Read at MLflow's import or at each of its calls; whoever set them already wins. MLflow's own patience is seven retries of
+# two minutes each, for which neither a command line nor a running job should wait.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import mlflow  # noqa: E402
+import mlflow.sklearn  # noqa: E402
+import requests  # noqa: E402
+import sqlalchemy  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+
+_OF_SERVER: Final = "mlflow-artifacts:/"
+_MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
+
+
+class RegistryError(Exception):
+    """The registry can't do what it was asked; the text is one line for a person, with the mend in it."""
+
+
+class RegistryAway(RegistryError):
+    """MLflow does not answer."""
+
+
+@lru_cache
+def client(uri: str) -> MlflowClient:
+    """The client of one tracking server or sqlite file, made once. A sqlite file is made where there is none."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    file = _sqlite_file(uri)
+    if file is None:
+        return MlflowClient(uri, uri)
+    _open_once(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sqlalchemy.exc.SADeprecationWarning)  # MLflow's own mappings
+        return MlflowClient(uri, uri)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(sqlalchemy.make_url(uri).database or "") if uri.startswith("sqlite:") else None
+
+
+def _open_once(file: Path) -> None:
+    """Raise `RegistryAway` where a sqlite file can't be opened, which MLflow itself would try again for minutes."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise RegistryAway(
+            f"the model registry's file {file} can't be opened ({error}); set MLFLOW_TRACKING_URI to another"
+        ) from error
+
+
+def experiment(uri: str, name: str) -> str:
+    """The id of the experiment of this name, made where there is none.
+
+    Artifacts lie where the server keeps them; for a sqlite file in `artifacts` beside it, never in the working folder. That
+    is another experiment than a server's over the same file, because an experiment says where its artifacts lie.
+    """
+    file = _sqlite_file(uri)
+    full_name = f"{name} (by file)" if file else name
+    found = client(uri).get_experiment_by_name(full_name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client(uri).create_experiment(full_name, _artifacts_beside(file).as_uri() if file else None))
+
+
+def _artifacts_beside(file: Path) -> Path:
+    return file.resolve().parent / "artifacts"
+
+
+@contextmanager
+def run(uri: str, experiment_name: str) -> Iterator[str]:
+    """An MLflow run that `mlflow.log_…` inside writes to; yields its id. An exception that leaves it marks it failed."""
+    experiment_id = experiment(uri, experiment_name)
+    before = os.environ.get("MLFLOW_TRACKING_URI", "")
+    mlflow.set_tracking_uri(uri)  # for the whole process, in its environment too: so it is put back
+    try:
+        with mlflow.start_run(experiment_id=experiment_id) as started, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)  # from MLflow's import of its own modules
+            yield started.info.run_id
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def download(uri: str, name: str, version: int, folder: Path) -> Path:
+    """Download a model version's files into a folder; returns where they are."""
+    # Not `models:/name/version`: such an address MLflow looks up in the registry of the whole process.
+    source = client(uri).get_model_version_download_uri(name, str(version))
+    file = _sqlite_file(uri)
+    if file and source.startswith(_OF_SERVER):  # written by a server over this file
+        source = (_artifacts_beside(file) / source.removeprefix(_OF_SERVER)).as_uri()
+    return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=uri))
+
+
+@contextmanager
+def talking_to(uri: str) -> Iterator[None]:
+    """Around calls of MLflow: raises `RegistryAway` where it is not the question that failed but the connection."""
+    try:
+        yield
+    except Exception as error:
+        cause = connection_failure(error)
+        if cause is None:
+            raise
+        raise RegistryAway(
+            f"the model registry {uri} does not answer ({cause}); start it (make stack), or set MLFLOW_TRACKING_URI to another"
+        ) from error
+
+
+def is_missing(error: MlflowException) -> bool:
+    """Whether MLflow says that what was asked for does not exist."""
+    return bool(error.error_code == _MISSING)
+
+
+def connection_failure(error: BaseException | None) -> str | None:
+    """What went wrong with the connection, where an exception came of that, and not of what was asked."""
+    while error is not None:
+        if (failure := _own_connection_failure(error)) is not None:
+            return failure
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _own_connection_failure(error: BaseException) -> str | None:
+    match error:
+        case requests.exceptions.Timeout():
+            return "no answer in time"
+        case requests.exceptions.ConnectionError():
+            return "no connection"
+        case requests.exceptions.RetryError():
+            return "it answers with errors, such as status 502"
+        case requests.exceptions.HTTPError(response=requests.Response(status_code=status)) if status >= 500:
+            return f"status {status}"
+        case sqlalchemy.exc.OperationalError():
+            return str(error.orig)
+    return None

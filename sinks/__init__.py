@@ -1,0 +1,1 @@
+"""Where results go: line protocol into InfluxDB, records into Kafka."""

@@ -1,0 +1,123 @@
+"""Points → InfluxDB's /api/v2/write, which 1.8, 2 and 3 answer."""
+
+import gzip
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self, cast
+
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.rest import ApiException
+from influxdb_client.service.write_service import WriteService
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError
+
+from sinks.sink import SinkRejected, SinkUnavailable
+
+_log = logging.getLogger(__name__)
+
+_COMPRESSION: Final = 1  # the client's own gzip is level 9: five times the time, for a seventh of the bytes
+_TIMEOUT_MS: Final = (2_000, 10_000)  # connect, answer
+_MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+_RETRY: Final = Retry(
+    total=2,
+    status_forcelist=_MAY_PASS,
+    allowed_methods={"POST"},
+    backoff_factor=1,
+    backoff_jitter=0.2,
+    retry_after_max=3,
+    redirect=False,
+    raise_on_status=False,
+)
+
+_TOO_OLD: Final = "points beyond retention policy dropped"
+
+_MEND: Final = {
+    400: "the points are at fault: see its words; the points before the bad one may be stored",
+    401: "set INFLUXDB_TOKEN to a token that may write (InfluxDB 1.8: user:password)",
+    403: "give INFLUXDB_TOKEN's owner the right to write to the bucket",
+    404: "create the bucket (InfluxDB 1.8: the database), or set INFLUXDB_BUCKET and INFLUXDB_ORG to one that is there",
+    413: "write fewer points at once, or raise the server's max-body-size",
+}
+
+
+@dataclass
+class InfluxDBSink:
+    """Writes synchronously, one request a call, compressed.
+
+    A point is known by measurement, tags and time, so that writing it again changes nothing: a request without an
+    answer, one that answers 429 or 5xx, and the whole micro-batch after a failure may all be sent once more. A request is
+    tried three times within some three seconds (plus what the server takes to answer, and Retry-After up to three
+    seconds). Then, `SinkUnavailable`; `SinkRejected` at once for any other answer. Points that are older than the bucket
+    keeps are the one exception: InfluxDB stores the others, and says how many it did not take, which is logged.
+    """
+
+    url: str
+    bucket: str
+    org: str
+    token: str = field(default="", repr=False)
+    ca: Path | None = None
+    _client: Any = field(default=None, init=False, repr=False)  # influxdb_client has few types
+    _service: Any = field(default=None, init=False, repr=False)
+
+    def setup(self) -> None:
+        self._client = InfluxDBClient(
+            self.url, self.token, org=self.org, timeout=_TIMEOUT_MS, ssl_ca_cert=str(self.ca) if self.ca else None
+        )
+        self._service = cast(Any, WriteService)(self._client.api_client)
+
+    def write(self, lines: bytes) -> None:
+        if self._service is None:
+            raise RuntimeError("InfluxDBSink: call setup() before write()")
+        if not lines:
+            return
+        try:
+            self._service.post_write(
+                self.org,
+                self.bucket,
+                gzip.compress(lines, _COMPRESSION),
+                precision="ns",
+                content_encoding="gzip",
+                urlopen_kw={"retries": _RETRY},
+            )
+        except ApiException as error:
+            if _TOO_OLD not in _words(error):
+                raise self._answered(error) from error
+            _log.warning("InfluxDB at %s, bucket %r: %s", self.url, self.bucket, _words(error))
+        except HTTPError as error:
+            raise SinkUnavailable(f"InfluxDB at {self.url} does not answer ({_reason(error)}): start it, or set INFLUXDB_URL") from error
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = self._service = None
+
+    def __enter__(self) -> Self:
+        self.setup()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _answered(self, error: ApiException) -> Exception:
+        status = error.status
+        said = f"InfluxDB at {self.url} answered {status} for bucket {self.bucket!r}: {_words(error)}"
+        if status in _MAY_PASS:
+            return SinkUnavailable(f"{said}; it may pass, look at the server's log if it does not")
+        return SinkRejected(f"{said}; {_MEND.get(status, 'see its words')}")
+
+
+def _words(error: ApiException) -> str:
+    """InfluxDB's own message: the JSON of 2 and 3 says `message`, that of 1.8 says `error`."""
+    text = str(error.body or error.reason).strip()
+    try:
+        said = json.loads(text)
+        return str(said.get("message") or said["error"])
+    except (ValueError, KeyError, AttributeError):
+        return text
+
+
+def _reason(error: HTTPError) -> str:
+    return str(getattr(error, "reason", None) or error)

@@ -1,0 +1,9 @@
+"""What the stack raises when it cannot do what it was asked."""
+
+
+class StackError(Exception):
+    """One line for a person: what was required, what came instead, how to mend it."""
+
+
+class InfluxDBUnavailable(StackError):
+    """No InfluxDB can be had on this machine; all else works without it."""

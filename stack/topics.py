@@ -1,0 +1,42 @@
+"""Scoreline's topics, with the configuration that its contracts rest on."""
+
+from kafka import KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
+
+from settings import Settings
+
+MIB = 1 << 20
+LARGEST_TRANSACTION = 8 * MIB
+
+
+def create_topics(settings: Settings, partitions: int = 4) -> None:
+    """Creates those of the settings' topics that are missing, each with so many partitions, and waits for their leaders.
+
+    Topics that exist are left as they are.
+    """
+    # Latency is counted to the moment at which the broker appended the output, hence LogAppendTime. A dead letter
+    # carries the largest transaction whole and its headers besides, hence the 1 MiB more.
+    appended = {"message.timestamp.type": "LogAppendTime"}
+    configs: dict[str, dict[str, str]] = {
+        settings.transactions_topic: {
+            "message.timestamp.type": "CreateTime",
+            "max.message.bytes": str(LARGEST_TRANSACTION),
+        },
+        settings.scores_topic: appended,
+        settings.alerts_topic: appended,
+        settings.invalid_topic: appended | {"max.message.bytes": str(LARGEST_TRANSACTION + MIB)},
+        settings.labels_topic: {},
+        settings.truth_topic: {},
+    }
+    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers.split(",")) as admin:
+        existing = set(admin.list_topics())
+        missing = {
+            name: {"num_partitions": partitions, "replication_factor": 1, "configs": config}
+            for name, config in configs.items()
+            if name not in existing
+        }
+        if missing:
+            try:
+                admin.create_topics(missing, wait_for_metadata=True)
+            except TopicAlreadyExistsError:  # another process creates them at the same time
+                admin.wait_for_topics(list(missing))

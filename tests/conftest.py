@@ -1,0 +1,45 @@
+"""Real servers for the tests, started once a session, and topics and a database of its own for each test."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient
+
+from settings import Settings
+from stack import Stack
+from stack.topics import create_topics
+
+TOPICS = ("transactions", "scores", "alerts", "invalid", "labels", "truth")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Kafka and InfluxDB. A test that stops or kills a server starts it again before it ends."""
+    with Stack(tmp_path_factory.mktemp("stack")) as running:
+        if running.without_influxdb is not None:
+            raise running.without_influxdb
+        yield running
+
+
+@pytest.fixture
+def topics(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of one test alone: empty topics of 4 partitions, an empty database, a new checkpoint, an empty registry."""
+    own = f"t{uuid.uuid4().hex[:12]}"
+    settings = Settings(
+        kafka_bootstrap_servers=stack.kafka.bootstrap_servers,
+        influxdb_url=stack.influxdb.url,
+        influxdb_token="",
+        influxdb_org="scoreline",
+        influxdb_bucket=stack.influxdb.create_database(own),
+        mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
+        checkpoint=str(tmp_path / "checkpoint"),
+        log_dir=tmp_path / "logs",
+        **{f"{topic}_topic": f"{own}.{topic}" for topic in TOPICS},
+    )
+    create_topics(settings)
+    yield settings
+    stack.influxdb.drop_database(own)
+    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
+        admin.delete_topics([f"{own}.{topic}" for topic in TOPICS])

@@ -1,0 +1,1 @@
+"""Tests of the simulated customers, their traffic and its frauds."""

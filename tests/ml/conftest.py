@@ -1,0 +1,90 @@
+"""A trained model, an empty registry of its own for each test, and a small history."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml import tracking
+from ml.features import FEATURES
+from ml.model import Floats, Model, fit, threshold_for_budget, usual_ranges
+from ml.registry import Registry
+from ml.schema import TRANSACTION_ARROW
+
+HISTORY_ROWS = 6_000
+
+
+def random_features(rows: int, seed: int = 0) -> Floats:
+    """Features as a normal distribution makes them: (rows, len(FEATURES))."""
+    return np.random.default_rng(seed).normal(size=(rows, len(FEATURES)))
+
+
+@pytest.fixture(scope="session")
+def features() -> Floats:
+    """The rows that `model` was fitted to."""
+    return random_features(5_000)
+
+
+@pytest.fixture(scope="session")
+def model(features: Floats) -> Model:
+    """A model that is not registered."""
+    pipeline = fit(features, FEATURES, seed=1)
+    blind = Model("scoreline", 0, pipeline, 0.5, FEATURES, usual_ranges(features), 0.005)
+    return replace(blind, threshold=threshold_for_budget(blind.anomaly_score(features), 0.005))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sqlite file with MLflow's tables in it, which take MLflow seconds to make."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    tracking.client(f"sqlite:///{file}").search_registered_models()
+    return file
+
+
+@pytest.fixture
+def registry(tmp_path: Path, empty_database: Path) -> Registry:
+    """An empty registry over a sqlite file of its own."""
+    file = tmp_path / "registry" / "mlflow.db"
+    file.parent.mkdir()
+    shutil.copy(empty_database, file)
+    return Registry(f"sqlite:///{file}")
+
+
+@pytest.fixture(scope="session")
+def transactions() -> pa.Table:
+    """Two weeks of some 150 customers, sorted by time, a tenth of them without a place."""
+    random = np.random.default_rng(7)
+    times = 1_750_000_000_000 + np.sort(random.integers(0, 14 * 86_400_000, HISTORY_ROWS))
+
+    def names(prefix: str, most: int) -> list[str]:
+        return [f"{prefix}{i}" for i in random.integers(0, most, HISTORY_ROWS)]
+
+    placed = random.random(HISTORY_ROWS) < 0.9
+    columns = {
+        "transaction_id": [f"t{i}" for i in range(HISTORY_ROWS)],
+        "event_time": pa.array(times, pa.timestamp("ms", tz="UTC")),
+        "customer_id": names("c", 150),
+        "amount": np.round(random.gamma(2, 30, HISTORY_ROWS), 2),
+        "currency": ["EUR"] * HISTORY_ROWS,
+        "merchant_id": names("m", 400),
+        "merchant_category": names("k", 20),
+        "country": ["FR"] * HISTORY_ROWS,
+        "latitude": pa.array(random.normal(48, 1, HISTORY_ROWS), mask=~placed),
+        "longitude": pa.array(random.normal(2, 1, HISTORY_ROWS), mask=~placed),
+        "channel": ["chip"] * HISTORY_ROWS,
+        "device_id": [None] * HISTORY_ROWS,
+    }
+    return pa.table(columns, schema=TRANSACTION_ARROW)
+
+
+@pytest.fixture(scope="session")
+def history_folder(tmp_path_factory: pytest.TempPathFactory, transactions: pa.Table) -> Path:
+    """The transactions in two Parquet files."""
+    folder = tmp_path_factory.mktemp("history")
+    pq.write_table(transactions[:2_500], folder / "part-0.parquet")
+    pq.write_table(transactions[2_500:], folder / "part-1.parquet")
+    return folder

@@ -1,0 +1,116 @@
+"""The fold against a slow, obvious reference, and the properties that a replay rests on."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.features import CUSTOMER, DAY, EVENT, FEATURES, HOUR, MINUTE, NO_POSITION, RECENT, fold, place, position
+from tests.ml.reference import Customer
+
+CUSTOMERS = 3
+START = 1_790_000_000_000
+
+hashes = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2, 3, 64, 65])
+amounts = st.floats(0, 5_000).map(lambda x: round(x, 2)) | st.sampled_from([0.0, 1e300, 1.7e308])
+degrees = st.floats(-80, 80, width=32) | st.just(float("nan"))
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """(slots, events): bursts and pauses of a few customers, longer than the memory, with late events and duplicates."""
+    n = draw(st.integers(1, 3 * RECENT))
+    events = np.zeros(n, EVENT)
+    steps = draw(st.lists(st.integers(-2 * HOUR, 2 * HOUR) | st.integers(0, 20_000) | st.just(2 * DAY), min_size=n, max_size=n))
+    events["time"] = START + np.cumsum(steps)
+    rows = [(draw(amounts), draw(degrees), draw(degrees), *[draw(hashes) for _ in range(4)]) for _ in range(n)]
+    for i, name in enumerate(("amount", "latitude", "longitude", "merchant", "category", "country", "device")):
+        events[name] = [row[i] for row in rows]
+    events["transaction"] = draw(st.lists(st.integers(1, 2 * n), min_size=n, max_size=n))
+    events["position"] = position(np.full(n, 2), np.arange(n))
+    return np.array(draw(st.lists(st.integers(0, CUSTOMERS - 1), min_size=n, max_size=n))), events
+
+
+def as_dict(event: np.void) -> dict[str, float]:
+    return {name: event[name].item() for name in EVENT.names or ()}
+
+
+def burst(n: int, every: int) -> np.ndarray:
+    events = np.zeros(n, EVENT)
+    events["time"] = START + every * np.arange(n)
+    events["amount"] = np.random.default_rng(1).gamma(2, 30, n)
+    events["transaction"] = np.arange(n) + 1
+    return events
+
+
+@settings(deadline=None)
+@given(logs())
+def test_the_fold_says_what_the_reference_says(log: tuple[np.ndarray, np.ndarray]) -> None:
+    slots, events = log
+    folded = fold(np.zeros(CUSTOMERS, CUSTOMER), slots, events)
+    reference = [Customer() for _ in range(CUSTOMERS)]
+    for i, (slot, event) in enumerate(zip(slots, events, strict=True)):
+        features, late, duplicate_of = reference[slot].add(as_dict(event))
+        assert (folded.late[i], folded.duplicate_of[i]) == (late, duplicate_of)
+        np.testing.assert_allclose(folded.features[i], features, rtol=1e-9, atol=1e-6, err_msg=str(dict(zip(FEATURES, features))))
+        assert np.isfinite(folded.features[i]).all()
+
+
+@settings(deadline=None)
+@given(logs(), st.lists(st.integers(0, 3 * RECENT), max_size=8))
+def test_features_do_not_depend_on_how_the_log_is_cut(log: tuple[np.ndarray, np.ndarray], cuts: list[int]) -> None:
+    slots, events = log
+    whole = np.zeros(CUSTOMERS, CUSTOMER)
+    expected = fold(whole, slots, events)
+    pieces = np.zeros(CUSTOMERS, CUSTOMER)
+    bounds = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
+    parts = [fold(pieces, slots[a:b], events[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    for name in expected._fields:
+        joined = np.concatenate([getattr(part, name) for part in parts])
+        assert joined.tobytes() == getattr(expected, name).tobytes()
+    assert pieces.tobytes() == whole.tobytes()
+
+
+@settings(deadline=None)
+@given(logs())
+def test_other_customers_in_between_change_nothing(log: tuple[np.ndarray, np.ndarray]) -> None:
+    slots, events = log
+    together = fold(np.zeros(CUSTOMERS, CUSTOMER), slots, events)
+    for customer in range(CUSTOMERS):
+        own = slots == customer
+        alone = fold(np.zeros(1, CUSTOMER), np.zeros(own.sum(), np.int64), events[own])
+        assert alone.features.tobytes() == together.features[own].tobytes()
+
+
+def test_a_duplicate_is_not_folded_and_names_the_first() -> None:
+    events = burst(3, MINUTE)
+    events["transaction"][2] = events["transaction"][0]
+    events["position"] = position(np.array([1, 1, 1]), np.array([7, 8, 9]))
+    state = np.zeros(1, CUSTOMER)
+    folded = fold(state, np.zeros(3, np.int64), events)
+    assert folded.duplicate_of[:2].tolist() == [NO_POSITION, NO_POSITION]
+    assert place(folded.duplicate_of[2]) == (1, 7)
+    assert state["count"][0] == 2
+
+
+def test_a_customers_state_is_bounded() -> None:
+    assert CUSTOMER.itemsize <= 768
+
+
+@pytest.mark.parametrize(("every", "error"), [(10 * MINUTE, 0.0), (HOUR, 0.0), (5_000, 0.85)])
+def test_windows_are_exact_up_to_the_memory_and_saturate_in_bursts(every: int, error: float) -> None:
+    """The greatest shortfall of count_24h against a memory without limit: none below RECENT a day, and known above it."""
+    n = RECENT if every > 5_000 else 6 * RECENT
+    events = burst(n, every)
+    folded = fold(np.zeros(1, CUSTOMER), np.zeros(n, np.int64), events)
+    unlimited = Customer(recent=10**9)
+    counts = np.array([unlimited.add(as_dict(event))[0][FEATURES.index("count_24h")] for event in events])
+    measured = folded.features[:, FEATURES.index("count_24h")]
+    shortfall = float(np.max((counts - measured) / np.maximum(counts, 1)))
+    assert shortfall <= error
+    assert (measured == np.minimum(counts, RECENT)).all()
+
+
+@given(st.integers(0, 30_000), st.integers(0, 2**47))
+def test_a_position_holds_partition_and_offset(partition: int, offset: int) -> None:
+    assert place(position(np.array([partition]), np.array([offset]))[0]) == (partition, offset)

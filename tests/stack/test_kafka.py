@@ -1,0 +1,59 @@
+"""The broker, its topics, and what it keeps."""
+
+from confluent_kafka import Producer
+from kafka import KafkaAdminClient
+
+from settings import Settings
+from stack import Stack
+from stack.topics import LARGEST_TRANSACTION, create_topics
+from tests.support.kafka import read_topic
+
+
+def produce(bootstrap_servers: str, topic: str, values: list[bytes]) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "message.max.bytes": 2 * LARGEST_TRANSACTION})
+    for value in values:
+        producer.produce(topic, value, key=b"C1", timestamp=1_700_000_000_000)
+    assert producer.flush(30) == 0
+
+
+def test_what_was_produced_is_read_back_in_order(topics: Settings) -> None:
+    values = [b"%d" % number for number in range(1_000)]
+    produce(topics.kafka_bootstrap_servers, topics.transactions_topic, values)
+    records = read_topic(topics.kafka_bootstrap_servers, topics.transactions_topic)
+    assert [record.value for record in records] == values
+    assert len({record.partition for record in records}) == 1
+    assert {record.timestamp for record in records} == {1_700_000_000_000}
+
+
+def test_a_transaction_of_5_mb_fits_on_its_topic_and_on_that_of_dead_letters(topics: Settings) -> None:
+    huge = b"x" * 5_000_000
+    for topic in (topics.transactions_topic, topics.invalid_topic):
+        produce(topics.kafka_bootstrap_servers, topic, [huge])
+        assert [record.value for record in read_topic(topics.kafka_bootstrap_servers, topic)] == [huge]
+
+
+def test_output_records_carry_the_time_at_which_the_broker_appended_them(topics: Settings) -> None:
+    for topic in (topics.scores_topic, topics.alerts_topic, topics.invalid_topic):
+        produce(topics.kafka_bootstrap_servers, topic, [b"{}"])
+        (record,) = read_topic(topics.kafka_bootstrap_servers, topic)
+        assert record.timestamp > 1_700_000_000_000
+        assert record.timestamp_type == 1
+
+
+def test_creating_topics_again_leaves_them_as_they_are(topics: Settings) -> None:
+    produce(topics.kafka_bootstrap_servers, topics.transactions_topic, [b"{}"])
+    create_topics(topics, partitions=9)
+    assert len(read_topic(topics.kafka_bootstrap_servers, topics.transactions_topic)) == 1
+    with KafkaAdminClient(bootstrap_servers=topics.kafka_bootstrap_servers) as admin:
+        (described,) = admin.describe_topics([topics.transactions_topic])
+    assert len(described["partitions"]) == 4
+
+
+def test_a_killed_broker_comes_back_on_its_port_with_its_records(stack: Stack, topics: Settings) -> None:
+    produce(topics.kafka_bootstrap_servers, topics.transactions_topic, [b"before"])
+    assert stack.kafka.kill()
+    assert stack.kafka.pid is None
+    assert stack.kafka.start()
+    produce(topics.kafka_bootstrap_servers, topics.transactions_topic, [b"after"])
+    records = read_topic(topics.kafka_bootstrap_servers, topics.transactions_topic)
+    assert [record.value for record in records] == [b"before", b"after"]

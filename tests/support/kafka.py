@@ -1,0 +1,26 @@
+"""Reads what the tests' Kafka holds."""
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+LARGEST_RECORD = 16 << 20
+
+
+def read_topic(bootstrap_servers: str, topic: str) -> list[ConsumerRecord]:
+    """All records that the topic holds now, by partition and offset. Values and keys are bytes or None."""
+    with KafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=LARGEST_RECORD,
+        fetch_max_bytes=LARGEST_RECORD,
+    ) as consumer:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        records: list[ConsumerRecord] = []
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
+            for batch in consumer.poll(timeout_ms=1_000).values():
+                records.extend(batch)
+    records = [record for record in records if record.offset < ends[TopicPartition(topic, record.partition)]]
+    return sorted(records, key=lambda record: (record.partition, record.offset))
