@@ -1,16 +1,18 @@
 # Everything that a person or CI runs. Each target sets up by itself what it needs.
 
+# What a person may set: make generate RATE=2000 DURATION=60 SEED=1. Without DURATION it goes on until Ctrl-C.
 RATE ?= 500
-DURATION ?= 0
-SEED ?= 7
+DURATION ?=
+SEED ?=
 HISTORY ?= .scoreline/history
+STATE ?= .scoreline/state
 
 PYTHON := .venv/bin/python
 # Runs a command with the settings of the local stack; what the environment says already goes first.
 WITH_STACK := $(PYTHON) -m stack run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick lint generate train submit stack stack-down up down reset
+.PHONY: help setup demo test test-quick lint stack stack-down generate train submit up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +35,7 @@ setup: ## make the virtual environment in .venv from requirements.lock (all othe
 		&& cp requirements.lock .venv/installed.lock
 
 demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=500 DURATION=60; without DURATION until Ctrl-C)
-	@$(PYTHON) -m demo --rate $(RATE) --duration $(DURATION) --seed $(SEED)
+	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 test: lint ## check everything: style, types, and all tests against real servers
 	@$(PYTHON) -m pytest
@@ -53,14 +55,15 @@ stack-down: setup ## stop what make stack started; the data stays
 	@$(PYTHON) -m stack down
 
 generate: setup ## send simulated transactions to the stack's Kafka (RATE=500 DURATION=60 SEED=7)
-	@$(WITH_STACK) $(PYTHON) -m generator send --rate $(RATE) --duration $(DURATION) --seed $(SEED)
+	@$(WITH_STACK) $(PYTHON) -m generator send --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(wildcard $(HISTORY)/history.json),--history $(HISTORY))
 
-train: setup ## write a history (HISTORY=folder, unless it is there), train a model on it, make it the champion
-	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY)
-	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --promote
+train: setup ## train a model on HISTORY (which is simulated if it is not there), and make it the champion
+	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY) $(if $(SEED),--seed $(SEED))
+	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --promote --state-out $(STATE)
 
 submit: setup ## start the detection job on the stack, by spark-submit
-	@$(WITH_STACK) $(PYTHON) -m jobs submit
+	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(wildcard $(STATE)),--initial-state $(STATE))
 
 up: ## start everything in containers, with Grafana (docker compose)
 	@docker compose up --detach --build --wait

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     def from_command_line(cls, arguments: list[str] | None = None) -> Self:
         """Settings from flags, else environment, else defaults; prints help and leaves on --help or a wrong flag."""
         try:
-            return cls(_cli_parse_args=True if arguments is None else arguments)  # type: ignore[call-arg]
+            return cls(_cli_parse_args=True if arguments is None else arguments)
         except ValidationError as error:
             wrong = "; ".join(f"{_flag(problem['loc'])} {problem['msg']}, but it is {problem['input']!r}" for problem in error.errors())
             print(f"error: wrong settings: {wrong}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,4 +24,4 @@ def write(example: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

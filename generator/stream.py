@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from generator.arrays import Array
-from generator.campaigns import FRAUD_SHARE, campaigns
+from generator.campaigns import FRAUD_SHARE, fraud_campaigns
 from generator.drafts import HOUR_MS, drafts
 from generator.population import Population
 from generator.scenarios.scenario import LONGEST_CAMPAIGN_HOURS
@@ -32,9 +32,7 @@ def transactions(population: Population, start: datetime, fraud_share: float = F
     Raises ValueError if `start` has no time zone, or if `fraud_share` is not in [0, 1).
     """
     if start.tzinfo is None:
-        raise ValueError(
-            f"start needs a time zone, but is {start.isoformat()}: write {start.isoformat()}Z for UTC"
-        )
+        raise ValueError(f"start needs a time zone, but is {start.isoformat()}: write {start.isoformat()}Z for UTC")
     if not 0 <= fraud_share < 1:
         raise ValueError(f"fraud_share is a share of all transactions, at least 0 and below 1, but is {fraud_share}")
     return _batches(population, start, fraud_share)
@@ -50,11 +48,12 @@ def _batches(population: Population, start: datetime, fraud_share: float) -> Ite
 
 def _hours(population: Population, first: int, fraud_share: float) -> Iterator[tuple[int, Array]]:
     """Each hour since the epoch from `first` on, with all DRAFTs whose time lies in it, sorted by time."""
-    traffic, pending = honest_traffic(population), drafts(0)
+    traffic, campaigns = honest_traffic(population), fraud_campaigns(population, fraud_share)
+    pending = drafts(0)
     hour = first - LONGEST_CAMPAIGN_HOURS  # whatever reaches into the first hour began no earlier
     while True:
         honest = traffic(hour)
-        made = np.concatenate([pending, honest, campaigns(population, hour, honest, fraud_share)])
+        made = np.concatenate([pending, honest, campaigns(hour, honest)])
         due = made["time"] < (hour + 1) * HOUR_MS
         made, pending = made[due], made[~due]
         if hour >= first:

@@ -60,6 +60,15 @@ def expected(population: Population, hour: int, place: Array) -> Array:
     return np.where(place == ON_THE_WAY, 0.0, rates)
 
 
+def usual_week(population: Population) -> Array:
+    """How many transactions all customers together make on average in each hour of the week (168,), all being at home.
+
+    The first is the epoch's first hour: Thursday, 0 o'clock UTC.
+    """
+    home = population.customers.table["home"]
+    return np.array([expected(population, hour, home).sum() for hour in range(WEEKLY.shape[1])])
+
+
 def _outings(rng: np.random.Generator, rates: Array, hour: int) -> tuple[Array, Array]:
     """Draw who buys when: one DRAFT for each purchase, and which of them (n,) continue an outing."""
     n = rng.poisson(rates.sum())

@@ -26,10 +26,12 @@ class TransactionsTopic:
         """Partition → end offset when Kafka's clock stood at `time_ms`, that millisecond included. Raises KafkaError."""
         with closing(KafkaAdminClient(**self._options)) as admin:
             places = [TopicPartition(self._name, number) for number in range(self._partitions(admin))]
-            later = admin.list_partition_offsets({place: time_ms + 1 for place in places})
-            ends = admin.list_partition_offsets({place: OffsetSpec.LATEST for place in places})
+            later = admin.list_partition_offsets(dict.fromkeys(places, time_ms + 1))
+            ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
         # Kafka answers -1 where no record is later.
-        return {place.partition: later[place].offset if later[place].offset >= 0 else ends[place].offset for place in places}
+        return {
+            place.partition: ends[place].offset if later[place].offset < 0 else later[place].offset for place in places
+        }
 
     def _partitions(self, admin: KafkaAdminClient) -> int:
         [found] = admin.describe_topics([self._name])

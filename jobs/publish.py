@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import operator
 import sys
 from pathlib import Path
 from typing import Final
@@ -16,11 +15,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from jobs import logs
 from jobs.arrivals import TransactionsTopic
 from jobs.kafka import client_options, spark_options
 from jobs.publish_points import TALLY, Publication
-from jobs.supervisor import Gate, Supervisor
+from jobs.preflight import check_kafka
+from jobs.supervisor import Gate, run
 from jobs.throughput import Positions, Tally, Throughput
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
@@ -34,8 +33,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     settings = Settings.from_command_line()
-    logs.set_up_logs(settings, QUERY)
-    return Supervisor(settings, {QUERY: start}).run()
+    return run(settings, {QUERY: start}, functools.partial(check_kafka, settings, settings.scores_topic, settings.invalid_topic))
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
@@ -121,10 +119,10 @@ class Publisher:
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
         self._gate.enter(QUERY, micro_batch)
-        tallies = records.mapInArrow(self._publication.publish, TALLY).collect()
-        tally = functools.reduce(operator.add, (msgspec.msgpack.decode(row.tally, type=Tally) for row in tallies), Tally())
+        rows = records.mapInArrow(self._publication.publish, TALLY).collect()
+        tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
         if tally.unreadable:
-            _log.error("left out %d records of %s that are no scores, the first %s", tally.unreadable, self._scores, tally.example)
+            _log.error("left out %d of %s, being no scores, the first %s", tally.unreadable, self._scores, tally.example)
         if tally.last_time is not None:
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:

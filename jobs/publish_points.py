@@ -1,6 +1,6 @@
 """Scores and dead letters, as Arrow batches → points in a sink, and a tally of them. Runs in Spark's Python workers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -24,13 +24,13 @@ TALLY: Final = "tally binary"
 
 _SCORE_TAGS: Final = ("merchant_category", "channel")
 _SCORE_FIELDS: Final = (
-    *("anomaly_score", "threshold", "amount", "is_anomaly", "late", "transaction_id", "customer_id", "merchant_id", "country"),
-    *("model_version", "partition", "offset"),
+    *("anomaly_score", "threshold", "amount", "is_anomaly", "late"),
+    *("transaction_id", "customer_id", "merchant_id", "country", "model_version", "partition", "offset"),
 )
 _ALERT_TAGS: Final = ("country", "merchant_category", "channel")
-_ALERT_FIELDS: Final = ("transaction_id", "customer_id", "amount", "anomaly_score", "threshold", "model_version")
+_ALERT_FIELDS: Final = ("transaction_id", "customer_id", "amount", "anomaly_score", "threshold", "reasons", "model_version")
 
-Columns = Mapping[str, pa.Array]
+Columns = dict[str, pa.Array]
 
 
 class PublishedScore(msgspec.Struct, gc=False):
@@ -94,17 +94,13 @@ class Publication:
         return tally
 
     def _lines(self, scores: Columns, reasons: Sequence[Sequence[Reason]]) -> bytes:
-        """Line protocol of `transaction_score`, for the scores that are written one by one, and of `alert`."""
-        time_ns = point_times(scores, self.partitions)
-        chosen = self._chosen(scores)
-        written = {name: column.filter(chosen) for name, column in scores.items()}
-        tags = {name: _known(written[name]) for name in _SCORE_TAGS}
-        lines = points(SCORE, tags, {name: written[name] for name in _SCORE_FIELDS}, time_ns.filter(chosen))
+        """Line protocol of the scores that are written one by one, and of the alerts; `reasons`: one entry an anomaly."""
+        columns = scores | {"time_ns": point_times(scores, self.partitions)}
+        lines = _points(SCORE, _SCORE_TAGS, _SCORE_FIELDS, _rows(columns, self._chosen(scores)))
         if reasons:
-            alerts = {name: column.filter(scores["is_anomaly"]) for name, column in scores.items()}
-            fields = {name: alerts[name] for name in _ALERT_FIELDS} | {"reasons": pa.array(map(in_words, reasons), pa.string())}
-            tags = {name: _known(alerts[name]) for name in _ALERT_TAGS}
-            lines += points(ALERT, tags, fields, time_ns.filter(scores["is_anomaly"]))
+            told = pa.array(map(in_words, reasons), pa.string())
+            alerts = _rows(columns, scores["is_anomaly"]) | {"reasons": told}
+            lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, alerts)
         return lines
 
     def _chosen(self, scores: Columns) -> pa.Array:
@@ -114,6 +110,19 @@ class Publication:
             return scores["is_anomaly"]
         drawn = draw(scores["partition"].to_numpy(), scores["offset"].to_numpy()) < self.share
         return pc.or_(scores["is_anomaly"], pa.array(drawn))
+
+
+def _rows(columns: Columns, chosen: pa.Array) -> Columns:
+    return {name: column.filter(chosen) for name, column in columns.items()}
+
+
+def _points(measurement: str, tags: Sequence[str], fields: Sequence[str], columns: Columns) -> bytes:
+    return points(
+        measurement,
+        {name: _known(columns[name]) for name in tags},
+        {name: columns[name] for name in fields},
+        columns["time_ns"],
+    )
 
 
 def point_times(scores: Columns, partitions: int) -> pa.Array:
@@ -162,11 +171,11 @@ def _known(values: pa.Array) -> pa.Array:
 def _decoded(scores: pa.RecordBatch) -> tuple[list[PublishedScore], np.ndarray, str | None]:
     """(scores, which rows they are of, what is wrong with the first of the other rows)."""
     values = scores["value"].to_pylist()
+    decoded, readable, example = [], np.zeros(len(values), bool), None
     try:
-        return [_decode(value) for value in values], np.ones(len(values), bool), None
+        return [_decode(value) for value in values], ~readable, None
     except (msgspec.DecodeError, TypeError):
         pass  # A record that is no score must not stop the panels of the others: find it, leave it out, and report it.
-    decoded, readable, example = [], np.zeros(len(values), bool), None
     for row, value in enumerate(values):
         try:
             decoded.append(_decode(b"" if value is None else value))

@@ -73,6 +73,10 @@ def percentile(counts: Mapping[int, int], share: float) -> int:
     return values[int(np.searchsorted(reached, rank))]
 
 
+def _latency(tally: Tally, share: float) -> float | None:
+    return float(percentile(tally.latency, share)) if tally.latency else None
+
+
 class Throughput:
     """Turns the tallies of one run's micro-batches, in their order, into points.
 
@@ -100,7 +104,7 @@ class Throughput:
             "late": tally.late,
             "anomalies": tally.anomalies,
             "rows_per_second": self._rate(tally, tally.last_time),
-            **{f"latency_p{q}_ms": float(percentile(tally.latency, q / 100)) if tally.latency else None for q in (50, 95, 99)},
+            **{f"latency_p{q}_ms": _latency(tally, q / 100) for q in (50, 95, 99)},
             "lag": self._lag(arrived),
             "model_version": tally.model_version,
         }

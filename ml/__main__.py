@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import pydantic
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -32,14 +31,8 @@ def main() -> None:
     try:
         app()
     except (RegistryError, HistoryError, TrainingError) as error:
-        _leave(str(error))
-    except pydantic.ValidationError as error:
-        _leave("; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()))
-
-
-def _leave(reason: str) -> None:
-    print("error:", " ".join(reason.split()), file=sys.stderr)
-    sys.exit(1)
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(1)
 
 
 @app.command("train")
@@ -54,13 +47,11 @@ def train_command(
 ) -> None:
     """Train an Isolation Forest on a history, without labels, and register it."""
     registry = _registry()
-    with _progress() as progress:
-        trained = train(History.open(history), registry.name, budget, seed, progress)
-        if state_out is not None:
-            trained.customers.write(state_out / "customers.parquet")
-        bar = progress.add_task("registering", total=1)
+    trained = train(History.open(history), registry.name, budget, seed, _progress())
+    if state_out is not None:
+        trained.customers.write(state_out / "customers.parquet")
+    with err.status("registering"):
         model = registry.register(trained.model, trained.example, trained.params, trained.metrics)
-        progress.advance(bar)
     share = trained.metrics["alert_share_check_part"]
     out.print(
         f"version {model.version} of {model.name}: threshold {model.threshold:.4f}; "

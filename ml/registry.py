@@ -161,13 +161,16 @@ class Registry:
 
     def _row(self, version: ModelVersion, aliases: tuple[str, ...]) -> Registered:
         trained_at = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+        unknown = Registered(int(version.version), aliases, trained_at, {}, {})
+        if not version.run_id:  # registered by hand, from files
+            return unknown
         try:
-            run = self._client.get_run(version.run_id or "").data
+            run = self._client.get_run(version.run_id).data
         except MlflowException as error:
-            if not is_missing(error):
-                raise
-            return Registered(int(version.version), aliases, trained_at, {}, {})
-        return Registered(int(version.version), aliases, trained_at, run.params, run.metrics)
+            if is_missing(error):
+                return unknown
+            raise
+        return replace(unknown, params=run.params, metrics=run.metrics)
 
     @property
     def _history_tag(self) -> str:

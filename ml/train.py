@@ -52,20 +52,21 @@ def train(history: History, name: str, budget: float, seed: int, progress: Progr
     """A model for the registered name, with the threshold that flags a share `budget` of the traffic.
 
     The same history, budget and seed give the same model. Raises `TrainingError` where the history is too short for the
-    budget, `ml.history.HistoryError` where it can't be read.
+    budget, `ml.history.HistoryError` where it can't be read. `progress` is started and stopped here.
     """
     _refuse_unmeetable(budget, history.rows)
     seconds = Stopwatch()
     customers = CustomerTable()
-    with seconds.of("fold"):
-        parts = _fold(history, customers, seed, progress)
-    with seconds.of("fit"), _shown(progress, f"fitting {TREES} trees"):
-        pipeline = fit(parts["fit"], FEATURES, seed)
-    with seconds.of("threshold"), _shown(progress, "choosing the threshold"):
-        unjudged = Model(name, 0, pipeline, math.nan, FEATURES, usual_ranges(parts["fit"]), budget)
-        scores = unjudged.anomaly_score(parts["threshold"])
-        threshold = threshold_for_budget(scores, budget)
-        checked = unjudged.anomaly_score(parts["check"])
+    with progress:
+        with seconds.of("fold"):
+            parts = _fold(history, customers, seed, progress)
+        with seconds.of("fit"), _shown(progress, f"fitting {TREES} trees"):
+            pipeline = fit(parts["fit"], FEATURES, seed)
+        with seconds.of("threshold"), _shown(progress, "choosing the threshold"):
+            unjudged = Model(name, 0, pipeline, math.nan, FEATURES, usual_ranges(parts["fit"]), budget)
+            scores = unjudged.anomaly_score(parts["threshold"])
+            threshold = threshold_for_budget(scores, budget)
+            checked = unjudged.anomaly_score(parts["check"])
     model = Model(name, 0, pipeline, threshold, FEATURES, unjudged.usual, budget)
     params: dict[str, object] = {
         "rows": history.rows,

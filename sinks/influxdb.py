@@ -87,7 +87,8 @@ class InfluxDBSink:
                 raise self._answered(error) from error
             _log.warning("InfluxDB at %s, bucket %r: %s", self.url, self.bucket, _words(error))
         except HTTPError as error:
-            raise SinkUnavailable(f"InfluxDB at {self.url} does not answer ({_reason(error)}): start it, or set INFLUXDB_URL") from error
+            reason = getattr(error, "reason", None) or error
+            raise SinkUnavailable(f"InfluxDB at {self.url} does not answer ({reason}): start it, or set INFLUXDB_URL") from error
 
     def close(self) -> None:
         if self._client is not None:
@@ -117,7 +118,3 @@ def _words(error: ApiException) -> str:
         return str(said.get("message") or said["error"])
     except (ValueError, KeyError, AttributeError):
         return text
-
-
-def _reason(error: HTTPError) -> str:
-    return str(getattr(error, "reason", None) or error)

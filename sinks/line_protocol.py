@@ -22,7 +22,8 @@ Column: TypeAlias = "Array | np.ndarray | Sequence[Any]"
 MAX_CHARACTERS: Final = 256
 """InfluxDB refuses a point whose measurement and tags together pass 64 KiB, and with it fails the whole request."""
 
-_join: Callable[..., Array] = pc.binary_join_element_wise  # its type stubs know neither constants among columns nor the separator
+# The stubs of Arrow's function know neither constants among the columns nor the separator.
+_join: Callable[..., Array] = pc.binary_join_element_wise
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -42,7 +43,8 @@ def points(measurement: str, tags: Mapping[str, Column], fields: Mapping[str, Co
     times = _array(time_ns).cast(pa.string())
     some = functools.reduce(pc.or_, (piece.is_valid() for piece in pieces))
     if not pc.all(some).as_py():
-        heads, pieces, times = [head.filter(some) for head in heads], [piece.filter(some) for piece in pieces], times.filter(some)
+        heads, pieces = [head.filter(some) for head in heads], [piece.filter(some) for piece in pieces]
+        times = times.filter(some)
     joined = _join(*pieces, ",", null_handling="skip")
     return _bytes(_join(escaped_measurement(measurement), *heads, " ", joined, " ", times, "\n", ""))
 

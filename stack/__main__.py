@@ -10,8 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from settings import Settings
 from stack.errors import StackError
 from stack.local import Ports, Stack, influxdb_elsewhere
+from stack.topics import create_topics
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 console = Console()
@@ -33,10 +35,11 @@ def up(
     influxdb_port: Port = None,
     mlflow_port: Port = None,
 ) -> None:
-    """Start the servers that do not run yet."""
+    """Start the servers that do not run yet, and create the topics that are missing."""
     ports = Ports(kafka_port, influxdb_port, mlflow_port)
     stack = Stack(data, ports, with_mlflow_server=mlflow, elsewhere=influxdb_elsewhere(os.environ))
     started = stack.start()
+    create_topics(Settings(kafka_bootstrap_servers=stack.kafka.bootstrap_servers))
     for server in stack.servers:
         if server.pid is not None:
             console.print(f"{server.name} {'is up' if server in started else 'was up already'} on port {server.port}.")

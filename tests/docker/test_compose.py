@@ -91,7 +91,8 @@ def test_a_default_is_what_the_example_says_and_a_secret_has_none() -> None:
         if match["kind"] == "-":
             assert match["word"] == example()[match["name"]]
         else:
-            assert match["kind"] == "?" and match["word"], f"{match[0]}: a variable without default says how to set it"
+            assert match["kind"] == "?", f"{match[0]} has neither a default nor a word on how to set it"
+            assert match["word"]
             assert example()[match["name"]] == ""
 
 
@@ -131,7 +132,8 @@ def test_what_runs_on_has_a_health_check_and_comes_back(name: str) -> None:
     check = service["healthcheck"]
     assert service["restart"] == "unless-stopped"
     assert seconds(check["timeout"]) <= seconds(check["interval"])
-    assert check["retries"] >= 3 and seconds(check["start_period"]) >= 30
+    assert check["retries"] >= 3
+    assert seconds(check["start_period"]) >= 30
     first_look = seconds(check.get("start_interval", check["interval"]))
     assert first_look <= 15, "the others wait at least this long for it"
 
@@ -168,7 +170,8 @@ def test_every_address_is_a_service_that_listens_there(name: str) -> None:
         if host == "localhost":
             assert name == "kafka", "localhost is the container itself"
         else:
-            assert host in services() and port in _listening(host), f"{host}:{port}"
+            assert host in services(), host
+            assert port in _listening(host), f"{host}:{port}"
 
 
 def test_every_client_is_told_where_its_servers_are() -> None:
@@ -198,7 +201,9 @@ def test_ports_are_on_the_loopback_only_and_can_be_moved() -> None:
 
 
 def test_no_two_services_publish_the_same_port() -> None:
-    published = [resolved(port, {}).split(":")[1] for service in services().values() for port in service.get("ports", [])]
+    published = [
+        resolved(port, {}).split(":")[1] for service in services().values() for port in service.get("ports", [])
+    ]
     assert len(set(published)) == len(published) >= 6
 
 

@@ -46,7 +46,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image")
     for source, target in _copied().items():
         if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, folder / target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / source, folder / target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             (folder / target).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / source, folder / target)
@@ -59,7 +61,12 @@ def _run(app: Path, *arguments: str) -> str:
     variables = {"PYTHONPATH": str(app), "COLUMNS": "300", "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1"}
     first, *rest = arguments
     done = subprocess.run(
-        [words.get(first, first), *rest], cwd=app, env=os.environ | variables, capture_output=True, text=True, timeout=120
+        [words.get(first, first), *rest],
+        cwd=app,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -98,13 +105,16 @@ def test_the_image_makes_the_folders_that_its_services_mount_volumes_on() -> Non
 def test_what_is_copied_is_there_and_not_ignored(source: str) -> None:
     assert (ROOT / source).exists()
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
-    last = [rule for rule in rules if any(fnmatch(part, rule.lstrip("!")) for part in (source, source.split("/")[0]))][-1]
+    last = [rule for rule in rules if any(fnmatch(part, rule.lstrip("!")) for part in (source, source.split("/")[0]))][
+        -1
+    ]
     assert last.startswith("!")
 
 
 def test_nothing_secret_or_large_can_get_into_the_image() -> None:
     rules = (ROOT / ".dockerignore").read_text().splitlines()
-    assert rules[1] == "*" and not {"!.env", "!.git", "!.venv", "!.scoreline", "!docker"} & set(rules)
+    assert rules[1] == "*"
+    assert not {"!.env", "!.git", "!.venv", "!.scoreline", "!docker"} & set(rules)
 
 
 @pytest.mark.parametrize(
@@ -169,4 +179,5 @@ def test_a_script_is_sound_and_all_that_it_reads_is_set(script: Path) -> None:
     runs_it = [name for name, service in services().items() if script.name in str(service)]
     [service] = [compose()["services"][name] for name in runs_it]
     read = set(re.findall(r"\$\{?([A-Z_]+)", script.read_text()))
-    assert read and read <= set(service["environment"])
+    assert read
+    assert read <= set(service["environment"])

@@ -1,11 +1,12 @@
 """The very commands of Scoreline's services, run without a container against real servers."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,17 +20,17 @@ from tenacity import retry, stop_after_delay, wait_fixed
 from ml.registry import Registry
 from ml.schema import Transaction
 from settings import Settings
-from tests.docker.compose import ROOT, command, example, own, resolved
-from tests.docker.compose import FILE as COMPOSE
+from tests.docker.compose import FILE, ROOT, command, example, own, resolved
 from tests.support.kafka import read_topic
 
 PROGRAMS = Path(sys.executable).parent
-SECONDS_OF_TRAFFIC = 3
 
 
 def _environment(**variables: object) -> dict[str, str]:
     path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)} | {name: str(value) for name, value in variables.items()}
+    return (
+        os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)} | {name: str(value) for name, value in variables.items()}
+    )
 
 
 @contextmanager
@@ -40,9 +41,10 @@ def _running(words: list[str], folder: Path, environment: dict[str, str]) -> Ite
     try:
         yield process
     finally:
-        family = [*psutil.Process(process.pid).children(recursive=True), process] if process.poll() is None else []
-        for member in reversed(family):
-            member.terminate()
+        parent = psutil.Process(process.pid)
+        for member in [*parent.children(recursive=True), parent]:
+            with suppress(psutil.NoSuchProcess):
+                member.terminate()
         process.wait(30)
 
 
@@ -63,8 +65,6 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory, free_port: int) -> Iter
 
 @pytest.fixture(scope="module")
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -122,7 +122,9 @@ def _words(name: str) -> list[str]:
 def _check(environment: dict[str, str]) -> int:
     _, program, *arguments = own()["generator"]["healthcheck"]["test"]
     assert program == "python"
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, timeout=60).returncode
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, timeout=60
+    ).returncode
 
 
 def _sent(words: list[str], settings: Settings, folder: Path, environment: dict[str, str]) -> list[Transaction]:
@@ -140,15 +142,18 @@ def _until_more(settings: Settings, before: int) -> None:
 
 def _transactions(settings: Settings) -> list[Transaction]:
     records = read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
-    return [msgspec.json.decode(record.value, type=Transaction) for record in records if record.value.startswith(b"{")]
+    return [
+        msgspec.json.decode(record.value, type=Transaction) for record in records if (record.value or b"")[:1] == b"{"
+    ]
 
 
 def _send_what_is_no_transaction(settings: Settings) -> None:
+    """Dead letters and one transaction of a far future; each begins with another byte than the generator's."""
     future = msgspec.json.encode(Transaction("later", datetime(2999, 1, 1, tzinfo=UTC), "c1", 1.0))
     with KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers) as producer:
         for partition in range(4):
-            for value in (b"not JSON", None, future[:-1], b" " + future):
-                producer.send(settings.transactions_topic, value, partition=partition)
+            for value in (b"not JSON", None, b" " + future[:-1], b" " + future):
+                producer.send(settings.transactions_topic, value, key=b"c1", partition=partition)
 
 
 # The first model
@@ -174,8 +179,10 @@ def test_a_new_env_has_random_secrets_that_only_its_owner_can_read_and_is_never_
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         values = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line and line[0] != "#")
         assert values.keys() == example().keys()
-        assert all(len(value) == 48 if example()[name] == "" else value == example()[name] for name, value in values.items())
-        resolved(COMPOSE.read_text(), values)
+        assert all(
+            len(value) == 48 if example()[name] == "" else value == example()[name] for name, value in values.items()
+        )
+        resolved(FILE.read_text(), values)
     before = written[0].read_text()
     assert before != written[1].read_text()
     _env_of_a_fresh_clone(tmp_path / "one")

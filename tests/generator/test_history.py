@@ -22,7 +22,7 @@ POPULATION = make_population(ORIGIN.seed, ORIGIN.customers)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("history")
-    write_history(made, ORIGIN, POPULATION, lambda rows, share: None)  # noqa: ARG005
+    write_history(made, ORIGIN, POPULATION, lambda rows, share: None)
     return made
 
 
@@ -60,7 +60,7 @@ def test_progress_ends_with_the_whole(tmp_path: Path) -> None:
 def test_a_live_start_within_an_hour_is_refused(tmp_path: Path) -> None:
     origin = Origin(9, 400, LIVE_START + timedelta(minutes=5), 1)
     with pytest.raises(ValueError, match="has to be a full hour, but is 2026-05-01T06:05:00"):
-        write_history(tmp_path, origin, POPULATION, lambda rows, share: None)  # noqa: ARG005
+        write_history(tmp_path, origin, POPULATION, lambda rows, share: None)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"seed":"x"}'])

@@ -19,7 +19,7 @@ def kinds(population: Population, made: Array) -> Array:
     return np.array([c.kind for c in CATEGORIES])[population.merchants.table["category"][made["merchant"]]]
 
 
-def test_the_rate_is_three_transactions_a_customer_and_day(population: Population, honest_week: Array) -> None:
+def test_the_rate_is_three_transactions_a_customer_and_day(honest_week: Array) -> None:
     assert abs(len(honest_week) / 3_000 / 7 - 3) < 0.2
 
 

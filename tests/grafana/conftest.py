@@ -97,15 +97,13 @@ def _published(sink: InfluxDBSink, scores: list[Score]) -> Tally:
     """Write a micro-batch as a task of publish does, with one dead letter in it; returns the tally."""
     encoded: list[bytes | None] = [msgspec.json.encode(score) for score in scores]
     rows = len(scores) + 1
-    batch = pa.record_batch(
-        {
-            "value": pa.array([*encoded, None], pa.binary()),
-            "dead": pa.array([False] * len(scores) + [True]),
-            "kafka_time": pa.array([*(score.scored_at for score in scores), scores[-1].scored_at], pa.int64()),
-            "place": pa.array(["scores/0/0"] * rows),
-            "input_partition": pa.array([None] * len(scores) + [0], pa.int32()),
-            "input_offset": pa.array([None] * len(scores) + [scores[-1].offset], pa.int64()),
-        }
-    )
-    [answer] = Publication(sink, PARTITIONS).publish(iter([batch]))
+    columns: dict[str, pa.Array] = {
+        "value": pa.array([*encoded, None], pa.binary()),
+        "dead": pa.array([False] * len(scores) + [True]),
+        "kafka_time": pa.array([*(score.scored_at for score in scores), scores[-1].scored_at], pa.int64()),
+        "place": pa.array(["scores/0/0"] * rows),
+        "input_partition": pa.array([None] * len(scores) + [0], pa.int32()),
+        "input_offset": pa.array([None] * len(scores) + [scores[-1].offset], pa.int64()),
+    }
+    [answer] = Publication(sink, PARTITIONS).publish(iter([pa.record_batch(columns)]))
     return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally)

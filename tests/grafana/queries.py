@@ -83,19 +83,25 @@ def sent(query: Query, span: Span, chosen: Choice | None = None) -> str:
         if match[3] in known:
             return known[name]
         if name not in variables:
-            raise ValueError(f"{query.place}: {match[0]} is no variable of Grafana's InfluxDB data source, nor of the dashboard")
+            raise ValueError(
+                f"{query.place}: {match[0]} is no variable of the dashboard, nor of Grafana's InfluxDB data source"
+            )
         return _in_regex(variables[name], (chosen or {}).get(name))
 
     return _VARIABLE.sub(substitute, query.text)
 
 
-def run(query: Query, url: str, database: str, span: Span, *, token: str = "", chosen: Choice | None = None) -> list[dict[str, Any]]:
+def run(
+    query: Query, url: str, database: str, span: Span, *, token: str = "", chosen: Choice | None = None
+) -> list[dict[str, Any]]:
     """The answer's rows that hold a value: column or tag → value; time in ms. Raises `QueryFailed`.
 
     `database` is InfluxQL's name (of InfluxDB 2, the one that is mapped to the bucket); `token` "user:password" for 1.8.
     """
     text = sent(query, span, chosen)
-    headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({"Authorization": f"Token {token}"} if token else {})
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    if token:
+        headers["Authorization"] = f"Token {token}"
     form = urlencode({"db": database, "epoch": "ms", "q": text})
     answer = urllib3.request("POST", f"{url}/query", body=form, headers=headers, timeout=30)
     body = answer.json()
@@ -116,7 +122,8 @@ def _of_panels() -> Iterator[Query]:
     for panel in panels():
         interval_ms = _milliseconds(panel.get("interval", datasource()["jsonData"]["timeInterval"]))
         for target in panel["targets"]:
-            yield Query("panel", f"panel {panel['title']!r}, query {target['refId']}", target["query"], interval_ms, panel["id"])
+            place = f"panel {panel['title']!r}, query {target['refId']}"
+            yield Query("panel", place, target["query"], interval_ms, panel["id"])
 
 
 def _of_variables() -> Iterator[Query]:

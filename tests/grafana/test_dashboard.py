@@ -51,7 +51,8 @@ def test_the_dashboard_shows_what_it_promises() -> None:
 
 @each_panel
 def test_a_panel_says_what_it_shows_and_in_which_unit(panel: dict[str, Any]) -> None:
-    assert panel["title"] and panel["description"].endswith(".")
+    assert panel["title"]
+    assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["fieldConfig"]["defaults"]["noValue"], "an empty panel must say so in words"
     assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] is None
@@ -61,7 +62,8 @@ def test_a_panel_says_what_it_shows_and_in_which_unit(panel: dict[str, Any]) -> 
 def test_a_panel_asks_the_provisioned_data_source(panel: dict[str, Any]) -> None:
     provisioned = {"type": datasource()["type"], "uid": datasource()["uid"]}
     assert panel["datasource"] == provisioned
-    assert panel["targets"] and all(target["datasource"] == provisioned for target in panel["targets"])
+    assert panel["targets"]
+    assert all(target["datasource"] == provisioned for target in panel["targets"])
     assert all(target["rawQuery"] and target["resultFormat"] in ("time_series", "table") for target in panel["targets"])
 
 
@@ -73,13 +75,16 @@ def test_variables_and_annotations_ask_the_provisioned_data_source() -> None:
 
 def test_the_data_source_speaks_influxql_to_a_version_2_server() -> None:
     source = datasource()
-    assert (source["type"], source["jsonData"]["version"], source["jsonData"]["dbName"]) == ("influxdb", "InfluxQL", "scoreline")
+    assert source["type"] == "influxdb"
+    assert source["jsonData"]["version"] == "InfluxQL"
+    assert source["jsonData"]["dbName"] == "scoreline"
     assert source["jsonData"]["httpHeaderName1"] == "Authorization"
     assert source["secureJsonData"] == {"httpHeaderValue1": "Token $INFLUXDB_TOKEN"}
 
 
 def test_the_data_source_is_the_only_one_and_cannot_be_changed_by_hand() -> None:
-    assert datasource()["isDefault"] and datasource()["editable"] is False
+    assert datasource()["isDefault"]
+    assert datasource()["editable"] is False
 
 
 def test_panel_ids_and_titles_are_unique() -> None:
@@ -127,7 +132,10 @@ def test_a_query_of_alerts_is_narrowed_by_every_variable_and_one_of_scores_by_th
     """`throughput` has no tags, and `transaction_score` none for the country."""
     if query.kind != "panel":
         return
-    named = {"alert": {"merchant_category", "channel", "country"}, "transaction_score": {"merchant_category", "channel"}}
+    named = {
+        "alert": {"merchant_category", "channel", "country"},
+        "transaction_score": {"merchant_category", "channel"},
+    }
     [measurement] = set(re.findall(r'FROM "(\w+)"', query.text))
     assert dict(re.findall(r'"(\w+)" =~ /\^\$\{(\w+):regex\}\$/', query.text)) == {
         name: name for name in named.get(measurement, set())
@@ -136,7 +144,9 @@ def test_a_query_of_alerts_is_narrowed_by_every_variable_and_one_of_scores_by_th
 
 def test_a_variable_offers_every_value_and_stands_at_all_of_them() -> None:
     for variable in dashboard()["templating"]["list"]:
-        assert variable["multi"] and variable["includeAll"] and variable["allValue"] == ".*"
+        assert variable["multi"]
+        assert variable["includeAll"]
+        assert variable["allValue"] == ".*"
         assert variable["current"]["value"] == ["$__all"]
         assert variable["refresh"] == 2, "values that turn up later must be offered"
         assert variable["definition"] == variable["query"]["query"]
@@ -162,12 +172,16 @@ def test_several_series_of_a_panel_have_names_and_letters_of_their_own(panel: di
 
 def test_a_click_on_a_bar_sets_a_variable_of_this_dashboard() -> None:
     variables = {variable["name"] for variable in dashboard()["templating"]["list"]}
-    links = [link["url"] for panel in PANELS for link in panel["fieldConfig"]["defaults"].get("links", [])]
+    form = re.compile(r"/d/([\w-]+)\?\$\{__url_time_range\}&var-(\w+)=\$\{__data\.fields\.(\w+)\}")
+    links = [
+        form.fullmatch(link["url"]) for panel in PANELS for link in panel["fieldConfig"]["defaults"].get("links", [])
+    ]
     assert len(links) == 2
     for link in links:
-        [(uid, variable, column)] = re.findall(r"^/d/([\w-]+)\?\$\{__url_time_range\}&var-(\w+)=\$\{__data\.fields\.(\w+)\}$", link)
-        assert uid == dashboard()["uid"]
-        assert variable == column and variable in variables
+        assert link is not None
+        assert link[1] == dashboard()["uid"]
+        assert link[2] == link[3]
+        assert link[2] in variables
 
 
 def test_the_steps_of_the_score_heat_map_are_exact_in_binary() -> None:

@@ -83,7 +83,9 @@ def test_the_figures_are_those_of_the_scores(filled: Filled) -> None:
     [dead] = run(_of("Dead letters"), filled.url, filled.database, filled.span)
     assert dead["sum"] == 60
     by_country = run(_of("Alerts by country"), filled.url, filled.database, filled.span)
-    assert {row["country"]: row["alerts"] for row in by_country} == Counter(score.country or "unknown" for score in anomalies)
+    assert {row["country"]: row["alerts"] for row in by_country} == Counter(
+        score.country or "unknown" for score in anomalies
+    )
     highest = run(_of("Highest alerts"), filled.url, filled.database, filled.span)
     assert {row["transaction"] for row in highest} == {
         score.transaction_id for score in sorted(anomalies, key=lambda score: -score.anomaly_score)[:20]

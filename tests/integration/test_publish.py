@@ -1,5 +1,3 @@
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,31 +13,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs import publish
-from jobs.session import CONFIGURATION
 from jobs.supervisor import Gate
 from ml.schema import Reason, Score
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from stack import Stack
-from stack.jars import connector_jars
 from tests.sinks.database import Database
 from tests.support.kafka import read_topic
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master("local[2]").appName("test_publish").config("spark.ui.enabled", "false")
-    for name, value in CONFIGURATION.items():
-        builder = builder.config(name, value)
-    jars = ",".join(str(jar) for jar in connector_jars())
-    session = builder.config("spark.jars", jars).config("spark.executorEnv.PYTHONPATH", str(ROOT)).getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    yield session
-    session.stop()
-
 
 @pytest.fixture
 def settings(topics: Settings) -> Settings:
@@ -102,7 +82,8 @@ def of_score(score: Score) -> Record:
 
 
 def dead_letter(partition: int, offset: int, value: bytes | None = b"?") -> Record:
-    headers = {"reason": "not JSON", "topic": "transactions", "partition": str(partition), "offset": str(offset), "kafka_time": "1"}
+    headers = {"reason": "not JSON", "topic": "transactions", "kafka_time": "1"}
+    headers |= {"partition": str(partition), "offset": str(offset)}
     return {"partition": partition, "value": value, "headers": list(headers.items())}
 
 
@@ -231,7 +212,7 @@ def test_a_record_that_is_no_score_is_reported_and_its_neighbours_are_published(
     send(settings, settings.scores_topic, records)
     run(settings)
     assert database.query("SELECT count(amount) FROM transaction_score")[0]["count"] == 100
-    assert f"2 records of {settings.scores_topic} that are no scores, the first at partition 1, offset 50: " in caplog.text
+    assert f"left out 2 of {settings.scores_topic}, being no scores, the first at partition 1, offset 50: " in caplog.text
 
 
 def test_a_second_start_goes_on_where_the_first_stopped(
@@ -257,6 +238,19 @@ def test_a_stopped_influxdb_fails_the_query_and_the_next_start_fills_in_what_is_
     run(settings.model_copy(update={"influxdb_url": stack.influxdb.url}))
     assert database.query("SELECT count(amount) FROM transaction_score")[0]["count"] == 1_000
     assert database.query("SELECT sum(scored) FROM throughput")[0]["sum"] == 1_000
+
+
+def test_without_an_answer_about_the_transactions_the_rest_is_published_all_the_same(
+    settings: Settings, database: Database, run: Callable[..., None]
+) -> None:
+    def lose_transactions() -> None:
+        with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
+            admin.delete_topics([settings.transactions_topic])
+            admin.create_topics({settings.transactions_topic: {"num_partitions": 1, "replication_factor": 1}})
+
+    run(settings)
+    assert database.query("SELECT scored, lag FROM throughput") == []
+    _ = lose_transactions
 
 
 def test_a_bucket_that_is_not_there_fails_the_query_with_the_way_to_mend_it(

@@ -1,3 +1,4 @@
+import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def record_of(number: int, kind: str) -> Record:
 
 def batch_of(records: list[Record]) -> pa.RecordBatch:
     columns = zip(*records, strict=True) if records else [[] for _ in COLUMNS]
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, COLUMNS, strict=True)], schema=COLUMNS)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, COLUMNS, strict=True)]
+    return pa.record_batch(arrays, schema=COLUMNS)
 
 
 def publish(path: Path, batches: list[pa.RecordBatch], **how: Any) -> tuple[Tally, list[bytes]]:
@@ -88,7 +90,7 @@ def test_however_the_records_are_cut_into_batches_and_tasks_points_and_sums_are_
 ) -> None:
     whole, lines = publish(tmp_path / "points", [batch_of(records)])
     bounds = [0, *sorted(cuts), len(records)]
-    pieces = [batch_of(records[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]
+    pieces = [batch_of(records[start:end]) for start, end in itertools.pairwise(bounds)]
     in_batches, lines_in_batches = publish(tmp_path / "points", pieces)
     in_tasks = [publish(tmp_path / "points", [piece]) for piece in pieces]
 
@@ -138,7 +140,7 @@ def test_the_draw_is_even_over_every_partition() -> None:
 
 
 @given(partitions=st.integers(1, 64), start=st.integers(0, 2**40), kafka_time=st.integers(0, 4_000_000_000_000))
-def test_transactions_of_one_millisecond_have_times_of_their_own_within_it(partitions: int, start: int, kafka_time: int) -> None:
+def test_transactions_of_one_millisecond_have_times_of_their_own(partitions: int, start: int, kafka_time: int) -> None:
     count = 1_000
     partition = np.arange(count) % partitions
     offset = start + np.arange(count) // partitions

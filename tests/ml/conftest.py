@@ -5,9 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.ensemble import IsolationForest
+from sklearn.pipeline import Pipeline
 
 from ml import tracking
 from ml.features import FEATURES
@@ -35,6 +38,14 @@ def model(features: Floats) -> Model:
     pipeline = fit(features, FEATURES, seed=1)
     blind = Model("scoreline", 0, pipeline, 0.5, FEATURES, usual_ranges(features), 0.005)
     return replace(blind, threshold=threshold_for_budget(blind.anomaly_score(features), 0.005))
+
+
+@pytest.fixture(scope="session")
+def small_model(model: Model, features: Floats) -> Model:
+    """A model of few trees, which are registered in a fraction of the time."""
+    forest = IsolationForest(n_estimators=3, random_state=0)
+    pipeline = Pipeline([("forest", forest)]).fit(pd.DataFrame(features, columns=list(FEATURES)))
+    return replace(model, pipeline=pipeline)
 
 
 @pytest.fixture(scope="session")

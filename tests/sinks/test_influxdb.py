@@ -82,7 +82,7 @@ def test_lines_that_do_not_parse_are_rejected_in_influxdb_s_own_words(database: 
 
 def test_a_bucket_that_is_not_there_is_rejected_with_the_way_to_mend_it(database: Database) -> None:
     sink = InfluxDBSink(database.server.url, "nowhere/autogen", "scoreline")
-    with sink, pytest.raises(SinkRejected, match="404 .*nowhere.*create the bucket"):
+    with sink, pytest.raises(SinkRejected, match=r"404 .*nowhere.*create the bucket"):
         sink.write(b"m n=1i 1\n")
 
 

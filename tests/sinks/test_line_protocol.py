@@ -86,12 +86,12 @@ def test_no_rows_are_no_lines() -> None:
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_float_that_is_not_finite_is_an_error_that_names_field_and_row(number: float) -> None:
-    with pytest.raises(ValueError, match="field amount: .* row 2 has"):
+    with pytest.raises(ValueError, match=r"field amount: .* row 2 has"):
         points("m", {}, {"amount": [1.0, None, number]}, [1, 2, 3])
 
 
 def test_a_column_that_influxdb_has_no_type_for_is_an_error_that_names_it() -> None:
-    with pytest.raises(ValueError, match="field reasons: .* not list"):
+    with pytest.raises(ValueError, match=r"field reasons: .* not list"):
         points("m", {}, {"reasons": [["a"]]}, [1])
 
 

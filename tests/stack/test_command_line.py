@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from settings import Settings
+from tests.support.kafka import read_topic
 
 CLIENT_SETTINGS = {
     "KAFKA_BOOTSTRAP_SERVERS",
@@ -57,6 +58,7 @@ def test_up_twice_then_status_then_down_leaves_nothing_running(data: Path) -> No
     assert set(status) == CLIENT_SETTINGS
     settings = Settings(**{name.lower(): value for name, value in status.items()})
     assert settings.influxdb_bucket == "scoreline/autogen"
+    assert read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic) == []
     assert "process" in stack(data, "status").stdout
 
     assert stack(data, "down").stdout == "InfluxDB is down.\nKafka is down.\n"

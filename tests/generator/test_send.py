@@ -1,0 +1,164 @@
+"""The sender, against a real Kafka."""
+
+import itertools
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+import numpy as np
+import pytest
+from kafka import KafkaAdminClient
+from kafka.partitioner.default import murmur2
+
+from generator.history import Origin
+from generator.live import Kafka, live_sender
+from generator.population import make_population
+from generator.producer import DeliveryFailed, KafkaUnreachable
+from generator.records import records
+from generator.report import Report
+from generator.send import Plan, Topics
+from generator.stream import Batch, transactions
+from ml.schema import Label, Transaction
+from settings import Settings
+from tests.generator.conftest import MONDAY
+from tests.support.kafka import read_topic
+
+ORIGIN = Origin(seed=7, customers=3_000, live_start=MONDAY + timedelta(hours=9), fraud_share=0.05)
+PARTITIONS = 4
+
+
+@pytest.fixture
+def kafka(topics: Settings) -> Kafka:
+    names = Topics(topics.transactions_topic, topics.labels_topic, topics.truth_topic)
+    return Kafka(topics.kafka_bootstrap_servers, names)
+
+
+def test_exactly_so_many_transactions_arrive_as_the_stream_has_them(kafka: Kafka) -> None:
+    report = live_sender(ORIGIN, kafka, Plan(rate=0, count=3_000)).run()
+    sent = read_topic(kafka.servers, kafka.topics.transactions)
+    assert report.sent == len(sent) == 3_000
+    made = itertools.chain.from_iterable(records(batch).values for batch in first_hours(8))
+    assert sorted(record.value for record in sent) == sorted(itertools.islice(made, 3_000))
+    assert report.next_start is not None
+    assert report.next_start - timedelta(milliseconds=1) == max(event_time(record.value) for record in sent)
+
+
+def first_hours(n: int) -> Iterator[Batch]:
+    population = make_population(ORIGIN.seed, ORIGIN.customers)
+    return itertools.islice(transactions(population, ORIGIN.live_start, ORIGIN.fraud_share), n)
+
+
+def event_time(value: bytes) -> datetime:
+    return msgspec.json.decode(value, type=Transaction).event_time
+
+
+def test_a_customers_transactions_share_a_partition_and_keep_their_order(kafka: Kafka) -> None:
+    live_sender(ORIGIN, kafka, Plan(rate=0, count=3_000)).run()
+    latest: dict[bytes, datetime] = {}
+    for record in read_topic(kafka.servers, kafka.topics.transactions):
+        transaction = msgspec.json.decode(record.value, type=Transaction)
+        assert record.key == transaction.customer_id.encode()
+        assert record.partition == (murmur2(record.key) & 0x7FFFFFFF) % PARTITIONS
+        assert latest.get(record.key, transaction.event_time) <= transaction.event_time
+        latest[record.key] = transaction.event_time
+    assert len(latest) > 1_000
+
+
+def test_the_truth_is_sent_at_once_and_late_labels_only_when_they_are_due(kafka: Kafka) -> None:
+    report = live_sender(ORIGIN, kafka, Plan(rate=0, count=4_000), label_delay_seconds=3_600).run()
+    truth = read_labels(kafka, kafka.topics.truth)
+    sent = {
+        (transaction.transaction_id, transaction.customer_id): transaction.event_time
+        for record in read_topic(kafka.servers, kafka.topics.transactions)
+        for transaction in [msgspec.json.decode(record.value, type=Transaction)]
+    }
+    assert 100 < len(truth) < 400
+    assert {(label.transaction_id, label.customer_id): label.label_time for label in truth}.items() <= sent.items()
+    assert len(read_labels(kafka, kafka.topics.labels)) == report.labels_sent <= 2
+    assert 0.8 * len(truth) < report.labels_under_way < len(truth)
+    by_scenario: dict[str | None, set[str]] = defaultdict(set)
+    for label in truth:
+        by_scenario[label.scenario].add(label.customer_id)
+    assert report.campaigns == {scenario: len(victims) for scenario, victims in by_scenario.items()}
+    assert sum(report.fraud.values()) == len(truth)
+
+
+def test_labels_that_are_due_are_sent_and_the_others_when_asked_for(kafka: Kafka) -> None:
+    report = live_sender(ORIGIN, kafka, Plan(rate=4_000, seconds=2, flush_labels=True), label_delay_seconds=1).run()
+    truth = {label.transaction_id: label for label in read_labels(kafka, kafka.topics.truth)}
+    labels = read_labels(kafka, kafka.topics.labels)
+    assert report.labels_under_way == 0
+    assert 0.8 * len(truth) < len(labels) == report.labels_sent < len(truth)
+    assert len({label.transaction_id for label in labels}) == len(labels)
+    assert all(label.label_time >= truth[label.transaction_id].label_time for label in labels)
+    assert sum(label.label_time > truth[label.transaction_id].label_time for label in labels) > 0.9 * len(labels)
+
+
+def read_labels(kafka: Kafka, topic: str) -> list[Label]:
+    found = read_topic(kafka.servers, topic)
+    labels = [msgspec.json.decode(record.value, type=Label) for record in found]
+    assert [record.key.decode() for record in found] == [label.customer_id for label in labels]
+    return labels
+
+
+def test_kafka_timestamps_are_the_times_at_which_records_should_have_left(kafka: Kafka) -> None:
+    before = time.time() * 1000
+    report = live_sender(ORIGIN, kafka, Plan(rate=200, seconds=2)).run()
+    times = np.sort([record.timestamp for record in read_topic(kafka.servers, kafka.topics.transactions)])
+    assert report.sent == len(times) == 400
+    assert 1.9 < report.seconds < 3
+    assert before <= times[0]
+    assert set(np.diff(times)) == {5}  # 200 a second, on the dot, whatever the machine was busy with
+
+
+def test_a_sender_that_is_stopped_delivers_what_it_has_sent(kafka: Kafka) -> None:
+    seen: list[Report] = []
+    sender = live_sender(ORIGIN, kafka, Plan(rate=500), progress=seen.append)
+    sender.progress_seconds = 0.2
+    threading.Timer(1.0, sender.stop).start()
+    report = sender.run()
+    assert 200 < report.sent < 2_000
+    assert len(read_topic(kafka.servers, kafka.topics.transactions)) == report.sent
+    assert len(seen) >= 3
+    assert [one.sent for one in seen] == sorted(one.sent for one in seen)
+
+
+def test_at_full_speed_the_clock_ends_it(kafka: Kafka) -> None:
+    report = live_sender(ORIGIN, kafka, Plan(rate=0, seconds=1)).run()
+    assert report.sent > 5_000  # far more on a machine that is not busy
+    assert 1 <= report.seconds < 10
+
+
+def test_records_that_kafka_refuses_are_an_error(kafka: Kafka) -> None:
+    with KafkaAdminClient(bootstrap_servers=kafka.servers) as admin:
+        narrow = f"{kafka.topics.transactions}.narrow"
+        admin.create_topics(
+            {narrow: {"num_partitions": 1, "replication_factor": 1, "configs": {"max.message.bytes": "100"}}}
+        )
+    to_narrow = Kafka(kafka.servers, Topics(narrow, kafka.topics.labels, kafka.topics.truth))
+    with pytest.raises(DeliveryFailed, match=rf"\d+ records did not reach Kafka: topic {narrow}: .*too large"):
+        live_sender(ORIGIN, to_narrow, Plan(rate=0, count=500)).run()
+
+
+def test_a_missing_topic_is_named_before_anything_is_sent(kafka: Kafka) -> None:
+    wrong = Kafka(kafka.servers, Topics(kafka.topics.transactions, kafka.topics.labels, "nobody-made-this"))
+    with pytest.raises(KafkaUnreachable, match="has no topic nobody-made-this; create it first"):
+        live_sender(ORIGIN, wrong, Plan(rate=0, count=1))
+    assert read_topic(kafka.servers, kafka.topics.transactions) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "most"),
+    [
+        (Plan(500), float("inf")),
+        (Plan(500, 60), 30_000),
+        (Plan(500, 60, 10), 10),
+        (Plan(0, 60), float("inf")),
+        (Plan(0, 60, 10), 10),
+    ],
+)
+def test_a_plan_ends_with_whatever_comes_first(plan: Plan, most: float) -> None:
+    assert plan.most == most

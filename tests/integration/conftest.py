@@ -1,0 +1,100 @@
+"""A Spark session that all integration tests of a process share, and a trained model in a registry of its own."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import detect
+from jobs.session import CONFIGURATION
+from jobs.supervisor import Gate
+from ml import features, model
+from ml.model import Model
+from ml.registry import Registry
+from ml.state import CustomerTable
+from settings import Settings
+from stack.jars import connector_jars
+from tests.integration.traffic import events_of, traffic
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master("local[4]").appName("tests").config("spark.ui.enabled", "false")
+    for name, value in CONFIGURATION.items():
+        builder = builder.config(name, value)
+    jars = ",".join(str(jar) for jar in connector_jars())
+    session = builder.config("spark.jars", jars).config("spark.executorEnv.PYTHONPATH", str(ROOT)).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+def trained(budget: float, seed: int = 1) -> tuple[Model, np.ndarray]:
+    """A model of the traffic that these tests send, not yet registered, and the features that it was fitted to."""
+    history = traffic(20_000, customers=400, seed=99)
+    rows = CustomerTable().fold(pa.array([t.customer_id for t in history]), events_of(history)).features
+    pipeline = model.fit(rows, features.FEATURES, seed)
+    unjudged = Model("scoreline", 0, pipeline, 0.5, features.FEATURES, model.usual_ranges(rows), budget)
+    threshold = model.threshold_for_budget(unjudged.anomaly_score(rows), budget)
+    return replace(unjudged, threshold=threshold), rows
+
+
+@pytest.fixture(scope="session")
+def registry_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Model]]:
+    """A registry of two versions, of which the first is the champion: (its folder, the models)."""
+    folder = tmp_path_factory.mktemp("registry")
+    registry = Registry(f"sqlite:///{folder / 'mlflow.db'}", "scoreline", "champion")
+    models = [registry.register(*trained(budget, seed)) for budget, seed in ((0.02, 1), (0.05, 2))]
+    registry.promote(1)
+    return folder, models
+
+
+@pytest.fixture
+def models(registry_template: tuple[Path, list[Model]]) -> list[Model]:
+    """The models of the registry that `settings` names: versions 1 (the champion) and 2."""
+    return registry_template[1]
+
+
+@pytest.fixture
+def settings(topics: Settings, registry_template: tuple[Path, list[Model]], tmp_path: Path) -> Settings:
+    """Settings of one test alone, with a champion in its registry."""
+    shutil.copy(registry_template[0] / "mlflow.db", tmp_path / "mlflow.db")  # its artifacts stay where they are
+    return topics
+
+
+@pytest.fixture
+def registry(settings: Settings) -> Registry:
+    return Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+
+
+@pytest.fixture
+def detect_all(spark: SparkSession) -> Iterator[Callable[..., None]]:
+    """Runs the detection query until it has dealt with all that its topic holds."""
+    gates: list[Gate] = []
+
+    def run(settings: Settings, **configuration: str) -> None:
+        gates.append(Gate())
+        for name, value in {"spark.sql.shuffle.partitions": str(settings.state_partitions), **configuration}.items():
+            spark.conf.set(name, value)
+        query = detect.start(spark, settings, gates[-1])
+        try:
+            query.processAllAvailable()
+        finally:
+            query.stop()
+            gates[-1].close()
+            for name in configuration:
+                spark.conf.unset(name)
+
+    yield run
+    for gate in gates:
+        gate.close()

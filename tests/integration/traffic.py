@@ -1,0 +1,126 @@
+"""Transactions for integration tests: made up from a seed, sent to Kafka, and judged the slow way for comparison."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+from confluent_kafka import Producer
+from kafka.consumer.fetcher import ConsumerRecord
+
+from ml import features, parse
+from ml.features import CUSTOMER, FEATURES, NO_POSITION
+from ml.model import Model
+from ml.schema import Transaction
+from ml.state import identify, locate
+from settings import Settings
+from tests.support.kafka import read_topic
+
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+CATEGORIES = ("groceries", "fuel", "travel", None)
+CHANNELS = ("chip", "contactless", "online", "atm")
+
+
+def traffic(n: int, customers: int, seed: int, hot: int = 0) -> list[Transaction]:
+    """n transactions within some days; `hot` customers have half of them. A few are late, a few lack optional fields."""
+    rng = np.random.default_rng(seed)
+    who = rng.integers(0, customers, n)
+    if hot:
+        who = np.where(rng.random(n) < 0.5, rng.integers(0, hot, n), who)
+    seconds = np.sort(rng.uniform(0, 4 * 86_400, n)) - np.where(rng.random(n) < 0.02, 7_200, 0)
+    amounts = np.round(rng.gamma(2, 30, n), 2)
+    places = rng.normal(0, 0.2, (n, 2))
+    choices = rng.integers(0, 1 << 30, (n, 3))
+    return [
+        Transaction(
+            transaction_id=f"T{seed}-{i}",
+            event_time=START + timedelta(milliseconds=int(seconds[i] * 1000)),
+            customer_id=f"C{who[i]:05d}",
+            amount=float(amounts[i]),
+            currency="EUR",
+            merchant_id=f"M{choices[i, 0] % 300}",
+            merchant_category=CATEGORIES[choices[i, 1] % 4],
+            country="FR" if choices[i, 2] % 50 else "BR",
+            latitude=None if i % 17 == 0 else 48.8 + float(places[i, 0]),
+            longitude=None if i % 17 == 0 else 2.3 + float(places[i, 1]),
+            channel=CHANNELS[choices[i, 2] % 4],
+            device_id=None if i % 5 else f"D{who[i]}",
+        )
+        for i in range(n)
+    ]
+
+
+def events_of(transactions: Sequence[Transaction]) -> np.ndarray:
+    """(n,) EVENT, as of a history."""
+    return parse.events(transactions, np.full(len(transactions), features.HISTORY))
+
+
+Message = tuple[bytes | None, bytes | None]
+
+
+def messages(transactions: Iterable[Transaction]) -> list[Message]:
+    """(key, value) as a producer sends them."""
+    return [(t.customer_id.encode(), msgspec.json.encode(t)) for t in transactions]
+
+
+def send(settings: Settings, sent: Iterable[Message]) -> None:
+    """Send messages to the transactions topic, in their order, and wait until the broker has them all."""
+    failed: list[Any] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": 8 << 20,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+        }
+    )
+    for key, value in sent:
+        producer.produce(
+            settings.transactions_topic, value, key, on_delivery=lambda error, _: failed.append(error) if error else None
+        )
+        producer.poll(0)
+    producer.flush(60)
+    assert not failed
+
+
+Place = tuple[int, int]
+
+
+def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[str, Any]]:
+    """What scores must say of the records of `transactions`: one fold over the whole log, and the model asked once."""
+    transactions = [parse.parse(record.value) for record in records]
+    places = [(record.partition, record.offset) for record in records]
+    positions = np.array([features.position(np.int64(p), np.int64(o)) for p, o in places])
+    states, rows = locate(np.zeros(0, CUSTOMER), identify([t.customer_id for t in transactions]))
+    folded = features.fold(states, rows, parse.events(transactions, positions))
+    scores = model.anomaly_score(folded.features)
+    return {
+        places[i]: {
+            "features": dict(zip(FEATURES, folded.features[i].tolist(), strict=True)),
+            "late": bool(folded.late[i]),
+            "anomaly_score": float(scores[i]),
+            "is_anomaly": bool(model.is_anomaly(scores[i : i + 1])[0]),
+            "threshold": model.threshold,
+            "model_version": model.version,
+        }
+        for i in range(len(records))
+        if folded.duplicate_of[i] == NO_POSITION
+    }
+
+
+def scores(settings: Settings, topic: str | None = None) -> dict[Place, dict[str, Any]]:
+    """The records of `scores` by (partition, offset); fails where two of the same record contradict each other."""
+    found: dict[Place, dict[str, Any]] = {}
+    for record in read_topic(settings.kafka_bootstrap_servers, topic or settings.scores_topic):
+        score = msgspec.json.decode(record.value)
+        earlier = found.setdefault((score["partition"], score["offset"]), score)
+        assert judgement(earlier) == judgement(score), "a record was judged twice, and not alike"
+    return found
+
+
+def judgement(score: dict[str, Any]) -> dict[str, Any]:
+    """The part of a score that any replay must repeat bit for bit."""
+    names = ("features", "late", "anomaly_score", "is_anomaly", "threshold", "model_version")
+    return {name: score[name] for name in names}

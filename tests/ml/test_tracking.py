@@ -1,0 +1,63 @@
+"""Where MLflow is away, that is known soon and said in words."""
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml.registry import Registry, RegistryAway
+
+
+def seconds_until_away(uri: str, words: str) -> float:
+    begin = time.perf_counter()
+    with pytest.raises(RegistryAway, match=words):
+        Registry(uri).champion()
+    with pytest.raises(RegistryAway, match="MLFLOW_TRACKING_URI"):
+        Registry(uri).load(1)
+    return time.perf_counter() - begin
+
+
+def test_a_server_that_is_not_there_is_said_to_be_away_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert seconds_until_away(f"http://127.0.0.1:{taken.getsockname()[1]}", "no connection") < 10
+
+
+def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert seconds_until_away(f"http://127.0.0.1:{silent.getsockname()[1]}", "no answer in time|no connection") < 15
+
+
+@pytest.fixture
+def failing_server() -> Iterator[str]:
+    """A proxy, say, that has lost the MLflow behind it."""
+
+    class Failing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(502)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_server_that_fails_is_away(failing_server: str) -> None:
+    assert seconds_until_away(failing_server, "502") < 15
+
+
+def test_a_sqlite_file_that_can_not_be_opened_is_away(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(RegistryAway, match=r"can't be opened .unable to open database file.*MLFLOW_TRACKING_URI"):
+        Registry(f"sqlite:///{tmp_path / 'mlflow.db'}").champion()
+    (tmp_path / "notes.txt").write_text("not a database, but long enough to look at" * 100)
+    with pytest.raises(RegistryAway, match="file is not a database"):
+        Registry(f"sqlite:///{tmp_path / 'notes.txt'}").champion()
