@@ -66,6 +66,7 @@ submit: setup ## start the detection job on the stack, by spark-submit
 	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(wildcard $(STATE)),--initial-state $(STATE))
 
 up: ## start everything in containers, with Grafana (docker compose)
+	@test -e .env || python3 docker/write_env.py
 	@docker compose up --detach --build --wait
 
 down: ## stop the containers; their volumes stay

@@ -171,6 +171,8 @@ def _security(settings: Settings) -> Security:
         security["sasl.username"] = settings.kafka_sasl_username or ""
         security["sasl.password"] = password.get_secret_value() if password else ""
     if settings.kafka_ssl_ca is not None:
+        if not settings.kafka_ssl_ca.is_file():
+            raise WrongUse(f"KAFKA_SSL_CA has to be a PEM file, but there is no file {settings.kafka_ssl_ca}")
         security["ssl.ca.location"] = str(settings.kafka_ssl_ca)
     return security
 

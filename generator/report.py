@@ -44,7 +44,7 @@ class Tally:
 
     def truth(self, label: Label) -> None:
         """The truth about one of them has left."""
-        scenario = label.scenario or "unnamed"
+        scenario = str(label.scenario)
         self._fraud[scenario] += 1
         self._victims.add((scenario, label.customer_id))
 

@@ -138,6 +138,7 @@ class Detection:
         records = (
             self._spark.read.format("kafka")
             .options(**spark_options(self._settings))
+            .option("subscribe", self._settings.transactions_topic)
             .option("startingOffsets", json.dumps({self._settings.transactions_topic: entry.start}))
             .option("endingOffsets", json.dumps({self._settings.transactions_topic: entry.end}))
             .load()

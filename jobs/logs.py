@@ -27,8 +27,10 @@ def set_up_logs(settings: Settings, name: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [file, console]
     root.setLevel(settings.log_level)
-    for chatty in ("py4j", "kafka", "mlflow", "urllib3", "alembic"):
+    for chatty in ("kafka", "mlflow", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It tells of each failed micro-batch with a stack trace; the query fails with the same error, and that is told once.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
 
 def _add_place(record: logging.LogRecord) -> bool:

@@ -17,8 +17,8 @@ from pyspark.sql.streaming import StreamingQuery
 
 from jobs.arrivals import TransactionsTopic
 from jobs.kafka import client_options, spark_options
-from jobs.publish_points import TALLY, Publication
 from jobs.preflight import check_kafka
+from jobs.publish_points import TALLY, Publication
 from jobs.supervisor import Gate, run
 from jobs.throughput import Positions, Tally, Throughput
 from settings import Settings
@@ -33,7 +33,11 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     settings = Settings.from_command_line()
-    return run(settings, {QUERY: start}, functools.partial(check_kafka, settings, settings.scores_topic, settings.invalid_topic))
+    return run(
+        settings,
+        {QUERY: start},
+        functools.partial(check_kafka, settings, settings.scores_topic, settings.invalid_topic),
+    )
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
@@ -122,7 +126,9 @@ class Publisher:
         rows = records.mapInArrow(self._publication.publish, TALLY).collect()
         tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
         if tally.unreadable:
-            _log.error("left out %d of %s, being no scores, the first %s", tally.unreadable, self._scores, tally.example)
+            _log.error(
+                "left out %d of %s, being no scores, the first %s", tally.unreadable, self._scores, tally.example
+            )
         if tally.last_time is not None:
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Literal
 
 import msgspec
@@ -28,7 +29,15 @@ _SCORE_FIELDS: Final = (
     *("transaction_id", "customer_id", "merchant_id", "country", "model_version", "partition", "offset"),
 )
 _ALERT_TAGS: Final = ("country", "merchant_category", "channel")
-_ALERT_FIELDS: Final = ("transaction_id", "customer_id", "amount", "anomaly_score", "threshold", "reasons", "model_version")
+_ALERT_FIELDS: Final = (
+    "transaction_id",
+    "customer_id",
+    "amount",
+    "anomaly_score",
+    "threshold",
+    "reasons",
+    "model_version",
+)
 
 Columns = dict[str, pa.Array]
 
@@ -88,7 +97,7 @@ class Publication:
         tally = _tally_of_times(batch) + _tally_of_dead(dead)
         tally.unreadable, tally.example = alive.num_rows - len(decoded), example
         if decoded:
-            scores = {name: pa.array([getattr(score, name) for score in decoded]) for name in _COLUMNS}
+            scores = {name: pa.array(map(attrgetter(name), decoded)) for name in _COLUMNS}
             sink.write(self._lines(scores, [score.reasons for score in decoded if score.is_anomaly]))
             tally += _tally_of_scores(scores, alive["kafka_time"].to_numpy()[readable])
         return tally

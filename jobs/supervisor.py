@@ -1,6 +1,7 @@
 """Keeps streaming queries running: each on its own, started again after a failure, stopped between two micro-batches."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -81,11 +82,10 @@ class Supervisor:
         """Run until SIGTERM or SIGINT. Raises `Fatal` where a query fails in a way that no further attempt can mend."""
         spark = build_session(self._settings, "+".join(self._starters))
         self._close_gate_on_signals(spark)
-        threads = [threading.Thread(target=self._keep, args=(spark, name), name=name) for name in self._starters]
+        threads = [threading.Thread(target=self._keep, args=(spark, name), name=name, daemon=True) for name in self._starters]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        _join(threads)
         spark.stop()
         if self._fatal is not None:
             raise self._fatal
@@ -171,6 +171,16 @@ class _JvmHandler:
 
     class Java:
         implements: Final = ["sun.misc.SignalHandler"]
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    """Wait for the threads; leave at once where the JVM that started this process is gone, for nothing here can go on then."""
+    jvm = os.getppid()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(1)
+            if os.getppid() != jvm:
+                os._exit(1)
 
 
 def _handle_in_jvm(spark: SparkSession, gate: Gate) -> None:

@@ -19,6 +19,7 @@ from ml.schema import TRANSACTION_FIELDS, Transaction
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _decode: Final = msgspec.json.Decoder(Transaction).decode
+_REQUIRED_MARKS: Final = 4 + 4 + 4 + 2
 _quoted_names: Final = [f'"{name}"'.encode() for name in TRANSACTION_FIELDS]
 
 
@@ -62,14 +63,16 @@ def _in_words(value: bytes, error: Exception) -> str:
     return text if isinstance(error, msgspec.ValidationError) else f"the value is not JSON: {text}"
 
 
-def _repeated_field(value: bytes, transaction: Transaction) -> str | None:
+def _repeated_field(value: bytes, t: Transaction) -> str | None:
     """The first field that occurs twice in the object, found the slow way only where a quick count leaves a doubt."""
-    present = [field for field in msgspec.structs.astuple(transaction) if field is not None]
-    numbers = sum(type(field) is float for field in present)
-    if value.count(b'"') == 4 * len(present) - 2 * numbers and b"\\" not in value:
-        return None  # every quotation mark belongs to a field or a value that was decoded
-    if b"\\" not in value and all(value.count(name) <= 1 for name in _quoted_names):
-        return None
+    texts = (t.currency, t.merchant_id, t.merchant_category, t.country, t.channel, t.device_id)
+    quotation_marks = _REQUIRED_MARKS + 4 * (6 - texts.count(None)) + 2 * (2 - (t.latitude, t.longitude).count(None))
+    if b"\\" not in value:
+        # Where the marks are those of the fields and texts that were decoded, there is no room for another field.
+        if value.count(b'"') == quotation_marks:
+            return None
+        if all(value.count(name) <= 1 for name in _quoted_names):
+            return None
     return _first_repeated(value)
 
 

@@ -105,13 +105,24 @@ def run(uri: str, experiment_name: str) -> Iterator[str]:
 
 
 def download(uri: str, name: str, version: int, folder: Path) -> Path:
-    """Download a model version's files into a folder; returns where they are."""
+    """Download a model version's files into a folder; returns where they are.
+
+    Raises MLflow's exception or an OSError where there is no such version or where its files on this machine are broken;
+    `RegistryAway` where they are elsewhere and can't be had now, which may pass.
+    """
     # Not `models:/name/version`: such an address MLflow looks up in the registry of the whole process.
     source = client(uri).get_model_version_download_uri(name, str(version))
     file = _sqlite_file(uri)
     if file and source.startswith(_OF_SERVER):  # written by a server over this file
         source = (_artifacts_beside(file) / source.removeprefix(_OF_SERVER)).as_uri()
-    return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=uri))
+    try:
+        return Path(mlflow.artifacts.download_artifacts(source, dst_path=str(folder), tracking_uri=uri))
+    except (MlflowException, OSError) as error:
+        if source.startswith("file:"):
+            raise
+        raise RegistryAway(
+            f"the files of version {version} can't be had from {source} by way of {uri}: {error}"
+        ) from error
 
 
 @contextmanager
@@ -119,6 +130,8 @@ def talking_to(uri: str) -> Iterator[None]:
     """Around calls of MLflow: raises `RegistryAway` where it is not the question that failed but the connection."""
     try:
         yield
+    except RegistryError:
+        raise
     except Exception as error:
         cause = connection_failure(error)
         if cause is None:

@@ -11,7 +11,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 from urllib3 import Retry
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, SSLError
 
 from sinks.sink import SinkRejected, SinkUnavailable
 
@@ -87,8 +87,7 @@ class InfluxDBSink:
                 raise self._answered(error) from error
             _log.warning("InfluxDB at %s, bucket %r: %s", self.url, self.bucket, _words(error))
         except HTTPError as error:
-            reason = getattr(error, "reason", None) or error
-            raise SinkUnavailable(f"InfluxDB at {self.url} does not answer ({reason}): start it, or set INFLUXDB_URL") from error
+            raise self._unanswered(error) from error
 
     def close(self) -> None:
         if self._client is not None:
@@ -101,6 +100,13 @@ class InfluxDBSink:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _unanswered(self, error: HTTPError) -> SinkUnavailable:
+        reason = getattr(error, "reason", None) or error
+        mend = "start it, or set INFLUXDB_URL"
+        if isinstance(reason, SSLError):
+            mend = "set INFLUXDB_CA to the certificate of the authority that signed the server's"
+        return SinkUnavailable(f"InfluxDB at {self.url} does not answer ({reason}): {mend}")
 
     def _answered(self, error: ApiException) -> Exception:
         status = error.status

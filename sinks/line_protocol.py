@@ -112,13 +112,17 @@ def _field(name: str, values: Array) -> Array:
         return _join(key, values.cast(pa.string()), "i", "")
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return _join(key, values.cast(pa.string()), "")
-    raise ValueError(f"field {name}: InfluxDB holds strings, booleans, integers and floats, not {kind}; convert it first")
+    raise ValueError(
+        f"field {name}: InfluxDB holds strings, booleans, integers and floats, not {kind}; convert it first"
+    )
 
 
 def _require_finite(name: str, values: Array) -> None:
     row = pc.is_finite(values).index(False).as_py()
     if row >= 0:
-        raise ValueError(f"field {name}: InfluxDB holds finite numbers, row {row} has {values[row]}; use null to leave it out")
+        raise ValueError(
+            f"field {name}: InfluxDB holds finite numbers, row {row} has {values[row]}; use null to leave it out"
+        )
 
 
 def _bytes(lines: Array) -> bytes:

@@ -1,4 +1,4 @@
-"""The stack's command line: `python -m stack up | status | down`."""
+"""The stack's command line: `python -m stack up | status | run | down`."""
 
 import json
 import os
@@ -87,9 +87,7 @@ def run(
 ) -> None:
     """Run a command with the running servers' settings in its environment; what is set there already goes first."""
     stack = Stack(data, elsewhere=influxdb_elsewhere(os.environ))
-    stack.mlflow.folder.mkdir(
-        parents=True, exist_ok=True
-    )  # a first training needs no server, but a place for its registry
+    stack.mlflow.folder.mkdir(parents=True, exist_ok=True)  # training needs a place for its registry, but no server
     os.execvpe(command[0], command, stack.environment() | os.environ)
 
 

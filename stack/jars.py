@@ -1,6 +1,7 @@
 """The pinned jars of Spark's Kafka connector and of the Kafka broker, fetched once, without Maven."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -55,12 +56,15 @@ def _fetch(wanted: str, locked: dict[str, str], folder: Path) -> None:
     ivy = folder / f"ivy-{wanted}"  # kept after a broken download, so that the next attempt goes on from there
     log = folder / f"{wanted}.log"
     command = [sys.executable, "-m", "stack.resolve", str(ivy), *locked]
-    with log.open("w") as output:
-        resolver = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=Path(__file__).parents[1]
-        )
-        with resolver:
-            _show_progress(resolver, f"Fetching jars of the Kafka {wanted}", ivy, len(locked))
+    own_spark = {name: value for name, value in os.environ.items() if name != "SPARK_HOME"}  # PySpark's, no older one
+    root = Path(__file__).parents[1]
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=root, env=own_spark
+        ) as resolver,
+    ):
+        _show_progress(resolver, f"Fetching jars of the Kafka {wanted}", ivy, len(locked))
     if resolver.returncode:
         raise StackError(
             f"The jars of the Kafka {wanted} could not be fetched: check the network; Ivy's reasons are in {log}."

@@ -15,6 +15,7 @@ from stack.java import java
 from stack.server import HOST, NotReady, Server, accepts
 
 HEAP = "-Xmx512m"
+# Topics are cut by size and not by age (4 GiB a partition), since replayed records are old already when they arrive.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -32,6 +33,8 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+log.retention.ms=-1
+log.retention.bytes=4294967296
 log.retention.check.interval.ms=5000
 """
 LOGGING = """\

@@ -11,7 +11,6 @@ class MLflow(Server):
     """A server over a SQLite file and an artifact folder, both in its own folder."""
 
     name = "MLflow"
-    start_seconds = 120
 
     @property
     def url(self) -> str:

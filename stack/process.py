@@ -20,6 +20,7 @@ class RecordedProcess:
         self._record = record
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
+        self.exit_status: int | None = None  # of a process that this object started, once `find` saw that it ended by itself
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         """Runs the command in the record's folder, with additions to the environment; its output is appended to the log."""
@@ -41,6 +42,7 @@ class RecordedProcess:
         if self._child is not None:
             if self._child.poll() is None:
                 return psutil.Process(self._child.pid)
+            self.exit_status = self._child.returncode
             self._child = None
         try:
             record = json.loads(self._record.read_text())

@@ -33,7 +33,7 @@ class Server(ABC):
 
     name: ClassVar[str]
     ports_needed: ClassVar[int] = 1
-    start_seconds: ClassVar[float] = 60
+    start_seconds: ClassVar[float] = 120
     stop_seconds: ClassVar[float] = 30
 
     def __init__(self, folder: Path, port: int | None = None) -> None:

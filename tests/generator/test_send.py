@@ -1,6 +1,7 @@
 """The sender, against a real Kafka."""
 
 import itertools
+import json
 import threading
 import time
 from collections import defaultdict
@@ -23,6 +24,7 @@ from generator.send import Plan, Topics
 from generator.stream import Batch, transactions
 from ml.schema import Label, Transaction
 from settings import Settings
+from stack import Stack
 from tests.generator.conftest import MONDAY
 from tests.support.kafka import read_topic
 
@@ -132,11 +134,26 @@ def test_at_full_speed_the_clock_ends_it(kafka: Kafka) -> None:
     assert 1 <= report.seconds < 10
 
 
+def test_a_broker_that_restarts_gets_every_record_once(stack: Stack, kafka: Kafka) -> None:
+    sender = live_sender(ORIGIN, kafka, Plan(rate=300, seconds=10))
+    restart = threading.Timer(3, lambda: (stack.kafka.kill(), stack.kafka.start()))
+    restart.start()
+    try:
+        report = sender.run()
+    finally:
+        restart.join()
+    ids = [
+        json.loads(record.value)["transaction_id"] for record in read_topic(kafka.servers, kafka.topics.transactions)
+    ]
+    assert len(ids) == len(set(ids)) == report.sent == 3_000
+
+
 def test_records_that_kafka_refuses_are_an_error(kafka: Kafka) -> None:
     with KafkaAdminClient(bootstrap_servers=kafka.servers) as admin:
         narrow = f"{kafka.topics.transactions}.narrow"
         admin.create_topics(
-            {narrow: {"num_partitions": 1, "replication_factor": 1, "configs": {"max.message.bytes": "100"}}}
+            {narrow: {"num_partitions": 1, "replication_factor": 1, "configs": {"max.message.bytes": "100"}}},
+            wait_for_metadata=True,
         )
     to_narrow = Kafka(kafka.servers, Topics(narrow, kafka.topics.labels, kafka.topics.truth))
     with pytest.raises(DeliveryFailed, match=rf"\d+ records did not reach Kafka: topic {narrow}: .*too large"):

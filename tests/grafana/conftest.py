@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -97,7 +97,7 @@ def _published(sink: InfluxDBSink, scores: list[Score]) -> Tally:
     """Write a micro-batch as a task of publish does, with one dead letter in it; returns the tally."""
     encoded: list[bytes | None] = [msgspec.json.encode(score) for score in scores]
     rows = len(scores) + 1
-    columns: dict[str, pa.Array] = {
+    columns: dict[str, Any] = {
         "value": pa.array([*encoded, None], pa.binary()),
         "dead": pa.array([False] * len(scores) + [True]),
         "kafka_time": pa.array([*(score.scored_at for score in scores), scores[-1].scored_at], pa.int64()),

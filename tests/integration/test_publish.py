@@ -2,12 +2,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import pytest
 from confluent_kafka import Producer
+from kafka import KafkaAdminClient
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
@@ -21,6 +22,7 @@ from stack import Stack
 from tests.sinks.database import Database
 from tests.support.kafka import read_topic
 
+
 @pytest.fixture
 def settings(topics: Settings) -> Settings:
     return topics.model_copy(update={"publish_interval_seconds": 0.2})
@@ -31,13 +33,18 @@ def database(stack: Stack, settings: Settings) -> Database:
     return Database(stack.influxdb, settings.influxdb_bucket.split("/")[0])
 
 
+class Run(Protocol):
+    def __call__(self, settings: Settings, once_started: Callable[[], None] = ...) -> None: ...
+
+
 @pytest.fixture
-def run(spark: SparkSession) -> Iterator[Callable[[Settings], None]]:
+def run(spark: SparkSession) -> Iterator[Run]:
     """Runs the query until it has published all that the topics hold."""
     started: list[StreamingQuery] = []
 
-    def publish_all(settings: Settings) -> None:
+    def publish_all(settings: Settings, once_started: Callable[[], None] = lambda: None) -> None:
         started.append(publish.start(spark, settings, Gate()))
+        once_started()
         started[-1].processAllAvailable()
         started[-1].stop()
 
@@ -88,7 +95,9 @@ def dead_letter(partition: int, offset: int, value: bytes | None = b"?") -> Reco
 
 
 def send(settings: Settings, topic: str, records: Iterator[Record] | list[Record]) -> None:
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers, "message.max.bytes": 8 << 20, "linger.ms": 50})
+    producer = Producer(
+        {"bootstrap.servers": settings.kafka_bootstrap_servers, "message.max.bytes": 8 << 20, "linger.ms": 50}
+    )
     for record in records:
         while True:
             try:
@@ -105,7 +114,7 @@ def now() -> int:
 
 @pytest.mark.slow
 def test_200_000_scores_of_one_millisecond_published_twice_are_200_000_points(
-    settings: Settings, database: Database, run: Callable[[Settings], None], tmp_path: Path
+    settings: Settings, database: Database, run: Run, tmp_path: Path
 ) -> None:
     moment = now()
     send(settings, settings.scores_topic, (of_score(score(n % 4, n // 4, moment)) for n in range(200_000)))
@@ -116,9 +125,13 @@ def test_200_000_scores_of_one_millisecond_published_twice_are_200_000_points(
 
 
 def test_a_score_is_a_point_at_its_transaction_s_time_with_all_its_fields(
-    settings: Settings, database: Database, run: Callable[[Settings], None]
+    settings: Settings, database: Database, run: Run
 ) -> None:
-    send(settings, settings.scores_topic, [of_score(score(3, 10, 1_700_000_000_123, merchant_category="", merchant_id="m1"))])
+    send(
+        settings,
+        settings.scores_topic,
+        [of_score(score(3, 10, 1_700_000_000_123, merchant_category="", merchant_id="m1"))],
+    )
     run(settings)
     time_ns = 1_700_000_000_123_000_000 + 10 * 4 + 3
     assert database.query("SELECT * FROM transaction_score") == [
@@ -157,10 +170,12 @@ def test_a_score_is_a_point_at_its_transaction_s_time_with_all_its_fields(
     ]
 
 
-def test_throughput_says_what_the_topics_say(settings: Settings, database: Database, run: Callable[[Settings], None]) -> None:
+def test_throughput_says_what_the_topics_say(settings: Settings, database: Database, run: Run) -> None:
     begin = now()
     waiting, size = 30, 2_000
-    transactions = [{"partition": n % 4, "value": b"x", "timestamp": begin - 10_000 + n} for n in range(4 * size + waiting)]
+    transactions = [
+        {"partition": n % 4, "value": b"x", "timestamp": begin - 10_000 + n} for n in range(4 * size + waiting)
+    ]
     later = [{"partition": n % 4, "value": b"x", "timestamp": begin + 600_000} for n in range(50)]
     send(settings, settings.transactions_topic, transactions + later)
     scored = [score(n % 4, n // 4, begin - 10_000 + n) for n in range(4 * size - 40)]
@@ -190,7 +205,7 @@ def test_throughput_says_what_the_topics_say(settings: Settings, database: Datab
 
 
 def test_dead_letters_are_counted_whatever_their_value_and_headers(
-    settings: Settings, database: Database, run: Callable[[Settings], None]
+    settings: Settings, database: Database, run: Run
 ) -> None:
     odd: list[Record] = [
         dead_letter(0, 0, b"x" * (5 << 20)),
@@ -205,28 +220,30 @@ def test_dead_letters_are_counted_whatever_their_value_and_headers(
 
 
 def test_a_record_that_is_no_score_is_reported_and_its_neighbours_are_published(
-    settings: Settings, database: Database, run: Callable[[Settings], None], caplog: pytest.LogCaptureFixture
+    settings: Settings, database: Database, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = [of_score(score(1, offset, now())) for offset in range(100)]
     records[50:50] = [{"partition": 1, "value": b'{"transaction_id": 5}'}, {"partition": 1, "value": None}]
     send(settings, settings.scores_topic, records)
     run(settings)
     assert database.query("SELECT count(amount) FROM transaction_score")[0]["count"] == 100
-    assert f"left out 2 of {settings.scores_topic}, being no scores, the first at partition 1, offset 50: " in caplog.text
+    assert (
+        f"left out 2 of {settings.scores_topic}, being no scores, the first at partition 1, offset 50: " in caplog.text
+    )
 
 
-def test_a_second_start_goes_on_where_the_first_stopped(
-    settings: Settings, database: Database, run: Callable[[Settings], None]
-) -> None:
+def test_a_second_start_goes_on_where_the_first_stopped(settings: Settings, database: Database, run: Run) -> None:
     for part in range(2):
-        send(settings, settings.scores_topic, [of_score(score(n % 4, 250 * part + n // 4, now())) for n in range(1_000)])
+        send(
+            settings, settings.scores_topic, [of_score(score(n % 4, 250 * part + n // 4, now())) for n in range(1_000)]
+        )
         run(settings)
     assert database.query("SELECT count(amount) FROM transaction_score")[0]["count"] == 2_000
     assert [point["scored"] for point in database.query("SELECT scored FROM throughput")] == [1_000, 1_000]
 
 
 def test_a_stopped_influxdb_fails_the_query_and_the_next_start_fills_in_what_is_missing(
-    settings: Settings, database: Database, run: Callable[[Settings], None], stack: Stack
+    settings: Settings, database: Database, run: Run, stack: Stack
 ) -> None:
     send(settings, settings.scores_topic, [of_score(score(n % 4, n // 4, now())) for n in range(1_000)])
     stack.influxdb.stop()
@@ -241,28 +258,33 @@ def test_a_stopped_influxdb_fails_the_query_and_the_next_start_fills_in_what_is_
 
 
 def test_without_an_answer_about_the_transactions_the_rest_is_published_all_the_same(
-    settings: Settings, database: Database, run: Callable[..., None]
+    settings: Settings, database: Database, run: Run
 ) -> None:
-    def lose_transactions() -> None:
-        with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
-            admin.delete_topics([settings.transactions_topic])
-            admin.create_topics({settings.transactions_topic: {"num_partitions": 1, "replication_factor": 1}})
+    gone = settings.model_copy(update={"transactions_topic": f"{settings.transactions_topic}.gone"})
+    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
+        admin.create_topics(
+            {gone.transactions_topic: {"num_partitions": 4, "replication_factor": 1}}, wait_for_metadata=True
+        )
 
-    run(settings)
-    assert database.query("SELECT scored, lag FROM throughput") == []
-    _ = lose_transactions
+        def lose_transactions() -> None:
+            admin.delete_topics([gone.transactions_topic])
+            send(settings, settings.scores_topic, [of_score(score(0, 0, now()))])
+
+        run(gone, lose_transactions)
+    [point] = database.query("SELECT * FROM throughput")
+    assert point["scored"] == 1
+    assert "lag" not in point
+    assert "input" not in point
 
 
-def test_a_bucket_that_is_not_there_fails_the_query_with_the_way_to_mend_it(
-    settings: Settings, run: Callable[[Settings], None]
-) -> None:
+def test_a_bucket_that_is_not_there_fails_the_query_with_the_way_to_mend_it(settings: Settings, run: Run) -> None:
     send(settings, settings.scores_topic, [of_score(score(0, 0, now()))])
     with pytest.raises(StreamingQueryException, match=r"SinkRejected: .*create the bucket"):
         run(settings.model_copy(update={"influxdb_bucket": "nowhere/autogen"}))
 
 
 def test_a_points_file_takes_the_same_points_as_influxdb(
-    settings: Settings, database: Database, run: Callable[[Settings], None], tmp_path: Path
+    settings: Settings, database: Database, run: Run, tmp_path: Path
 ) -> None:
     send(settings, settings.scores_topic, [of_score(score(n % 4, n // 4, now())) for n in range(1_000)])
     run(settings)

@@ -78,9 +78,9 @@ def publish(path: Path, batches: list[pa.RecordBatch], **how: Any) -> tuple[Tall
     return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally), lines
 
 
-RECORDS = st.lists(st.sampled_from(["score", "score", "score", "dead", "headless", "broken", "tombstone"]), max_size=60).map(
-    lambda kinds: [record_of(number, kind) for number, kind in enumerate(kinds)]
-)
+RECORDS = st.lists(
+    st.sampled_from(["score", "score", "score", "dead", "headless", "broken", "tombstone"]), max_size=60
+).map(lambda kinds: [record_of(number, kind) for number, kind in enumerate(kinds)])
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -102,9 +102,15 @@ def test_however_the_records_are_cut_into_batches_and_tasks_points_and_sums_are_
 
 def test_every_record_is_counted_as_what_it_is(tmp_path: Path) -> None:
     kinds = ["score"] * 200 + ["dead"] * 5 + ["headless"] * 2 + ["broken", "tombstone"]
-    tally, lines = publish(tmp_path / "points", [batch_of([record_of(number, kind) for number, kind in enumerate(kinds)])])
+    tally, lines = publish(
+        tmp_path / "points", [batch_of([record_of(number, kind) for number, kind in enumerate(kinds)])]
+    )
     assert (tally.scored, tally.anomalies, tally.late, tally.invalid, tally.unreadable) == (200, 67, 40, 7, 2)
-    assert (tally.model_version, tally.first_time, tally.last_time) == (2, 1_700_000_000_500, 1_700_000_000_500 + 2 * 208)
+    assert (tally.model_version, tally.first_time, tally.last_time) == (
+        2,
+        1_700_000_000_500,
+        1_700_000_000_500 + 2 * 208,
+    )
     assert tally.latency == {500 + number: 1 for number in range(200)}
     assert tally.first == {0: 0, 1: 0, 2: 0, 3: 0}
     assert tally.next == {0: 52, 1: 51, 2: 51, 3: 51}

@@ -10,7 +10,7 @@ import hypothesis.extra.numpy as arrays
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ml.features import FEATURES
@@ -46,6 +46,7 @@ def test_scores_are_those_of_the_paper(model: Model, features: Floats) -> None:
     np.testing.assert_allclose(model.anomaly_score(rows.astype(np.float64)), expected, rtol=1e-12)
 
 
+@settings(deadline=None, max_examples=30)
 @given(cuts=st.lists(st.integers(0, 500), max_size=8), seed=st.integers(0, 2**32 - 1))
 def test_a_score_does_not_depend_on_the_rows_around_it(model: Model, cuts: list[int], seed: int) -> None:
     features = random_features(500)
@@ -55,6 +56,7 @@ def test_a_score_does_not_depend_on_the_rows_around_it(model: Model, cuts: list[
     assert np.concatenate(pieces).tolist() == whole[order].tolist()
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.float64, (3, len(FEATURES)), elements=st.floats(width=64)))
 def test_any_features_whatever_have_a_score_and_reasons(model: Model, features: Floats) -> None:
     scores = model.anomaly_score(features)

@@ -1,6 +1,7 @@
 """Where MLflow is away, that is known soon and said in words."""
 
 import http.server
+import json
 import socket
 import threading
 import time
@@ -33,6 +34,14 @@ def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pytest.Mon
         assert seconds_until_away(f"http://127.0.0.1:{silent.getsockname()[1]}", "no answer in time|no connection") < 15
 
 
+def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server that answers by `handler`, until the test ends."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture
 def failing_server() -> Iterator[str]:
     """A proxy, say, that has lost the MLflow behind it."""
@@ -44,14 +53,44 @@ def failing_server() -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    yield from serving(Failing)
 
 
 def test_a_server_that_fails_is_away(failing_server: str) -> None:
     assert seconds_until_away(failing_server, "502") < 15
+
+
+@pytest.fixture
+def dying_server() -> Iterator[str]:
+    """A registry that knows where a model's files are, and is gone when they are asked for."""
+
+    class Dying(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "registered-models/get" in self.path:
+                self.answer({"registered_model": {"name": "scoreline"}})
+            elif "get-download-uri" in self.path:
+                self.answer({"artifact_uri": "mlflow-artifacts:/1/models/m-1/artifacts"})
+            elif "?path=" in self.path:
+                self.answer({"files": [{"path": "MLmodel", "is_dir": False, "file_size": 9}]})
+
+        def answer(self, content: object) -> None:
+            body = json.dumps(content).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    yield from serving(Dying)
+
+
+def test_a_server_that_goes_away_in_the_middle_of_a_download_is_away_and_the_model_not_refused(
+    dying_server: str,
+) -> None:
+    with pytest.raises(RegistryAway, match="the files of version 1 can't be had from mlflow-artifacts:/1"):
+        Registry(dying_server).load(1)
 
 
 def test_a_sqlite_file_that_can_not_be_opened_is_away(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.progress import Progress
 
@@ -103,6 +103,7 @@ def test_one_absurd_amount_does_not_spoil_a_model(tmp_path: Path, transactions: 
     assert 0 < spoilt.model.threshold < 1
 
 
+@settings(deadline=None, max_examples=30)
 @given(rows=st.integers(0, 3_000_000), seed=st.integers(0, 9))
 def test_parts_of_a_history_do_not_overlap_and_are_bounded(rows: int, seed: int) -> None:
     chosen = chosen_rows(rows, seed)

@@ -50,7 +50,9 @@ def test_what_is_written_is_what_the_server_gives_back(
 ) -> None:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     tag, field, start = f"t{tag}", f"f{field}", next(STARTS)
-    fields = {field: pa.array(columns["text"], pa.string())} | {name: columns[name] for name in ("whole", "number", "truth")}
+    fields = {field: pa.array(columns["text"], pa.string())} | {
+        name: columns[name] for name in ("whole", "number", "truth")
+    }
     with database.sink() as sink:
         sink.write(points(measurement, {tag: columns["tag"]}, fields, range(start, start + len(rows))))
 

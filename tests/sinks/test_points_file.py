@@ -28,7 +28,9 @@ def test_half_a_line_that_a_killed_process_left_does_not_spoil_the_next(tmp_path
     assert path.read_bytes().splitlines()[1:] == [b"m n=2", b"m n=3i 3"]
 
 
-def test_the_file_can_be_loaded_into_influxdb_and_a_retry_s_points_become_one(tmp_path: Path, database: Database) -> None:
+def test_the_file_can_be_loaded_into_influxdb_and_a_retry_s_points_become_one(
+    tmp_path: Path, database: Database
+) -> None:
     path = tmp_path / "points.lp"
     with PointsFileSink(path) as sink:
         for _ in range(2):

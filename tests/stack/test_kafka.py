@@ -16,7 +16,7 @@ def produce(bootstrap_servers: str, topic: str, values: list[bytes]) -> None:
     assert producer.flush(30) == 0
 
 
-def test_what_was_produced_is_read_back_in_order(topics: Settings) -> None:
+def test_what_was_produced_is_read_back_in_order_however_old_it_is(topics: Settings) -> None:
     values = [b"%d" % number for number in range(1_000)]
     produce(topics.kafka_bootstrap_servers, topics.transactions_topic, values)
     records = read_topic(topics.kafka_bootstrap_servers, topics.transactions_topic)

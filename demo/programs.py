@@ -1,0 +1,92 @@
+"""The demo's own processes: history, training, the job and the generator, each `python -m` of a package of this project."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from demo.errors import ended_badly
+from demo.folder import ROOT
+from stack.process import RecordedProcess
+
+POLL_SECONDS: Final = 0.1
+
+
+class Program:
+    """One process in a session of its own, so that Ctrl-C in the terminal reaches it only through us.
+
+    It is recorded in its folder: a demo that was killed itself finds and ends it at the next start.
+    """
+
+    def __init__(self, name: str, folder: Path, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._folder = folder / name
+        self._process = RecordedProcess(self._folder / "process.json", log)
+        self._session: int | None = None
+
+    def start(self, arguments: list[str], environment: Mapping[str, str]) -> None:
+        """Runs `python -m` with these arguments, in a folder of its own, with additions to the environment."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        self._process.start([sys.executable, "-m", *arguments], {**environment, "PYTHONPATH": path})
+        process = self._process.find()
+        self._session = process.pid if process else None
+
+    @property
+    def running(self) -> bool:
+        return self._process.find() is not None
+
+    @property
+    def output(self) -> str:
+        """All that it has written on its console."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def wait(self) -> None:
+        """Until it has ended. Raises DemoError, with the reason that it gave, where it has not ended well."""
+        while self.running:
+            time.sleep(POLL_SECONDS)
+        self.check_ended_well()
+
+    def check_ended_well(self) -> None:
+        """Raises DemoError where it has ended by itself with another status than 0."""
+        if self._process.exit_status not in (0, None):
+            raise ended_badly(f"{self.name} failed", self.log)
+
+    def terminate(self) -> None:
+        """Asks it to end, and returns at once."""
+        process = self._process.find()
+        if process is not None:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+
+    def end(self, patience_seconds: float) -> None:
+        """Asks it to end, waits so long, and kills what is left of it."""
+        self._process.end(patience_seconds)
+        self._sweep()
+
+    def kill(self) -> None:
+        """Ends it and all that it started, at once."""
+        self._process.kill()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Kills what it has left behind in its session, such as the Python workers of a Spark that was killed."""
+        left = [] if self._session is None else [p for p in psutil.process_iter() if _session_of(p.pid) == self._session]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=5)
+        self._session = None
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
