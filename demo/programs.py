@@ -2,7 +2,7 @@
 
 import os
 import sys
-import time
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -47,10 +47,10 @@ class Program:
         """All that it has written on its console."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def wait(self) -> None:
-        """Until it has ended. Raises DemoError, with the reason that it gave, where it has not ended well."""
-        while self.running:
-            time.sleep(POLL_SECONDS)
+    def wait(self, abandoned: threading.Event) -> None:
+        """Until it has ended, or nobody waits any more. Raises DemoError, with its own reason, where it has not ended well."""
+        while self.running and not abandoned.wait(POLL_SECONDS):
+            pass
         self.check_ended_well()
 
     def check_ended_well(self) -> None:

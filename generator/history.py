@@ -19,6 +19,7 @@ from ml.schema import TRANSACTION_ARROW
 TRANSACTIONS_FILE, TRUTH_FILE, ORIGIN_FILE = "transactions.parquet", "truth.parquet", "history.json"
 ROWS_AT_ONCE = 200_000
 LIVE_START_DAYS_AGO = 180
+LIVE_START_HOUR = 8
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -36,9 +37,12 @@ class NoHistory(Exception):
 
 
 def default_live_start() -> datetime:
-    """Where history ends and live traffic begins: long enough ago that simulated time may run fast and stays in the past."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=LIVE_START_DAYS_AGO)
+    """Where history ends and live traffic begins: long enough ago that simulated time may run fast and stays in the past.
+
+    It is a morning, because at a given rate the simulated clock races through a night, when hardly anybody pays.
+    """
+    morning = datetime.now(UTC).replace(hour=LIVE_START_HOUR, minute=0, second=0, microsecond=0)
+    return morning - timedelta(days=LIVE_START_DAYS_AGO)
 
 
 def write_history(folder: Path, origin: Origin, population: Population, progress: Callable[[int, float], None]) -> int:

@@ -14,13 +14,15 @@ import pyarrow.compute as pc
 import xxhash
 
 from ml.features import EVENT, HISTORY
-from ml.schema import TRANSACTION_FIELDS, Transaction
+from ml.schema import REQUIRED_FIELDS, TRANSACTION_FIELDS, Transaction
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _decode: Final = msgspec.json.Decoder(Transaction).decode
-_REQUIRED_MARKS: Final = 4 + 4 + 4 + 2
+_ALL_MARKS: Final = 3 * 2 + 9 * 4
+"""Quotation marks of a transaction with all its fields: three are numbers, and nine are texts."""
 _quoted_names: Final = [f'"{name}"'.encode() for name in TRANSACTION_FIELDS]
+_quoted_nulls: Final = [f'"{name}":null'.encode() for name in TRANSACTION_FIELDS[len(REQUIRED_FIELDS) :]]
 
 
 class Invalid(ValueError):
@@ -65,11 +67,19 @@ def _in_words(value: bytes, error: Exception) -> str:
 
 def _repeated_field(value: bytes, t: Transaction) -> str | None:
     """The first field that occurs twice in the object, found the slow way only where a quick count leaves a doubt."""
-    texts = (t.currency, t.merchant_id, t.merchant_category, t.country, t.channel, t.device_id)
-    quotation_marks = _REQUIRED_MARKS + 4 * (6 - texts.count(None)) + 2 * (2 - (t.latitude, t.longitude).count(None))
+    optional = (t.currency, t.merchant_id, t.merchant_category, t.country, t.latitude, t.longitude, t.channel, t.device_id)
+    unknown = optional.count(None)
+    marks = _ALL_MARKS - 4 * unknown
+    if unknown:
+        marks += 2 * ((t.latitude is None) + (t.longitude is None))  # a number has no marks of its own
     if b"\\" not in value:
-        # Where the marks are those of the fields and texts that were decoded, there is no room for another field.
-        if value.count(b'"') == quotation_marks:
+        # Where the marks are just those of the fields and texts that were decoded, there is no room for another field.
+        extra = value.count(b'"') - marks
+        if extra == 0:
+            return None
+        if extra == 2 * unknown and all(
+            null in value for null, field in zip(_quoted_nulls, optional, strict=True) if field is None
+        ):
             return None
         if all(value.count(name) <= 1 for name in _quoted_names):
             return None

@@ -1,0 +1,80 @@
+"""Reads whole topics of the demo's broker, from their beginning, without a consumer group."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Final, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from demo.errors import DemoError
+
+AT_ONCE: Final = 5_000
+ANSWER_SECONDS: Final = 10.0
+
+
+class Reader:
+    """The records of some topics. Not for use by two threads at once. Raises DemoError where Kafka does not answer."""
+
+    def __init__(self, servers: str, *topics: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": servers,
+                "group.id": "demo",  # required, and never used: nothing is committed, partitions are assigned by hand
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": 32_768,
+                "log_level": 2,  # what matters comes as exceptions, without librdkafka's own lines on stderr
+            }
+        )
+        self._partitions = {topic: self._partitions_of(topic) for topic in topics}
+        self._consumer.assign([TopicPartition(t, p, 0) for t, numbers in self._partitions.items() for p in numbers])
+
+    def read(self, seconds: float) -> list[Message]:
+        """The next records, in the order of each partition; waits for the first few at most so long."""
+        messages = []
+        for message in self._consumer.consume(AT_ONCE, seconds):
+            error = message.error()
+            if error is None:
+                messages.append(message)
+            elif error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+                raise DemoError(f"Kafka's records cannot be read: {error.str()}.")
+        return messages
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """By partition: the offset of the record that will come next."""
+        numbers = self._partitions.setdefault(topic, self._partitions_of(topic))
+        return {number: self._watermark(topic, number) for number in numbers}
+
+    def read_all(self) -> Iterator[Message]:
+        """Every record that the topics hold now, each topic's partitions in any order."""
+        missing = {(t, p): end for t in self._partitions for p, end in self.ends(t).items() if end > 0}
+        while missing:
+            messages = self.read(1.0)
+            yield from messages
+            for message in messages:
+                place = message.topic(), message.partition()
+                if place in missing and message.offset() + 1 >= missing[place]:
+                    del missing[place]
+
+    def _partitions_of(self, topic: str) -> list[int]:
+        try:
+            return sorted(self._consumer.list_topics(topic, ANSWER_SECONDS).topics[topic].partitions)
+        except KafkaException as error:
+            raise _no_answer(error) from None
+
+    def _watermark(self, topic: str, partition: int) -> int:
+        try:
+            return int(self._consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_SECONDS)[1])
+        except KafkaException as error:
+            raise _no_answer(error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._consumer.close()
+
+
+def _no_answer(error: KafkaException) -> DemoError:
+    return DemoError(f"Kafka does not answer any more: {error.args[0].str()}.")

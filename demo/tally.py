@@ -1,0 +1,137 @@
+"""Everything that has been seen on Kafka so far, added up record by record."""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from demo.quality import Campaign, Fraud, Quality
+from demo.records import WatchedScore
+from ml.schema import Label
+
+RECENT_ALERTS = 8
+REMEMBERED = 50_000
+"""Scored transactions that are remembered, in case the truth about one comes after its score. It leaves the simulator
+together with the transaction, so it is late by less than a second, if at all."""
+
+
+class Places:
+    """A set of (partition, offset), one byte each."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, bytearray] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, partition: int, offset: int) -> bool:
+        """False where it was there already."""
+        seen = self._seen.setdefault(partition, bytearray())
+        if offset >= len(seen):
+            seen.extend(bytes(max(1024, len(seen) // 2, offset + 1 - len(seen))))
+        if seen[offset]:
+            return False
+        seen[offset] = 1
+        self._count += 1
+        return True
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert as the view shows it."""
+
+    score: WatchedScore
+    scenario: str | None
+    """The fraud that it is by the simulator's truth; None for a false alarm."""
+
+
+class Tally:
+    """Counts, latencies and alerts. A record that comes twice (a job that was killed may repeat some) counts once."""
+
+    def __init__(self) -> None:
+        self.scored, self.invalid = Places(), Places()
+        self.alerts = 0
+        self.frauds_scored = 0
+        self.frauds_caught = 0
+        self.latencies_ms: Counter[int] = Counter()
+        self.clock: datetime | None = None
+        self.model_version: int | None = None
+        self._recent: deque[WatchedScore] = deque(maxlen=RECENT_ALERTS)
+        self._frauds: dict[str, Fraud] = {}
+        self._campaigns: dict[tuple[str, str], Campaign] = {}
+        self._remembered: dict[str, tuple[datetime, bool]] = {}
+
+    def score(self, score: WatchedScore, written_ms: int) -> int | None:
+        """A score that Kafka got at `written_ms`; returns its latency in ms, None where it was seen before."""
+        if not self.scored.add(score.partition, score.offset):
+            return None
+        latency_ms = written_ms - score.kafka_time
+        self.latencies_ms[latency_ms] += 1
+        self.clock = score.event_time if self.clock is None else max(self.clock, score.event_time)
+        self.model_version = score.model_version
+        if score.is_anomaly:
+            self.alerts += 1
+            self._recent.append(score)
+        fraud = self._frauds.get(score.transaction_id)
+        if fraud is not None:
+            self._fraud_scored(fraud, score.event_time, score.is_anomaly)
+        else:
+            self._remember(score)
+        return latency_ms
+
+    def dead_letter(self, partition: int, offset: int) -> None:
+        """A transaction that was found invalid."""
+        self.invalid.add(partition, offset)
+
+    def truth(self, label: Label) -> None:
+        """What the simulator says of one transaction."""
+        if not label.is_fraud or label.transaction_id in self._frauds:
+            return
+        fraud = Fraud(label.scenario or "unnamed", label.customer_id)
+        self._frauds[label.transaction_id] = fraud
+        scored = self._remembered.get(label.transaction_id)
+        if scored is not None:
+            self._fraud_scored(fraud, *scored)
+
+    @property
+    def quality(self) -> Quality:
+        return Quality(self.alerts, self.frauds_scored, self.frauds_caught)
+
+    @property
+    def campaigns(self) -> list[Campaign]:
+        """Those with at least one scored transaction."""
+        return list(self._campaigns.values())
+
+    def recent_alerts(self) -> tuple[Alert, ...]:
+        """The last few, the newest first."""
+        return tuple(Alert(score, self._scenario(score.transaction_id)) for score in reversed(self._recent))
+
+    def _scenario(self, transaction_id: str) -> str | None:
+        fraud = self._frauds.get(transaction_id)
+        return None if fraud is None else fraud.scenario
+
+    def _fraud_scored(self, fraud: Fraud, event_time: datetime, alerted: bool) -> None:
+        fraud.event_time, fraud.alerted = event_time, alerted
+        self.frauds_scored += 1
+        self.frauds_caught += alerted
+        key = fraud.scenario, fraud.customer_id
+        self._campaigns.setdefault(key, Campaign(*key)).transactions.append(fraud)
+
+    def _remember(self, score: WatchedScore) -> None:
+        self._remembered[score.transaction_id] = score.event_time, score.is_anomaly
+        if len(self._remembered) > REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+
+
+def percentile(counts: Counter[int], share: float) -> int | None:
+    """The smallest value that at least `share` of the counted ones do not exceed (nearest rank); None where none is counted.
+
+    >>> percentile(Counter({10: 98, 500: 1, 900: 1}), 0.99)
+    500
+    """
+    wanted, reached = share * counts.total() - 1e-9, 0
+    for value in sorted(counts):
+        reached += counts[value]
+        if reached >= wanted:
+            return value
+    return None
