@@ -28,20 +28,30 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="scoreline_", frozen=True, extra="ignore", cli_kebab_case=True)
 
-    kafka_bootstrap_servers: str = _named("kafka_bootstrap_servers", "localhost:9092", "Kafka brokers, host:port, comma-separated")
+    kafka_bootstrap_servers: str = _named(
+        "kafka_bootstrap_servers", "localhost:9092", "Kafka brokers, host:port, comma-separated"
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _named(
         "kafka_security_protocol", "PLAINTEXT", "how to talk to Kafka"
     )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _named("kafka_sasl_mechanism", "PLAIN", "SASL mechanism")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _named(
+        "kafka_sasl_mechanism", "PLAIN", "SASL mechanism"
+    )
     kafka_sasl_username: str | None = _named("kafka_sasl_username", None, "SASL user")
     kafka_sasl_password: SecretStr | None = _named("kafka_sasl_password", None, "SASL password")
-    kafka_ssl_ca: Path | None = _named("kafka_ssl_ca", None, "PEM file of the authority that signed the brokers' certificates")
+    kafka_ssl_ca: Path | None = _named(
+        "kafka_ssl_ca", None, "PEM file of the authority that signed the brokers' certificates"
+    )
 
     influxdb_url: str = _named("influxdb_url", "http://localhost:8086", "InfluxDB 1.8, 2 or 3")
     influxdb_token: SecretStr = _named("influxdb_token", "", "InfluxDB token; for 1.8 user:password")
     influxdb_org: str = _named("influxdb_org", "scoreline", "InfluxDB organisation")
-    influxdb_bucket: str = _named("influxdb_bucket", "scoreline/autogen", "InfluxDB bucket; for 1.8 database/retention-policy")
-    influxdb_ca: Path | None = _named("influxdb_ca", None, "PEM file of the authority that signed InfluxDB's certificate")
+    influxdb_bucket: str = _named(
+        "influxdb_bucket", "scoreline/autogen", "InfluxDB bucket; for 1.8 database/retention-policy"
+    )
+    influxdb_ca: Path | None = _named(
+        "influxdb_ca", None, "PEM file of the authority that signed InfluxDB's certificate"
+    )
 
     mlflow_tracking_uri: str = _named("mlflow_tracking_uri", "http://localhost:5000", "MLflow registry")
 
@@ -55,22 +65,38 @@ class Settings(BaseSettings):
     labels_topic: str = Field(schema.LABELS_TOPIC, description="topic of late labels")
     truth_topic: str = Field(schema.TRUTH_TOPIC, description="topic of a simulator's truth, which no detector reads")
 
-    checkpoint: str = Field(".scoreline/checkpoint", description="folder of the streaming checkpoints (a path or a Hadoop URI)")
-    initial_state: Path | None = Field(None, description="customers' folded past, for a first start (written by make train)")
-    starting_offsets: Literal["earliest", "latest"] = Field("earliest", description="where a first start begins to read")
+    checkpoint: str = Field(
+        ".scoreline/checkpoint", description="folder of the streaming checkpoints (a path or a Hadoop URI)"
+    )
+    initial_state: Path | None = Field(
+        None, description="customers' folded past, for a first start (written by make train)"
+    )
+    starting_offsets: Literal["earliest", "latest"] = Field(
+        "earliest", description="where a first start begins to read"
+    )
     max_offsets_per_trigger: int = Field(200_000, gt=0, description="most records in one micro-batch")
     accept_data_loss: bool = Field(False, description="go on when Kafka no longer has records that were not read yet")
     state_partitions: int = Field(2, gt=0, description="partitions of the customers' state; frozen by the checkpoint")
-    customer_groups: int = Field(8192, gt=0, description="groups that customers are packed in; frozen by the checkpoint")
+    customer_groups: int = Field(
+        8192, gt=0, description="groups that customers are packed in; frozen by the checkpoint"
+    )
     max_transaction_bytes: int = Field(65_536, gt=0, description="larger messages become dead letters unread")
-    max_future_hours: float = Field(24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter")
+    max_future_hours: float = Field(
+        24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"
+    )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
-    publish_points: Literal["all", "sampled", "anomalies"] = Field("all", description="scores written one by one to InfluxDB")
-    publish_share: float = Field(0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores that is written")
+    publish_points: Literal["all", "sampled", "anomalies"] = Field(
+        "all", description="scores written one by one to InfluxDB"
+    )
+    publish_share: float = Field(
+        0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores that is written"
+    )
     points_file: Path | None = Field(None, description="write line protocol to this file instead of InfluxDB")
     log_dir: Path = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the log files")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least severe line in the log files"
+    )
 
     @classmethod
     def from_command_line(cls, arguments: list[str] | None = None) -> Self:
@@ -78,7 +104,10 @@ class Settings(BaseSettings):
         try:
             return cls(_cli_parse_args=True if arguments is None else arguments)
         except ValidationError as error:
-            wrong = "; ".join(f"{_flag(problem['loc'])} {problem['msg']}, but it is {problem['input']!r}" for problem in error.errors())
+            wrong = "; ".join(
+                f"{_flag(problem['loc'])} {problem['msg']}, but it is {problem['input']!r}"
+                for problem in error.errors()
+            )
             print(f"error: wrong settings: {wrong}", file=sys.stderr)
             sys.exit(2)
 

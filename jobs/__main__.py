@@ -26,7 +26,9 @@ def _jobs() -> None:
 def submit(
     context: typer.Context,
     job: Annotated[str, typer.Option(help="detect (runs publish too), or publish alone")] = "detect",
-    master: Annotated[str, typer.Option(envvar="SPARK_MASTER", help="Spark master")] = f"local[{max(4, os.cpu_count() or 1)}]",
+    master: Annotated[
+        str, typer.Option(envvar="SPARK_MASTER", help="Spark master")
+    ] = f"local[{max(4, os.cpu_count() or 1)}]",
     driver_memory: Annotated[str, typer.Option(help="heap of the driver")] = "2g",
     conf: Annotated[list[str] | None, typer.Option(help="a Spark property, name=value; may be repeated")] = None,
 ) -> None:

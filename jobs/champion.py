@@ -69,9 +69,11 @@ class ChampionFollower:
             if self._away:
                 _log.info("the model registry is back")
             self._away = False
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever ails the registry, it must not end the scoring
             if not self._away:
-                _log.warning("the model registry is away (%s); scoring goes on with version %d", error, self._current.version)
+                _log.warning(
+                    "the model registry is away (%s); scoring goes on with version %d", error, self._current.version
+                )
             self._away = True
 
     def _look(self) -> None:
@@ -84,7 +86,9 @@ class ChampionFollower:
             _log.info("version %d is the champion now", version)
         except ModelRefused as refusal:
             self._refused.add(version)
-            _log.error("version %d is refused: %s; scoring goes on with version %d", version, refusal, self._current.version)
+            _log.error(
+                "version %d is refused: %s; scoring goes on with version %d", version, refusal, self._current.version
+            )
 
     def _kept(self, version: int) -> Model | None:
         content = self._models.read(f"{version}.pickle")

@@ -15,7 +15,8 @@ from ml.schema import Transaction
 from ml.state import IDENTITY, group_of, identify, locate
 
 OUTPUT: Final = (
-    "partition int, offset long, kafka_time long, key binary, value binary, reason string, too_large boolean, head binary, late boolean, "
+    "partition int, offset long, kafka_time long, key binary, value binary, reason string, too_large boolean, "
+    "head binary, late boolean, "
     + ", ".join(f"{feature} double" for feature in FEATURES)
 )
 """What the operator returns for each message.
@@ -27,12 +28,15 @@ message was too large to come here, reason and too_large.
 _encode: Final = msgspec.json.Encoder().encode
 
 
-
 class CustomerFold(StatefulProcessor):
     """State: group of customers → their packed states. A call takes all of a micro-batch's messages for its key."""
 
     def __init__(
-        self, customer_groups: int, max_transaction_bytes: int, max_future_hours: float, too_large_seen: "Accumulator[int]"
+        self,
+        customer_groups: int,
+        max_transaction_bytes: int,
+        max_future_hours: float,
+        too_large_seen: "Accumulator[int]",
     ) -> None:
         self._customer_groups = customer_groups
         self._max_transaction_bytes = max_transaction_bytes
@@ -64,7 +68,9 @@ class CustomerFold(StatefulProcessor):
     def close(self) -> None:
         pass
 
-    def _parsed(self, messages: pd.DataFrame, too_large: np.ndarray) -> tuple[list[Transaction | None], list[str | None]]:
+    def _parsed(
+        self, messages: pd.DataFrame, too_large: np.ndarray
+    ) -> tuple[list[Transaction | None], list[str | None]]:
         transactions: list[Transaction | None] = []
         reasons: list[str | None] = []
         columns = messages["value"], messages["kafka_time"].tolist(), too_large.tolist()

@@ -22,10 +22,10 @@ from jobs.frozen import hold_frozen
 from jobs.kafka import spark_options
 from jobs.ledger import Entry, Ledger
 from jobs.offsets import CheckpointOffsets
+from jobs.preflight import check_champion, check_kafka
 from jobs.routing import routed, state_key
 from jobs.scoring import dead_letter_headers, judge, to_records, too_large_reason
 from jobs.storage import DurableFolder
-from jobs.preflight import check_champion, check_kafka
 from jobs.supervisor import Gate, run
 from ml.registry import Registry
 from settings import Settings
@@ -77,14 +77,18 @@ def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     )
 
 
-def folded(records: DataFrame, past: DataFrame | None, settings: Settings, too_large_seen: "Accumulator[int]") -> DataFrame:
+def folded(
+    records: DataFrame, past: DataFrame | None, settings: Settings, too_large_seen: "Accumulator[int]"
+) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = settings.max_transaction_bytes, settings.max_future_hours
     processor = CustomerFold(settings.customer_groups, *limits, too_large_seen)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .groupBy("state_key")
-        .transformWithStateInPandas(processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key"))
+        .transformWithStateInPandas(
+            processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key")
+        )
     )
 
 
@@ -147,7 +151,12 @@ class Detection:
             records.where(F.octet_length("value") > limit)
             .withColumn("reason", too_large_reason(F.octet_length("value"), limit))
             .withColumn("kafka_time", F.unix_millis("timestamp"))
-            .select("key", "value", F.lit(self._settings.invalid_topic).alias("topic"), dead_letter_headers(self._settings).alias("headers"))
+            .select(
+                "key",
+                "value",
+                F.lit(self._settings.invalid_topic).alias("topic"),
+                dead_letter_headers(self._settings).alias("headers"),
+            )
         )
 
     def _to_kafka(self, records: DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""The ledger: which model version and which offsets each micro-batch of detect used, recorded before its first record is written."""
+"""The ledger: which model and which offsets each micro-batch of detect used, recorded before its first record is written."""
 
 from typing import Final
 

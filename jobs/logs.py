@@ -1,4 +1,4 @@
-"""Where the application's own log lines go: rotating files with time, level, query and micro-batch; warnings also to the console."""
+"""Where the application's log lines go: rotating files with time, level, query and micro-batch; warnings to the console."""
 
 import contextvars
 import logging
@@ -17,7 +17,9 @@ _MEGABYTES: Final = 1 << 20
 def set_up_logs(settings: Settings, name: str) -> None:
     """Log to `name`.log in settings.log_dir (10 MB × 5), and warnings and worse also to standard error."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
-    file = logging.handlers.RotatingFileHandler(settings.log_dir / f"{name}.log", maxBytes=10 * _MEGABYTES, backupCount=5)
+    file = logging.handlers.RotatingFileHandler(
+        settings.log_dir / f"{name}.log", maxBytes=10 * _MEGABYTES, backupCount=5
+    )
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(query)s %(micro_batch)s %(name)s: %(message)s"))
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(logging.Formatter("%(levelname)s %(query)s %(micro_batch)s: %(message)s"))

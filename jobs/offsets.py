@@ -21,5 +21,7 @@ class CheckpointOffsets:
     def _read(self, name: str) -> Offsets:
         content = self._checkpoint.read(name)
         if content is None:
-            raise FileNotFoundError(f"the streaming checkpoint lacks {name}; was it deleted, or is it another version's?")
+            raise FileNotFoundError(
+                f"the streaming checkpoint lacks {name}; was it deleted, or is it another version's?"
+            )
         return dict(json.loads(content.decode().splitlines()[-1])[self._topic])

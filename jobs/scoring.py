@@ -59,7 +59,12 @@ def to_records(model: Model, judged: Any, micro_batch: int, settings: Settings):
 
 
 def _score_json(model: Model, micro_batch: int) -> Column:
-    tail = {"threshold": model.threshold, "model_name": model.name, "model_version": model.version, "micro_batch": micro_batch}
+    tail = {
+        "threshold": model.threshold,
+        "model_name": model.name,
+        "model_version": model.version,
+        "micro_batch": micro_batch,
+    }
     return F.concat(
         F.col("head"),
         F.lit(',"anomaly_score":').cast("binary"),
@@ -91,4 +96,6 @@ def dead_letter_headers(settings: Settings) -> Column:
 
 def too_large_reason(size: Column, limit: int) -> Column:
     """Why a message of `size` bytes is a dead letter."""
-    return F.format_string(f"the message has %,d bytes; a transaction has at most {limit:,} (max_transaction_bytes)", size)
+    return F.format_string(
+        f"the message has %,d bytes; a transaction has at most {limit:,} (max_transaction_bytes)", size
+    )

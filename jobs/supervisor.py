@@ -82,7 +82,9 @@ class Supervisor:
         """Run until SIGTERM or SIGINT. Raises `Fatal` where a query fails in a way that no further attempt can mend."""
         spark = build_session(self._settings, "+".join(self._starters))
         self._close_gate_on_signals(spark)
-        threads = [threading.Thread(target=self._keep, args=(spark, name), name=name, daemon=True) for name in self._starters]
+        threads = [
+            threading.Thread(target=self._keep, args=(spark, name), name=name, daemon=True) for name in self._starters
+        ]
         for thread in threads:
             thread.start()
         _join(threads)
@@ -98,7 +100,7 @@ class Supervisor:
             self._keep_until_healthy(spark, name)
 
     def _keep_until_healthy(self, spark: SparkSession, name: str) -> None:
-        """Start the query as often as it fails soon; returns after a failure that came late, so that pauses start small again."""
+        """Start the query as often as it fails soon; returns after a late failure, so that pauses start small again."""
         retrying = Retrying(
             wait=wait_exponential(multiplier=1, max=30),
             retry=retry_if_not_exception_type((Fatal, Stopping)),
@@ -152,7 +154,7 @@ class Supervisor:
                 raise Stopping
 
     def _close_gate_on_signals(self, spark: SparkSession) -> None:
-        def close(number: int, frame: FrameType | None) -> None:
+        def close(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
             self._gate.close()
 
         for number in (signal.SIGTERM, signal.SIGINT):

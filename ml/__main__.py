@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from ml.history import History, HistoryError
+from ml.model import DEFAULT_BUDGET
 from ml.registry import ModelRefused, Registered, Registry, RegistryError
-from ml.train import DEFAULT_BUDGET, TrainingError, train
+from ml.train import TrainingError, train
 from settings import Settings
 
 app = typer.Typer(

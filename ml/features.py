@@ -83,7 +83,7 @@ EVENT: Final = np.dtype(
         ("position", "i8"),
     ]
 )
-"""What the fold needs of a transaction. time: ms since the epoch; places NaN and hashes 0 where unknown; position: see `position`."""
+"""What the fold needs of a transaction. time: ms since the epoch; unknown places are NaN, unknown hashes 0."""
 
 NO_POSITION: Final = -1
 HISTORY: Final = -2
@@ -214,7 +214,11 @@ def _remember(state, event):  # type: ignore[no-untyped-def]
     if not (math.isnan(event["latitude"]) or math.isnan(event["longitude"])) and (
         state["place_time"] == 0 or event["time"] >= state["place_time"]
     ):
-        state["latitude"], state["longitude"], state["place_time"] = event["latitude"], event["longitude"], event["time"]
+        state["latitude"], state["longitude"], state["place_time"] = (
+            event["latitude"],
+            event["longitude"],
+            event["time"],
+        )
     merchant = event["merchant"]
     word = (merchant >> np.uint64(6)) & np.uint64(3)
     state["merchants"][word] |= _bit(merchant)
@@ -239,6 +243,8 @@ def _distance_km(latitude1, longitude1, latitude2, longitude2):  # type: ignore[
     degree = math.pi / 180
     a = (
         math.sin((latitude2 - latitude1) * degree / 2) ** 2
-        + math.cos(latitude1 * degree) * math.cos(latitude2 * degree) * math.sin((longitude2 - longitude1) * degree / 2) ** 2
+        + math.cos(latitude1 * degree)
+        * math.cos(latitude2 * degree)
+        * math.sin((longitude2 - longitude1) * degree / 2) ** 2
     )
     return 2 * 6371.0 * math.asin(math.sqrt(min(1.0, a)))

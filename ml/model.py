@@ -17,10 +17,12 @@ TREES: Final = 100
 ROWS_PER_TREE: Final = 256
 """The defaults of the paper: past 100 trees and 256 rows a tree the scores hardly change (Liu, Ting & Zhou 2008, section 5)."""
 
+DEFAULT_BUDGET: Final = 0.005
+"""The share of traffic that may become alerts."""
+
 REASONS: Final = 3
 USUAL_PERCENTILES: Final = (1.0, 99.0)
 
-_LARGEST: Final = float(np.finfo(np.float32).max)
 _FOREST: Final = "forest"
 
 Floats = npt.NDArray[np.float64]
@@ -41,19 +43,19 @@ class Model:
     threshold: float
     features: tuple[str, ...]
     usual: Floats
-    budget: float = 0.005
+    budget: float = DEFAULT_BUDGET
 
     def anomaly_score(self, features: Floats) -> Floats:
         """How strange each row is: s(x) = 2^(-E[h(x)] / c(ψ)), in (0, 1), higher is stranger.
 
-        features: (n, len(self.features)); returns (n,), in which a row's score does not depend on the rows around it.
+        features: (n, len(self.features)), which the forest reads as float32; returns (n,). A row's score does not depend
+        on the rows around it.
         The formula is equation 2 of F. T. Liu, K. M. Ting & Z.-H. Zhou, "Isolation Forest", ICDM 2008; scikit-learn's
         `score_samples` is its negative.
         """
         if len(features) == 0:
             return np.empty(0)
-        # The forest computes in float32, where an amount of 1e300 would be infinite. No split lies that far out.
-        table = pd.DataFrame(np.clip(features, -_LARGEST, _LARGEST), columns=list(self.features), copy=False)
+        table = pd.DataFrame(features, columns=list(self.features), copy=False)
         return np.asarray(-self.pipeline.score_samples(table), np.float64)
 
     def is_anomaly(self, anomaly_scores: Floats) -> npt.NDArray[np.bool_]:
@@ -68,9 +70,7 @@ class Model:
         """
         unit = _unit(self.usual)
         low, high = self.usual[:, 0], self.usual[:, 1]
-        with np.errstate(over="ignore", invalid="ignore"):
-            distance = np.fmax(low - features, features - high) / unit
-        distance = np.where(np.isnan(distance), -np.inf, distance)
+        distance = np.maximum(low - features, features - high) / unit
         farthest = np.argsort(-distance, axis=1, kind="stable")[:, :REASONS]
         return [
             [self._reason(row[k], k) for k in ranked if away[k] > 0 or away[ranked[0]] <= 0]
@@ -109,8 +109,7 @@ def fit(features: Floats, names: Sequence[str], seed: int) -> Pipeline:
     if len(features) < 2:
         raise ValueError(f"an Isolation Forest needs at least 2 rows to fit, but there are {len(features)}")
     forest = IsolationForest(n_estimators=TREES, max_samples=min(ROWS_PER_TREE, len(features)), random_state=seed)
-    table = pd.DataFrame(np.clip(features, -_LARGEST, _LARGEST), columns=list(names), copy=False)
-    return Pipeline([(_FOREST, forest)]).fit(table)
+    return Pipeline([(_FOREST, forest)]).fit(pd.DataFrame(features, columns=list(names), copy=False))
 
 
 def forest_of(pipeline: Pipeline) -> IsolationForest:

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from ml.features import EVENT, HISTORY
@@ -67,7 +66,16 @@ def _in_words(value: bytes, error: Exception) -> str:
 
 def _repeated_field(value: bytes, t: Transaction) -> str | None:
     """The first field that occurs twice in the object, found the slow way only where a quick count leaves a doubt."""
-    optional = (t.currency, t.merchant_id, t.merchant_category, t.country, t.latitude, t.longitude, t.channel, t.device_id)
+    optional = (
+        t.currency,
+        t.merchant_id,
+        t.merchant_category,
+        t.country,
+        t.latitude,
+        t.longitude,
+        t.channel,
+        t.device_id,
+    )
     unknown = optional.count(None)
     marks = _ALL_MARKS - 4 * unknown
     if unknown:
@@ -147,7 +155,7 @@ def events_from_arrow(table: pa.Table) -> np.ndarray:
     out = np.empty(table.num_rows, EVENT)
     out["time"] = table["event_time"].cast(pa.int64()).to_numpy()
     for name in ("amount", "latitude", "longitude"):
-        out[name] = pc.fill_null(table[name], float("nan")).to_numpy()
+        out[name] = table[name].to_numpy()  # null becomes NaN
     for name, column in (
         ("transaction", "transaction_id"),
         ("merchant", "merchant_id"),
@@ -160,7 +168,7 @@ def events_from_arrow(table: pa.Table) -> np.ndarray:
     return out
 
 
-def _hashes(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    encoded = column.combine_chunks().dictionary_encode()
-    values = np.array([0, *map(hash_id, encoded.dictionary.to_pylist())], np.uint64)
-    return values[pc.fill_null(pc.add(encoded.indices, 1), 0).to_numpy(zero_copy_only=False)]
+def _hashes(column: "pa.ChunkedArray[pa.StringScalar]") -> npt.NDArray[np.uint64]:
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    hashes = np.array([hash_id(text) for text in encoded.dictionary.to_pylist()], np.uint64)
+    return np.take(hashes, encoded.indices.to_numpy())

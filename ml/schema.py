@@ -53,7 +53,12 @@ class Label(msgspec.Struct, omit_defaults=True):
 TRANSACTION_FIELDS: Final = Transaction.__struct_fields__
 REQUIRED_FIELDS: Final = TRANSACTION_FIELDS[:4]
 
-_ARROW = {"event_time": pa.timestamp("ms", tz="UTC"), "amount": pa.float64(), "latitude": pa.float64(), "longitude": pa.float64()}
+_ARROW = {
+    "event_time": pa.timestamp("ms", tz="UTC"),
+    "amount": pa.float64(),
+    "latitude": pa.float64(),
+    "longitude": pa.float64(),
+}
 
 TRANSACTION_ARROW: Final = pa.schema(
     [pa.field(name, _ARROW.get(name, pa.string()), nullable=name not in REQUIRED_FIELDS) for name in TRANSACTION_FIELDS]

@@ -85,11 +85,11 @@ class CustomerTable:
         """(customers,) CUSTOMER, in the order of first appearance."""
         return self._states
 
-    def fold(self, customer_ids: pa.Array | pa.ChunkedArray, events: np.ndarray) -> Folded:
+    def fold(self, customer_ids: "pa.StringArray | pa.ChunkedArray[pa.StringScalar]", events: np.ndarray) -> Folded:
         """Fold one piece of the log: customer_ids (n,) string, events (n,) EVENT, both in log order."""
         column = customer_ids.combine_chunks() if isinstance(customer_ids, pa.ChunkedArray) else customer_ids
         encoded = column.dictionary_encode()
-        names = encoded.dictionary.to_pylist()
+        names: list[str] = encoded.dictionary.to_pylist()  # type: ignore[assignment]  # customer_id is never null
         known = len(self._states)
         self._states, rows = locate(self._states, identify(names))
         self._ids += [name for name, row in zip(names, rows.tolist(), strict=True) if row >= known]
@@ -98,6 +98,10 @@ class CustomerTable:
     def write(self, path: Path) -> None:
         """Write the states as Parquet (customer_id, state), the form that a first start of the job takes."""
         size = CUSTOMER.itemsize
-        fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), len(self._states), [None, pa.py_buffer(self._states.tobytes())])
+        fixed = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(size), len(self._states), [None, pa.py_buffer(self._states.tobytes())]
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({"customer_id": pa.array(self._ids, pa.string()), "state": fixed.cast(pa.binary())}), path)
+        pq.write_table(
+            pa.table({"customer_id": pa.array(self._ids, pa.string()), "state": fixed.cast(pa.binary())}), path
+        )

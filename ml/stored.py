@@ -143,7 +143,7 @@ def _is_sound(forest: IsolationForest, features: int) -> bool:
         known = (tree.feature[inner] >= 0).all() and (tree.feature[inner] < len(columns)).all()
         if not (ends and known and len(columns) == features and (columns >= 0).all() and (columns < features).all()):
             return False
-    return len(forest.estimators_) > 0
+    return True
 
 
 def _refuse_other_scores(model: Model, stored: Sequence[float]) -> None:

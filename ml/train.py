@@ -30,8 +30,6 @@ from ml.state import CustomerTable
 PARTS: Final = {"fit": (0.3, 0.6, 200_000), "threshold": (0.6, 0.9, 500_000), "check": (0.9, 1.0, 500_000)}
 """Where each part begins and ends, as shares of the rows, and the most rows of it that are kept, drawn at random."""
 
-DEFAULT_BUDGET: Final = 0.005
-
 
 class TrainingError(Exception):
     """The history can't be trained on; the text says what it lacks."""
@@ -115,11 +113,10 @@ def _fold(history: History, customers: CustomerTable, seed: int, progress: Progr
     begin = 0
     for piece in history.pieces():
         folded = customers.fold(piece["customer_id"], events_from_arrow(piece))
-        # A duplicate has no features. An amount near the largest float makes infinite ones, which say nothing of what is usual.
-        useful = (folded.duplicate_of == NO_POSITION) & np.isfinite(folded.features).all(axis=1)
+        has_features = folded.duplicate_of == NO_POSITION
         for part, rows in chosen.items():
             here = rows[slice(*np.searchsorted(rows, (begin, begin + piece.num_rows)))] - begin
-            kept[part].append(folded.features[here[useful[here]]])
+            kept[part].append(folded.features[here[has_features[here]]])
         begin += piece.num_rows
         progress.advance(bar, piece.num_rows)
     return {part: np.concatenate(pieces) for part, pieces in kept.items()}

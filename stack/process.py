@@ -20,7 +20,8 @@ class RecordedProcess:
         self._record = record
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
-        self.exit_status: int | None = None  # of a process that this object started, once `find` saw that it ended by itself
+        # Of a process that this object started, once `find` saw that it ended by itself.
+        self.exit_status: int | None = None
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         """Runs the command in the record's folder, with additions to the environment; its output is appended to the log."""

@@ -51,7 +51,9 @@ class Application:
         deadline = time.monotonic() + seconds
         while not reached():
             assert self._process.poll() is None, f"the application ended before {what}:\n{self.output[-3000:]}"
-            assert time.monotonic() < deadline, f"{what} did not come in {seconds} s:\n{self.output[-2000:]}\n{self.log[-3000:]}"
+            assert time.monotonic() < deadline, (
+                f"{what} did not come in {seconds} s:\n{self.output[-2000:]}\n{self.log[-3000:]}"
+            )
             time.sleep(0.2)
 
     def wait_for_commit(self, micro_batch: int = 0) -> None:
@@ -79,7 +81,9 @@ class Application:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()

@@ -48,7 +48,10 @@ INVALID: dict[str, tuple[bytes | None, str]] = {
     "two objects": (TEXT + TEXT, "trailing characters"),
     "a repeated field": (TEXT.replace(b"{", b'{"amount":7,'), "the field 'amount' stands in the object more than once"),
     "a repeated customer": (TEXT.replace(b"{", b'{"customer_id":"C00001",'), "'customer_id' stands in the object more"),
-    "a repeated field in disguise": (TEXT.replace(b"{", b'{"\\u0061mount":7,'), "'amount' stands in the object more than once"),
+    "a repeated field in disguise": (
+        TEXT.replace(b"{", b'{"\\u0061mount":7,'),
+        "'amount' stands in the object more than once",
+    ),
 }
 VALID: dict[str, tuple[bytes | None, bytes]] = {
     "a missing key": (None, altered(transaction_id="V1", customer_id="C00007")),
@@ -59,8 +62,10 @@ VALID: dict[str, tuple[bytes | None, bytes]] = {
     "unknown fields": (b"bad", altered(transaction_id="V6", extra={"customer_id": "C00003", "amount": "x"})),
     "another zone": (b"bad", altered(transaction_id="V7", event_time="2026-03-02T10:00:00.000+02:00")),
     "a time long past": (b"bad", altered(transaction_id="V8", event_time="1999-01-01T00:00:00Z")),
-    "spaces and line breaks": (b"bad", b'{ "transaction_id" : "V9",\n "event_time": "2026-03-02T08:00:00Z",\n'
-                               b' "customer_id" : "bad", "amount": 3 }'),
+    "spaces and line breaks": (
+        b"bad",
+        b'{ "transaction_id" : "V9",\n "event_time": "2026-03-02T08:00:00Z",\n "customer_id" : "bad", "amount": 3 }',
+    ),
     "escaped characters": (b"bad", altered(transaction_id="V10").replace(b'"bad"', b'"b\\u0061d"')),
 }
 
@@ -80,7 +85,9 @@ def test_every_message_ends_as_a_score_or_as_a_dead_letter(settings: Settings, d
     for k, message in enumerate([*bad, *odd]):
         sent.insert(137 * (k + 1), message)
     send(settings, [*sent, duplicate])
-    there = {(r.partition, r.offset): r for r in read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)}
+    there = {
+        (r.partition, r.offset): r for r in read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
+    }
     assert len(there) == len(sent) + 1
     assert max(len(record.value or b"") for record in there.values()) > 5_000_000
 

@@ -41,7 +41,7 @@ def test_scores_equal_those_of_one_fold_however_the_log_is_cut(
 
 
 def test_a_first_start_takes_in_the_customers_past(
-    settings: Settings, models: list[Model], detect_all: Detect, tmp_path_factory: pytest.TempPathFactory
+    settings: Settings, detect_all: Detect, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     past, live = traffic(3_000, customers=200, seed=6)[:2_000], traffic(3_000, customers=200, seed=6)[2_000:]
     table = CustomerTable()
@@ -57,7 +57,7 @@ def test_a_first_start_takes_in_the_customers_past(
 
 
 def test_a_promotion_between_two_micro_batches_is_taken_up_without_a_restart(
-    settings: Settings, models: list[Model], registry: Registry, detect_all: Detect
+    settings: Settings, registry: Registry, detect_all: Detect
 ) -> None:
     whole = messages(traffic(2_000, customers=100, seed=7))
     send(settings, whole[:1_000])

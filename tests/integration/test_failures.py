@@ -1,8 +1,6 @@
 """What holds when something fails: the real application, killed, stopped, and left alone by the servers around it."""
 
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
@@ -10,7 +8,6 @@ from kafka import KafkaAdminClient, TopicPartition
 from ml.model import Model
 from ml.registry import Registry
 from settings import Settings
-from stack import Stack
 from tests.integration.application import Application
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic

@@ -78,7 +78,10 @@ def send(settings: Settings, sent: Iterable[Message]) -> None:
     )
     for key, value in sent:
         producer.produce(
-            settings.transactions_topic, value, key, on_delivery=lambda error, _: failed.append(error) if error else None
+            settings.transactions_topic,
+            value,
+            key,
+            on_delivery=lambda error, _: failed.append(error) if error else None,
         )
         producer.poll(0)
     producer.flush(60)

@@ -35,7 +35,9 @@ class Customer:
         def window(length: int) -> list[float]:
             # ring order: the fold adds up its ring buffer from slot 0, and floating-point sums depend on their order
             slots = sorted(range(len(remembered)), key=lambda k: (len(self.log) - len(remembered) + k) % self.recent)
-            return [float(np.float32(remembered[k]["amount"])) for k in slots if 0 <= time - remembered[k]["time"] < length]
+            return [
+                float(np.float32(remembered[k]["amount"])) for k in slots if 0 <= time - remembered[k]["time"] < length
+            ]
 
         out = {
             "log_amount": math.log1p(amount),
@@ -94,7 +96,8 @@ def known_place(event: dict[str, Any]) -> bool:
 
 def haversine(a: dict[str, Any], b: dict[str, Any]) -> float:
     p, q = math.radians(float(a["latitude"])), math.radians(float(b["latitude"]))
-    h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(
-        math.radians(float(b["longitude"]) - float(a["longitude"])) / 2
-    ) ** 2
+    h = (
+        math.sin((q - p) / 2) ** 2
+        + math.cos(p) * math.cos(q) * math.sin(math.radians(float(b["longitude"]) - float(a["longitude"])) / 2) ** 2
+    )
     return 2 * 6371.0 * math.asin(math.sqrt(min(1.0, h)))

@@ -1,5 +1,7 @@
 """The fold against a slow, obvious reference, and the properties that a replay rests on."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,9 @@ def logs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """(slots, events): bursts and pauses of a few customers, longer than the memory, with late events and duplicates."""
     n = draw(st.integers(1, 3 * RECENT))
     events = np.zeros(n, EVENT)
-    steps = draw(st.lists(st.integers(-2 * HOUR, 2 * HOUR) | st.integers(0, 20_000) | st.just(2 * DAY), min_size=n, max_size=n))
+    steps = draw(
+        st.lists(st.integers(-2 * HOUR, 2 * HOUR) | st.integers(0, 20_000) | st.just(2 * DAY), min_size=n, max_size=n)
+    )
     events["time"] = START + np.cumsum(steps)
     rows = [(draw(amounts), draw(degrees), draw(degrees), *[draw(hashes) for _ in range(4)]) for _ in range(n)]
     for i, name in enumerate(("amount", "latitude", "longitude", "merchant", "category", "country", "device")):
@@ -52,7 +56,9 @@ def test_the_fold_says_what_the_reference_says(log: tuple[np.ndarray, np.ndarray
     for i, (slot, event) in enumerate(zip(slots, events, strict=True)):
         features, late, duplicate_of = reference[slot].add(as_dict(event))
         assert (folded.late[i], folded.duplicate_of[i]) == (late, duplicate_of)
-        np.testing.assert_allclose(folded.features[i], features, rtol=1e-9, atol=1e-6, err_msg=str(dict(zip(FEATURES, features))))
+        np.testing.assert_allclose(
+            folded.features[i], features, rtol=1e-9, atol=1e-6, err_msg=str(dict(zip(FEATURES, features, strict=True)))
+        )
         assert np.isfinite(folded.features[i]).all()
 
 
@@ -64,7 +70,7 @@ def test_features_do_not_depend_on_how_the_log_is_cut(log: tuple[np.ndarray, np.
     expected = fold(whole, slots, events)
     pieces = np.zeros(CUSTOMERS, CUSTOMER)
     bounds = [0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]
-    parts = [fold(pieces, slots[a:b], events[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [fold(pieces, slots[a:b], events[a:b]) for a, b in pairwise(bounds)]
     for name in expected._fields:
         joined = np.concatenate([getattr(part, name) for part in parts])
         assert joined.tobytes() == getattr(expected, name).tobytes()

@@ -85,7 +85,9 @@ def test_a_time_far_ahead_is_refused_and_any_past_is_not() -> None:
     assert "48.0 h ahead" in (too_early(transaction, milliseconds(now) - 48 * hour, 24) or "")
 
 
-@pytest.mark.parametrize("text", ['"latitude":null,"latitude":5.0', '"latitude":5.0,"latitude":null', '"country":null,"country":null'])
+@pytest.mark.parametrize(
+    "text", ['"latitude":null,"latitude":5.0', '"latitude":5.0,"latitude":null', '"country":null,"country":null']
+)
 @pytest.mark.parametrize("spelled_out", [True, False])
 def test_a_field_that_is_null_once_and_known_once_is_found(text: str, spelled_out: bool) -> None:
     fields = msgspec.to_builtins(Transaction("t", datetime(2026, 5, 1, tzinfo=UTC), "c", 1.0, merchant_category="fuel"))

@@ -1,0 +1,161 @@
+"""What a run came to: a table, the conditions that it has to meet, and one line of JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from demo.accounts import Accounts, unpacked
+from demo.quality import Quality, ScenarioResult
+from demo.reasons import duration
+from demo.view import share
+
+LEAST_SHARE: Final = 0.95
+"""Of RATE × DURATION, that has to be generated."""
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long after the end everything has to be scored."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """All figures of a run that has ended."""
+
+    rate: float
+    seconds: float
+    """How long the generator was to send, or did send where it was ended early."""
+    accounts: Accounts
+    points: int
+    points_in: str
+    latency_ms_p50: int | None
+    latency_ms_p99: int | None
+    quality: Quality
+    scenarios: Sequence[ScenarioResult]
+    model_version: int | None
+    first_alert_seconds: float | None
+    """From the demo's start to the first alert."""
+    further: Sequence[tuple[str, str]]
+    logs: Path
+
+    @property
+    def wanted(self) -> float:
+        return self.rate * self.seconds
+
+
+def failed_conditions(result: Result) -> list[str]:
+    """One line for each condition that the run does not meet: what was required, what came, what it means."""
+    accounts, failed = result.accounts, []
+    if accounts.generated < LEAST_SHARE * result.wanted:
+        failed.append(
+            f"{accounts.generated:,} transactions were generated, and at least {LEAST_SHARE * result.wanted:,.0f} are "
+            f"required (95 % of {result.rate:g}/s × {result.seconds:,.0f} s): the generator did not keep the rate, so the "
+            "other figures are those of less traffic."
+        )
+    if len(accounts.missing):
+        partition, offset = unpacked(int(accounts.missing[0]))
+        failed.append(
+            f"{len(accounts.missing):,} transactions are neither scored nor invalid {PATIENCE_SECONDS:.0f} s after the end, the "
+            f"first at partition {partition}, offset {offset}: the job is slower than the traffic, or stuck; see {result.logs}."
+        )
+    if result.points != accounts.scored:
+        failed.append(
+            f"{result.points_in} holds {result.points:,} distinct points of {accounts.scored:,} scores: its panels do not show "
+            f"what happened; see the lines of publish in {result.logs}."
+        )
+    if not accounts.alerts:
+        failed.append("There was no alert: the run was too short for one, or the model finds nothing.")
+    return failed
+
+
+def json_line(result: Result) -> str:
+    """The figures for a program, as one JSON object."""
+    accounts, quality = result.accounts, result.quality
+    figures = {
+        "generated": accounts.generated,
+        "scored": accounts.scored,
+        "invalid": accounts.invalid,
+        "alerts": accounts.alerts,
+        "influx_points": result.points,
+        "latency_ms_p50": result.latency_ms_p50,
+        "latency_ms_p99": result.latency_ms_p99,
+        "precision": _rounded(quality.precision),
+        "recall": _rounded(quality.recall),
+        "model_version": result.model_version,
+    }
+    return json.dumps(figures)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def print_summary(result: Result, console: Console) -> None:
+    """The tables, and where to look further."""
+    console.print()
+    console.print(figures_table(result))
+    console.print()
+    if result.scenarios:
+        console.print(scenarios_table(result.scenarios))
+    else:
+        console.print("There was no fraud in this run.")
+    console.print()
+    for what, where in result.further:
+        console.print(f"{what:<10}{where}", soft_wrap=True)
+
+
+def figures_table(result: Result) -> Table:
+    accounts, quality = result.accounts, result.quality
+    table = Table(box=None, show_header=False, pad_edge=False, title="What the run came to", title_justify="left")
+    kept = f"{accounts.generated / result.wanted:.1%}".replace("%", " %") if result.wanted else "nothing"
+    first = "" if result.first_alert_seconds is None else f", the first {result.first_alert_seconds:,.0f} s after the start"
+    rows = [
+        ("generated", f"{accounts.generated:,}", f"{kept} of {result.rate:g}/s × {result.seconds:,.0f} s"),
+        ("scored", f"{accounts.scored:,}", f"by version {result.model_version} of the model"),
+        ("invalid", f"{accounts.invalid:,}", "dead letters, each with its reason"),
+        ("unaccounted", f"{len(accounts.missing):,}", "neither scored nor invalid, by partition and offset"),
+        ("points", f"{result.points:,}", f"distinct ones in {result.points_in}"),
+        ("latency", _ms(result.latency_ms_p50), f"median; p99 {_ms(result.latency_ms_p99)}; from Kafka to Kafka"),
+        ("alerts", f"{accounts.alerts:,}", f"{_per_10_000(accounts.alerts, accounts)} in 10,000{first}"),
+        ("precision", share(quality.precision), f"{quality.caught:,} of {quality.alerts:,} alerts are fraud"),
+        ("recall", share(quality.recall), f"of {quality.frauds:,} fraudulent transactions, without any label in training"),
+        ("false alarms", f"{quality.false_alarms:,}", f"{_per_10_000(quality.false_alarms, accounts)} in 10,000"),
+    ]
+    for name, figure, meaning in rows:
+        table.add_row(name, figure, meaning)
+    table.columns[1].justify = "right"
+    table.columns[1].style = "bold"
+    return table
+
+
+def _per_10_000(count: int, accounts: Accounts) -> str:
+    return f"{count / accounts.scored * 10_000:.1f}" if accounts.scored else "0"
+
+
+def _ms(value: int | None) -> str:
+    return "–" if value is None else f"{value:,} ms"
+
+
+def scenarios_table(scenarios: Sequence[ScenarioResult]) -> Table:
+    """Campaigns and transactions of each scenario; a campaign is caught when at least one of its transactions was alerted."""
+    table = Table("campaigns", "caught", "transactions", "alerted", "first alert at", box=None, pad_edge=False)
+    for number, column in enumerate(table.columns):
+        column.justify = "left" if number in (0, 4) else "right"
+    for s in scenarios:
+        table.add_row(
+            s.scenario.replace("_", " "),
+            f"{s.caught:,} of {s.campaigns:,}",
+            f"{s.frauds:,}",
+            f"{s.alerted:,} ({share(s.alerted / s.frauds)})",
+            _detection(s),
+        )
+    return table
+
+
+def _detection(s: ScenarioResult) -> str:
+    if s.median_transactions is None or s.median_seconds is None:
+        return "–"
+    return f"transaction {s.median_transactions:g}, after {duration(s.median_seconds)} (medians)"

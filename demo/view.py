@@ -1,0 +1,170 @@
+"""The live view: a snapshot → what the terminal shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from demo.reasons import in_words
+from demo.snapshot import Snapshot
+from demo.tally import RECENT_ALERTS, Alert
+
+LINES_AROUND_ALERTS: Final = 13
+BARS: Final = "▁▂▃▄▅▆▇█"
+WAITING: Final = "–"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the view says besides the numbers."""
+
+    duration_seconds: float
+    """0 for a run without an end of its own."""
+    doing: str
+    """What the run is at, in a few words."""
+    further: Sequence[tuple[str, str]]
+    """Where to look further: what is there, and the file, address or command."""
+
+
+def live_view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> RenderableType:
+    """The view for a terminal of so many columns and rows; its number of lines depends on these alone, so that it stays calm."""
+    number = max(1, min(RECENT_ALERTS, (height - 1 - LINES_AROUND_ALERTS) // 2))
+    return Group(
+        _title(snapshot, frame, width),
+        Text(),
+        _flow(snapshot, width),
+        Text(),
+        _judgement(snapshot),
+        _campaigns(snapshot),
+        Text(),
+        *_alerts(snapshot.alerts[:number], number, width),
+        Text(),
+        *[_line(Text(f"{what:<10}", "dim") + Text(where)) for what, where in frame.further[:3]],
+    )
+
+
+def _line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _title(snapshot: Snapshot, frame: Frame, width: int) -> RenderableType:
+    end = f" of {clock(frame.duration_seconds)}" if frame.duration_seconds else ""
+    left = _line(Text(f"Scoreline  {frame.doing}", "bold"))
+    right = Text(f"{clock(snapshot.seconds)}{end} · Ctrl-C ends it", "dim")
+    line = Table.grid(expand=True)
+    line.add_column(ratio=1)
+    line.add_column(justify="right", no_wrap=True)
+    line.add_row(left, right)
+    line.width = width
+    return line
+
+
+def clock(seconds: float) -> str:
+    """A time span as minutes and seconds, or with hours.
+
+    >>> clock(62), clock(3_725)
+    ('1:02', '1:02:05')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def _flow(snapshot: Snapshot, width: int) -> RenderableType:
+    """Counts and rates at the left; latency, clock and model at the right."""
+    s = snapshot
+    bars = sparkline(s.scored_bins, 30 if width >= 100 else 12)
+    speed = "" if s.speed is None else f" ({s.speed:,.0f} × real time)"
+    latency = f"p50 {_ms(s.latency_ms_p50)} · p99 {_ms(s.latency_ms_p99)}"
+    rows = [
+        ("in", f"{s.arrived_per_second:,.0f}/s", f"{s.arrived:,}", "", "latency", latency),
+        ("scored", f"{s.scored_per_second:,.0f}/s", f"{s.scored:,}", bars, "clock", f"{_clock(s)}{speed}"),
+        ("waiting", "", f"{s.lag:,}", f"{s.invalid:,} invalid", "model", _model(s)),
+    ]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for justify, least in (("left", 7), ("right", 7), ("right", 9), ("left", 12), ("left", 7), ("left", 20)):
+        table.add_column(justify=justify, min_width=least, no_wrap=True)  # type: ignore[arg-type]
+    for row in rows:
+        cells = [Text(text, style) for text, style in zip(row, ("dim", "bold", "", "cyan", "dim", ""), strict=True)]
+        table.add_row(*cells)
+    return table
+
+
+def _clock(snapshot: Snapshot) -> str:
+    return WAITING if snapshot.clock is None else f"{snapshot.clock:%a %d %b %Y %H:%M}"
+
+
+def _model(snapshot: Snapshot) -> str:
+    return WAITING if snapshot.model_version is None else f"version {snapshot.model_version}"
+
+
+def _ms(value: float | None) -> str:
+    return WAITING if value is None else f"{value:,.0f} ms"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values as bars, from zero to the largest of them.
+
+    >>> sparkline([0, 50, 100], 2)
+    '▅█'
+    """
+    shown = values[-width:]
+    top = max(shown, default=0.0) or 1.0
+    return "".join(BARS[round(value / top * (len(BARS) - 1))] for value in shown)
+
+
+def _judgement(snapshot: Snapshot) -> Text:
+    quality = snapshot.quality
+    text = Text.assemble((f"{quality.alerts:,}", "bold"), " alerts · ")
+    if not quality.frauds:
+        return _line(text + Text("no fraud so far", "dim"))
+    return _line(
+        text
+        + Text.assemble("precision ", (share(quality.precision), "bold"), f" ({quality.caught:,} are fraud) · ")
+        + Text.assemble("recall ", (share(quality.recall), "bold"), f" (of {quality.frauds:,} frauds scored so far)")
+    )
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage, or a dash."""
+    return WAITING if value is None else f"{value:.0%}".replace("%", " %")
+
+
+def _campaigns(snapshot: Snapshot) -> Text:
+    if not snapshot.campaigns:
+        return _line(Text("no campaign so far", "dim"))
+    return _line(
+        Text.assemble(
+            (f"{snapshot.campaigns:,}", "bold"),
+            " fraud campaigns so far, ",
+            (f"{snapshot.campaigns_caught:,}", "bold"),
+            " of them caught (at least one alert)",
+        )
+    )
+
+
+def _alerts(alerts: Sequence[Alert], number: int, width: int) -> list[RenderableType]:
+    """A heading, and two lines for each of `number` alerts: what was paid and whether it is fraud, then why."""
+    heading = _line(Text("Last alerts, the newest first", "dim"))
+    lines = [line for alert in alerts for line in alert_lines(alert, width)]
+    return [heading, *lines, *[Text()] * (2 * number - len(lines))]
+
+
+def alert_lines(alert: Alert, width: int) -> tuple[Text, Text]:
+    """An alert in two lines."""
+    score = alert.score
+    fraud = alert.scenario is not None
+    verdict = ("✓ " + str(alert.scenario).replace("_", " "), "green") if fraud else ("✗ false alarm", "yellow")
+    amount = f"{score.amount:,.2f} {score.currency or ''}".strip()
+    where = " ".join(filter(None, [score.merchant_category, score.country])) or "somewhere"
+    room = width - 70
+    first = Text.assemble(
+        f"{score.event_time:%H:%M:%S}  {score.customer_id:<9.9} {amount:>14}  ",
+        f"{where:<{24 + max(0, min(room, 12))}.{24 + max(0, min(room, 12))}}",
+        (f"{score.anomaly_score:.3f}  ", "bold"),
+        verdict,
+    )
+    return _line(first), _line(Text(f"          {in_words(score.reasons)}", "dim"))
