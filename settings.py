@@ -77,9 +77,6 @@ class Settings(BaseSettings):
     max_offsets_per_trigger: int = Field(200_000, gt=0, description="most records in one micro-batch")
     accept_data_loss: bool = Field(False, description="go on when Kafka no longer has records that were not read yet")
     state_partitions: int = Field(2, gt=0, description="partitions of the customers' state; frozen by the checkpoint")
-    customer_groups: int = Field(
-        8192, gt=0, description="groups that customers are packed in; frozen by the checkpoint"
-    )
     max_transaction_bytes: int = Field(65_536, gt=0, description="larger messages become dead letters unread")
     max_future_hours: float = Field(
         24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"

@@ -92,7 +92,9 @@ def count_points(settings: Settings, since_ms: int) -> int:
         result = answer.json()["results"][0]
         return int(result["series"][0]["values"][0][1]) if "series" in result else 0
     except (urllib3.exceptions.HTTPError, ValueError, KeyError, IndexError) as error:
-        raise DemoError(f"InfluxDB at {settings.influxdb_url} does not say how many points it holds: {error}.") from None
+        raise DemoError(
+            f"InfluxDB at {settings.influxdb_url} does not say how many points it holds: {error}."
+        ) from None
 
 
 def count_points_in_file(path: Path) -> int:

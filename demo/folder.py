@@ -44,7 +44,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that belongs to the demo alone. The servers' own folders and the model registry lie in it too (`stack.Stack`)."""
+    """A folder that belongs to the demo alone. The servers (`stack.Stack`) and the model registry have their folders in it."""
 
     root: Path
 
@@ -91,13 +91,17 @@ class Folder:
     def held(self) -> Iterator[None]:
         """The folder, while no other demo uses it. Raises DemoError where one does, or where others' files are in it."""
         if self.root.is_dir() and any(self.root.iterdir()) and not self._mark.exists():
-            raise DemoError(f"--data has to be a folder of the demo's own, but {self.root} has other files: name another.")
+            raise DemoError(
+                f"--data has to be a folder of the demo's own, but {self.root} has other files: name another."
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with FileLock(self._mark, timeout=0):
                 yield
         except Timeout:
-            raise DemoError(f"Another demo runs in {self.root}: end it, or give this one a folder with --data.") from None
+            raise DemoError(
+                f"Another demo runs in {self.root}: end it, or give this one a folder with --data."
+            ) from None
         except (FileExistsError, PermissionError, NotADirectoryError) as error:
             raise DemoError(f"--data has to be a folder that can be written to: {error}.") from None
 

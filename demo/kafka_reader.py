@@ -50,11 +50,11 @@ class Reader:
         """Every record that the topics hold now, each topic's partitions in any order."""
         missing = {(t, p): end for t in self._partitions for p, end in self.ends(t).items() if end > 0}
         while missing:
-            messages = self.read(1.0)
+            messages = self.read(0.1)
             yield from messages
             for message in messages:
-                place = message.topic(), message.partition()
-                if place in missing and message.offset() + 1 >= missing[place]:
+                place, offset = (message.topic(), message.partition()), message.offset()
+                if place in missing and offset is not None and offset + 1 >= missing[place]:
                     del missing[place]
 
     def _partitions_of(self, topic: str) -> list[int]:
@@ -72,7 +72,9 @@ class Reader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._consumer.close()
 
 

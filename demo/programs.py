@@ -77,12 +77,23 @@ class Program:
 
     def _sweep(self) -> None:
         """Kills what it has left behind in its session, such as the Python workers of a Spark that was killed."""
-        left = [] if self._session is None else [p for p in psutil.process_iter() if _session_of(p.pid) == self._session]
+        left = (
+            [] if self._session is None else [p for p in psutil.process_iter() if _session_of(p.pid) == self._session]
+        )
         for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(left, timeout=5)
         self._session = None
+
+
+def kill_descendants() -> None:
+    """Kills every process that this one, or one that it started, has started and that still runs."""
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=5)
 
 
 def _session_of(pid: int) -> int | None:

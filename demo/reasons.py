@@ -13,16 +13,16 @@ def in_words(reasons: Sequence[Reason]) -> str:
     """The reasons, the strongest first, as one line.
 
     >>> in_words([Reason("count_10m", 14.0, 0.0, 2.0), Reason("new_device", 1.0, 0.0, 0.0)])
-    '14 payments in the 10 min before (usually up to 2), from a new device'
+    '14 payments in the last 10 min (usually ≤ 2), from a new device'
     """
     return ", ".join(_PHRASES.get(reason.feature, _unknown)(reason) for reason in reasons)
 
 
 def _usually(reason: Reason, text: Callable[[float], str]) -> str:
     if reason.value > reason.usual_high:
-        return f"usually up to {text(reason.usual_high)}"
+        return f"usually ≤ {text(reason.usual_high)}"
     if reason.value < reason.usual_low:
-        return f"usually at least {text(reason.usual_low)}"
+        return f"usually ≥ {text(reason.usual_low)}"
     return f"usually {text(reason.usual_low)} to {text(reason.usual_high)}"
 
 
@@ -74,16 +74,16 @@ _PHRASES: Final[dict[str, _Say]] = {
     "log_amount": _said("an amount of {}", _unlogged),
     "hour_of_day": _said("at {} UTC", _hour),
     "weekend": _plain("at the weekend", "on a working day"),
-    "count_10m": _said("{} payments in the 10 min before", _number),
-    "count_1h": _said("{} payments in the hour before", _number),
-    "count_24h": _said("{} payments in the day before", _number),
-    "sum_1h": _said("{} spent in the hour before", _number),
-    "sum_24h": _said("{} spent in the day before", _number),
+    "count_10m": _said("{} payments in the last 10 min", _number),
+    "count_1h": _said("{} payments in the last hour", _number),
+    "count_24h": _said("{} payments in the last day", _number),
+    "sum_1h": _said("{} spent in the last hour", _number),
+    "sum_24h": _said("{} spent in the last day", _number),
     "amount_z": _said("{} deviations above the customer's mean", _number),
     "amount_ratio": _said("{} times the customer's mean amount", _number),
-    "log_seconds_since_previous": _said("{} after the payment before", lambda value: duration(math.expm1(value))),
-    "distance_km": _said("{} from the place before", _km),
-    "speed_kmh": _said("{} from the place before", _kmh),
+    "log_seconds_since_previous": _said("{} after the last payment", lambda value: duration(math.expm1(value))),
+    "distance_km": _said("{} from the last place", _km),
+    "speed_kmh": _said("{} from the last place", _kmh),
     "new_merchant": _plain("a new merchant", "a known merchant"),
     "new_category": _plain("a new kind of merchant", "a known kind of merchant"),
     "new_country": _plain("a new country", "a known country"),

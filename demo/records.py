@@ -35,12 +35,15 @@ class Place(msgspec.Struct, gc=False):
     offset: int
 
 
+Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
+"""Of a record, as confluent_kafka gives them."""
+
 decode_score: Final = msgspec.json.Decoder(WatchedScore).decode
 decode_place: Final = msgspec.json.Decoder(Place).decode
 decode_label: Final = msgspec.json.Decoder(Label).decode
 
 
-def place_of_dead_letter(headers: list[tuple[str, bytes | None]] | None) -> tuple[int, int]:
+def place_of_dead_letter(headers: Headers) -> tuple[int, int]:
     """(partition, offset) of the transaction that a dead letter is of, from its headers."""
-    said = {name: value for name, value in headers or [] if value is not None}
-    return int(said["partition"]), int(said["offset"])
+    said = dict(headers or {})
+    return int(said["partition"] or ""), int(said["offset"] or "")

@@ -16,7 +16,7 @@ class Interruption:
     """What a signal does depends on how far the run is.
 
     At first it raises `Interrupted` in the main thread. After `orderly()` the first one only sets `requested`, and a second
-    one raises. After `ignore()` signals do nothing, so that what runs is surely ended.
+    one raises. Once `Interrupted` was raised, and after `ignore()`, signals do nothing: what runs is surely ended.
     """
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class Interruption:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._orderly or self.requested.is_set():
-            self.requested.set()
+            self.ignore()
             raise Interrupted
         self.requested.set()

@@ -11,6 +11,7 @@ from demo.tally import Alert, Tally, percentile
 WINDOW_SECONDS: Final = 10.0
 BIN_SECONDS: Final = 2.0
 BINS: Final = 30
+NO_ALERTS: Final = Quality(alerts=0, frauds=0, caught=0)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Snapshot:
     """Transactions scored a second, in steps of BIN_SECONDS, the newest last."""
     latency_ms_p50: float | None = None
     latency_ms_p99: float | None = None
-    quality: Quality = Quality(0, 0, 0)
+    quality: Quality = NO_ALERTS
     campaigns: int = 0
     campaigns_caught: int = 0
     clock: datetime | None = None

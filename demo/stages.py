@@ -34,7 +34,9 @@ class Stages:
             yield
             return
         done, title = SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.fields[title]}")
-        with Progress(done, title, _Seconds(), TextColumn("[dim]{task.description}"), console=self._console) as progress:
+        with Progress(
+            done, title, _Seconds(), TextColumn("[dim]{task.description}"), console=self._console
+        ) as progress:
             self._progress = progress
             try:
                 yield

@@ -58,8 +58,8 @@ def failed_conditions(result: Result) -> list[str]:
     if len(accounts.missing):
         partition, offset = unpacked(int(accounts.missing[0]))
         failed.append(
-            f"{len(accounts.missing):,} transactions are neither scored nor invalid {PATIENCE_SECONDS:.0f} s after the end, the "
-            f"first at partition {partition}, offset {offset}: the job is slower than the traffic, or stuck; see {result.logs}."
+            f"{len(accounts.missing):,} transactions are neither scored nor invalid {PATIENCE_SECONDS:.0f} s after the end, "
+            f"the first at partition {partition}, offset {offset}: the job is too slow, or stuck; see {result.logs}."
         )
     if result.points != accounts.scored:
         failed.append(
@@ -111,7 +111,9 @@ def figures_table(result: Result) -> Table:
     accounts, quality = result.accounts, result.quality
     table = Table(box=None, show_header=False, pad_edge=False, title="What the run came to", title_justify="left")
     kept = f"{accounts.generated / result.wanted:.1%}".replace("%", " %") if result.wanted else "nothing"
-    first = "" if result.first_alert_seconds is None else f", the first {result.first_alert_seconds:,.0f} s after the start"
+    first = (
+        "" if result.first_alert_seconds is None else f", the first {result.first_alert_seconds:,.0f} s after the start"
+    )
     rows = [
         ("generated", f"{accounts.generated:,}", f"{kept} of {result.rate:g}/s × {result.seconds:,.0f} s"),
         ("scored", f"{accounts.scored:,}", f"by version {result.model_version} of the model"),
@@ -121,7 +123,7 @@ def figures_table(result: Result) -> Table:
         ("latency", _ms(result.latency_ms_p50), f"median; p99 {_ms(result.latency_ms_p99)}; from Kafka to Kafka"),
         ("alerts", f"{accounts.alerts:,}", f"{_per_10_000(accounts.alerts, accounts)} in 10,000{first}"),
         ("precision", share(quality.precision), f"{quality.caught:,} of {quality.alerts:,} alerts are fraud"),
-        ("recall", share(quality.recall), f"of {quality.frauds:,} fraudulent transactions, without any label in training"),
+        ("recall", share(quality.recall), f"of {quality.frauds:,} frauds, by a model that saw no label"),
         ("false alarms", f"{quality.false_alarms:,}", f"{_per_10_000(quality.false_alarms, accounts)} in 10,000"),
     ]
     for name, figure, meaning in rows:

@@ -15,6 +15,7 @@ from demo.tally import RECENT_ALERTS, Alert
 LINES_AROUND_ALERTS: Final = 13
 BARS: Final = "▁▂▃▄▅▆▇█"
 WAITING: Final = "–"
+WIDE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Frame:
 
 
 def live_view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> RenderableType:
-    """The view for a terminal of so many columns and rows; its number of lines depends on these alone, so that it stays calm."""
+    """The view for a terminal of so many columns and rows; their number alone decides how many lines it has."""
     number = max(1, min(RECENT_ALERTS, (height - 1 - LINES_AROUND_ALERTS) // 2))
     return Group(
         _title(snapshot, frame, width),
@@ -53,8 +54,9 @@ def _line(text: Text) -> Text:
 
 def _title(snapshot: Snapshot, frame: Frame, width: int) -> RenderableType:
     end = f" of {clock(frame.duration_seconds)}" if frame.duration_seconds else ""
+    seconds = min(snapshot.seconds, frame.duration_seconds or snapshot.seconds)
     left = _line(Text(f"Scoreline  {frame.doing}", "bold"))
-    right = Text(f"{clock(snapshot.seconds)}{end} · Ctrl-C ends it", "dim")
+    right = Text(f"{clock(seconds)}{end} · Ctrl-C ends it", "dim")
     line = Table.grid(expand=True)
     line.add_column(ratio=1)
     line.add_column(justify="right", no_wrap=True)
@@ -76,16 +78,17 @@ def clock(seconds: float) -> str:
 def _flow(snapshot: Snapshot, width: int) -> RenderableType:
     """Counts and rates at the left; latency, clock and model at the right."""
     s = snapshot
-    bars = sparkline(s.scored_bins, 30 if width >= 100 else 12)
-    speed = "" if s.speed is None else f" ({s.speed:,.0f} × real time)"
+    wide = width >= WIDE
+    bar_count = 20 if wide else 10
+    bars = f"{sparkline(s.scored_bins, bar_count):<{bar_count}}"  # as wide from the start, so that nothing moves
     latency = f"p50 {_ms(s.latency_ms_p50)} · p99 {_ms(s.latency_ms_p99)}"
     rows = [
         ("in", f"{s.arrived_per_second:,.0f}/s", f"{s.arrived:,}", "", "latency", latency),
-        ("scored", f"{s.scored_per_second:,.0f}/s", f"{s.scored:,}", bars, "clock", f"{_clock(s)}{speed}"),
-        ("waiting", "", f"{s.lag:,}", f"{s.invalid:,} invalid", "model", _model(s)),
+        ("scored", f"{s.scored_per_second:,.0f}/s", f"{s.scored:,}", bars, "clock", _clock(s, wide)),
+        ("lag", "", f"{s.lag:,}", f"{s.invalid:,} invalid", "model", _model(s)),
     ]
     table = Table.grid(padding=(0, 2, 0, 0))
-    for justify, least in (("left", 7), ("right", 7), ("right", 9), ("left", 12), ("left", 7), ("left", 20)):
+    for justify, least in (("left", 6), ("right", 8), ("right", 9), ("left", bar_count), ("left", 7), ("left", 20)):
         table.add_column(justify=justify, min_width=least, no_wrap=True)  # type: ignore[arg-type]
     for row in rows:
         cells = [Text(text, style) for text, style in zip(row, ("dim", "bold", "", "cyan", "dim", ""), strict=True)]
@@ -93,8 +96,11 @@ def _flow(snapshot: Snapshot, width: int) -> RenderableType:
     return table
 
 
-def _clock(snapshot: Snapshot) -> str:
-    return WAITING if snapshot.clock is None else f"{snapshot.clock:%a %d %b %Y %H:%M}"
+def _clock(snapshot: Snapshot, wide: bool) -> str:
+    if snapshot.clock is None:
+        return WAITING
+    speed = f"{snapshot.speed:,.0f} ×" if snapshot.speed is not None and snapshot.speed >= 1 else WAITING
+    return f"{snapshot.clock:%a %d %b %H:%M} ({speed} real time)" if wide else f"{snapshot.clock:%d %b %H:%M} ({speed})"
 
 
 def _model(snapshot: Snapshot) -> str:
@@ -124,7 +130,7 @@ def _judgement(snapshot: Snapshot) -> Text:
     return _line(
         text
         + Text.assemble("precision ", (share(quality.precision), "bold"), f" ({quality.caught:,} are fraud) · ")
-        + Text.assemble("recall ", (share(quality.recall), "bold"), f" (of {quality.frauds:,} frauds scored so far)")
+        + Text.assemble("recall ", (share(quality.recall), "bold"), f" (of {quality.frauds:,} frauds)")
     )
 
 
@@ -160,10 +166,10 @@ def alert_lines(alert: Alert, width: int) -> tuple[Text, Text]:
     verdict = ("✓ " + str(alert.scenario).replace("_", " "), "green") if fraud else ("✗ false alarm", "yellow")
     amount = f"{score.amount:,.2f} {score.currency or ''}".strip()
     where = " ".join(filter(None, [score.merchant_category, score.country])) or "somewhere"
-    room = width - 70
+    room = max(16, min(30, width - 62))
     first = Text.assemble(
         f"{score.event_time:%H:%M:%S}  {score.customer_id:<9.9} {amount:>14}  ",
-        f"{where:<{24 + max(0, min(room, 12))}.{24 + max(0, min(room, 12))}}",
+        f"{where:<{room}.{room}}",
         (f"{score.anomaly_score:.3f}  ", "bold"),
         verdict,
     )

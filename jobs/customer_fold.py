@@ -1,23 +1,25 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import pandas as pd
-from pyspark import Accumulator
+from pyspark import Accumulator, SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
+from pyspark.sql.streaming.stateful_processor import MapState
 
-from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, Folded, fold, place, position
+from jobs.state_log import LocalCopy, StateLog
+from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, Folded, place, position
 from ml.parse import Invalid, events, parse, too_early
 from ml.schema import Transaction
-from ml.state import IDENTITY, group_of, identify, locate
+from ml.state import identify
 
 OUTPUT: Final = (
     "partition int, offset long, kafka_time long, key binary, value binary, reason string, too_large boolean, "
-    "head binary, late boolean, "
-    + ", ".join(f"{feature} double" for feature in FEATURES)
+    "head binary, late boolean, " + ", ".join(f"{feature} double" for feature in FEATURES)
 )
 """What the operator returns for each message.
 
@@ -28,28 +30,46 @@ message was too large to come here, reason and too_large.
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class MapStateStore:
+    """Spark's MapState as the state log's store."""
+
+    def __init__(self, state: MapState) -> None:
+        self._state = state
+
+    def get(self, key: int) -> bytes | None:
+        value = self._state.getValue((key,))
+        return None if value is None else value[0]
+
+    def put(self, key: int, value: bytes) -> None:
+        self._state.updateValue((key,), (value,))
+
+    def remove(self, key: int) -> None:
+        self._state.removeKey((key,))
+
+
 class CustomerFold(StatefulProcessor):
-    """State: group of customers → their packed states. A call takes all of a micro-batch's messages for its key."""
+    """State: the customers' states, as a `StateLog`. A call takes all of a micro-batch's messages for its state partition.
+
+    run: a name that no other run of the query has; the local copies of the state go by it.
+    """
 
     def __init__(
         self,
-        customer_groups: int,
+        run: str,
         max_transaction_bytes: int,
         max_future_hours: float,
         too_large_seen: "Accumulator[int]",
     ) -> None:
-        self._customer_groups = customer_groups
+        self._run = run
         self._max_transaction_bytes = max_transaction_bytes
         self._max_future_hours = max_future_hours
         self._too_large_seen = too_large_seen
 
     def init(self, handle: StatefulProcessorHandle) -> None:
-        self._groups = handle.getMapState("customers", "customer_group int", "states binary")
+        self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
 
     def handleInitialState(self, key: Any, initialState: pd.DataFrame, timerValues: Any) -> None:
-        states = np.frombuffer(b"".join(initialState["state"]), CUSTOMER)
-        present = self._load(np.unique(self._group(states)))
-        self._store(np.concatenate([present, states]))
+        self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
         # The shuffle mixes the records and hands them over in pieces; the log's order is restored before the fold.
@@ -59,7 +79,9 @@ class CustomerFold(StatefulProcessor):
         transactions, reasons = self._parsed(messages, too_large)
         valid = np.array([reason is None for reason in reasons])
         places = position(messages["partition"].to_numpy(np.int64), messages["offset"].to_numpy())
-        folded = self._fold([t for t in transactions if t is not None], places[valid])
+        accepted = [transaction for transaction in transactions if transaction is not None]
+        identities = identify([transaction.customer_id for transaction in accepted])
+        folded = self._log(key).fold(identities, events(accepted, places[valid]))
         for row, earlier in zip(np.flatnonzero(valid), folded.duplicate_of.tolist(), strict=True):
             if earlier != NO_POSITION:
                 reasons[row] = _duplicate(transactions[row].transaction_id, earlier)  # type: ignore[union-attr]
@@ -67,6 +89,11 @@ class CustomerFold(StatefulProcessor):
 
     def close(self) -> None:
         pass
+
+    def _log(self, key: Any) -> StateLog:
+        # Under Spark's own folder for this application on this machine, which Spark deletes at its end.
+        copies = Path(SparkFiles.getRootDirectory()) / "scoreline-state" / self._run
+        return StateLog(self._store, LocalCopy(copies / str(key[0])))
 
     def _parsed(
         self, messages: pd.DataFrame, too_large: np.ndarray
@@ -86,30 +113,6 @@ class CustomerFold(StatefulProcessor):
             transactions.append(transaction if reason is None else None)
             reasons.append(reason)
         return transactions, reasons
-
-    def _fold(self, transactions: list[Transaction], places: np.ndarray) -> Folded:
-        identities = identify([t.customer_id for t in transactions])
-        touched = np.unique(group_of(identities, self._customer_groups))
-        states, rows = locate(self._load(touched), identities)
-        folded = fold(states, rows, events(transactions, places))
-        self._store(states)
-        return folded
-
-    def _group(self, states: np.ndarray) -> np.ndarray:
-        identities = np.empty(len(states), IDENTITY)
-        identities["high"], identities["low"] = states["id_high"], states["id_low"]
-        return group_of(identities, self._customer_groups)
-
-    def _load(self, groups: np.ndarray) -> np.ndarray:
-        packed = [self._groups.getValue((group,)) for group in groups.tolist()]
-        return np.frombuffer(b"".join([value[0] for value in packed if value is not None]), CUSTOMER)
-
-    def _store(self, states: np.ndarray) -> None:
-        groups = self._group(states)
-        order = np.argsort(groups, kind="stable")
-        touched, starts = np.unique(groups[order], return_index=True)
-        for group, piece in zip(touched.tolist(), np.split(states[order], starts[1:]), strict=True):
-            self._groups.updateValue((group,), (piece.tobytes(),))
 
     @staticmethod
     def _output(

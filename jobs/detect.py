@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import uuid
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +83,7 @@ def folded(
 ) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(settings.customer_groups, *limits, too_large_seen)
+    processor = CustomerFold(uuid.uuid4().hex, *limits, too_large_seen)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .groupBy("state_key")

@@ -21,7 +21,6 @@ def frozen(settings: Settings) -> dict[str, Any]:
     return {
         "transactions_topic": settings.transactions_topic,
         "state_partitions": settings.state_partitions,
-        "customer_groups": settings.customer_groups,
         "recent_transactions": RECENT,
         "features": list(FEATURES),
         "state_layout": str(CUSTOMER.descr),

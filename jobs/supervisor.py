@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from settings import Settings
 
 _log = logging.getLogger(__name__)
 
+_CAUSE: Final = re.compile(r"(?:Caused by: )?(?:\w+\.)+[A-Z]\w*: \S")
 _HEALTHY_SECONDS: Final = 60.0
 _DATA_LOSS: Final = ("KAFKA_DATA_LOSS", "failOnDataLoss")
 
@@ -216,9 +218,9 @@ def _tell_failure(error: BaseException | None, pause_seconds: float) -> None:
 
 
 def first_line(error: BaseException | None) -> str:
-    """What an error says, in one line: of a Java stack trace its last cause."""
+    """What an error says, in one line: of a stack trace, Java's or Python's or both, its last cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith("Caused by:") or "Error:" in line or "Exception:" in line]
+    causes = [line.removeprefix("Caused by: ") for line in lines if _CAUSE.match(line)]
     return (causes or lines or [type(error).__name__])[-1][:500]
 
 

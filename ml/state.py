@@ -1,8 +1,8 @@
-"""Where each customer's state is found: identities, the table of states, and the groups that states are packed in."""
+"""Where each customer's state is found: identities, and the table of states."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numba
 import numpy as np
@@ -23,84 +23,118 @@ def identify(customer_ids: Iterable[str]) -> np.ndarray:
     return np.frombuffer(packed, ">u8").astype(np.uint64).view(IDENTITY)
 
 
-def group_of(identities: np.ndarray, groups: int) -> npt.NDArray[np.int64]:
-    """Which of `groups` groups each customer is packed in: (n,) int64."""
-    return (identities["low"] % np.uint64(groups)).astype(np.int64)
+Allocate = Callable[[str, int, np.dtype[Any]], np.ndarray]
 
 
-def locate(states: np.ndarray, identities: np.ndarray) -> tuple[np.ndarray, npt.NDArray[np.int64]]:
-    """The states with a row appended for each customer not yet among them, and each identity's row.
+def zeros(name: str, length: int, dtype: "np.dtype[Any]") -> np.ndarray:  # noqa: ARG001
+    """A new array in memory, all zero."""
+    return np.zeros(length, dtype)
 
-    states: (m,) CUSTOMER; identities: (n,) IDENTITY. Returns (m + new,) CUSTOMER, a copy, and (n,) int64.
+
+class Customers:
+    """The states of many customers, each in a row that is found by the customer's identity.
+
+    Rows are in the order of first appearance. The arrays come from `allocate(name, length, dtype)`, all zero or, where
+    they are memory-mapped, as another process of this machine left them.
     """
-    high = np.concatenate([states["id_high"], identities["high"]])
-    low = np.concatenate([states["id_low"], identities["low"]])
-    rows, firsts = _rows(high, low)
-    grown = np.zeros(len(firsts), CUSTOMER)
-    grown[: len(states)] = states
-    grown["id_high"], grown["id_low"] = high[firsts], low[firsts]
-    return grown, rows[len(states) :]
+
+    def __init__(self, allocate: Allocate = zeros, capacity: int = 1 << 10, count: int = 0) -> None:
+        self._allocate = allocate
+        self.count = count
+        self._map(capacity)
+
+    @property
+    def capacity(self) -> int:
+        """How many rows there is room for."""
+        return len(self._states)
+
+    @property
+    def states(self) -> np.ndarray:
+        """(count,) CUSTOMER."""
+        return self._states[: self.count]
+
+    @property
+    def segments(self) -> npt.NDArray[np.int64]:
+        """(count,) number of the log segment that a row was last written to; kept for whoever writes the rows."""
+        return self._segments[: self.count]
+
+    def locate(self, identities: np.ndarray) -> npt.NDArray[np.int64]:
+        """The row of each identity, (n,) int64. Customers who are not there yet are given one, with an empty state."""
+        self._reserve(self.count + len(identities))
+        rows = np.empty(len(identities), np.int64)
+        self.count = _find_or_add(self._states, self._index, self.count, identities["high"], identities["low"], rows)
+        return rows
+
+    def _map(self, capacity: int) -> None:
+        self._states = self._allocate("states", capacity, CUSTOMER)
+        self._segments = self._allocate("segments", capacity, np.dtype(np.int64))
+        self._index = self._allocate("index", 2 * capacity, np.dtype(np.int64))
+
+    def _reserve(self, rows: int) -> None:
+        if rows <= self.capacity:
+            return
+        states, segments = self.states, self.segments
+        self._map(1 << (rows - 1).bit_length())
+        self._states[: self.count] = states
+        self._segments[: self.count] = segments
+        _find_or_add(self._states, self._index, 0, states["id_high"], states["id_low"], np.empty(len(states), np.int64))
 
 
 @numba.njit(cache=True)
-def _rows(high, low):  # type: ignore[no-untyped-def]
-    """For each of n ids the rank of its first occurrence among the distinct ones, and where each distinct one occurs first."""
-    n = len(low)
-    size = 16
-    while size < 2 * n:
-        size *= 2
-    table = np.full(size, -1, np.int64)
-    rows = np.empty(n, np.int64)
-    firsts = np.empty(n, np.int64)
-    distinct = 0
-    for i in range(n):
-        slot = np.int64((low[i] ^ (low[i] >> np.uint64(29))) & np.uint64(size - 1))
-        while table[slot] >= 0:
-            first = firsts[table[slot]]
-            if low[first] == low[i] and high[first] == high[i]:
+def _find_or_add(states, index, count, high, low, rows):  # type: ignore[no-untyped-def]
+    """Write each id's row into `rows` and return the count of rows then.
+
+    index: open addressing with linear probing, a power of 2 long and never more than half full; it holds row + 1, and 0
+    where it is free.
+    """
+    mask = len(index) - 1
+    for i in range(len(rows)):
+        slot = np.int64((low[i] ^ (low[i] >> np.uint64(29))) & np.uint64(mask))
+        while index[slot] != 0:
+            state = states[index[slot] - 1]
+            if state["id_low"] == low[i] and state["id_high"] == high[i]:
                 break
-            slot = (slot + 1) & (size - 1)
-        if table[slot] < 0:
-            table[slot] = distinct
-            firsts[distinct] = i
-            distinct += 1
-        rows[i] = table[slot]
-    return rows, firsts[:distinct]
+            slot = (slot + 1) & mask
+        if index[slot] == 0:
+            states[count]["id_high"] = high[i]
+            states[count]["id_low"] = low[i]
+            count += 1
+            index[slot] = count
+        rows[i] = index[slot] - 1
+    return count
 
 
 class CustomerTable:
     """The states of all customers of a log that is folded in one process, such as a history."""
 
     def __init__(self) -> None:
-        self._states = np.zeros(0, CUSTOMER)
+        self._customers = Customers()
         self._ids: list[str] = []
 
     @property
     def customers(self) -> int:
         """How many customers have been folded."""
-        return len(self._states)
+        return self._customers.count
 
     @property
     def states(self) -> np.ndarray:
         """(customers,) CUSTOMER, in the order of first appearance."""
-        return self._states
+        return self._customers.states
 
     def fold(self, customer_ids: "pa.StringArray | pa.ChunkedArray[pa.StringScalar]", events: np.ndarray) -> Folded:
         """Fold one piece of the log: customer_ids (n,) string, events (n,) EVENT, both in log order."""
         column = customer_ids.combine_chunks() if isinstance(customer_ids, pa.ChunkedArray) else customer_ids
         encoded = column.dictionary_encode()
         names: list[str] = encoded.dictionary.to_pylist()  # type: ignore[assignment]  # customer_id is never null
-        known = len(self._states)
-        self._states, rows = locate(self._states, identify(names))
+        known = self.customers
+        rows = self._customers.locate(identify(names))
         self._ids += [name for name, row in zip(names, rows.tolist(), strict=True) if row >= known]
-        return fold(self._states, rows[encoded.indices.to_numpy()], events)
+        return fold(self.states, rows[encoded.indices.to_numpy()], events)
 
     def write(self, path: Path) -> None:
         """Write the states as Parquet (customer_id, state), the form that a first start of the job takes."""
-        size = CUSTOMER.itemsize
-        fixed = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(size), len(self._states), [None, pa.py_buffer(self._states.tobytes())]
-        )
+        size, data = CUSTOMER.itemsize, pa.py_buffer(self.states.tobytes())
+        fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), self.customers, [None, data])
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(
             pa.table({"customer_id": pa.array(self._ids, pa.string()), "state": fixed.cast(pa.binary())}), path

@@ -52,19 +52,19 @@ def _running(words: list[str], folder: Path, environment: dict[str, str]) -> Ite
 
 
 @pytest.fixture(scope="module")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory, free_port: int) -> Iterator[str]:
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server as the file starts it, but for the port and the folders."""
     folder = tmp_path_factory.mktemp("mlflow")
+    port = _free_port()
     words = [word.replace("/mlflow/", f"{folder}/") for word in command(own()["mlflow"])]
-    words = [f"--port={free_port}" if word == "--port=5000" else word for word in words]
-    url = f"http://127.0.0.1:{free_port}"
+    words = [f"--port={port}" if word == "--port=5000" else word for word in words]
+    url = f"http://127.0.0.1:{port}"
     with _running(words, folder, _environment(**own()["mlflow"]["environment"])):
         _until_healthy(url)
         yield url
 
 
-@pytest.fixture(scope="module")
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -154,6 +154,40 @@ def _send_what_is_no_transaction(settings: Settings) -> None:
         for partition in range(4):
             for value in (b"not JSON", None, b" " + future[:-1], b" " + future):
                 producer.send(settings.transactions_topic, value, key=b"c1", partition=partition)
+
+
+# The job
+
+
+def test_the_jobs_health_check_sees_whether_detect_runs() -> None:
+    port = _free_port()
+    _, python, flag, code = own()["job"]["healthcheck"]["test"]
+    assert (python, flag) == ("python", "-c")
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_QUERIES, str(port), code.replace(":4040/", f":{port}/")],
+        env=_environment(PYSPARK_PYTHON=sys.executable),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.stdout.split() == ["0", "1"], done.stderr
+
+
+TWO_QUERIES = """
+import subprocess, sys
+from pyspark.sql import SparkSession
+
+port, check = sys.argv[1:]
+spark = SparkSession.builder.master("local[1]").appName("detect+publish").config("spark.ui.port", port).getOrCreate()
+numbers = spark.readStream.format("rate").load()
+queries = {name: numbers.writeStream.format("noop").queryName(name).start() for name in ("publish", "detect")}
+for _ in range(2):
+    print(subprocess.run([sys.executable, "-c", check]).returncode)
+    queries["detect"].stop()
+queries["publish"].stop()
+spark.stop()
+"""
+"""A Spark application in which detect first runs beside publish, and then has ended; prints what the check says to each."""
 
 
 # The first model

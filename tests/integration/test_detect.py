@@ -77,5 +77,5 @@ def test_a_promotion_between_two_micro_batches_is_taken_up_without_a_restart(
 def test_a_start_with_other_state_settings_is_refused(settings: Settings, detect_all: Detect) -> None:
     send(settings, messages(traffic(10, customers=5, seed=8)))
     detect_all(settings)
-    with pytest.raises(Fatal, match="customer_groups was 8192 and is now 64"):
-        detect_all(settings.model_copy(update={"customer_groups": 64}))
+    with pytest.raises(Fatal, match="state_partitions was 2 and is now 3"):
+        detect_all(settings.model_copy(update={"state_partitions": 3}))

@@ -10,10 +10,10 @@ from confluent_kafka import Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from ml import features, parse
-from ml.features import CUSTOMER, FEATURES, NO_POSITION
+from ml.features import FEATURES, NO_POSITION
 from ml.model import Model
 from ml.schema import Transaction
-from ml.state import identify, locate
+from ml.state import Customers, identify
 from settings import Settings
 from tests.support.kafka import read_topic
 
@@ -96,8 +96,9 @@ def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[
     transactions = [parse.parse(record.value) for record in records]
     places = [(record.partition, record.offset) for record in records]
     positions = np.array([features.position(np.int64(p), np.int64(o)) for p, o in places])
-    states, rows = locate(np.zeros(0, CUSTOMER), identify([t.customer_id for t in transactions]))
-    folded = features.fold(states, rows, parse.events(transactions, positions))
+    customers = Customers()
+    rows = customers.locate(identify([t.customer_id for t in transactions]))
+    folded = features.fold(customers.states, rows, parse.events(transactions, positions))
     scores = model.anomaly_score(folded.features)
     return {
         places[i]: {

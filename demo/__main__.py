@@ -1,0 +1,73 @@
+"""The demo's command line: `python -m demo --rate 500 --duration 60 --seed 7`."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from rich.console import Console
+from typer import Option
+
+from demo.errors import DemoError
+from demo.run import Demo, Plan
+from demo.signals import Interrupted, Interruption
+from stack.errors import StackError
+
+FEWEST_CUSTOMERS, MOST_CUSTOMERS = 1_000, 1_000_000
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+Rate = Annotated[float, Option(min=1.0, max=100_000.0, help="Transactions a second.")]
+Duration = Annotated[float, Option(min=0.0, show_default="until Ctrl-C", help="Seconds of traffic; 0: until Ctrl-C.")]
+Seed = Annotated[int, Option(min=0, help="The same seed gives the same customers, traffic and fraud.")]
+Data = Annotated[Path, Option(help="Folder for servers, model, checkpoint and logs; each run starts it anew.")]
+Customers = Annotated[
+    int, Option(min=FEWEST_CUSTOMERS, max=MOST_CUSTOMERS, help="How many customers the simulated bank has.")
+]
+
+
+@app.command()
+def demo(
+    rate: Rate = 500.0,
+    duration: Duration = 0.0,
+    seed: Seed = 7,
+    data: Data = Path(".scoreline/demo"),
+    customers: Customers = 50_000,
+) -> None:
+    """Watch it all at work on this machine: Kafka, Spark and InfluxDB, simulated card payments, fraud, and its detection.
+
+    The last line of the output is one JSON object with the run's figures. The exit status is 0 only if the generator kept
+    the rate, every transaction was scored or found invalid, every score is a point in InfluxDB, and there were alerts.
+    Ctrl-C ends the traffic and then everything that the demo started; a second one, at once.
+    """
+    interruption = Interruption()
+    began = time.monotonic() - (time.time() - psutil.Process().create_time())
+    _forget_other_servers()
+    plan = Plan(rate, duration, seed, customers, data)
+    try:
+        met = Demo(plan, Console(highlight=False), interruption, began).run()
+    except Interrupted:  # here, since typer would make its own words of it
+        sys.exit("Ended before its time. Everything that the demo had started is stopped.")
+    if not met:
+        raise typer.Exit(1)
+
+
+def _forget_other_servers() -> None:
+    """The demo brings its own Kafka and registry: what the environment says of others is not for its processes."""
+    for name in [name for name in os.environ if name.startswith(("KAFKA_", "MLFLOW_TRACKING_"))]:
+        del os.environ[name]
+
+
+def main() -> None:
+    """Run the command line; what cannot be done is one line on standard error and exit status 1."""
+    try:
+        app()
+    except (DemoError, StackError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

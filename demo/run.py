@@ -1,0 +1,215 @@
+"""One run of the demo, from its first stage to its summary."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from demo import preparation, summary
+from demo.accounts import Accounts, count_points, read_accounts
+from demo.display import Display
+from demo.folder import Folder, Origin
+from demo.programs import POLL_SECONDS, kill_descendants
+from demo.quality import by_scenario
+from demo.signals import Interruption
+from demo.snapshot import Snapshot
+from demo.stages import Say, Stages
+from demo.summary import PATIENCE_SECONDS, Result
+from demo.tally import percentile
+from demo.watcher import Watcher
+from demo.world import World
+from generator.report import Report
+from settings import Settings
+
+LOOK_SECONDS: Final = 0.5
+GENERATOR_PATIENCE_SECONDS: Final = 60.0
+OVERDUE_SECONDS: Final = 2.0
+"""So long after its time a generator that could not keep the rate is ended, instead of sending the rest too late."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a person may choose. duration_seconds 0: until Ctrl-C."""
+
+    rate: float
+    duration_seconds: float
+    seed: int
+    customers: int
+    data: Path
+
+
+class Demo:
+    """One run. `began`: the monotonic time at which the demo was started."""
+
+    def __init__(self, plan: Plan, console: Console, interruption: Interruption, began: float) -> None:
+        self._plan = plan
+        self._console = console
+        self._interruption = interruption
+        self._began = began
+        self._stages = Stages(console)
+        self._folder = Folder(plan.data.absolute())
+        self._world = World(self._folder)
+        self._ended_early = False
+
+    def run(self) -> bool:
+        """Prints all there is to print; True where every condition is met. Raises DemoError and StackError."""
+        with self._folder.held():
+            try:
+                self._world.kill()
+                settings = self._prepare()
+                self._interruption.orderly()
+                result = self._live(settings)
+            finally:
+                self._interruption.ignore()
+                self._world.kill()
+                kill_descendants()
+        failed = summary.failed_conditions(result)
+        summary.print_summary(result, self._console)
+        for line in failed:
+            self._console.print(f"[bold red]not met:[/] {line}", highlight=False, soft_wrap=True)
+        self._console.print()
+        print(summary.json_line(result), flush=True)
+        return not failed
+
+    def _prepare(self) -> Settings:
+        world = self._world
+        origin = Origin.of(self._plan.seed, self._plan.customers, preparation.HISTORY_DAYS)
+        preparation.fetch_programs(world)
+        preparation.start_servers_and_train(world, origin, self._stages)
+        settings = world.settings()
+        preparation.start_job(world, settings, self._stages)
+        return settings
+
+    def _live(self, settings: Settings) -> Result:
+        """Traffic until its end, then all that has to hold afterwards; leaves nothing running."""
+        since_ms = int(time.time() * 1000)
+        with Watcher(settings) as watcher:
+            self._world.generator.start(self._generator_arguments(), settings.environment())
+            with Display(self._console, self._plan.duration_seconds, self._further(settings)) as display:
+                self._watch_traffic(watcher, display)
+                self._await_scores(watcher, display)
+        with self._stages.shown():
+            accounts = self._account(settings)
+            points = self._await_points(settings, accounts, since_ms)
+            with self._stages.stage("stopping"):
+                self._world.stop_job()
+                self._world.stack.stop()
+        return self._result(settings, watcher, accounts, points)
+
+    def _generator_arguments(self) -> list[str]:
+        until = ["--duration", f"{self._plan.duration_seconds:g}"] if self._plan.duration_seconds else []
+        rate = ["--rate", f"{self._plan.rate:g}", *until]
+        return ["generator", "send", *rate, "--history", str(self._folder.history), "--json"]
+
+    def _watch_traffic(self, watcher: Watcher, display: Display) -> None:
+        generator = self._world.generator
+        while generator.running and not self._interruption.requested.is_set():
+            self._look(watcher, display, "transactions are being scored")
+            if self._is_over(watcher.snapshot):
+                break
+            self._interruption.requested.wait(LOOK_SECONDS)
+        self._ended_early |= self._interruption.requested.is_set()
+        generator.terminate()
+
+    def _is_over(self, snapshot: Snapshot) -> bool:
+        """Whether the traffic has to end although the generator would go on."""
+        if snapshot.clock is not None and snapshot.clock > datetime.now(UTC):
+            self._console.print("The simulated clock has reached the present: the traffic ends here.")
+            self._ended_early = True
+        planned = self._plan.duration_seconds
+        return self._ended_early or bool(planned and snapshot.seconds > planned + OVERDUE_SECONDS)
+
+    def _await_scores(self, watcher: Watcher, display: Display) -> None:
+        """Until the generator has ended and everything it sent is scored, or a minute has passed."""
+        generator, deadline = self._world.generator, time.monotonic() + GENERATOR_PATIENCE_SECONDS
+        while generator.running and time.monotonic() < deadline:
+            self._look(watcher, display, "the generator is ending")
+            time.sleep(LOOK_SECONDS)
+        generator.end(1.0)
+        generator.check_ended_well()
+        settled, deadline = time.monotonic() + 2 * LOOK_SECONDS, time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < settled or (watcher.snapshot.lag and time.monotonic() < deadline):
+            self._look(watcher, display, "traffic has ended, the last of it is being scored")
+            time.sleep(POLL_SECONDS)
+        self._look(watcher, display, "traffic has ended")
+
+    def _look(self, watcher: Watcher, display: Display, doing: str) -> None:
+        self._world.check()
+        watcher.check()
+        display.show(watcher.snapshot, doing)
+
+    def _account(self, settings: Settings) -> Accounts:
+        with self._stages.stage("accounts") as say:
+            say("an anti-join of transactions with scores and dead letters")
+            accounts = read_accounts(settings)
+            say(f"{accounts.generated:,} transactions, {len(accounts.missing):,} without a score or a dead letter")
+        return accounts
+
+    def _await_points(self, settings: Settings, accounts: Accounts, since_ms: int) -> int:
+        with self._stages.stage("points") as say:
+            points = self._points_in_time(settings, accounts, since_ms, say)
+            say(f"{points:,} distinct points in {self._points_in}")
+        return points
+
+    def _points_in_time(self, settings: Settings, accounts: Accounts, since_ms: int, say: Say) -> int:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            points = count_points(settings, since_ms)
+            if points >= accounts.scored or time.monotonic() > deadline:
+                return points
+            say(f"{points:,} of {accounts.scored:,}")
+            time.sleep(LOOK_SECONDS)
+
+    @property
+    def _points_in(self) -> str:
+        return "InfluxDB" if self._world.stack.without_influxdb is None else str(self._folder.points)
+
+    def _sent_seconds(self) -> float:
+        """How long the generator was to send; what it says itself, on its last line, where it was ended before."""
+        if self._plan.duration_seconds and not self._ended_early:
+            return self._plan.duration_seconds
+        return msgspec.json.decode(self._world.generator.output.strip().splitlines()[-1], type=Report).seconds
+
+    def _result(self, settings: Settings, watcher: Watcher, accounts: Accounts, points: int) -> Result:
+        tally, seen = watcher.tally, watcher.snapshot.first_alert
+        return Result(
+            rate=self._plan.rate,
+            seconds=self._sent_seconds(),
+            accounts=accounts,
+            points=points,
+            points_in=self._points_in,
+            latency_ms_p50=percentile(tally.latencies_ms, 0.50),
+            latency_ms_p99=percentile(tally.latencies_ms, 0.99),
+            quality=tally.quality,
+            scenarios=by_scenario(tally.campaigns),
+            model_version=tally.model_version,
+            first_alert_seconds=None if seen is None else seen - self._began,
+            further=self._further_after(),
+            logs=settings.log_dir,
+        )
+
+    def _further(self, settings: Settings) -> Sequence[tuple[str, str]]:
+        run = f"python -m stack run --data {_short(self._folder.root)}"
+        points = str(self._folder.points)
+        if self._world.stack.without_influxdb is None:
+            points = f"{settings.influxdb_url}/query?db=scoreline&q=SELECT+*+FROM+alert"
+        logs = f"{_short(settings.log_dir)}; with Docker, `make up` brings Grafana and its dashboard"
+        return [("InfluxDB", points), ("models", f"{run} python -m ml models"), ("logs", logs)]
+
+    def _further_after(self) -> Sequence[tuple[str, str]]:
+        root = _short(self._folder.root)
+        return [
+            ("logs", _short(self._folder.logs)),
+            ("servers", f"python -m stack up --data {root} starts them again with this run's data, down stops them"),
+            ("models", f"python -m stack run --data {root} python -m ml models"),
+        ]
+
+
+def _short(path: Path) -> str:
+    """A path as one would type it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,73 @@
+"""All that the demo starts, so that it can all be ended."""
+
+import os
+from typing import Final
+
+from pydantic import SecretStr
+
+from demo.errors import ended_badly
+from demo.folder import Folder
+from demo.programs import Program
+from settings import Settings
+from stack import Stack
+from stack.local import influxdb_elsewhere
+
+JOB_PATIENCE_SECONDS: Final = 60.0
+
+
+class World:
+    """The servers and the processes of one run."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder: Final = folder
+        self.stack: Final = Stack(folder.root, elsewhere=influxdb_elsewhere(os.environ))
+        self.history: Final = self._program("history")
+        self.training: Final = self._program("training")
+        self.job: Final = self._program("job")
+        self.generator: Final = self._program("generator")
+
+    def _program(self, name: str) -> Program:
+        return Program(name, self.folder.programs, self.folder.logs / f"{name}.console.log")
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return self.generator, self.job, self.training, self.history
+
+    def settings(self) -> Settings:
+        """What the job and the generator are told: the environment's settings, but for what the demo has of its own."""
+        environment = self.stack.environment()
+        own: dict[str, object] = {name.lower(): value for name, value in environment.items()}
+        own["influxdb_token"] = SecretStr(environment.get("INFLUXDB_TOKEN", ""))
+        return Settings.from_command_line([]).model_copy(
+            update={
+                **own,
+                "mlflow_tracking_uri": self.stack.mlflow.database_uri,
+                "checkpoint": str(self.folder.checkpoint),
+                "initial_state": self.folder.state,
+                "starting_offsets": "earliest",
+                "publish": True,
+                "publish_points": "all",
+                "points_file": self.folder.points if self.stack.without_influxdb else None,
+                "log_dir": self.folder.logs,
+            }
+        )
+
+    def check(self) -> None:
+        """Raises DemoError where the job or a server has ended by itself."""
+        if not self.job.running:
+            raise ended_badly("The job has ended", self.job.log)
+        for server in self.stack.servers[: 1 if self.stack.without_influxdb else None]:
+            if server is not self.stack.mlflow and server.pid is None:
+                raise ended_badly(f"{server.name} has ended", server.log)
+
+    def stop_job(self) -> None:
+        """SIGTERM: the running micro-batches are finished. Raises DemoError where the job does not end."""
+        self.job.end(JOB_PATIENCE_SECONDS)
+        self.job.check_ended_well()
+
+    def kill(self) -> None:
+        """Ends whatever still runs, at once; also what an earlier demo in this folder has left behind."""
+        for program in self.programs:
+            program.kill()
+        for server in self.stack.servers:
+            server.kill()

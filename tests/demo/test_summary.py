@@ -1,0 +1,87 @@
+"""The summary says what has to hold and what does not, and ends with one line of JSON."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from demo.accounts import Accounts, packed
+from demo.quality import Quality, ScenarioResult
+from demo.summary import Result, failed_conditions, json_line, print_summary
+
+KEYS = (
+    *("generated", "scored", "invalid", "alerts", "influx_points"),
+    *("latency_ms_p50", "latency_ms_p99", "precision", "recall", "model_version"),
+)
+GOOD = Result(
+    rate=500,
+    seconds=60,
+    accounts=Accounts(generated=30_000, scored=29_990, invalid=10, alerts=120, missing=np.array([], np.int64)),
+    points=29_990,
+    points_in="InfluxDB",
+    latency_ms_p50=640,
+    latency_ms_p99=1_310,
+    quality=Quality(alerts=120, frauds=160, caught=60),
+    scenarios=[
+        ScenarioResult("account_takeover", 40, 20, 7, 6, 3, 400.0),
+        ScenarioResult("card_testing", 120, 40, 5, 0, None, None),
+    ],
+    model_version=1,
+    first_alert_seconds=41.5,
+    further=[("logs", "some/where")],
+    logs=Path("logs"),
+)
+
+
+def test_the_json_line_has_the_figures_under_the_promised_names_in_one_line() -> None:
+    line = json_line(GOOD)
+    assert "\n" not in line
+    figures = json.loads(line)
+    assert tuple(figures) == KEYS
+    assert (figures["generated"], figures["influx_points"], figures["precision"], figures["recall"]) == (
+        30_000,
+        29_990,
+        0.5,
+        0.375,
+    )
+
+
+def test_precision_and_recall_are_null_where_there_was_no_fraud() -> None:
+    figures = json.loads(json_line(replace(GOOD, quality=Quality(alerts=5, frauds=0, caught=0))))
+    assert figures["precision"] is None
+    assert figures["recall"] is None
+
+
+def test_a_good_run_fails_no_condition() -> None:
+    assert failed_conditions(GOOD) == []
+
+
+def test_each_condition_that_fails_has_its_line() -> None:
+    accounts = replace(
+        GOOD.accounts, generated=28_499, alerts=0, missing=np.array([packed(2, 5), packed(3, 0)], np.int64)
+    )
+    slow, lost, points, alerts = failed_conditions(replace(GOOD, accounts=accounts, points=29_989))
+    assert "28,499 transactions were generated, and at least 28,500" in slow
+    assert "2 transactions are neither scored nor invalid" in lost
+    assert "partition 2, offset 5" in lost
+    assert "29,989 distinct points of 29,990 scores" in points
+    assert "no alert" in alerts
+
+
+def test_the_tables_tell_of_each_scenario_and_fit_80_columns() -> None:
+    console = Console(width=80, record=True, force_terminal=False)
+    print_summary(GOOD, console)
+    text = console.export_text()
+    assert "6 of 7" in text
+    assert "0 of 5" in text
+    assert "transaction 3, after 7 min" in text
+    assert "account takeover" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_run_without_fraud_says_so() -> None:
+    console = Console(width=80, record=True, force_terminal=False)
+    print_summary(replace(GOOD, scenarios=[], quality=Quality(3, 0, 0)), console)
+    assert "There was no fraud in this run." in console.export_text()

@@ -1,0 +1,131 @@
+"""The state log against states that are simply kept: whatever fails, is rolled back or is lost in between."""
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs import state_log
+from jobs.state_log import LocalCopy, StateLog
+from ml.features import CUSTOMER, EVENT, fold
+from ml.state import Customers, identify
+
+CUSTOMERS = 40
+
+
+class Dict:
+    """A key-value store that can be set back, as Spark sets its state back when a task fails."""
+
+    def __init__(self) -> None:
+        self.content: dict[int, bytes] = {}
+
+    def get(self, key: int) -> bytes | None:
+        return self.content.get(key)
+
+    def put(self, key: int, value: bytes) -> None:
+        self.content[key] = value
+
+    def remove(self, key: int) -> None:
+        del self.content[key]
+
+
+class Broken(Exception):
+    """Raised in the middle of a write."""
+
+
+class BreakingDict(Dict):
+    """Fails at its n-th write."""
+
+    def __init__(self, content: dict[int, bytes], writes: int) -> None:
+        super().__init__()
+        self.content = content
+        self._left = writes
+
+    def put(self, key: int, value: bytes) -> None:
+        if self._left == 0:
+            raise Broken
+        self._left -= 1
+        super().put(key, value)
+
+
+batches = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, CUSTOMERS - 1), max_size=30),
+        st.sampled_from(["fine", "fine", "fine", "rolled back", "breaks off", "copy lost", "other machine"]),
+        st.integers(0, 3),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def events_of(batch: list[int], start: int) -> np.ndarray:
+    events = np.zeros(len(batch), EVENT)
+    events["time"] = 1_790_000_000_000 + 60_000 * np.arange(start, start + len(batch))
+    events["amount"] = np.arange(start, start + len(batch)) % 97
+    events["transaction"] = np.arange(start, start + len(batch)) + 1
+    return events
+
+
+@settings(deadline=None, max_examples=150)
+@given(batches)
+def test_states_are_those_of_a_plain_fold_whatever_fails_in_between(plan: list[tuple[list[int], str, int]]) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(state_log, "SEGMENT_ROWS", 7)
+        patch.setattr(state_log, "SPARE_ROWS", 9)
+        patch.setattr(state_log, "MOST_SEGMENTS", 5)
+        copies = [LocalCopy(Path(folder) / name) for name in ("one", "two")]
+        store, plain, done = Dict(), Customers(), 0
+        for batch, fate, writes in plan:
+            identities, events = identify([f"C{c}" for c in batch]), events_of(batch, done)
+            if fate == "rolled back":
+                attempt = Dict()
+                attempt.content = dict(store.content)
+                StateLog(attempt, copies[0]).fold(identities, events)
+            if fate == "breaks off":
+                with suppress(Broken):
+                    StateLog(BreakingDict(dict(store.content), writes), copies[0]).fold(identities, events)
+            if fate == "copy lost":
+                copies[0] = LocalCopy(Path(folder) / f"new-{done}")
+            copy = copies[1] if fate == "other machine" else copies[0]
+            folded = StateLog(store, copy).fold(identities, events)
+            rows = plain.locate(identities)
+            expected = fold(plain.states, rows, events)
+            assert folded.features.tobytes() == expected.features.tobytes()
+            done += len(batch)
+        head = StateLog(store, copies[0])._head()
+        assert sum(head.rows) <= 3 * plain.count + 9 + 7
+        assert len(head.rows) <= 5 + CUSTOMERS // 7 + 5
+        assert set(store.content) <= {-1, *range(head.first, head.first + len(head.rows))}
+
+
+def test_a_seeded_log_goes_on_from_its_seed(tmp_path: Path) -> None:
+    identities = identify([f"C{c}" for c in range(10_000)])
+    before = Customers()
+    first, second = events_of(list(range(10_000)), 0), events_of(list(range(10_000)), 10_000)
+    rows = before.locate(identities)
+    fold(before.states, rows, first)
+    store = Dict()
+    log = StateLog(store, LocalCopy(tmp_path))
+    log.seed(before.states[:6_000])
+    log.seed(before.states[6_000:])
+    expected = fold(before.states, rows, second)
+    assert log.fold(identities, second).features.tobytes() == expected.features.tobytes()
+
+
+def test_a_missing_segment_is_an_error_and_not_a_new_customer(tmp_path: Path) -> None:
+    store = Dict()
+    StateLog(store, LocalCopy(tmp_path / "one")).fold(identify(["C1"]), events_of([1], 0))
+    store.remove(0)
+    with pytest.raises(LookupError, match="lacks its segment 0"):
+        StateLog(store, LocalCopy(tmp_path / "two")).fold(identify(["C1"]), events_of([1], 1))
+
+
+def test_states_of_a_customer_are_as_large_as_the_layout_says(tmp_path: Path) -> None:
+    store = Dict()
+    StateLog(store, LocalCopy(tmp_path)).fold(identify(["C1", "C2"]), events_of([1, 2], 0))
+    assert len(store.content[0]) == 2 * CUSTOMER.itemsize
