@@ -114,3 +114,17 @@ class Settings(BaseSettings):
         values = {name: getattr(self, name) for name in named}
         plain = {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in values.items()}
         return {(named[name] or f"scoreline_{name}").upper(): str(v) for name, v in plain.items() if v is not None}  # type: ignore[union-attr]
+
+
+def as_markdown() -> str:
+    """All settings as the table that the README holds."""
+    lines = ["| flag | environment variable | default | what it is |", "| --- | --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        variable = str(field.validation_alias or f"scoreline_{name}").upper()
+        default = "" if field.default is None or field.default == "" else f"`{field.default}`"
+        lines.append(f"| `{_flag((name,))}` | `{variable}` | {default} | {field.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown())

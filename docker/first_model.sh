@@ -6,8 +6,8 @@ if [ -e "$HISTORY/ready" ]; then
     echo "History and champion are there already."
     exit 0
 fi
-# A morning in 2000: simulated time runs 288 times faster than the clock at 500 transactions a second; begun this early it lasts a month
-# until it reaches today, after which the job would refuse it as the future.
+# A morning in 2000: at 500 transactions a second, simulated time runs 288 times faster than the clock, and reaches today
+# after a month. From then on the job refuses it as the future.
 python -m generator history --out "$HISTORY" --live-start 2000-01-01T08:00:00Z
 python -m ml train "$HISTORY" --state-out "$HISTORY/state" --promote
 touch "$HISTORY/ready"

@@ -24,7 +24,7 @@ def check_kafka(settings: Settings, *topics: str) -> None:
     if missing:
         raise Fatal(
             f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(missing)}: create it "
-            "(python -m stack topics), or name another"
+            "(`make stack` does so on this machine; elsewhere Kafka's own kafka-topics.sh), or name another"
         )
 
 

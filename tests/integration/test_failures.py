@@ -1,16 +1,29 @@
 """What holds when something fails: the real application, killed, stopped, and left alone by the servers around it."""
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
 
+import msgspec
+import numpy as np
 import pytest
+from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
 
 from ml.model import Model
 from ml.registry import Registry
 from settings import Settings
+from stack import Stack
+from stack.mlflow import MLflow
 from tests.integration.application import Application
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
+from tests.sinks.database import Database
 from tests.support.kafka import read_topic
+
+OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "60"))
 
 Start = Callable[..., Application]
 
@@ -87,3 +100,98 @@ def test_records_lost_to_retention_stop_the_job_unless_the_loss_is_accepted(sett
     third = start(settings.model_copy(update={"accept_data_loss": True}))
     third.wait_until(lambda: records(settings, settings.scores_topic) == 1_000, "the scores of what is left")
     assert third.stop() == 0
+
+
+class Feed:
+    """Sends transactions at a steady rate, each with the time it was due as its Kafka timestamp, until it is stopped."""
+
+    def __init__(self, settings: Settings, rate: float) -> None:
+        self._rate = rate
+        self._settings = settings
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.sent = 0
+
+    def _run(self) -> None:
+        sent = messages(traffic(100_000, customers=2_000, seed=41))
+        producer = Producer(
+            {
+                "bootstrap.servers": self._settings.kafka_bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "message.timeout.ms": 300_000,
+            }
+        )
+        begin = time.time()
+        for k, (key, value) in enumerate(sent):
+            due = begin + k / self._rate
+            if self._stop.wait(max(0.0, due - time.time())):
+                break
+            producer.produce(self._settings.transactions_topic, value, key, timestamp=int(due * 1000))
+            producer.poll(0)
+            self.sent += 1
+        assert producer.flush(120) == 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(150)
+
+
+def alert_latencies(settings: Settings, begin: float, end: float) -> np.ndarray:
+    """ms from the transaction's Kafka timestamp to its alert's, of transactions sent between two times of day (s)."""
+    found = read_topic(settings.kafka_bootstrap_servers, settings.alerts_topic)
+    sent = np.array([msgspec.json.decode(record.value)["kafka_time"] for record in found])
+    latencies = np.array([record.timestamp for record in found]) - sent
+    return latencies[(sent >= begin * 1000) & (sent < end * 1000)]
+
+
+def points(settings: Settings, stack: Stack) -> int:
+    """How many scores InfluxDB has as points."""
+    rows = Database(stack.influxdb, settings.influxdb_bucket.split("/")[0]).query(
+        "SELECT count(anomaly_score) FROM transaction_score"
+    )
+    return int(rows[0]["count"]) if rows else 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_alerts_go_on_while_influxdb_and_mlflow_are_away_and_the_panels_fill_in_later(
+    settings: Settings, registry: Registry, stack: Stack, start: Start, tmp_path: Path
+) -> None:
+    """InfluxDB is away for OUTAGE_SECONDS, MLflow for the second half of that; then the broker is restarted."""
+    registry.promote(2)  # it alerts on 5 % of the traffic
+    mlflow = MLflow(tmp_path)
+    mlflow.start()
+    try:
+        settings = settings.model_copy(update={"mlflow_tracking_uri": mlflow.url, "publish_interval_seconds": 1.0})
+        application = start(settings)
+        application.wait_for_commit()
+        with Feed(settings, rate=100) as feed:
+            time.sleep(20)  # the first micro-batches are slow
+            before = time.time()
+            time.sleep(OUTAGE_SECONDS / 2)
+            stack.influxdb.stop()
+            away = time.time()
+            time.sleep(OUTAGE_SECONDS / 2)
+            mlflow.stop()
+            time.sleep(OUTAGE_SECONDS / 2)
+            back = time.time()
+            stack.influxdb.start()
+            stack.kafka.stop()
+            stack.kafka.start()
+            time.sleep(5)
+        application.wait_until(lambda: len(scores(settings)) == feed.sent, "a score for each record")
+        application.wait_until(lambda: points(settings, stack) == feed.sent, "a point for each score")
+        assert "MLflow" in application.log or "registry" in application.log
+        assert "SinkUnavailable" in application.log
+        assert application.stop() == 0
+    finally:
+        mlflow.stop()
+    undisturbed, disturbed = alert_latencies(settings, before, away), alert_latencies(settings, away, back)
+    assert min(len(undisturbed), len(disturbed)) > 50
+    # 20 % of the 99th percentile, and 250 ms more for the noise of a small sample on a machine that others share.
+    assert np.percentile(disturbed, 99) <= 1.2 * np.percentile(undisturbed, 99) + 250
