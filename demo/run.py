@@ -1,5 +1,6 @@
 """One run of the demo, from its first stage to its summary."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from settings import Settings
 
 LOOK_SECONDS: Final = 0.5
 GENERATOR_PATIENCE_SECONDS: Final = 60.0
+WARM_UP_SECONDS: Final = 30.0
 OVERDUE_SECONDS: Final = 2.0
 """So long after its time a generator that could not keep the rate is ended, instead of sending the rest too late."""
 
@@ -109,7 +111,7 @@ class Demo:
     def _watch_traffic(self, watcher: Watcher, display: Display) -> None:
         generator = self._world.generator
         while generator.running and not self._interruption.requested.is_set():
-            self._look(watcher, display, "transactions are being scored")
+            self._look(watcher, display, _traffic_in_words(watcher.snapshot))
             if self._is_over(watcher.snapshot):
                 break
             self._interruption.requested.wait(LOOK_SECONDS)
@@ -194,22 +196,33 @@ class Demo:
         )
 
     def _further(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        run = f"python -m stack run --data {_short(self._folder.root)}"
         points = str(self._folder.points)
         if self._world.stack.without_influxdb is None:
             points = f"{settings.influxdb_url}/query?db=scoreline&q=SELECT+*+FROM+alert"
-        logs = f"{_short(settings.log_dir)}; with Docker, `make up` brings Grafana and its dashboard"
-        return [("InfluxDB", points), ("models", f"{run} python -m ml models"), ("logs", logs)]
+        logs = f"{_short(self._folder.logs)} · Grafana: make up (needs Docker)"
+        return [("InfluxDB", points), ("models", self._list_models()), ("logs", logs)]
 
     def _further_after(self) -> Sequence[tuple[str, str]]:
-        root = _short(self._folder.root)
+        start_again = f"{_PYTHON} -m stack up --data {_short(self._folder.root)}"
         return [
             ("logs", _short(self._folder.logs)),
-            ("servers", f"python -m stack up --data {root} starts them again with this run's data, down stops them"),
-            ("models", f"python -m stack run --data {root} python -m ml models"),
+            ("models", self._list_models()),
+            ("servers", f"{start_again} starts them again, with this run's data; down stops them"),
         ]
+
+    def _list_models(self) -> str:
+        return f"{_PYTHON} -m stack run --data {_short(self._folder.root)} {_PYTHON} -m ml models"
+
+
+def _traffic_in_words(snapshot: Snapshot) -> str:
+    if snapshot.seconds < WARM_UP_SECONDS and snapshot.scored_per_second < snapshot.arrived_per_second / 2:
+        return "the job is warming up"
+    return "transactions are being scored"
 
 
 def _short(path: Path) -> str:
     """A path as one would type it here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+_PYTHON: Final = _short(Path(sys.executable))

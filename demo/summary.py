@@ -143,7 +143,7 @@ def _ms(value: int | None) -> str:
 
 def scenarios_table(scenarios: Sequence[ScenarioResult]) -> Table:
     """Campaigns and transactions of each scenario; a campaign is caught when at least one of its transactions was alerted."""
-    table = Table("campaigns", "caught", "transactions", "alerted", "first alert at", box=None, pad_edge=False)
+    table = Table("campaigns", "caught", "transactions", "alerted", "first alert at (median)", box=None, pad_edge=False)
     for number, column in enumerate(table.columns):
         column.justify = "left" if number in (0, 4) else "right"
     for s in scenarios:
@@ -160,4 +160,4 @@ def scenarios_table(scenarios: Sequence[ScenarioResult]) -> Table:
 def _detection(s: ScenarioResult) -> str:
     if s.median_transactions is None or s.median_seconds is None:
         return "–"
-    return f"transaction {s.median_transactions:g}, after {duration(s.median_seconds)} (medians)"
+    return f"transaction {s.median_transactions:g}, after {duration(s.median_seconds)}"

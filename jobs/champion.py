@@ -3,6 +3,7 @@
 import logging
 import pickle
 import threading
+import time
 from collections.abc import Callable
 
 from jobs.storage import DurableFolder
@@ -25,8 +26,6 @@ class ChampionFollower:
         self._loaded: dict[int, Model] = {}
         self._refused: set[int] = set()
         self._away = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
         self._current = self._first()
 
     def current(self) -> Model:
@@ -39,29 +38,25 @@ class ChampionFollower:
             self._loaded[version] = self._kept(version) or self._keep(self._registry.load(version))
         return self._loaded[version]
 
-    def start(self) -> None:
-        """Begin to follow the registry."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop following."""
-        self._stop.set()
-        self._thread.join()
+    def follow(self, wanted: Callable[[], bool]) -> None:
+        """Begin to follow the registry, in a thread of its own, for as long as `wanted()`."""
+        threading.Thread(target=self._follow, args=(wanted,), name="champion", daemon=True).start()
 
     def _first(self) -> Model:
         """The champion; else, where the registry is away or its champion is refused, the last model that was used."""
         try:
             return self.version(self._registry.champion())
         except Exception as error:
-            last = self._models.read("last")
+            last = self._models.read_newest("last")
             if last is None:
                 raise
             _log.warning("the champion can't be had (%s); going on with version %s, used last", error, last.decode())
             return self.version(int(last))
 
-    def _follow(self) -> None:
-        while not self._stop.wait(self._poll_seconds):
+    def _follow(self, wanted: Callable[[], bool]) -> None:
+        while wanted():
             self._guarded(self._look)
+            time.sleep(self._poll_seconds)
 
     def _guarded(self, look: Callable[[], None]) -> None:
         try:
@@ -82,7 +77,7 @@ class ChampionFollower:
             return
         try:
             self._current = self.version(version)
-            self._models.write("last", str(version).encode())
+            self._models.write_newest("last", str(version).encode())
             _log.info("version %d is the champion now", version)
         except ModelRefused as refusal:
             self._refused.add(version)
@@ -96,5 +91,5 @@ class ChampionFollower:
 
     def _keep(self, model: Model) -> Model:
         self._models.write(f"{model.version}.pickle", pickle.dumps(model))
-        self._models.write("last", str(model.version).encode())
+        self._models.write_newest("last", str(model.version).encode())
         return model

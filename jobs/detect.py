@@ -56,13 +56,15 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
-    return (
+    query = (
         folded(transactions(spark, settings), past, settings, too_large_seen)
         .writeStream.foreachBatch(detection.write)
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
         .start()
     )
+    detection.champion.follow(lambda: query.isActive)
+    return query
 
 
 def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
@@ -113,15 +115,14 @@ class Detection:
         self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-        self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
-        self._champion.start()
+        self.champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._judges: dict[int, Any] = {}
 
     def write(self, rows: DataFrame, micro_batch: int) -> None:
         """Judge a micro-batch by the one model that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
-        model = self._champion.version(entry.model_version)
+        model = self.champion.version(entry.model_version)
         if model.version not in self._judges:
             self._judges[model.version] = judge(self._spark.sparkContext.broadcast(model))
         seen_before = self._too_large_seen.value
@@ -133,7 +134,7 @@ class Detection:
         entry = self._ledger.entry(micro_batch)
         if entry is None:
             start, end = self._offsets.of(micro_batch)
-            entry = Entry(micro_batch, self._champion.current().version, start, end)
+            entry = Entry(micro_batch, self.champion.current().version, start, end)
             self._ledger.record(entry)
         return entry
 

@@ -9,7 +9,7 @@ from jobs.storage import DurableFolder
 Offsets = dict[str, int]
 
 _KEPT: Final = 200
-_RANGES: Final = "ranges.json"
+_RANGES: Final = "ranges"
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Ledger:
 
     def _merge(self, before: int) -> None:
         old = [entry for entry in self._entries() if entry.micro_batch < before]
-        self._folder.write(_RANGES, msgspec.json.encode(merged(self._ranges(), old)))
+        self._folder.write_newest(_RANGES, msgspec.json.encode(merged(self._ranges(), old)))
         for entry in old:
             self._folder.delete(f"{entry.micro_batch}.json")
 
@@ -69,7 +69,7 @@ class Ledger:
         return [entry for number in numbers if (entry := self.entry(number)) is not None]
 
     def _ranges(self) -> list[Range]:
-        content = self._folder.read(_RANGES)
+        content = self._folder.read_newest(_RANGES)
         return [] if content is None else msgspec.json.decode(content, type=list[Range])
 
 

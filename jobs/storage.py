@@ -30,14 +30,30 @@ class DurableFolder:
             stream.close()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write the file, in place of one that is there; when this returns, a crash no longer loses it."""
-        stream = self._files.createAtomic(self._path(self._root, name), True)
+        """Write a file that is not there yet; when this returns, a crash no longer loses it."""
+        stream = self._files.createAtomic(self._path(self._root, name), False)
         try:
             stream.write(content)
         except BaseException:
             stream.cancel()
             raise
         stream.close()
+
+    def read_newest(self, name: str) -> bytes | None:
+        """What was last written by `write_newest`, or None."""
+        numbers = self._numbers(name)
+        return self.read(f"{name}.{numbers[-1]}") if numbers else None
+
+    def write_newest(self, name: str, content: bytes) -> None:
+        """Write a file under the next number, and delete those before it: not every file system replaces a file whole."""
+        numbers = self._numbers(name)
+        self.write(f"{name}.{numbers[-1] + 1 if numbers else 0}", content)
+        for number in numbers:
+            self.delete(f"{name}.{number}")
+
+    def _numbers(self, name: str) -> list[int]:
+        endings = [other.removeprefix(f"{name}.") for other in self.names() if other.startswith(f"{name}.")]
+        return sorted(int(ending) for ending in endings if ending.isdigit())
 
     def names(self) -> list[str]:
         """The files' names, hidden ones left out."""
