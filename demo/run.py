@@ -196,11 +196,11 @@ class Demo:
         )
 
     def _further(self, settings: Settings) -> Sequence[tuple[str, str]]:
-        points = str(self._folder.points)
+        points = "points", str(self._folder.points)
         if self._world.stack.without_influxdb is None:
-            points = f"{settings.influxdb_url}/query?db=scoreline&q=SELECT+*+FROM+alert"
+            points = "InfluxDB", f"{settings.influxdb_url}/query?db=scoreline&q=SELECT+*+FROM+alert"
         logs = f"{_short(self._folder.logs)} · Grafana: make up (needs Docker)"
-        return [("InfluxDB", points), ("models", self._list_models()), ("logs", logs)]
+        return [points, ("models", self._list_models()), ("logs", logs)]
 
     def _further_after(self) -> Sequence[tuple[str, str]]:
         start_again = f"{_PYTHON} -m stack up --data {_short(self._folder.root)}"

@@ -25,6 +25,7 @@ CONFIGURATION: Final = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.execution.arrow.transformWithStateInPySpark.maxRecordsPerBatch": "20000",
     "spark.sql.execution.pythonUDF.arrow.enabled": "true",
+    "spark.python.daemon.module": "jobs.worker_daemon",
     "spark.ui.showConsoleProgress": "false",
 }
 

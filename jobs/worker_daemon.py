@@ -1,0 +1,17 @@
+"""Spark's Python daemon, with what Scoreline's workers need already imported, so that a new worker is forked in no time."""
+
+import numpy as np
+from pyspark.daemon import manager
+
+import jobs.customer_fold
+import jobs.publish_points
+import jobs.scoring  # noqa: F401
+from ml.features import EVENT, fold
+from ml.state import Customers, identify
+
+if __name__ == "__main__":
+    # Compiled code is loaded by its first call; the workers inherit it.
+    customers = Customers()
+    rows = customers.locate(identify(["anybody"]))
+    fold(customers.states, rows, np.zeros(1, EVENT))
+    manager()
