@@ -9,6 +9,7 @@ from rich.live import Live
 
 from demo.plain import alert_line, status_line
 from demo.snapshot import Snapshot
+from demo.stages import lively
 from demo.view import Frame, live_view
 
 PLAIN_SECONDS: Final = 5.0
@@ -21,9 +22,7 @@ class Display:
         self._console = console
         self._duration_seconds = duration_seconds
         self._further = further
-        self._live = (
-            Live(console=console, auto_refresh=False, vertical_overflow="crop") if console.is_terminal else None
-        )
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop") if lively(console) else None
         self._next_line = PLAIN_SECONDS
         self._told: str | None = None
 

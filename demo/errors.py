@@ -1,10 +1,12 @@
 """What the demo raises when it cannot go on."""
 
 import re
+import signal
 from pathlib import Path
 from typing import Final
 
-_CAUSE: Final = re.compile(r"^\s*(Caused by:|\S*(Error|Exception)\b)")
+_CAUSE: Final = re.compile(r"^(Caused by:|\S*(Error|Exception)\b)")
+_CHATTER: Final = re.compile(r"\b(DEBUG|INFO|WARN|WARNING)\b")
 _LONGEST: Final = 300
 
 
@@ -15,22 +17,27 @@ class DemoError(Exception):
 def first_cause(text: str) -> str:
     r"""The line of a program's output that best says why it ended.
 
-    That is its own `error:` line where it has one, else the innermost cause of a stack trace, else what it said last.
+    That is its own `error:` line where it has one, else the innermost cause of a stack trace, else what it said last that
+    is no warning.
 
     >>> first_cause("starting\nerror: Kafka does not answer\nbye")
     'Kafka does not answer'
-    >>> first_cause("Traceback\n  File x\nValueError: no\n")
-    'ValueError: no'
-    >>> first_cause("\n")
-    'it said nothing'
+    >>> first_cause("Traceback\n  File x\nValueError: no\nCaused by: java.io.IOException: disk full\n\tat a.b")
+    'java.io.IOException: disk full'
+    >>> first_cause("12:00 WARN it is slow\n")
+    'it gave no reason'
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     own = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
     causes = [line.removeprefix("Caused by:").strip() for line in lines if _CAUSE.match(line)]
-    return (own or causes or lines or ["it said nothing"])[-1][:_LONGEST]
+    last = [line for line in lines if not _CHATTER.search(line)]
+    return (own or causes or last or ["it gave no reason"])[-1][:_LONGEST]
 
 
-def ended_badly(what: str, log: Path) -> DemoError:
-    """The error for a program that should still run, or should have ended well."""
+def ended_badly(what: str, log: Path, exit_status: int | None = None) -> DemoError:
+    """The error for a program that should still run, or should have ended well; a negative status is a signal's number."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    return DemoError(f"{what}: {first_cause(text).rstrip('.')} (its output is in {log}).")
+    cause = first_cause(text).rstrip(".")
+    if exit_status is not None and exit_status < 0:
+        cause = f"it was ended by {signal.Signals(-exit_status).name}"
+    return DemoError(f"{what}: {cause} (its output is in {log}).")

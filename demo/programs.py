@@ -43,6 +43,11 @@ class Program:
         return self._process.find() is not None
 
     @property
+    def exit_status(self) -> int | None:
+        """Of a process that has ended by itself; a negative one is a signal's number."""
+        return self._process.exit_status
+
+    @property
     def output(self) -> str:
         """All that it has written on its console."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -55,8 +60,8 @@ class Program:
 
     def check_ended_well(self) -> None:
         """Raises DemoError where it has ended by itself with another status than 0."""
-        if self._process.exit_status not in (0, None):
-            raise ended_badly(f"{self.name} failed", self.log)
+        if self.exit_status not in (0, None):
+            raise ended_badly(f"{self.name} failed", self.log, self.exit_status)
 
     def terminate(self) -> None:
         """Asks it to end, and returns at once."""

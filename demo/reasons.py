@@ -15,7 +15,12 @@ def in_words(reasons: Sequence[Reason]) -> str:
     >>> in_words([Reason("count_10m", 14.0, 0.0, 2.0), Reason("new_device", 1.0, 0.0, 0.0)])
     '14 payments in the last 10 min (usually ≤ 2), from a new device'
     """
-    return ", ".join(_PHRASES.get(reason.feature, _unknown)(reason) for reason in reasons)
+    said = ", ".join(_PHRASES.get(reason.feature, _unknown)(reason) for reason in reasons)
+    return said if any(map(_outside, reasons)) else f"unusual only together: {said}"
+
+
+def _outside(reason: Reason) -> bool:
+    return not reason.usual_low <= reason.value <= reason.usual_high
 
 
 def _usually(reason: Reason, text: Callable[[float], str]) -> str:
@@ -35,7 +40,7 @@ def _plain(text: str, otherwise: str) -> _Say:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
+    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.2g}"
 
 
 def _kmh(value: float) -> str:

@@ -63,9 +63,7 @@ class Demo:
         with self._folder.held():
             try:
                 self._world.kill()
-                settings = self._prepare()
-                self._interruption.orderly()
-                result = self._live(settings)
+                result = self._live(self._prepare())
             finally:
                 self._interruption.ignore()
                 self._world.kill()
@@ -73,7 +71,7 @@ class Demo:
         failed = summary.failed_conditions(result)
         summary.print_summary(result, self._console)
         for line in failed:
-            self._console.print(f"[bold red]not met:[/] {line}", highlight=False, soft_wrap=True)
+            self._console.print(f"not met: {line}", style="bold red", markup=False, soft_wrap=True)
         self._console.print()
         print(summary.json_line(result), flush=True)
         return not failed
@@ -112,6 +110,8 @@ class Demo:
         generator = self._world.generator
         while generator.running and not self._interruption.requested.is_set():
             self._look(watcher, display, _traffic_in_words(watcher.snapshot))
+            if watcher.snapshot.arrived:  # before, there is nothing to end in order
+                self._interruption.orderly()
             if self._is_over(watcher.snapshot):
                 break
             self._interruption.requested.wait(LOOK_SECONDS)
@@ -207,7 +207,7 @@ class Demo:
         return [
             ("logs", _short(self._folder.logs)),
             ("models", self._list_models()),
-            ("servers", f"{start_again} starts them again, with this run's data; down stops them"),
+            ("servers", f"{start_again} (and later down): this run's data again"),
         ]
 
     def _list_models(self) -> str:

@@ -20,6 +20,11 @@ class _Seconds(ProgressColumn):
         return Text(f"{task.finished_time or task.elapsed or 0.0:6.1f} s")
 
 
+def lively(console: Console) -> bool:
+    """Whether it is a terminal on which something can stay in place and change."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 class Stages:
     """Stages that may overlap, also in several threads."""
 
@@ -30,12 +35,12 @@ class Stages:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Around some stages: shows them as they go."""
-        if not self._console.is_terminal:
+        if not lively(self._console):
             yield
             return
         done, title = SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.fields[title]}")
         with Progress(
-            done, title, _Seconds(), TextColumn("[dim]{task.description}"), console=self._console
+            done, title, _Seconds(), TextColumn("{task.description}", style="dim", markup=False), console=self._console
         ) as progress:
             self._progress = progress
             try:
@@ -68,4 +73,4 @@ class Stages:
         return self._progress.add_task("", total=1, title=f"{title:<{_TITLE_WIDTH}}")
 
     def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -104,7 +104,7 @@ def print_summary(result: Result, console: Console) -> None:
         console.print("There was no fraud in this run.")
     console.print()
     for what, where in result.further:
-        console.print(f"{what:<10}{where}", soft_wrap=True)
+        console.print(f"{what:<10}{where}", markup=False, soft_wrap=True)
 
 
 def figures_table(result: Result) -> Table:

@@ -2,9 +2,9 @@
 
 Grammar: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. What the grammar cannot hold, on one
 InfluxDB version or another, is replaced. In measurements, tags and field names: a line break or another control character
-by a space; what is longer than `MAX_CHARACTERS` is cut. A backslash (it would escape what follows), in names and at the end
-of a tag's value, by a slash. A # that begins a measurement (the line would be a comment) by an underscore. String fields
-keep every character.
+by a space; what is longer than `MAX_CHARACTERS` is cut. Backslashes (they would escape what follows), in names and, at the
+end of a tag's value and before its spaces, commas and equals signs, by slashes. A # that begins a measurement (the line
+would be a comment) by an underscore. String fields keep every character.
 """
 
 import functools
@@ -26,6 +26,8 @@ MAX_CHARACTERS: Final = 256
 _join: Callable[..., Array] = pc.binary_join_element_wise
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# InfluxDB 1.8 looks for the end of a line with other rules than for the end of a tag, and loses count here.
+_LEADING_ASTRAY: Final = re.compile(r"\\+(?=[ ,=]|\Z)")
 
 
 def points(measurement: str, tags: Mapping[str, Column], fields: Mapping[str, Column], time_ns: Column) -> bytes:
@@ -73,7 +75,7 @@ def escaped_tag(value: str) -> str:
     >>> escaped_tag("cash, a=b")
     'cash\\,\\ a\\=b'
     """
-    return _escaped(re.sub(r"\\\Z", "/", _representable(value)))
+    return _escaped(_LEADING_ASTRAY.sub(lambda found: "/" * len(found[0]), _representable(value)))
 
 
 def _escaped(text: str) -> str:

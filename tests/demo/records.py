@@ -18,7 +18,7 @@ def score(
     offset: int, *, anomaly: bool = False, partition: int = 0, minutes: float = 0.0, **fields: Any
 ) -> WatchedScore:
     """A score of transaction t<offset> of customer c0000001."""
-    known = {
+    known: dict[str, Any] = {
         "transaction_id": f"t{offset}",
         "event_time": LIVE + timedelta(minutes=minutes),
         "customer_id": "c0000001",

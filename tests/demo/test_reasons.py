@@ -19,7 +19,14 @@ def test_logarithms_are_undone() -> None:
 
 
 def test_a_value_inside_its_range_names_both_ends() -> None:
-    assert in_words([Reason("count_1h", 2.0, 0.0, 4.0)]) == "2 payments in the last hour (usually 0 to 4)"
+    outside = Reason("amount_ratio", 9.5, 0.0, 4.0)
+    said = in_words([outside, Reason("count_1h", 2.0, 0.0, 4.0)])
+    assert said == "9.5 times the customer's mean amount (usually ≤ 4), 2 payments in the last hour (usually 0 to 4)"
+
+
+def test_an_alert_without_an_unusual_feature_says_so() -> None:
+    said = in_words([Reason("new_merchant", 1.0, 0.0, 1.0), Reason("weekend", 0.0, 0.0, 1.0)])
+    assert said == "unusual only together: a new merchant, on a working day"
 
 
 def test_an_unknown_feature_is_still_said() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sinks.line_protocol import MAX_CHARACTERS, points
@@ -21,7 +21,8 @@ STARTS = itertools.count(0, 1000)
 
 def representable(text: str) -> str:
     """What the module promises of a tag's value."""
-    return re.sub(r"\\\Z", "/", re.sub(r"[\x00-\x1f\x7f]", " ", text[:MAX_CHARACTERS]))
+    printable = re.sub(r"[\x00-\x1f\x7f]", " ", text[:MAX_CHARACTERS])
+    return re.sub(r"\\+(?=[ ,=]|\Z)", lambda found: "/" * len(found[0]), printable)
 
 
 def representable_name(text: str) -> str:
@@ -43,6 +44,12 @@ def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
     return draw(st.lists(row, min_size=1, max_size=20))
 
 
+@example(
+    rows=[{"tag": "\\ \\\\\\,", "text": "\n", "whole": 0, "number": 0.0, "truth": False}],
+    measurement="m",
+    tag="=",
+    field="=",
+)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows(), measurement=NAMES, tag=NAMES, field=NAMES)
 def test_what_is_written_is_what_the_server_gives_back(
