@@ -45,6 +45,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
     A micro-batch whose points cannot be written fails the query; started again, it writes the same points once more.
     """
+    with sink_of(settings) as sink:
+        sink.check()  # so that a start costs next to nothing while there is nowhere to write
     publisher = Publisher(settings, gate)
     return (
         judged(spark, settings)
@@ -123,7 +125,9 @@ class Publisher:
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
         self._gate.enter(QUERY, micro_batch)
-        rows = records.mapInArrow(self._publication.publish, TALLY).collect()
+        # A task that waits for the sink holds its slot. Half of them stay free, so that detection never waits for one.
+        slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
+        rows = records.coalesce(slots).mapInArrow(self._publication.publish, TALLY).collect()
         tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
         if tally.unreadable:
             _log.error(

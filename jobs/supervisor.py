@@ -20,6 +20,7 @@ from jobs import logs
 from jobs.errors import Fatal, Stopping
 from jobs.session import build_session
 from settings import Settings
+from sinks.sink import SinkUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class Supervisor:
         try:
             query = self._starters[name](spark, self._settings, self._gate)
         except Exception as error:
-            if name in self._started or isinstance(error, Fatal):
+            if name in self._started or isinstance(error, (Fatal, SinkUnavailable)):
                 raise
             _log.exception("the first start failed")
             raise Fatal(f"{name} can't start: {first_line(error)}") from error  # what never ran is no passing failure

@@ -68,6 +68,12 @@ class InfluxDBSink:
         )
         self._service = cast(Any, WriteService)(self._client.api_client)
 
+    def check(self) -> None:
+        if self._client is None:
+            raise RuntimeError("InfluxDBSink: call setup() before check()")
+        if not self._client.ping():
+            raise SinkUnavailable(f"InfluxDB at {self.url} does not answer: start it, or set INFLUXDB_URL")
+
     def write(self, lines: bytes) -> None:
         if self._service is None:
             raise RuntimeError("InfluxDBSink: call setup() before write()")

@@ -20,6 +20,9 @@ class PointsFileSink:
     def setup(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
+    def check(self) -> None:
+        pass
+
     def write(self, lines: bytes) -> None:
         with FileLock(f"{self.path}.lock"), self.path.open("a+b") as file:
             # A process that was killed may have left half a line: what follows must not continue it.

