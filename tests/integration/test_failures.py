@@ -18,6 +18,7 @@ from ml.registry import Registry
 from settings import Settings
 from stack import Stack
 from stack.mlflow import MLflow
+from tests.grafana.queries import Span, every_query, run
 from tests.integration.application import Application
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.sinks.database import Database
@@ -157,6 +158,14 @@ def points(settings: Settings, stack: Stack) -> int:
     return int(rows[0]["count"]) if rows else 0
 
 
+def panels_without_data(settings: Settings, stack: Stack, begin: float) -> list[str]:
+    """The dashboard's panels and variables that find nothing in what the real job wrote since a time of day (s)."""
+    span = Span(int(begin * 1000), int(time.time() * 1000))
+    database = settings.influxdb_bucket.split("/")[0]
+    asked = [query for query in every_query() if query.kind != "annotation"]  # those mark promotions
+    return [query.place for query in asked if not run(query, stack.influxdb.url, database, span)]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_alerts_go_on_while_influxdb_and_mlflow_are_away_and_the_panels_fill_in_later(
@@ -186,6 +195,7 @@ def test_alerts_go_on_while_influxdb_and_mlflow_are_away_and_the_panels_fill_in_
             time.sleep(5)
         application.wait_until(lambda: len(scores(settings)) == feed.sent, "a score for each record")
         application.wait_until(lambda: points(settings, stack) == feed.sent, "a point for each score")
+        assert not panels_without_data(settings, stack, before)
         assert "MLflow" in application.log or "registry" in application.log
         assert "SinkUnavailable" in application.log
         assert application.stop() == 0

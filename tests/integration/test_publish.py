@@ -18,6 +18,7 @@ from jobs.supervisor import Gate
 from ml.schema import Reason, Score
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
+from sinks.sink import SinkUnavailable
 from stack import Stack
 from tests.sinks.database import Database
 from tests.support.kafka import read_topic
@@ -245,10 +246,14 @@ def test_a_second_start_goes_on_where_the_first_stopped(settings: Settings, data
 def test_a_stopped_influxdb_fails_the_query_and_the_next_start_fills_in_what_is_missing(
     settings: Settings, database: Database, run: Run, stack: Stack
 ) -> None:
-    send(settings, settings.scores_topic, [of_score(score(n % 4, n // 4, now())) for n in range(1_000)])
-    stack.influxdb.stop()
+    def stop_and_send() -> None:
+        stack.influxdb.stop()
+        send(settings, settings.scores_topic, [of_score(score(n % 4, n // 4, now())) for n in range(1_000)])
+
     try:
         with pytest.raises(StreamingQueryException, match=r"SinkUnavailable: InfluxDB at .* does not answer"):
+            run(settings, stop_and_send)
+        with pytest.raises(SinkUnavailable, match="does not answer: start it"):  # the next start does not get that far
             run(settings)
     finally:
         stack.influxdb.start()
