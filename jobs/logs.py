@@ -29,8 +29,11 @@ def set_up_logs(settings: Settings, name: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [file, console]
     root.setLevel(settings.log_level)
-    for chatty in ("kafka", "mlflow", "alembic"):
+    for chatty in ("mlflow", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("kafka").setLevel(
+        logging.CRITICAL
+    )  # it tells of each attempt; the caller gets the error, and says so
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every retry; who retries in vain says so itself
     # It tells of each failed micro-batch with a stack trace; the query fails with the same error, and that is told once.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
