@@ -56,7 +56,7 @@ def balanced_keys(partitions: int) -> list[int]:
     """`partitions` integers of which Spark's hash partitioning puts one on each partition.
 
     >>> balanced_keys(2)
-    [1, 0]
+    [2, 0]
     """
     found: dict[int, int] = {}
     candidate = 0
