@@ -141,12 +141,15 @@ class Detection:
     def _write_too_large(self, entry: Entry) -> None:
         """Dead-letter the messages that were too large to travel: they are rare, so they are read once more, by Spark alone."""
         limit = self._settings.max_transaction_bytes
+        # A partition that is new with this micro-batch has no start yet: -2 is Kafka's earliest.
+        start = {partition: entry.start.get(partition, -2) for partition in entry.end}
         records = (
             self._spark.read.format("kafka")
             .options(**spark_options(self._settings))
             .option("subscribe", self._settings.transactions_topic)
-            .option("startingOffsets", json.dumps({self._settings.transactions_topic: entry.start}))
+            .option("startingOffsets", json.dumps({self._settings.transactions_topic: start}))
             .option("endingOffsets", json.dumps({self._settings.transactions_topic: entry.end}))
+            .option("failOnDataLoss", not self._settings.accept_data_loss)
             .load()
         )
         self._to_kafka(

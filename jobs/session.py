@@ -25,9 +25,14 @@ CONFIGURATION: Final = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.execution.arrow.transformWithStateInPySpark.maxRecordsPerBatch": "20000",
     "spark.sql.execution.pythonUDF.arrow.enabled": "true",
-    "spark.python.daemon.module": "jobs.worker_daemon",
     "spark.ui.showConsoleProgress": "false",
 }
+
+LOCAL: Final = {
+    "spark.executorEnv.PYTHONPATH": str(_ROOT),
+    "spark.python.daemon.module": "jobs.worker_daemon",
+}
+"""Where workers run on this machine. On a cluster --py-files reach a worker only after its daemon has started."""
 
 
 def build_session(settings: Settings, name: str) -> SparkSession:
@@ -35,11 +40,10 @@ def build_session(settings: Settings, name: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name).config("spark.sql.shuffle.partitions", settings.state_partitions)
     given = _given()
-    for key, value in CONFIGURATION.items():
+    local = given.get("spark.master", "local").startswith("local")
+    for key, value in (CONFIGURATION | (LOCAL if local else {})).items():
         if key not in given:
             builder = builder.config(key, value)
-    if "spark.executorEnv.PYTHONPATH" not in given:
-        builder = builder.config("spark.executorEnv.PYTHONPATH", str(_ROOT))
     session = builder.getOrCreate()
     _keep_console_quiet(session, settings.log_dir)
     return session
@@ -51,8 +55,8 @@ def _keep_console_quiet(session: SparkSession, log_dir: Path) -> None:
     java.lang.System.setErr(java.io.PrintStream(java.io.FileOutputStream(str(log_dir / "workers.log"), True)))
 
 
-def _given() -> set[str]:
+def _given() -> dict[str, str]:
     from pyspark import SparkConf, SparkContext
 
     SparkContext._ensure_initialized()  # type: ignore[attr-defined]
-    return {key for key, _ in SparkConf().getAll()}
+    return dict(SparkConf().getAll())

@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import detect
-from jobs.session import CONFIGURATION
+from jobs.session import CONFIGURATION, LOCAL
 from jobs.supervisor import Gate
 from ml import features, model
 from ml.model import Model
@@ -23,17 +23,15 @@ from settings import Settings
 from stack.jars import connector_jars
 from tests.integration.traffic import events_of, traffic
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master("local[4]").appName("tests").config("spark.ui.enabled", "false")
-    for name, value in CONFIGURATION.items():
+    for name, value in (CONFIGURATION | LOCAL).items():
         builder = builder.config(name, value)
     jars = ",".join(str(jar) for jar in connector_jars())
-    session = builder.config("spark.jars", jars).config("spark.executorEnv.PYTHONPATH", str(ROOT)).getOrCreate()
+    session = builder.config("spark.jars", jars).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
