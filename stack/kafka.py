@@ -81,7 +81,8 @@ class Kafka(Server):
 
     def _format(self, storage_tool: list[str], properties: Path) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*storage_tool, "format", "--standalone", "--cluster-id", cluster_id, "--config", str(properties)]
+        # Joined by "=": an id that begins with a dash would be taken for another option.
+        command = [*storage_tool, "format", "--standalone", f"--cluster-id={cluster_id}", "--config", str(properties)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StackError(

@@ -1,10 +1,15 @@
 """The broker, its topics, and what it keeps."""
 
+import uuid
+from pathlib import Path
+
+import pytest
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient
 
 from settings import Settings
 from stack import Stack
+from stack.kafka import Kafka
 from stack.topics import LARGEST_TRANSACTION, create_topics
 from tests.support.kafka import read_topic
 
@@ -57,3 +62,15 @@ def test_a_killed_broker_comes_back_on_its_port_with_its_records(stack: Stack, t
     produce(topics.kafka_bootstrap_servers, topics.transactions_topic, [b"after"])
     records = read_topic(topics.kafka_bootstrap_servers, topics.transactions_topic)
     assert [record.value for record in records] == [b"before", b"after"]
+
+
+def test_a_cluster_id_that_begins_with_a_dash_is_as_good_as_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" * 16))
+    broker = Kafka(tmp_path / "kafka")
+    try:
+        broker.start()
+        assert "cluster.id=-" in (tmp_path / "kafka" / "data" / "meta.properties").read_text()
+    finally:
+        broker.kill()
