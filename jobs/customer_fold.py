@@ -11,23 +11,34 @@ from pyspark import Accumulator, SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
-from jobs.state_log import LocalCopy, StateLog
-from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, Folded, place, position
-from ml.parse import Invalid, events, parse, too_early
-from ml.schema import Transaction
+from jobs.intake import take_in
+from jobs.score_head import score_heads
+from jobs.state_log import Fold, LocalCopy, StateLog
+from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, place, position
 from ml.state import identify
 
-OUTPUT: Final = (
-    "partition int, offset long, kafka_time long, key binary, value binary, reason string, too_large boolean, "
-    "head binary, late boolean, " + ", ".join(f"{feature} double" for feature in FEATURES)
-)
-"""What the operator returns for each message.
+OUTPUT: Final = "key binary, value binary, features binary, problem string"
+"""What the operator returns for each message; columns are few because each costs time for each message.
 
-A valid one: head, the beginning of its score's JSON, and its features. An invalid one: value and reason, or, where the
-message was too large to come here, reason and too_large.
+A valid one: value, the beginning of its score's JSON, and features, the bytes of (len(FEATURES),) float64. An invalid one:
+its value as it came, features all zero, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
 
+FEATURES_BYTES: Final = 8 * len(FEATURES)
+
+PIECE: Final = 8192
+"""Messages worked on at a time: few enough for the processor's cache, and Spark goes on with them meanwhile."""
+
 _encode: Final = msgspec.json.Encoder().encode
+
+
+class Problem(msgspec.Struct):
+    """Why a message is a dead letter, and where it stands; kafka_time in ms."""
+
+    reason: str
+    partition: int
+    offset: int
+    kafka_time: int
 
 
 class MapStateStore:
@@ -75,17 +86,13 @@ class CustomerFold(StatefulProcessor):
         # The shuffle mixes the records and hands them over in pieces; the log's order is restored before the fold.
         messages = pd.concat(list(rows), ignore_index=True).sort_values(["partition", "offset"], ignore_index=True)
         too_large = (messages["size"] > self._max_transaction_bytes).to_numpy()
-        self._too_large_seen.add(int(too_large.sum()))
-        transactions, reasons = self._parsed(messages, too_large)
-        valid = np.array([reason is None for reason in reasons])
-        places = position(messages["partition"].to_numpy(np.int64), messages["offset"].to_numpy())
-        accepted = [transaction for transaction in transactions if transaction is not None]
-        identities = identify([transaction.customer_id for transaction in accepted])
-        folded = self._log(key).fold(identities, events(accepted, places[valid]))
-        for row, earlier in zip(np.flatnonzero(valid), folded.duplicate_of.tolist(), strict=True):
-            if earlier != NO_POSITION:
-                reasons[row] = _duplicate(transactions[row].transaction_id, earlier)  # type: ignore[union-attr]
-        yield self._output(messages.assign(too_large=too_large), transactions, reasons, valid, folded)
+        if too_large.any():
+            self._too_large_seen.add(int(too_large.sum()))
+            messages = messages[~too_large]
+        if len(messages):
+            with self._log(key).folding() as fold:
+                for start in range(0, len(messages), PIECE):
+                    yield self._folded(fold, messages.iloc[start : start + PIECE])
 
     def close(self) -> None:
         pass
@@ -95,69 +102,29 @@ class CustomerFold(StatefulProcessor):
         copies = Path(SparkFiles.getRootDirectory()) / "scoreline-state" / self._run
         return StateLog(self._store, LocalCopy(copies / str(key[0])))
 
-    def _parsed(
-        self, messages: pd.DataFrame, too_large: np.ndarray
-    ) -> tuple[list[Transaction | None], list[str | None]]:
-        transactions: list[Transaction | None] = []
-        reasons: list[str | None] = []
-        columns = messages["value"], messages["kafka_time"].tolist(), too_large.tolist()
-        for value, kafka_time, large in zip(*columns, strict=True):
-            transaction, reason = None, None
-            try:
-                if large:
-                    raise Invalid("too large to be looked at")
-                transaction = parse(value)
-                reason = too_early(transaction, kafka_time, self._max_future_hours)
-            except Invalid as error:
-                reason = str(error)
-            transactions.append(transaction if reason is None else None)
-            reasons.append(reason)
-        return transactions, reasons
-
-    @staticmethod
-    def _output(
-        messages: pd.DataFrame,
-        transactions: list[Transaction | None],
-        reasons: list[str | None],
-        valid: np.ndarray,
-        folded: Folded,
-    ) -> pd.DataFrame:
-        features = np.zeros((len(messages), len(FEATURES)))
-        features[valid] = folded.features
-        late = np.zeros(len(messages), bool)
-        late[valid] = folded.late
-        out = messages[["partition", "offset", "kafka_time", "key", "value", "too_large"]].copy()
-        out["reason"] = reasons
-        out["late"] = late
-        out["head"] = [
-            None if reason is not None or transaction is None else _head(transaction, record, row)
-            for transaction, reason, record, row in zip(
-                transactions,
-                reasons,
-                zip(out["partition"], out["offset"], out["kafka_time"], late.tolist(), out["key"], strict=True),
-                features.tolist(),
-                strict=True,
-            )
-        ]
-        out.loc[out["reason"].isna(), "value"] = None
-        out[list(FEATURES)] = features
-        return out
+    def _folded(self, fold: Fold, messages: pd.DataFrame) -> pd.DataFrame:
+        """Messages, in log order → rows as `OUTPUT` says."""
+        values, kafka_times = messages["value"].to_numpy(), messages["kafka_time"].to_numpy()
+        places = position(messages["partition"].to_numpy(np.int64), messages["offset"].to_numpy())
+        transactions, rows, events, problems = take_in(values, kafka_times, places, self._max_future_hours)
+        folded = fold(identify([transaction.customer_id for transaction in transactions]), events)
+        for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():
+            problems[int(rows[k])] = _duplicate(transactions[k].transaction_id, int(folded.duplicate_of[k]))
+        records = list(messages[["partition", "offset", "kafka_time", "key"]].itertuples(index=False, name=None))
+        heads = score_heads(transactions, [records[row] for row in rows.tolist()], folded.late, folded.features)
+        out = {"key": messages["key"].to_numpy(), "value": values.copy()}
+        out["features"] = np.full(len(messages), bytes(FEATURES_BYTES), object)
+        out["problem"] = np.full(len(messages), None, object)
+        out["value"][rows] = np.array(heads, object)
+        out["features"][rows] = np.array(_sliced(folded.features.tobytes(), FEATURES_BYTES), object)
+        for row, reason in problems.items():
+            out["value"][row] = values[row]
+            out["problem"][row] = _encode(Problem(reason, *records[row][:3])).decode()
+        return pd.DataFrame(out)
 
 
-def _head(transaction: Transaction, record: tuple[int, int, int, bool, bytes | None], features: list[float]) -> bytes:
-    """The beginning of a score's JSON, up to and with its features: what is known before the model is asked."""
-    partition, offset, kafka_time, late, key = record
-    mismatch = key is None or key != transaction.customer_id.encode()
-    described = _encode(dict(zip(FEATURES, features, strict=True)))
-    return b'%b,"partition":%d,"offset":%d,"kafka_time":%d,"late":%b,"key_mismatch":%b,"features":%b' % (
-        _encode(transaction)[:-1],
-        partition,
-        offset,
-        kafka_time,
-        b"true" if late else b"false",
-        b"true" if mismatch else b"false",
-        described,
-    )
+def _sliced(packed: bytes, size: int) -> list[bytes]:
+    return [packed[start : start + size] for start in range(0, len(packed), size)]
 
 
 def _duplicate(transaction_id: str, earlier: int) -> str:

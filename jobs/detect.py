@@ -33,7 +33,13 @@ from settings import Settings
 
 QUERY: Final = "detect"
 
-PRODUCER: Final = {"kafka.compression.type": "lz4", "kafka.acks": "all", "kafka.max.request.size": str(64 << 20)}
+PRODUCER: Final = {
+    "kafka.compression.type": "lz4",
+    "kafka.acks": "all",
+    "kafka.max.request.size": str(64 << 20),
+    # Kafka's 16 KiB hold some 25 scores; each batch has its own compressor, request part and checksum.
+    "kafka.batch.size": str(1 << 20),
+}
 """Of the writer to Kafka: a dead letter may be as large as the topic allows, so the producer sets no limit of its own."""
 
 _log = logging.getLogger(__name__)
@@ -152,15 +158,19 @@ class Detection:
             .option("failOnDataLoss", not self._settings.accept_data_loss)
             .load()
         )
+        size = F.octet_length("value")
+        problem = F.struct(
+            too_large_reason(size, limit).alias("reason"),
+            "partition",
+            "offset",
+            F.unix_millis("timestamp").alias("kafka_time"),
+        )
         self._to_kafka(
-            records.where(F.octet_length("value") > limit)
-            .withColumn("reason", too_large_reason(F.octet_length("value"), limit))
-            .withColumn("kafka_time", F.unix_millis("timestamp"))
-            .select(
+            records.where(size > limit).select(
                 "key",
                 "value",
                 F.lit(self._settings.invalid_topic).alias("topic"),
-                dead_letter_headers(self._settings).alias("headers"),
+                dead_letter_headers(self._settings, problem).alias("headers"),
             )
         )
 

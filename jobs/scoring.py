@@ -16,15 +16,15 @@ from settings import Settings
 
 
 def judge(model: "Broadcast[Model]") -> Any:
-    """The pandas UDF that scores features: FEATURES, each a double → struct(anomaly_score, is_anomaly, reasons).
+    """The pandas UDF that scores: features, as the bytes of their float64 → struct(anomaly_score, is_anomaly, reasons).
 
     reasons is a JSON array, of an anomaly; otherwise null.
     """
 
     @F.pandas_udf("anomaly_score double, is_anomaly boolean, reasons string")  # type: ignore[call-overload, misc]
-    def judged(columns: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
-        for batch in columns:
-            features = np.column_stack(batch)
+    def judged(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            features = np.frombuffer(b"".join(batch)).reshape(-1, len(FEATURES))
             scores = model.value.anomaly_score(features)
             anomalies = model.value.is_anomaly(scores)
             reasons = np.full(len(scores), None, object)
@@ -37,22 +37,23 @@ def judge(model: "Broadcast[Model]") -> Any:
 def to_records(model: Model, judged: Any, micro_batch: int, settings: Settings):  # type: ignore[no-untyped-def]
     """Folded messages → Kafka records (key, value, topic, headers): scores, alerts and dead letters.
 
-    An anomaly is two records, one on `scores` and one on `alerts`. Messages that were too large to be folded are left
-    out: their values are not here.
+    An anomaly is two records, one on `scores` and one on `alerts`.
     """
-    topics = (
-        F.when(F.col("reason").isNotNull(), F.array(F.lit(settings.invalid_topic)))
-        .when(F.col("judged.is_anomaly"), F.array(F.lit(settings.alerts_topic), F.lit(settings.scores_topic)))
-        .otherwise(F.array(F.lit(settings.scores_topic)))
+    valid = F.col("problem").isNull()
+    scores, alerts, invalid = (
+        F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
     )
-    value = F.when(F.col("reason").isNull(), _score_json(model, micro_batch)).otherwise(F.col("value"))
-    headers = F.when(F.col("reason").isNotNull(), dead_letter_headers(settings))
+    topics = F.when(~valid, F.array(invalid)).when(F.col("judged.is_anomaly"), F.array(alerts, scores))
+    value = F.when(valid, _score_json(model, micro_batch)).otherwise(F.col("value"))
+    problem = F.from_json("problem", "reason string, partition string, offset string, kafka_time string")
+    headers = F.when(~valid, dead_letter_headers(settings, problem))
 
     def transform(folded: DataFrame) -> DataFrame:
-        return (
-            folded.where(~F.col("too_large"))
-            .withColumn("judged", judged(*[F.col(feature) for feature in FEATURES]))
-            .select("key", value.alias("value"), F.explode(topics).alias("topic"), headers.alias("headers"))
+        return folded.withColumn("judged", judged("features")).select(
+            "key",
+            value.alias("value"),
+            F.explode(topics.otherwise(F.array(scores))).alias("topic"),
+            headers.alias("headers"),
         )
 
     return transform
@@ -66,7 +67,7 @@ def _score_json(model: Model, micro_batch: int) -> Column:
         "micro_batch": micro_batch,
     }
     return F.concat(
-        F.col("head"),
+        F.col("value"),
         F.lit(',"anomaly_score":').cast("binary"),
         F.col("judged.anomaly_score").cast("string").cast("binary"),
         F.lit(',"is_anomaly":').cast("binary"),
@@ -79,18 +80,21 @@ def _score_json(model: Model, micro_batch: int) -> Column:
     )
 
 
-def dead_letter_headers(settings: Settings) -> Column:
-    """Where a dead letter came from and why it is one, as Kafka headers; each value is text."""
+def dead_letter_headers(settings: Settings, problem: Column) -> Column:
+    """Kafka headers that say where a dead letter came from and why it is one; each value is text.
+
+    problem: a struct of reason, partition, offset and kafka_time.
+    """
 
     def header(name: str, text: Column) -> Column:
         return F.struct(F.lit(name).alias("key"), text.cast("string").cast("binary").alias("value"))
 
     return F.array(
-        header("reason", F.col("reason")),
+        header("reason", problem["reason"]),
         header("topic", F.lit(settings.transactions_topic)),
-        header("partition", F.col("partition")),
-        header("offset", F.col("offset")),
-        header("kafka_time", F.col("kafka_time")),
+        header("partition", problem["partition"]),
+        header("offset", problem["offset"]),
+        header("kafka_time", problem["kafka_time"]),
     )
 
 

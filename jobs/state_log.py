@@ -12,7 +12,7 @@ ACM TOCS 10, 1992): what still counts of the oldest segments moves into the new 
 
 import mmap
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -31,6 +31,9 @@ MOST_SEGMENTS: Final = 2048
 SPARE_ROWS: Final = 2 * SEGMENT_ROWS
 
 _HEAD: Final = -1
+
+
+Fold = Callable[[np.ndarray, np.ndarray], Folded]
 
 
 class KeyValue(Protocol):
@@ -101,17 +104,30 @@ class StateLog:
         self._store = store
         self._copy = copy
 
-    def fold(self, identities: np.ndarray, events: np.ndarray) -> Folded:
-        """Fold events (n,) EVENT, in log order, of the customers `identities` (n,) IDENTITY."""
+    @contextmanager
+    def folding(self) -> Iterator[Fold]:
+        """Gives what folds events (n,) EVENT, in log order, of the customers `identities` (n,) IDENTITY, piece by piece.
+
+        The states are written at the end, where nothing was raised.
+        """
         head = self._head()
         with self._copy.open(head.version) as (customers, current):
             if not current:
                 self._read(head, customers)
-            rows = customers.locate(identities)
-            folded = fold(customers.states, rows, events)
-            head = self._write(head, customers, np.unique(rows))
+            touched: list[np.ndarray] = []
+
+            def fold_piece(identities: np.ndarray, events: np.ndarray) -> Folded:
+                touched.append(customers.locate(identities))
+                return fold(customers.states, touched[-1], events)
+
+            yield fold_piece
+            head = self._write(head, customers, np.unique(np.concatenate(touched)))
             self._copy.close(head.version, customers)
-        return folded
+
+    def fold(self, identities: np.ndarray, events: np.ndarray) -> Folded:
+        """Fold all of a micro-batch in one piece."""
+        with self.folding() as fold_piece:
+            return fold_piece(identities, events)
 
     def seed(self, states: np.ndarray) -> None:
         """Append states (n,) CUSTOMER of customers who are not in the log yet."""

@@ -1,5 +1,7 @@
 """Spark's Python daemon, with what Scoreline's workers need already imported, so that a new worker is forked in no time."""
 
+import gc
+
 import numpy as np
 from pyspark.daemon import manager
 
@@ -14,4 +16,7 @@ if __name__ == "__main__":
     customers = Customers()
     rows = customers.locate(identify(["anybody"]))
     fold(customers.states, rows, np.zeros(1, EVENT))
+    # A micro-batch is many small objects without cycles, which Python's collector would look through again and again.
+    gc.freeze()
+    gc.set_threshold(500_000, 20, 100)
     manager()

@@ -67,3 +67,9 @@ def test_a_message_without_key_or_value_is_routed_somewhere(spark: SparkSession)
     rows = spark.createDataFrame([(None, None), (b"C1", None), (None, b"[1]")], "key binary, value binary")
     keys = rows.select(state_key(customer(F.col("key"), F.col("value")), 2).alias("state_key")).collect()
     assert all(row.state_key in balanced_keys(2) for row in keys)
+
+
+def test_a_message_of_quotation_marks_alone_does_not_exhaust_the_stack(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(b"C1", b'"' * 65_000)], "key binary, value binary")
+    (found,) = rows.select(customer(F.col("key"), F.col("value")).alias("customer")).collect()
+    assert found.customer == "C1"
