@@ -6,7 +6,7 @@ import sys
 import uuid
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -25,7 +25,7 @@ from jobs.ledger import Entry, Ledger
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.routing import routed, state_key
-from jobs.scoring import dead_letter_headers, judge, to_records, too_large_reason
+from jobs.scoring import Judgement, dead_letter_headers, too_large_reason
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
 from ml.registry import Registry
@@ -122,17 +122,17 @@ class Detection:
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self.champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
-        self._judges: dict[int, Any] = {}
+        self._judgements: dict[int, Judgement] = {}
 
     def write(self, rows: DataFrame, micro_batch: int) -> None:
         """Judge a micro-batch by the one model that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
         model = self.champion.version(entry.model_version)
-        if model.version not in self._judges:
-            self._judges[model.version] = judge(self._spark.sparkContext.broadcast(model))
+        if model.version not in self._judgements:
+            self._judgements[model.version] = Judgement(self._spark, model, self._settings)
         seen_before = self._too_large_seen.value
-        self._to_kafka(rows.transform(to_records(model, self._judges[model.version], micro_batch, self._settings)))
+        self._to_kafka(self._judgements[model.version].records(rows, micro_batch))
         if self._too_large_seen.value > seen_before:
             self._write_too_large(entry)
 

@@ -7,12 +7,42 @@ import msgspec
 import numpy as np
 import pandas as pd
 from pyspark import Broadcast
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ml.features import FEATURES
 from ml.model import Model
 from settings import Settings
+
+
+class Judgement:
+    """Folded messages → Kafka records, by one model: its score, its threshold, its name.
+
+    The expressions are built once for a model, not for each micro-batch: each costs a call to the JVM.
+    """
+
+    def __init__(self, spark: SparkSession, model: Model, settings: Settings) -> None:
+        self._model = model
+        valid = F.col("problem").isNull()
+        scores, alerts, invalid = (
+            F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
+        )
+        alert = F.col("judged.is_anomaly")
+        topics = F.when(~valid, F.array(invalid)).when(alert, F.array(alerts, scores)).otherwise(F.array(scores))
+        problem = F.from_json("problem", "reason string, partition string, offset string, kafka_time string")
+        headers = F.when(~valid, dead_letter_headers(settings, problem))
+        self._valid = valid
+        self._judged = judge(spark.sparkContext.broadcast(model))("features")
+        self._json = _score_json()
+        self._others = F.explode(topics).alias("topic"), headers.alias("headers")
+
+    def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
+        """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
+        model = self._model
+        used = {"threshold": model.threshold, "model_name": model.name, "model_version": model.version}
+        end = "," + msgspec.json.encode(used | {"micro_batch": micro_batch}).decode()[1:]
+        value = F.when(self._valid, F.concat(self._json, F.lit(end).cast("binary"))).otherwise(F.col("value"))
+        return folded.withColumn("judged", self._judged).select("key", value.alias("value"), *self._others)
 
 
 def judge(model: "Broadcast[Model]") -> Any:
@@ -34,49 +64,25 @@ def judge(model: "Broadcast[Model]") -> Any:
     return judged
 
 
-def to_records(model: Model, judged: Any, micro_batch: int, settings: Settings):  # type: ignore[no-untyped-def]
-    """Folded messages → Kafka records (key, value, topic, headers): scores, alerts and dead letters.
+def _score_json() -> Column:
+    """A score's JSON but for its end, which says what it was judged by."""
 
-    An anomaly is two records, one on `scores` and one on `alerts`.
-    """
-    valid = F.col("problem").isNull()
-    scores, alerts, invalid = (
-        F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
-    )
-    topics = F.when(~valid, F.array(invalid)).when(F.col("judged.is_anomaly"), F.array(alerts, scores))
-    value = F.when(valid, _score_json(model, micro_batch)).otherwise(F.col("value"))
-    problem = F.from_json("problem", "reason string, partition string, offset string, kafka_time string")
-    headers = F.when(~valid, dead_letter_headers(settings, problem))
+    def text(value: str) -> Column:
+        return F.lit(value).cast("binary")
 
-    def transform(folded: DataFrame) -> DataFrame:
-        return folded.withColumn("judged", judged("features")).select(
-            "key",
-            value.alias("value"),
-            F.explode(topics.otherwise(F.array(scores))).alias("topic"),
-            headers.alias("headers"),
-        )
+    def number(value: Column) -> Column:
+        return value.cast("string").cast("binary")
 
-    return transform
-
-
-def _score_json(model: Model, micro_batch: int) -> Column:
-    tail = {
-        "threshold": model.threshold,
-        "model_name": model.name,
-        "model_version": model.version,
-        "micro_batch": micro_batch,
-    }
     return F.concat(
         F.col("value"),
-        F.lit(',"anomaly_score":').cast("binary"),
-        F.col("judged.anomaly_score").cast("string").cast("binary"),
-        F.lit(',"is_anomaly":').cast("binary"),
-        F.col("judged.is_anomaly").cast("string").cast("binary"),
-        F.lit(',"reasons":').cast("binary"),
+        text(',"anomaly_score":'),
+        number(F.col("judged.anomaly_score")),
+        text(',"is_anomaly":'),
+        number(F.col("judged.is_anomaly")),
+        text(',"reasons":'),
         F.coalesce("judged.reasons", F.lit("[]")).cast("binary"),
-        F.lit(',"scored_at":').cast("binary"),
-        F.unix_millis(F.current_timestamp()).cast("string").cast("binary"),
-        F.lit("," + msgspec.json.encode(tail).decode()[1:]).cast("binary"),
+        text(',"scored_at":'),
+        number(F.unix_millis(F.current_timestamp())),
     )
 
 
