@@ -1,33 +1,36 @@
-"""The form of a model in the registry: an MLflow model folder that holds a scikit-learn pipeline and what judges by it.
+"""The form of a model in the registry: an MLflow model folder that holds a scorer's arrays and what judges by them.
 
-The pipeline is stored by skops, which unlike pickle runs no code when it is loaded. What skops leaves open, that a forest's
-nodes point outside the forest, is checked here; so is that the model still gives the scores that it gave when it was stored.
+Nothing in it is code that reading runs: MLflow gets the name of a module here as its loader, and our own reader asks neither
+for it nor for any other. What the arrays leave open, that they are sound trees, they check by themselves; that the model
+still gives the scores that it gave when it was stored is checked here.
 """
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Final
 
-import mlflow.sklearn
+import mlflow
 import msgspec
 import numpy as np
 import pandas as pd
-import skops.io  # type: ignore[import-untyped]
 from mlflow.models import Model as StoredModel
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
-from mlflow.types import ColSpec, Schema
-from sklearn.ensemble import IsolationForest
-from sklearn.pipeline import Pipeline
+from mlflow.types import ColSpec, Schema, TensorSpec
 
-from ml.model import Floats, Model, forest_of, with_threshold
+from ml.model import Floats, Model
+from ml.scorers import form
+from ml.scorers.scorer import Scorer
 from ml.tracking import RegistryError
 
-TRUSTED: Final = ["sklearn.tree._tree.Tree"]
-"""What skops may make besides what it trusts by itself. This list counts, not the one that a stored model brings along."""
+_FILE: Final = "scorer.npz"
+_FOLDER: Final = "arrays"
+PLACE: Final = f"data/{_FOLDER}/{_FILE}"
+"""Of the scorer's arrays, in a model's folder."""
 
-FILE: Final = "model.skops"
+_JUDGING: Final = "threshold.json"
 _EXAMPLE_ROWS: Final = 5
 _SCORE_TOLERANCE: Final = 1e-9
 
@@ -39,26 +42,48 @@ class ModelRefused(RegistryError):
 def log(model: Model, example: Floats) -> ModelInfo:
     """Store a model in the active MLflow run, with signature, input example and, as metadata, all that judging takes."""
     columns = list(model.features)
-    info: ModelInfo = mlflow.sklearn.log_model(
-        with_threshold(model.pipeline, model.threshold),
-        name="model",
-        serialization_format="skops",
-        skops_trusted_types=TRUSTED,
-        signature=ModelSignature(Schema([ColSpec("double", name) for name in columns]), Schema([ColSpec("long")])),
-        input_example=pd.DataFrame(example[:_EXAMPLE_ROWS], columns=columns),
-        metadata=_metadata(model),
-        pip_requirements=[f"{name}=={installed(name)}" for name in ("scikit-learn", "skops", "pandas", "numpy")],
-    )
+    inputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in columns]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("double", "anomaly_score"), ColSpec("boolean", "is_anomaly")]
+    with tempfile.TemporaryDirectory(prefix="scoreline-model-") as temporary:
+        folder = Path(temporary, _FOLDER)
+        folder.mkdir()
+        form.write(model.scorer, folder / _FILE)
+        (folder / _JUDGING).write_bytes(msgspec.json.encode(model.threshold))
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module=__name__,
+            data_path=str(folder),
+            signature=ModelSignature(Schema(inputs), Schema(outputs)),
+            input_example=pd.DataFrame(example[:_EXAMPLE_ROWS], columns=columns),
+            metadata=_metadata(model),
+            pip_requirements=[f"{name}=={installed(name)}" for name in ("numpy", "numba", "pandas")],
+        )
     return info
 
 
+class _Served:
+    """What MLflow serves: a table of features → a table of anomaly_score and is_anomaly."""
+
+    def __init__(self, scorer: Scorer, threshold: float) -> None:
+        self._scorer, self._threshold = scorer, threshold
+
+    def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        scores = self._scorer.anomaly_score(table.to_numpy(np.float64))
+        return pd.DataFrame({"anomaly_score": scores, "is_anomaly": scores > self._threshold})
+
+
+def _load_pyfunc(folder: str) -> _Served:
+    """MLflow calls this to serve a stored model, where Scoreline is installed."""
+    return _Served(form.read(Path(folder, _FILE)), msgspec.json.decode(Path(folder, _JUDGING).read_bytes(), type=float))
+
+
 class Metadata(msgspec.Struct):
-    """What is stored with a pipeline, as MLflow's model metadata."""
+    """What is stored with a scorer, as MLflow's model metadata."""
 
     threshold: float
     budget: float
     features: list[str]
-    usual: list[tuple[float, float]]
+    usual: list[tuple[float, float, float]]
     probe_scores: list[float]
 
 
@@ -70,7 +95,7 @@ def _metadata(model: Model) -> dict[str, Any]:
 
 def _probe(usual: Floats) -> Floats:
     """Four rows that any model can be tried on: the low ends of the usual ranges, the middles, the high ends, far outside."""
-    low, high = usual.T
+    low, _, high = usual.T
     return np.stack([low, (low + high) / 2, high, high + 10 * (1 + high - low)])
 
 
@@ -86,9 +111,9 @@ def read(folder: Path, name: str, version: int, features: Sequence[str]) -> Mode
     _refuse_unless(
         len(usual) == len(features) and bool(np.isfinite(usual).all()), "its usual ranges are not finite, or too few"
     )
-    _refuse_unless(0 < metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
-    pipeline = _read_pipeline(folder / FILE, len(features))
-    model = Model(name, version, pipeline, metadata.threshold, tuple(features), usual, metadata.budget)
+    _refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
+    scorer = _read_scorer(folder / PLACE)
+    model = Model(name, version, scorer, metadata.threshold, tuple(features), usual, metadata.budget)
     _refuse_other_scores(model, metadata.probe_scores)
     return model
 
@@ -121,29 +146,11 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _read_pipeline(file: Path, features: int) -> Pipeline:
+def _read_scorer(file: Path) -> Scorer:
     try:
-        pipeline = skops.io.load(file, trusted=TRUSTED)
-        forest = forest_of(pipeline)
-        sound = isinstance(pipeline, Pipeline) and isinstance(forest, IsolationForest) and _is_sound(forest, features)
+        return form.read(file)
     except Exception as error:  # as above
         raise ModelRefused(f"its file {file.name} can't be read: {_first_line(error)}") from error
-    _refuse_unless(sound, f"its file {file.name} does not hold a sound Isolation Forest over {features} features")
-    return pipeline
-
-
-def _is_sound(forest: IsolationForest, features: int) -> bool:
-    """Whether every path down every tree ends: scikit-learn follows a tree's indices without a look at its bounds."""
-    for estimator, columns in zip(forest.estimators_, forest.estimators_features_, strict=True):
-        tree = estimator.tree_
-        node = np.arange(tree.node_count)
-        inner = tree.children_left != -1
-        children = np.stack([tree.children_left, tree.children_right])[:, inner]
-        ends = (children > node[inner]).all() and (children < tree.node_count).all()
-        known = (tree.feature[inner] >= 0).all() and (tree.feature[inner] < len(columns)).all()
-        if not (ends and known and len(columns) == features and (columns >= 0).all() and (columns < features).all()):
-            return False
-    return True
 
 
 def _refuse_other_scores(model: Model, stored: Sequence[float]) -> None:
@@ -152,10 +159,10 @@ def _refuse_other_scores(model: Model, stored: Sequence[float]) -> None:
     except Exception as error:  # as above
         raise ModelRefused(f"it can't score: {_first_line(error)}") from error
     _refuse_unless(bool(np.isfinite(scores).all()), "its scores are not finite")
-    _refuse_unless(bool(((scores > 0) & (scores < 1)).all()), f"its scores are outside (0, 1): {scores.tolist()}")
+    _refuse_unless(bool(((scores >= 0) & (scores <= 1)).all()), f"its scores are outside [0, 1]: {scores.tolist()}")
     _refuse_unless(
         len(stored) == len(scores) and np.allclose(scores, stored, rtol=0, atol=_SCORE_TOLERANCE),
-        "it does not score as it did when it was registered: its forest is damaged, or scikit-learn's version is another",
+        "it does not score as it did when it was registered: its arrays are damaged or another's",
     )
 
 

@@ -24,7 +24,6 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import mlflow  # noqa: E402
-import mlflow.sklearn  # noqa: E402
 import requests  # noqa: E402
 import sqlalchemy  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402

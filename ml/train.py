@@ -1,38 +1,51 @@
-"""Training: from a history of transactions, without labels, to a model that meets an alert budget.
+"""Training: from a history of transactions to a model that meets an alert budget, by any of the detectors.
 
 The history is folded once, in time order, and cut in time:
 
 | part of the rows | what it serves |
 | --- | --- |
 | the first 30 % | nothing but the customers' past: in them every merchant is new, as it is in no later traffic |
-| the next 30 % | a sample of them fits the forest |
+| the next 30 % | a sample of them fits the detector; of the labels those count that had arrived when the history ended |
 | the next 30 % | the threshold: later than what was fitted, as live traffic will be, and with customers as well known |
-| the last 10 % | a check: the share of alerts in traffic that neither forest nor threshold has seen |
+| the last 10 % | a check: the share of alerts in traffic that neither detector nor threshold has seen |
 """
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from rich.progress import Progress
 
-from ml.features import FEATURES, NO_POSITION
+from ml.detectors import DEFAULT, DETECTORS, Detector, TooFewRows
+from ml.features import FEATURES
 from ml.history import History
-from ml.model import ROWS_PER_TREE, TREES, Floats, Model, fit, threshold_for_budget, usual_ranges
-from ml.parse import events_from_arrow
+from ml.labels import Labels
+from ml.model import DEFAULT_BUDGET, Floats, Model, threshold_for_budget, usual_ranges
+from ml.parts import PARTS, fold_parts
+from ml.search import search
 from ml.state import CustomerTable
-
-PARTS: Final = {"fit": (0.3, 0.6, 200_000), "threshold": (0.6, 0.9, 500_000), "check": (0.9, 1.0, 500_000)}
-"""Where each part begins and ends, as shares of the rows, and the most rows of it that are kept, drawn at random."""
 
 
 class TrainingError(Exception):
     """The history can't be trained on; the text says what it lacks."""
+
+
+class Plan(NamedTuple):
+    """What to train: the registered name, the detector (a name in DETECTORS), the alert budget, the seed of every choice.
+
+    trials: how many sets of hyper-parameters to try; with 0 the detector's own are taken.
+    """
+
+    name: str
+    detector: str = DEFAULT
+    budget: float = DEFAULT_BUDGET
+    seed: int = 0
+    trials: int = 0
 
 
 @dataclass
@@ -46,40 +59,72 @@ class Trained:
     metrics: dict[str, float]
 
 
-def train(history: History, name: str, budget: float, seed: int, progress: Progress) -> Trained:
-    """A model for the registered name, with the threshold that flags a share `budget` of the traffic.
+def train(history: History, plan: Plan, progress: Progress, labels: Labels | None = None) -> Trained:
+    """A model with the threshold that flags a share `plan.budget` of the traffic.
 
-    The same history, budget and seed give the same model. Raises `TrainingError` where the history is too short for the
-    budget, `ml.history.HistoryError` where it can't be read. `progress` is started and stopped here.
+    The same history, labels and plan give the same model. labels are required where the detector learns from them, and for
+    a search. Raises `TrainingError` where the history is too short for the budget or knows too few frauds,
+    `ml.history.HistoryError` where it can't be read. `progress` is started and stopped here.
     """
-    _refuse_unmeetable(budget, history.rows)
+    _refuse(plan, history.rows, labels)
     seconds = Stopwatch()
     customers = CustomerTable()
     with progress:
         with seconds.of("fold"):
-            parts = _fold(history, customers, seed, progress)
-        with seconds.of("fit"), _shown(progress, f"fitting {TREES} trees"):
-            pipeline = fit(parts["fit"], FEATURES, seed)
+            parts, end = fold_parts(history, customers, plan.seed, progress)
+        rows, names = parts["fit"]
+        is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.known_frauds(names, end)
+        try:
+            with seconds.of("search"):
+                found = search(DETECTORS[plan.detector], rows, is_fraud, plan.trials, plan.seed, progress)
+            with seconds.of("fit"), _shown(progress, f"fitting {plan.detector}"):
+                scorer = found.detector.fit(rows, is_fraud, plan.seed)
+        except TooFewRows as error:
+            raise TrainingError(str(error)) from error
         with seconds.of("threshold"), _shown(progress, "choosing the threshold"):
-            unjudged = Model(name, 0, pipeline, math.nan, FEATURES, usual_ranges(parts["fit"]), budget)
-            scores = unjudged.anomaly_score(parts["threshold"])
-            threshold = threshold_for_budget(scores, budget)
-            checked = unjudged.anomaly_score(parts["check"])
-    model = Model(name, 0, pipeline, threshold, FEATURES, unjudged.usual, budget)
+            scores = scorer.anomaly_score(parts["threshold"].features)
+            threshold = threshold_for_budget(scores, plan.budget)
+            checked = scorer.anomaly_score(parts["check"].features)
+    model = Model(plan.name, 0, scorer, threshold, FEATURES, usual_ranges(rows), plan.budget)
     params: dict[str, object] = {
         "rows": history.rows,
         "customers": customers.customers,
-        "seed": seed,
-        "trees": TREES,
-        "rows_per_tree": ROWS_PER_TREE,
+        "seed": plan.seed,
+        "trials": plan.trials,
+        "detector": plan.detector,
+        **_hyper_parameters(found.detector),
     }
     metrics = {
         "alert_share_threshold_part": float(model.is_anomaly(scores).mean()),
         "alert_share_check_part": float(model.is_anomaly(checked).mean()),
-        **{f"rows_{part}_part": float(len(rows)) for part, rows in parts.items()},
+        "known_frauds_fit_part": float(is_fraud.sum()),
+        **found.metrics,
+        **{f"rows_{name}_part": float(len(part.features)) for name, part in parts.items()},
         **{f"seconds_{stage}": taken for stage, taken in seconds.taken.items()},
     }
-    return Trained(model, customers, parts["fit"], params, metrics)
+    return Trained(model, customers, rows, params, metrics)
+
+
+def _hyper_parameters(detector: Detector) -> dict[str, object]:
+    """By the names of their fields; those of a combination's members with the member's before them."""
+    found: dict[str, object] = {}
+    for name, value in asdict(detector).items():  # type: ignore[call-overload]
+        found |= {f"{name}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
+def labels_for(plan: Plan, history: Path) -> Labels | None:
+    """The labels beside a history (file or folder), where the plan needs them. Raises `HistoryError` where they lack."""
+    wanted = plan.trials or (plan.detector in DETECTORS and DETECTORS[plan.detector].needs_labels)
+    return Labels.beside(history) if wanted else None
+
+
+def _refuse(plan: Plan, rows: int, labels: Labels | None) -> None:
+    if plan.detector not in DETECTORS:
+        raise TrainingError(f"a detector is one of {', '.join(DETECTORS)}, not {plan.detector!r}")
+    if labels is None and (plan.trials or DETECTORS[plan.detector].needs_labels):
+        raise TrainingError(f"{plan.detector} with {plan.trials} trials needs labels, but none were given")
+    _refuse_unmeetable(plan.budget, rows)
 
 
 def _refuse_unmeetable(budget: float, rows: int) -> None:
@@ -93,33 +138,6 @@ def _refuse_unmeetable(budget: float, rows: int) -> None:
         raise TrainingError(
             f"a budget of {budget:.3%} needs a history of at least {enough:,} transactions, not {rows:,}"
         )
-
-
-def chosen_rows(rows: int, seed: int) -> dict[str, npt.NDArray[np.int64]]:
-    """Which rows of a history each part keeps, in ascending order; no row is in two parts."""
-    random = np.random.default_rng(seed)
-    chosen = {}
-    for part, (begin, end, most) in PARTS.items():
-        window = np.arange(round(begin * rows), round(end * rows))
-        chosen[part] = window if len(window) <= most else np.sort(random.choice(window, most, replace=False))
-    return chosen
-
-
-def _fold(history: History, customers: CustomerTable, seed: int, progress: Progress) -> dict[str, Floats]:
-    """Fold the whole history into `customers`; returns the features of each part's rows, (n, len(FEATURES))."""
-    chosen = chosen_rows(history.rows, seed)
-    kept: dict[str, list[Floats]] = {part: [] for part in chosen}
-    bar = progress.add_task("folding transactions", total=history.rows)
-    begin = 0
-    for piece in history.pieces():
-        folded = customers.fold(piece["customer_id"], events_from_arrow(piece))
-        has_features = folded.duplicate_of == NO_POSITION
-        for part, rows in chosen.items():
-            here = rows[slice(*np.searchsorted(rows, (begin, begin + piece.num_rows)))] - begin
-            kept[part].append(folded.features[here[has_features[here]]])
-        begin += piece.num_rows
-        progress.advance(bar, piece.num_rows)
-    return {part: np.concatenate(pieces) for part, pieces in kept.items()}
 
 
 @dataclass

@@ -16,6 +16,7 @@ from jobs import detect
 from jobs.session import CONFIGURATION, LOCAL
 from jobs.supervisor import Gate
 from ml import features, model
+from ml.detectors import DETECTORS
 from ml.model import Model
 from ml.registry import Registry
 from ml.state import CustomerTable
@@ -41,8 +42,8 @@ def trained(budget: float, seed: int = 1) -> tuple[Model, np.ndarray]:
     """A model of the traffic that these tests send, not yet registered, and the features that it was fitted to."""
     history = traffic(20_000, customers=400, seed=99)
     rows = CustomerTable().fold(pa.array([t.customer_id for t in history]), events_of(history)).features
-    pipeline = model.fit(rows, features.FEATURES, seed)
-    unjudged = Model("scoreline", 0, pipeline, 0.5, features.FEATURES, model.usual_ranges(rows), budget)
+    scorer = DETECTORS["isolation_forest"].fit(rows, np.zeros(len(rows), np.bool_), seed)
+    unjudged = Model("scoreline", 0, scorer, 0.5, features.FEATURES, model.usual_ranges(rows), budget)
     threshold = model.threshold_for_budget(unjudged.anomaly_score(rows), budget)
     return replace(unjudged, threshold=threshold), rows
 

@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 from jobs.champion import ChampionFollower
 from jobs.storage import DurableFolder
 from ml import stored, tracking
-from ml.model import Model, fit, usual_ranges
+from ml.detectors import DETECTORS
+from ml.model import Model, usual_ranges
 from ml.registry import ModelRefused, Registry
 from settings import Settings
 
@@ -39,13 +40,14 @@ def wait_for_version(follower: ChampionFollower, version: int) -> None:
 
 def damage(registry: Registry, version: int) -> None:
     uri = tracking.client(registry.uri).get_model_version_download_uri(registry.name, str(version))
-    file = Path(uri.removeprefix("file://")) / stored.FILE
+    file = Path(uri.removeprefix("file://")) / stored.PLACE
     file.write_bytes(file.read_bytes()[:-1_000])
 
 
 def random_model(features: tuple[str, ...]) -> tuple[Model, np.ndarray]:
     rows = np.random.default_rng(0).normal(size=(500, len(features)))
-    return Model("scoreline", 0, fit(rows, features, 1), 0.6, features, usual_ranges(rows)), rows
+    scorer = DETECTORS["isolation_forest"].fit(rows, np.zeros(len(rows), np.bool_), 1)
+    return Model("scoreline", 0, scorer, 0.6, features, usual_ranges(rows)), rows
 
 
 def test_broken_champions_are_refused_and_the_next_good_one_is_taken_up(

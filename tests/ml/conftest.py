@@ -5,16 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.ensemble import IsolationForest
-from sklearn.pipeline import Pipeline
 
 from ml import tracking
+from ml.detectors import Scorer
+from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
-from ml.model import Floats, Model, fit, threshold_for_budget, usual_ranges
+from ml.model import Floats, Model, threshold_for_budget, usual_ranges
 from ml.registry import Registry
 from ml.schema import TRANSACTION_ARROW
 
@@ -26,6 +25,11 @@ def random_features(rows: int, seed: int = 0) -> Floats:
     return np.random.default_rng(seed).normal(size=(rows, len(FEATURES)))
 
 
+def isolation_scorer(features: Floats, seed: int, trees: int = 100) -> Scorer:
+    """An Isolation Forest that is fitted to features (n, F)."""
+    return IsolationForest(trees).fit(features, np.zeros(len(features), np.bool_), seed)
+
+
 @pytest.fixture(scope="session")
 def features() -> Floats:
     """The rows that `model` was fitted to."""
@@ -35,17 +39,15 @@ def features() -> Floats:
 @pytest.fixture(scope="session")
 def model(features: Floats) -> Model:
     """A model that is not registered."""
-    pipeline = fit(features, FEATURES, seed=1)
-    blind = Model("scoreline", 0, pipeline, 0.5, FEATURES, usual_ranges(features), 0.005)
+    scorer = isolation_scorer(features, seed=1)
+    blind = Model("scoreline", 0, scorer, 0.5, FEATURES, usual_ranges(features), 0.005)
     return replace(blind, threshold=threshold_for_budget(blind.anomaly_score(features), 0.005))
 
 
 @pytest.fixture(scope="session")
 def small_model(model: Model, features: Floats) -> Model:
     """A model of few trees, which are registered in a fraction of the time."""
-    forest = IsolationForest(n_estimators=3, random_state=0)
-    pipeline = Pipeline([("forest", forest)]).fit(pd.DataFrame(features, columns=list(FEATURES)))
-    return replace(model, pipeline=pipeline)
+    return replace(model, scorer=isolation_scorer(features, 0, trees=3))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from ml import tracking
 from ml.features import CUSTOMER
 from ml.model import Floats, Model
 from ml.registry import NoChampion, Registry
-from ml.stored import FILE
+from ml.stored import PLACE
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -57,7 +57,9 @@ def test_train_registers_promotes_and_writes_the_customers(
         "5",
     )
     assert status == 0
-    assert re.match(r"version 1 of scoreline: threshold 0\.\d+; flags \d\.\d+% of the last tenth", out)
+    assert re.match(
+        r"version 1 of scoreline, isolation_forest: threshold 0\.\d+; flags \d\.\d+% of the last tenth", out
+    )
     assert out.endswith("version 1 of scoreline is the champion now\n")
     assert re.search(r"folding transactions.*6000/6000", err)
     assert registry.champion() == 1
@@ -77,23 +79,38 @@ def test_train_without_promote_leaves_the_champion_alone(run: Run, registry: Reg
 def test_models_is_a_plain_table_in_a_pipe_and_a_drawn_one_in_a_terminal(
     run: Run, registry: Registry, model: Model, features: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry.register(model, features, {"rows": 5_000, "customers": 70}, {"alert_share_check_part": 0.0043})
+    registry.register(
+        model, features, {"rows": 5_000, "customers": 70, "detector": "xgboost"}, {"alert_share_check_part": 0.0043}
+    )
     registry.register(model, features)
     registry.promote(1)
     header, second, first = run("models")[1].splitlines()
-    assert header.split("\t")[:3] == ["version", "alias", "trained (UTC)"]
-    assert first.split("\t")[:2] + first.split("\t")[3:] == [
-        *("1", "champion", "5,000", "70", "0.50%", f"{model.threshold:.4f}", "0.43%")
+    assert header.split("\t")[:4] == ["version", "alias", "detector", "trained (UTC)"]
+    assert first.split("\t")[:3] + first.split("\t")[4:] == [
+        *("1", "champion", "xgboost", "5,000", "70", "0.50%", f"{model.threshold:.4f}", "0.43%")
     ]
-    assert second.split("\t")[:2] + second.split("\t")[3:] == ["2", "", "", "", "0.50%", f"{model.threshold:.4f}", ""]
-    monkeypatch.setattr(cli, "out", Console(force_terminal=True, width=80, highlight=False))
+    assert second.split("\t")[:3] + second.split("\t")[4:] == [
+        "2",
+        "",
+        "",
+        "",
+        "",
+        "0.50%",
+        f"{model.threshold:.4f}",
+        "",
+    ]
+    monkeypatch.setattr(cli, "out", Console(force_terminal=True, width=100, highlight=False))
     drawn = run("models")[1]
     assert "\t" not in drawn
     assert all(cell in drawn for cell in ("trained (UTC)", "champion", "5,000", "0.43%", f"{model.threshold:.4f}"))
 
 
 def test_models_of_an_empty_registry_are_none(run: Run) -> None:
-    assert run("models") == (0, "version\talias\ttrained (UTC)\trows\tcustomers\tbudget\tthreshold\talerts\n", "")
+    assert run("models") == (
+        0,
+        "version\talias\tdetector\ttrained (UTC)\trows\tcustomers\tbudget\tthreshold\talerts\n",
+        "",
+    )
 
 
 def test_promote_and_rollback(run: Run, registry: Registry, small_model: Model, features: Floats) -> None:
@@ -109,8 +126,8 @@ def test_promote_and_rollback(run: Run, registry: Registry, small_model: Model, 
 def test_a_broken_version_is_not_promoted(run: Run, registry: Registry, model: Model, features: Floats) -> None:
     registry.register(model, features)
     source = tracking.client(registry.uri).get_model_version_download_uri("scoreline", "1")
-    Path(source.removeprefix("file://"), FILE).write_bytes(b"")
-    assert "version 1 is not promoted: its file model.skops can't be read" in error_of(run("promote", "1"))
+    Path(source.removeprefix("file://"), PLACE).write_bytes(b"")
+    assert "version 1 is not promoted: its file scorer.npz can't be read" in error_of(run("promote", "1"))
     with pytest.raises(NoChampion):
         registry.champion()
 

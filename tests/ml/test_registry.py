@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml import stored, succession, tracking
 from ml.features import FEATURES
-from ml.model import Floats, Model, fit
+from ml.model import Floats, Model
 from ml.registry import ModelRefused, NoChampion, Registry, RegistryError
 from stack.mlflow import MLflow
 
@@ -75,7 +75,7 @@ def test_artifacts_lie_beside_the_sqlite_file_and_nothing_is_printed_or_left_in_
     registry.promote(1)
     registry.load(1)
     assert list(elsewhere.iterdir()) == []
-    assert (artifact_folder(registry, 1) / stored.FILE).is_relative_to(tmp_path / "registry" / "artifacts")
+    assert (artifact_folder(registry, 1) / stored.PLACE).is_relative_to(tmp_path / "registry" / "artifacts")
     assert capfd.readouterr() == ("", "")
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://set.by.the.user:5000"
 
@@ -170,7 +170,7 @@ def test_a_version_that_is_not_there_is_refused(registry: Registry) -> None:
         registry.load(9)
 
 
-@pytest.mark.parametrize("name", [stored.FILE, "MLmodel", "."])
+@pytest.mark.parametrize("name", [stored.PLACE, "MLmodel", "."])
 def test_a_missing_file_is_refused(registry: Registry, model: Model, features: Floats, name: str) -> None:
     registry.register(model, features)
     target = artifact_folder(registry, 1) / name
@@ -184,16 +184,16 @@ def test_a_missing_file_is_refused(registry: Registry, model: Model, features: F
 
 def test_a_damaged_artifact_is_refused_with_its_reason(registry: Registry, model: Model, features: Floats) -> None:
     registry.register(model, features)
-    file = artifact_folder(registry, 1) / stored.FILE
+    file = artifact_folder(registry, 1) / stored.PLACE
     file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(ModelRefused, match=r"model\.skops can't be read"):
+    with pytest.raises(ModelRefused, match=r"scorer\.npz can't be read"):
         registry.load(1)
 
 
-def test_a_model_trained_on_other_features_is_refused(registry: Registry, features: Floats) -> None:
+def test_a_model_trained_on_other_features_is_refused(registry: Registry, model: Model, features: Floats) -> None:
     names = (*FEATURES[:-1], "new_browser")
-    pipeline = fit(features, names, seed=1)
-    registry.register(Model("scoreline", 0, pipeline, 0.6, names, np.tile([-2.0, 2.0], (len(names), 1))), features)
+    other = Model("scoreline", 0, model.scorer, 0.6, names, np.tile([-2.0, 0.0, 2.0], (len(names), 1)))
+    registry.register(other, features)
     with pytest.raises(ModelRefused, match=r"lacks new_device and has new_browser beyond.*make train"):
         registry.load(1)
 

@@ -1,4 +1,4 @@
-"""Training: what a model is fitted to, what its threshold promises, and that labels play no part."""
+"""Training: what a model is fitted to, what its threshold promises, and which labels it knows."""
 
 from pathlib import Path
 
@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 from rich.progress import Progress
 
 from ml.features import FEATURES
-from ml.history import History
-from ml.model import fit, threshold_for_budget, usual_ranges
+from ml.history import History, HistoryError
+from ml.model import threshold_for_budget, usual_ranges
 from ml.parse import events_from_arrow
+from ml.parts import PARTS, chosen_rows
 from ml.state import CustomerTable
-from ml.train import PARTS, Trained, TrainingError, chosen_rows, train
+from ml.train import Plan, Trained, TrainingError, labels_for, train
+from tests.ml.conftest import isolation_scorer
 
 
 def trained_on(path: Path, budget: float = 0.01, seed: int = 3) -> Trained:
-    return train(History.open(path), "scoreline", budget, seed, Progress(disable=True))
+    return train(History.open(path), Plan("scoreline", budget=budget, seed=seed), Progress(disable=True))
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,9 @@ def test_the_forest_is_fitted_to_the_middle_of_the_history_and_the_threshold_is_
     assert model.features == FEATURES
     assert model.usual.tolist() == usual_ranges(fitted).tolist()
     assert trained.example.tolist() == fitted.tolist()
-    by_hand = fit(fitted, FEATURES, seed=3)
+    by_hand = isolation_scorer(fitted, seed=3)
     assert model.threshold == threshold_for_budget(model.anomaly_score(held_out), 0.01)
-    assert model.pipeline.named_steps["forest"].get_params() == by_hand.named_steps["forest"].get_params()
+    assert model.anomaly_score(folded).tolist() == by_hand.anomaly_score(folded).tolist()
     assert trained.metrics["alert_share_check_part"] == model.is_anomaly(model.anomaly_score(checked)).mean()
 
 
@@ -58,6 +60,7 @@ def test_training_says_what_it_did(trained: Trained) -> None:
     assert trained.params["seed"] == 3
     assert {name for name in trained.metrics if name.startswith("seconds_")} == {
         "seconds_fold",
+        "seconds_search",
         "seconds_fit",
         "seconds_threshold",
     }
@@ -123,3 +126,64 @@ def test_a_budget_that_is_no_share_is_refused_before_the_work(history_folder: Pa
 def test_a_history_too_short_for_its_budget_is_refused(history_folder: Path) -> None:
     with pytest.raises(TrainingError, match=r"a budget of 0\.010% needs .* at least 33,335 transactions, not 6,000"):
         trained_on(history_folder, budget=0.0001)
+
+
+HOUR_MS = 3_600_000
+
+
+def with_fraud(folder: Path, transactions: pa.Table) -> Path:
+    """A history in which every 20th payment is very large, and known to be fraud an hour later."""
+    fraud = np.arange(transactions.num_rows) % 20 == 0
+    amounts = np.where(fraud, 5_000.0, transactions["amount"].to_numpy())
+    place = transactions.schema.get_field_index("amount")
+    changed = transactions.set_column(place, transactions.schema.field("amount"), pa.array(amounts))
+    pq.write_table(changed, folder / "transactions.parquet")
+    known = changed.filter(pa.array(fraud))
+    times = known["event_time"].cast(pa.int64()).to_numpy() + HOUR_MS
+    columns = {
+        "transaction_id": known["transaction_id"],
+        "is_fraud": pa.array(np.ones(len(times), bool)),
+        "label_time": pa.array(times, pa.timestamp("ms", tz="UTC")),
+    }
+    pq.write_table(pa.table(columns), folder / "labels.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("detector", ["logistic_regression", "random_forest", "xgboost", "combined"])
+def test_a_detector_learns_from_labels_what_fraud_is(tmp_path: Path, transactions: pa.Table, detector: str) -> None:
+    folder = with_fraud(tmp_path, transactions)
+    plan = Plan("scoreline", detector, budget=0.06)
+    trained = train(History.open(folder), plan, Progress(disable=True), labels_for(plan, folder))
+    changed = pq.read_table(folder / "transactions.parquet")
+    rows = CustomerTable().fold(changed["customer_id"], events_from_arrow(changed)).features[5_400:]
+    fraud = np.arange(5_400, 6_000) % 20 == 0
+    scores = trained.model.anomaly_score(rows)
+    assert scores[fraud].min() > scores[~fraud].max()
+    assert trained.metrics["known_frauds_fit_part"] == 90
+    assert trained.params["detector"] == detector
+
+
+def test_a_search_is_never_worse_than_no_search_and_says_what_it_found(tmp_path: Path, transactions: pa.Table) -> None:
+    folder = with_fraud(tmp_path, transactions)
+    plan = Plan("scoreline", "logistic_regression", budget=0.06, trials=2)
+    trained = train(History.open(folder), plan, Progress(disable=True), labels_for(plan, folder))
+    assert trained.metrics["average_precision_search"] == pytest.approx(1.0)
+    assert {"inverse_regularisation", "trials"} <= trained.params.keys()
+
+
+def test_a_detector_that_learns_from_labels_is_not_trained_without(history_folder: Path) -> None:
+    plan = Plan("scoreline", "xgboost")
+    with pytest.raises(HistoryError, match=r"labels.parquet, but there is no such file: .*isolation_forest needs none"):
+        labels_for(plan, history_folder)
+    with pytest.raises(TrainingError, match="needs labels"):
+        train(History.open(history_folder), plan, Progress(disable=True))
+
+
+def test_too_few_known_frauds_are_said_to_be_too_few(tmp_path: Path, transactions: pa.Table) -> None:
+    folder = with_fraud(tmp_path, transactions)
+    labels = pq.read_table(folder / "labels.parquet")
+    late = pa.array(np.full(len(labels), 4_000_000_000_000), pa.timestamp("ms", tz="UTC"))
+    pq.write_table(labels.set_column(2, "label_time", late), folder / "labels.parquet")
+    plan = Plan("scoreline", "xgboost", budget=0.06)
+    with pytest.raises(TrainingError, match=r"at least 10 known frauds.* 0 are known frauds"):
+        train(History.open(folder), plan, Progress(disable=True), labels_for(plan, folder))

@@ -1,0 +1,70 @@
+"""What detectors that learn from labels share: the split in time, and calibration on the later part."""
+
+from collections.abc import Callable
+from typing import Final, Protocol, Self, TypeVar
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from ml.detectors.detector import Labels, TooFewRows
+from ml.scorers.probability import log_odds
+from ml.scorers.scorer import Floats, Scorer
+
+LEAST_FRAUDS: Final = 10
+"""Known frauds that each part needs."""
+
+CALIBRATION_SHARE: Final = 0.3
+
+
+class Calibrable(Scorer, Protocol):
+    """A score whose log-odds can be given another level."""
+
+    def calibrated(self, scale: float, bias: float) -> Self:
+        """The one whose log-odds are scale · (these) + bias."""
+        ...
+
+
+C = TypeVar("C", bound=Calibrable)
+
+
+def fit_calibrated(learn: Callable[[Floats, Labels], C], features: Floats, is_fraud: Labels) -> C:
+    """What `learn` makes of all rows, with the calibration that the later ones gave to what it made of the earlier ones.
+
+    So the calibration comes from rows that its model had not seen, and the most recent frauds are learned from all the
+    same, as scikit-learn's CalibratedClassifierCV(ensemble=False) has it.
+    """
+    early, later = split(is_fraud)
+    outputs = log_odds(learn(features[early], is_fraud[early]).anomaly_score(features[later]))
+    (scale,), bias = platt(outputs[:, None], is_fraud[later])
+    return learn(features, is_fraud).calibrated(float(scale), bias)
+
+
+def split(is_fraud: Labels) -> tuple[slice, slice]:
+    """The earlier rows, to fit to, and the later ones, to calibrate on: the last 30 % of the rows.
+
+    is_fraud: (n,), rows in time order. Raises `TooFewRows` where one of the parts has too few frauds or no honest row.
+    """
+    cut = round((1 - CALIBRATION_SHARE) * len(is_fraud))
+    parts = slice(0, cut), slice(cut, len(is_fraud))
+    for part in parts:
+        frauds = int(is_fraud[part].sum())
+        if frauds < LEAST_FRAUDS or frauds == len(is_fraud[part]):
+            raise TooFewRows(
+                f"a detector that learns from labels needs at least {LEAST_FRAUDS} known frauds, and honest rows beside "
+                f"them, in the first {1 - CALIBRATION_SHARE:.0%} of the rows and in the rest; of "
+                f"{len(is_fraud[part]):,} rows there {frauds:,} are known frauds: take a longer history, or wait for "
+                "labels"
+            )
+    return parts
+
+
+def platt(outputs: Floats, is_fraud: Labels) -> tuple[Floats, float]:
+    """Weights (k,) and bias by which outputs (n, k), such as log-odds, become the log-odds of fraud.
+
+    With one output it is J. Platt's sigmoid ("Probabilistic outputs for support vector machines", 1999): strictly
+    monotone, so that it keeps the ranking. Isotonic regression does not: its steps are ties, in which no threshold can
+    meet an alert budget.
+    """
+    spread = np.maximum(outputs.std(axis=0), np.finfo(np.float64).tiny)
+    fitted = LogisticRegression(C=1e6, max_iter=1000).fit(outputs / spread, is_fraud)
+    return np.asarray(fitted.coef_[0] / spread, np.float64), float(fitted.intercept_[0])

@@ -1,0 +1,45 @@
+"""What every detector is before it has been fitted."""
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.scorers.scorer import Floats, Scorer
+
+if TYPE_CHECKING:
+    import optuna
+
+Labels = npt.NDArray[np.bool_]
+
+
+class TooFewRows(ValueError):
+    """There is not enough to fit a detector to; the text says what is required and what came."""
+
+
+class Detector(Protocol):
+    """A way to learn what is fraud, or what is strange, with its hyper-parameters as a frozen dataclass."""
+
+    @property
+    def name(self) -> str:
+        """What `--detector` calls it."""
+        ...
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether `fit` looks at `is_fraud`."""
+        ...
+
+    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> Scorer:
+        """Fit to features (n, F) and is_fraud (n,), rows in time order; the same rows and seed give the same scorer.
+
+        is_fraud: what the labels said that had arrived by the time of training. A row without a label is honest: a bank
+        hears of fraud alone, and most rows never get a label. Late labels so make some frauds look honest; that costs
+        little of the ranking (they are few among the honest) and scales the probabilities down by the share that is
+        still missing. Detectors that are calibrated keep the last rows for it. Raises `TooFewRows`.
+        """
+        ...
+
+    def suggested(self, trial: "optuna.Trial") -> Self:
+        """This detector with the hyper-parameters that a trial of a search suggests."""
+        ...

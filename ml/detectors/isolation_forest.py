@@ -1,0 +1,67 @@
+"""Isolation Forest: what few random cuts set apart is strange. It needs no labels."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+import numpy as np
+from sklearn.ensemble import IsolationForest as Forest
+
+from ml.detectors.detector import Labels, TooFewRows
+from ml.scorers.growing import Grown, trees
+from ml.scorers.isolation import IsolationScore
+from ml.scorers.scorer import Floats
+
+if TYPE_CHECKING:
+    import optuna
+
+LEAST_ROWS: Final = 2
+
+
+@dataclass(frozen=True)
+class IsolationForest:
+    """The paper's 100 trees, on more than its 256 rows each: on simulated fraud 1,024 rank clearly better.
+
+    F. T. Liu, K. M. Ting & Z.-H. Zhou, "Isolation Forest", ICDM 2008, section 5.
+    """
+
+    name: ClassVar[str] = "isolation_forest"
+    needs_labels: ClassVar[bool] = False
+    trees: int = 100
+    rows_per_tree: int = 1024
+
+    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> IsolationScore:
+        """See `Detector.fit`; is_fraud plays no part."""
+        return scorer_of(self.forest(features, seed), features.shape[1])
+
+    def forest(self, features: Floats, seed: int) -> Forest:
+        """scikit-learn's forest, fitted to (n, F)."""
+        if len(features) < LEAST_ROWS:
+            raise TooFewRows(f"an Isolation Forest needs at least {LEAST_ROWS} rows to fit, not {len(features)}")
+        rows = min(self.rows_per_tree, len(features))
+        return Forest(n_estimators=self.trees, max_samples=rows, random_state=seed).fit(features)
+
+    def suggested(self, trial: "optuna.Trial") -> Self:
+        """See `Detector.suggested`."""
+        return replace(
+            self,
+            trees=trial.suggest_int("trees", 50, 300, step=50),
+            rows_per_tree=trial.suggest_categorical("rows_per_tree", [256, 512, 1024, 2048]),
+        )
+
+
+def scorer_of(forest: Forest, features: int) -> IsolationScore:
+    """The scores of a fitted forest of scikit-learn, over rows of so many features, bit for bit."""
+    grown = []
+    for k, estimator in enumerate(forest.estimators_):
+        tree = estimator.tree_
+        # in this order of additions, as scikit-learn has it
+        path_length = forest._decision_path_lengths[k] + forest._average_path_length_per_tree[k] - 1.0
+        grown.append(Grown(tree.children_left, tree.children_right, tree.feature, tree.threshold, path_length))
+    return IsolationScore(trees(grown, features), len(grown) * average_path_length(forest.max_samples_))
+
+
+def average_path_length(rows: int) -> float:
+    """c(n), equation 1 of the paper: how deep an unsuccessful search in a binary tree of n rows ends on average."""
+    if rows <= 2:
+        return float(rows == 2)
+    return float(2.0 * (np.log(rows - 1.0) + np.euler_gamma) - 2.0 * (rows - 1.0) / rows)

@@ -1,0 +1,42 @@
+"""Logistic regression: a weight a feature, the plainest that labels can teach."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression as Regression
+from sklearn.preprocessing import StandardScaler
+
+from ml.detectors.calibration import fit_calibrated
+from ml.detectors.detector import Labels
+from ml.scorers.probability import LinearProbability, logarithmic
+from ml.scorers.scorer import Floats
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class LogisticRegression:
+    """Frauds weigh as much as all honest rows together; calibration then gives the probabilities their true level."""
+
+    name: ClassVar[str] = "logistic_regression"
+    needs_labels: ClassVar[bool] = True
+    inverse_regularisation: float = 1.0
+
+    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> LinearProbability:
+        """See `Detector.fit`."""
+        return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
+
+    def learn(self, features: Floats, is_fraud: Labels, seed: int) -> LinearProbability:
+        """The regression, not calibrated."""
+        scaler = StandardScaler().fit(logarithmic(features))
+        regression = Regression(
+            C=self.inverse_regularisation, class_weight="balanced", max_iter=1000, random_state=seed
+        ).fit(scaler.transform(logarithmic(features)), is_fraud)
+        weights = np.asarray(regression.coef_[0] / scaler.scale_, np.float64)
+        return LinearProbability(weights, float(regression.intercept_[0] - weights @ scaler.mean_))
+
+    def suggested(self, trial: "optuna.Trial") -> Self:
+        """See `Detector.suggested`."""
+        return replace(self, inverse_regularisation=trial.suggest_float("inverse_regularisation", 1e-4, 1e2, log=True))

@@ -1,0 +1,124 @@
+"""Why a transaction is an alert: the features that drove its score, and each of them in words."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from ml.schema import Reason
+from ml.scorers.scorer import Floats, Scorer
+
+REASONS: Final = 3
+"""Reasons that an alert carries, at most."""
+
+
+def reasons(scorer: Scorer, features: Floats, usual: Floats, names: Sequence[str]) -> list[list[Reason]]:
+    """The features that made each row strange, the strongest first: at least one and at most REASONS a row.
+
+    features: (n, F). usual: (F, 3), low end, typical value and high end of each feature in training. A feature's part in
+    the score is its Shapley value against a row that is typical in everything. Only features that make the row stranger
+    are named, those outside their usual range before the others.
+    """
+    if not len(features):
+        return []
+    low, typical, high = usual.T
+    parts = scorer.contributions(features, np.ascontiguousarray(typical))
+    outside = (features < low) | (features > high)
+    ranked = np.lexsort((-parts, ~(outside & (parts > 0))), axis=1)[:, :REASONS]
+    return [
+        [Reason(names[k], float(row[k]), float(low[k]), float(high[k])) for k in best if part[k] > 0 or k == best[0]]
+        for row, part, best in zip(features, parts, ranked, strict=True)
+    ]
+
+
+def in_words(reason: Reason) -> str:
+    """One reason as a person reads it, without knowledge of the features.
+
+    >>> in_words(Reason("count_10m", 14.0, 0.0, 2.0)), in_words(Reason("new_device", 1.0, 0.0, 0.0))
+    ('14 earlier payments within 10 min, usually at most 2', 'from a device not seen before')
+    >>> in_words(Reason("log_seconds_since_previous", 2.0, 5.0, 14.0))
+    '6 s after the payment before, usually at least 2.5 min'
+    >>> in_words(Reason("moon_phase", 0.5, 0.0, 1.0))
+    'moon_phase 0.5, usually 0 to 1'
+    """
+    if reason.feature in _FACTS:
+        return _FACTS[reason.feature][0 if reason.value else 1]
+    pattern, text = _PHRASES.get(reason.feature, (f"{reason.feature} {{}}", number))
+    return f"{pattern.format(text(reason.value))}, usually {_usual(reason, text)}"
+
+
+def all_in_words(given: Sequence[Reason]) -> str:
+    """The reasons of one alert, the strongest first, as one line.
+
+    >>> all_in_words([Reason("speed_kmh", 2000.0, 0.0, 120.0), Reason("new_country", 1.0, 0.0, 0.0)])
+    '2,000 km/h since the place before, usually at most 120 km/h; in a country not seen before'
+    """
+    return "; ".join(map(in_words, given))
+
+
+def _usual(reason: Reason, text: Callable[[float], str]) -> str:
+    if reason.value > reason.usual_high:
+        return f"at most {text(reason.usual_high)}"
+    if reason.value < reason.usual_low:
+        return f"at least {text(reason.usual_low)}"
+    return f"{text(reason.usual_low)} to {text(reason.usual_high)}"
+
+
+def number(value: float) -> str:
+    """A number with as many digits as a person reads.
+
+    >>> number(21_500.4), number(12.34), number(0.0512), number(-0.0), number(1e12)
+    ('21,500', '12.3', '0.051', '0', '1e+12')
+    """
+    if abs(value) >= 1e9:
+        return f"{value:.3g}"
+    if abs(value) >= 100 or value == round(value):
+        return f"{value + 0.0:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in one unit.
+
+    >>> duration(4), duration(720), duration(9_000), duration(200_000)
+    ('4 s', '12 min', '2.5 h', '2.3 days')
+    """
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{number(round(seconds / length, 1))} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _hour(value: float) -> str:
+    return f"{int(value):02d}:{int(value % 1 * 60):02d}"
+
+
+def _unlogged(value: float) -> str:
+    return number(math.expm1(value))
+
+
+_FACTS: Final = {
+    "weekend": ("at the weekend", "on a working day"),
+    "new_merchant": ("at a merchant not seen before", "at a known merchant"),
+    "new_category": ("at a kind of merchant not seen before", "at a known kind of merchant"),
+    "new_country": ("in a country not seen before", "in a known country"),
+    "new_device": ("from a device not seen before", "from a known device"),
+}
+"""Of features that are 1 or 0: what each of the two means, of this customer."""
+
+_PHRASES: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
+    "log_amount": ("an amount of {}", _unlogged),
+    "hour_of_day": ("at {} UTC", _hour),
+    "count_10m": ("{} earlier payments within 10 min", number),
+    "count_1h": ("{} earlier payments within the hour", number),
+    "count_24h": ("{} earlier payments within the day", number),
+    "sum_1h": ("{} spent before within the hour", number),
+    "sum_24h": ("{} spent before within the day", number),
+    "amount_z": ("{} deviations above the customer's mean", number),
+    "amount_ratio": ("{} times the customer's mean amount", number),
+    "log_seconds_since_previous": ("{} after the payment before", lambda value: duration(math.expm1(value))),
+    "distance_km": ("{} from the place before", lambda value: f"{number(value)} km"),
+    "speed_kmh": ("{} since the place before", lambda value: f"{number(value)} km/h"),
+}
+"""How a feature's value is put, and the form in which its numbers are."""
