@@ -1,0 +1,5 @@
+"""What stops a replay or a conversion, in words for a person."""
+
+
+class ReplayError(Exception):
+    """A data set can't be read, mapped, converted or replayed; the text says what was required, what came, how to mend it."""
