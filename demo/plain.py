@@ -1,9 +1,9 @@
 """What the demo prints where there is no terminal: a line now and then."""
 
-from demo.reasons import in_words
 from demo.snapshot import Snapshot
 from demo.tally import Alert
 from demo.view import share
+from ml.explanation import all_in_words
 
 
 def status_line(snapshot: Snapshot) -> str:
@@ -27,5 +27,5 @@ def alert_line(alert: Alert) -> str:
     where = " ".join(filter(None, [score.merchant_category, score.country]))
     return (
         f"        alert ({verdict}): {score.customer_id}, {score.amount:,.2f} {score.currency or ''}, {where}, "
-        f"score {score.anomaly_score:.3f}: {in_words(score.reasons)}"
+        f"score {score.anomaly_score:.3f}: {all_in_words(score.reasons)}"
     )

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from demo.accounts import Accounts, unpacked
 from demo.quality import Quality, ScenarioResult
-from demo.reasons import duration
 from demo.view import share
+from ml.explanation import duration
 
 LEAST_SHARE: Final = 0.95
 """Of RATE × DURATION, that has to be generated."""

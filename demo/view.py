@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from demo.reasons import in_words
 from demo.snapshot import Snapshot
 from demo.tally import RECENT_ALERTS, Alert
+from ml.explanation import all_in_words
 
 LINES_AROUND_ALERTS: Final = 13
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -173,4 +173,4 @@ def alert_lines(alert: Alert, width: int) -> tuple[Text, Text]:
         (f"{score.anomaly_score:.3f}  ", "bold"),
         verdict,
     )
-    return _line(first), _line(Text(f"          {in_words(score.reasons)}", "dim"))
+    return _line(first), _line(Text(f"          {all_in_words(score.reasons)}", "dim"))

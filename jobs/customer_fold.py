@@ -113,7 +113,7 @@ class CustomerFold(StatefulProcessor):
         records = list(messages[["partition", "offset", "kafka_time", "key"]].itertuples(index=False, name=None))
         heads = score_heads(transactions, [records[row] for row in rows.tolist()], folded.late, folded.features)
         out = {"key": messages["key"].to_numpy(), "value": values.copy()}
-        out["features"] = np.full(len(messages), bytes(FEATURES_BYTES), object)
+        out["features"] = np.array([bytes(FEATURES_BYTES)] * len(messages), object)
         out["problem"] = np.full(len(messages), None, object)
         out["value"][rows] = np.array(heads, object)
         out["features"][rows] = np.array(_sliced(folded.features.tobytes(), FEATURES_BYTES), object)

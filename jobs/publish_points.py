@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.throughput import Tally
+from ml.explanation import all_in_words
 from ml.schema import Reason
 from sinks.line_protocol import points
 from sinks.sink import Sink
@@ -107,7 +108,7 @@ class Publication:
         columns = scores | {"time_ns": point_times(scores, self.partitions)}
         lines = _points(SCORE, _SCORE_TAGS, _SCORE_FIELDS, _rows(columns, self._chosen(scores)))
         if reasons:
-            told = pa.array(map(in_words, reasons), pa.string())
+            told = pa.array(map(all_in_words, reasons), pa.string())
             alerts = _rows(columns, scores["is_anomaly"]) | {"reasons": told}
             lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, alerts)
         return lines
@@ -153,22 +154,6 @@ def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
-
-
-def in_words(reasons: Sequence[Reason]) -> str:
-    """Reasons as one line for a person.
-
-    >>> in_words([Reason("amount_z", 12.345, -1.2, 3.4), Reason("seconds_since_previous", 4.0, 1200.0, 86400.0)])
-    'amount_z 12.3 (usually -1.2 to 3.4); seconds_since_previous 4 (usually 1,200 to 86,400)'
-    """
-    return "; ".join(
-        f"{reason.feature} {_short(reason.value)} (usually {_short(reason.usual_low)} to {_short(reason.usual_high)})"
-        for reason in reasons
-    )
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _known(values: pa.Array) -> pa.Array:

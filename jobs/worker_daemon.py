@@ -9,6 +9,7 @@ import jobs.customer_fold
 import jobs.publish_points
 import jobs.scoring  # noqa: F401
 from ml.features import EVENT, fold
+from ml.scorers.warm import warm_up
 from ml.state import Customers, identify
 
 if __name__ == "__main__":
@@ -16,6 +17,7 @@ if __name__ == "__main__":
     customers = Customers()
     rows = customers.locate(identify(["anybody"]))
     fold(customers.states, rows, np.zeros(1, EVENT))
+    warm_up()
     # A micro-batch is many small objects without cycles, which Python's collector would look through again and again.
     gc.freeze()
     gc.set_threshold(500_000, 20, 100)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self, cast
+from urllib.parse import urlsplit
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
@@ -45,7 +46,7 @@ _MEND: Final = {
 
 @dataclass
 class InfluxDBSink:
-    """Writes synchronously, one request a call, compressed.
+    """Writes synchronously, one request a call, compressed where the server is on another machine.
 
     A point is known by measurement, tags and time, so that writing it again changes nothing: a request without an
     answer, one that answers 429 or 5xx, and the whole micro-batch after a failure may all be sent once more. A request is
@@ -83,9 +84,9 @@ class InfluxDBSink:
             self._service.post_write(
                 self.org,
                 self.bucket,
-                gzip.compress(lines, _COMPRESSION),
+                lines if self._on_this_machine else gzip.compress(lines, _COMPRESSION),
                 precision="ns",
-                content_encoding="gzip",
+                content_encoding="identity" if self._on_this_machine else "gzip",
                 urlopen_kw={"retries": _RETRY},
             )
         except ApiException as error:
@@ -94,6 +95,11 @@ class InfluxDBSink:
             _log.warning("InfluxDB at %s, bucket %r: %s", self.url, self.bucket, _words(error))
         except HTTPError as error:
             raise self._unanswered(error) from error
+
+    @property
+    def _on_this_machine(self) -> bool:
+        # There compression costs client and server 2.5 µs a point together, of some 11, and saves nothing.
+        return urlsplit(self.url).hostname in ("localhost", "127.0.0.1", "::1")
 
     def close(self) -> None:
         if self._client is not None:

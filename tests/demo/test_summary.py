@@ -76,7 +76,7 @@ def test_the_tables_tell_of_each_scenario_and_fit_80_columns() -> None:
     text = console.export_text()
     assert "6 of 7" in text
     assert "0 of 5" in text
-    assert "transaction 3, after 7 min" in text
+    assert "transaction 3, after 6.7 min" in text
     assert "account takeover" in text
     assert max(map(len, text.splitlines())) <= 80
 

@@ -165,7 +165,7 @@ def test_a_score_is_a_point_at_its_transaction_s_time_with_all_its_fields(
             "amount": 12.5,
             "anomaly_score": 0.7,
             "threshold": 0.65,
-            "reasons": "amount_z 12.3 (usually -1.2 to 3.4)",
+            "reasons": "12.3 deviations above the customer's mean, usually at most 3.4",
             "model_version": 2,
         }
     ]

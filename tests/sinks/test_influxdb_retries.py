@@ -16,16 +16,19 @@ class Scripted(HTTPServer):
     """Answers one write after the other with the given status and Retry-After, and keeps what was sent."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("", 0), _Handler)
         self.answers: list[tuple[int, str | None]] = []
         self.bodies: list[bytes] = []
+        self.encodings: list[str] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Scripted
 
     def do_POST(self) -> None:
-        self.server.bodies.append(gzip.decompress(self.rfile.read(int(self.headers["Content-Length"]))))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.encodings.append(self.headers["Content-Encoding"])
+        self.server.bodies.append(gzip.decompress(body) if self.server.encodings[-1] == "gzip" else body)
         status, wait = self.server.answers.pop(0)
         self.send_response(status)
         if wait is not None:
@@ -61,6 +64,15 @@ def test_a_server_that_asks_to_wait_gets_the_same_points_when_it_wants_them(
     sink.write(b"m n=1i 1\n")
     assert server.bodies == [b"m n=1i 1\n"] * 3
     assert time.monotonic() - started >= 1
+
+
+def test_points_are_compressed_for_a_server_on_another_machine_alone(server: Scripted) -> None:
+    server.answers = [(204, None), (204, None)]
+    for host in ("127.0.0.1", "127.0.0.2"):  # the sink knows this machine by its usual names
+        with InfluxDBSink(f"http://{host}:{server.server_port}", "b", "o") as sink:
+            sink.write(b"m n=1i 1\n")
+    assert server.encodings == ["identity", "gzip"]
+    assert server.bodies == [b"m n=1i 1\n"] * 2
 
 
 def test_after_three_tries_the_server_s_status_is_reported(server: Scripted, sink: InfluxDBSink) -> None:
