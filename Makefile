@@ -1,9 +1,10 @@
 # Everything that a person or CI runs. Each target sets up by itself what it needs.
 
-# What a person may set: make generate RATE=2000 DURATION=60 SEED=1. Without DURATION it goes on until Ctrl-C.
+# What a person may set: make generate RATE=2000 DURATION=60 SCENARIO=attack. Without DURATION it goes on until Ctrl-C.
 RATE ?= 500
 DURATION ?=
 SEED ?=
+SCENARIO ?=
 HISTORY ?= .scoreline/history
 STATE ?= .scoreline/state
 
@@ -12,10 +13,10 @@ PYTHON := .venv/bin/python
 WITH_STACK := $(PYTHON) -m stack run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick lint stack stack-down generate train submit up down reset
+.PHONY: help setup demo test test-quick lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick up down reset
 
 help: ## show this list
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make the virtual environment in .venv from requirements.lock (all others do it by themselves)
 	@cmp -s requirements.lock .venv/installed.lock && exit 0; \
@@ -46,7 +47,18 @@ test-quick: setup ## run the tests that take less than half a minute each
 lint: setup ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict ml sinks generator stack settings.py
+	@$(PYTHON) -m mypy --strict ml sinks generator stack scorecard settings.py
+
+bench: setup .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
+	@$(PYTHON) -m bench full
+
+bench-quick: setup ## measure the most telling figures in four minutes; ends with one line of JSON
+	@$(PYTHON) -m bench quick
+
+# The streaming library that the benchmark compares with wants other versions of what Scoreline uses too.
+.venv-quix/installed.lock: bench/peers/quix.lock
+	@$(PYTHON) -m venv .venv-quix
+	@.venv-quix/bin/python -m pip install --require-hashes --disable-pip-version-check -r $< && cp $< $@
 
 stack: setup ## start Kafka and InfluxDB as local processes, where there is no Docker
 	@$(PYTHON) -m stack up
@@ -54,9 +66,10 @@ stack: setup ## start Kafka and InfluxDB as local processes, where there is no D
 stack-down: setup ## stop what make stack started; the data stays
 	@$(PYTHON) -m stack down
 
-generate: setup ## send simulated transactions to the stack's Kafka (RATE=500 DURATION=60 SEED=7)
+generate: setup ## send simulated transactions to Kafka, on from where it ended (RATE=500 DURATION=60 SCENARIO=standard|attack|drift|calm)
 	@$(WITH_STACK) $(PYTHON) -m generator send --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) \
-		$(if $(SEED),--seed $(SEED)) $(if $(wildcard $(HISTORY)/history.json),--history $(HISTORY))
+		$(if $(SEED),--seed $(SEED)) $(if $(wildcard $(HISTORY)/history.json),--history $(HISTORY)) \
+		$(if $(SCENARIO),--scenario $(SCENARIO)) --resume
 
 train: setup ## train a model on HISTORY (which is simulated if it is not there), and make it the champion
 	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY) $(if $(SEED),--seed $(SEED))
@@ -64,6 +77,12 @@ train: setup ## train a model on HISTORY (which is simulated if it is not there)
 
 submit: setup ## start the detection job on the stack, by spark-submit
 	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(wildcard $(STATE)),--initial-state $(STATE))
+
+scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (some minutes)
+	@$(PYTHON) -m scorecard
+
+scorecard-quick: setup ## the same with one small seed, in less than a minute
+	@$(PYTHON) -m scorecard --quick
 
 up: ## start everything in containers, with Grafana (docker compose)
 	@test -e .env || python3 docker/write_env.py

@@ -1,8 +1,8 @@
-"""The generator's command line: `python -m generator history | send`."""
+"""The generator's command line: `python -m generator history | send | replay | convert`."""
 
 import signal
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -13,61 +13,69 @@ from msgspec.structs import replace
 from rich.console import Console
 from typer import Option
 
-from generator.campaigns import FRAUD_SHARE
 from generator.console import SendingView, history_progress
-from generator.history import LIVE_START_DAYS_AGO, NoHistory, Origin, default_live_start, read_origin, write_history
-from generator.live import LABEL_DELAY_SECONDS, Kafka, live_sender
+from generator.history import (
+    NoHistory,
+    Origin,
+    default_live_start,
+    labels_after,
+    read_origin,
+    write_history,
+)
+from generator.labels import Reporting
+from generator.live import Kafka, live_sender
+from generator.options import (
+    SEED,
+    Begins,
+    Continued,
+    Customers,
+    Days,
+    DriftDays,
+    FraudShare,
+    Intensity,
+    LabelDays,
+    LiveCustomers,
+    LiveSeed,
+    LiveStart,
+    Only,
+    Out,
+    Scenario,
+    Seed,
+    Subtle,
+    WrongUse,
+    composed_run,
+)
 from generator.population import CUSTOMERS, make_population
 from generator.producer import DeliveryFailed, KafkaUnreachable, Security
+from generator.replay.commands import register
+from generator.replay.errors import ReplayError
+from generator.resume import newest_event_time
+from generator.runs import Run, RunName, begins_within
 from generator.send import Plan, Sender, Topics
 from settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Simulate a bank's traffic."
 )
-SEED = 7
 PLAIN_SECONDS = 5.0  # between two lines where there is no terminal
 out = Console(highlight=False, soft_wrap=True)
-Customers = Annotated[int, Option(min=1, max=10_000_000, help="How many customers the bank has.")]
-FraudShare = Annotated[float, Option(min=0.0, max=0.5, help="Share of the transactions that are fraudulent.")]
-Out = Annotated[Path, Option("--out", help="Folder to write transactions.parquet, truth.parquet and history.json to.")]
-Days = Annotated[int, Option(min=1, help="How many simulated days, up to the live start.")]
-Seed = Annotated[int, Option(min=0, help="The same seed gives the same bytes.")]
-LiveStart = Annotated[
-    str | None, Option(show_default=f"{LIVE_START_DAYS_AGO} days ago", help="Where it ends: ISO 8601 with zone.")
-]
 
 Rate = Annotated[float, Option(min=0.0, help="Transactions a second; 0 for as fast as possible.")]
 Duration = Annotated[float | None, Option(min=0.0, show_default="until stopped", help="Seconds until it ends.")]
 Count = Annotated[int | None, Option(min=1, show_default="no limit", help="End after exactly so many transactions.")]
-Continued = Annotated[Path | None, Option("--history", help="Continue the history in this folder.")]
-LiveCustomers = Annotated[
-    int | None, Option(min=1, show_default=f"the history's, else {CUSTOMERS}", help="How many customers the bank has.")
-]
-LiveSeed = Annotated[
-    int | None, Option(min=0, show_default=f"the history's, else {SEED}", help="The same seed gives the same bytes.")
-]
-LiveFraudShare = Annotated[
-    float | None,
-    Option(min=0.0, max=0.5, show_default=f"the history's, else {FRAUD_SHARE}", help="Share that is fraudulent."),
-]
 Start = Annotated[
     str | None, Option(show_default="the live start", help="Simulated time to begin at: ISO 8601 with zone.")
 ]
-LabelDelay = Annotated[float, Option(min=0.0, help="How late labels come, on average.")]
+Resume = Annotated[bool, Option("--resume", help="Begin where the transactions topic ends, if it holds some.")]
 FlushLabels = Annotated[bool, Option("--flush-labels", help="At the end, send the labels that are not due yet.")]
 AsJson = Annotated[bool, Option("--json", help="Print the report as one JSON object, on the last line.")]
-
-
-class WrongUse(Exception):
-    """What was asked for contradicts itself."""
 
 
 def main() -> None:
     """Run the command line; what cannot be done is one line on standard error and exit status 1."""
     try:
         app()
-    except (WrongUse, NoHistory, KafkaUnreachable, DeliveryFailed) as error:
+    except (WrongUse, NoHistory, KafkaUnreachable, DeliveryFailed, ReplayError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -78,13 +86,31 @@ def history(
     days: Days = 14,
     seed: Seed = SEED,
     live_start: LiveStart = None,
-    fraud_share: FraudShare = FRAUD_SHARE,
+    scenario: Scenario = None,
+    fraud_share: FraudShare = None,
+    subtlety: Subtle = None,
+    intensity: Intensity = None,
+    only: Only = None,
+    begins: Begins = None,
+    drift_days: DriftDays = None,
+    label_median_days: LabelDays = None,
 ) -> None:
-    """Write the transactions before the live start to Parquet, and the truth about them to a file of its own."""
+    """Write the transactions before the live start to Parquet; the truth about them, and the late labels, beside them."""
     end = default_live_start() if live_start is None else _time("--live-start", live_start)
-    origin = Origin(seed, customers, end, days, fraud_share)
     if end.minute or end.second or end.microsecond:
         raise WrongUse(f"--live-start has to be a full hour, but is {live_start}")
+    run = composed_run(
+        Run(),
+        lambda name: begins_within(name, end - timedelta(days=days), days),
+        scenario=scenario,
+        fraud_share=fraud_share,
+        subtlety=subtlety,
+        intensity=intensity,
+        only=None if only is None else tuple(only),
+        begins=None if begins is None else _time("--begins", begins),
+        drift_days=drift_days,
+    )
+    origin = Origin(seed, customers, end, days, run, _reporting(Reporting(), label_median_days))
     with history_progress(out) as bar:
         task = bar.add_task("history", total=1.0)
         rows = write_history(
@@ -94,6 +120,8 @@ def history(
             lambda rows, share: bar.update(task, completed=share, description=f"history: {rows:,} transactions"),
         )
     out.print(f"{rows:,} transactions of {customers:,} customers in {days} days until {end.isoformat()}, in {folder}")
+    if run.begins is not None:
+        out.print(f"the {run.scenario} begins at {run.begins.isoformat()}")
 
 
 @app.command()
@@ -104,24 +132,62 @@ def send(
     folder: Continued = None,
     customers: LiveCustomers = None,
     seed: LiveSeed = None,
-    fraud_share: LiveFraudShare = None,
+    scenario: Scenario = None,
+    fraud_share: FraudShare = None,
+    subtlety: Subtle = None,
+    intensity: Intensity = None,
+    only: Only = None,
+    begins: Begins = None,
+    drift_days: DriftDays = None,
     start: Start = None,
-    label_delay_seconds: LabelDelay = LABEL_DELAY_SECONDS,
+    resume: Resume = False,
+    label_median_days: LabelDays = None,
     flush_labels: FlushLabels = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send live traffic to Kafka, in the order of simulated time: transactions, the truth at once, labels late."""
-    origin = _origin(folder, seed, customers, fraud_share)
-    begin = None if start is None else _time("--start", start)
-    plan = Plan(rate, duration, count, flush_labels)
+    """Send live traffic to Kafka, in the order of simulated time: transactions, the truth at once, labels when due."""
+    origin, kafka = _origin(folder, seed, customers), _kafka()
+    begin = _begin(origin, kafka, start, resume)
+    run = composed_run(
+        origin.run,
+        lambda name: _begins_live(name, begin),
+        scenario=scenario,
+        fraud_share=fraud_share,
+        subtlety=subtlety,
+        intensity=intensity,
+        only=None if only is None else tuple(only),
+        begins=None if begins is None else _time("--begins", begins),
+        drift_days=drift_days,
+    )
+    origin = replace(origin, run=run, reporting=_reporting(origin.reporting, label_median_days))
+    earlier = [] if folder is None else labels_after(folder, begin)
     with SendingView(out) as view:
-        sender = live_sender(origin, _kafka(), plan, begin, label_delay_seconds, view.show)
+        sender = live_sender(origin, kafka, Plan(rate, duration, count, flush_labels), begin, earlier, view.show)
         sender.progress_seconds = 1.0 if out.is_terminal else PLAIN_SECONDS
         _stop_on_signal(sender)
         report = sender.run()
     view.summarise(report, rate)
     if as_json:
         print(msgspec.json.encode(report).decode(), flush=True)
+
+
+def _begin(origin: Origin, kafka: Kafka, start: str | None, resume: bool) -> datetime:
+    """The simulated time at which to begin."""
+    if start is not None and resume:
+        raise WrongUse(f"--resume begins where the topic ends, but --start is {start}: leave one of them out")
+    if start is not None:
+        return _time("--start", start)
+    newest = newest_event_time(kafka.servers, kafka.topics.transactions, kafka.security) if resume else None
+    return origin.live_start if newest is None else max(origin.live_start, newest + timedelta(milliseconds=1))
+
+
+def _begins_live(scenario: RunName, begin: datetime) -> datetime | None:
+    """When a live attack or drift begins: after an hour of ordinary traffic, which is some seconds at the usual rate."""
+    return begin + timedelta(hours=1) if scenario in ("attack", "drift") else None
+
+
+def _reporting(usual: Reporting, median_days: float | None) -> Reporting:
+    return usual if median_days is None else replace(usual, median_days=median_days)
 
 
 def _stop_on_signal(sender: Sender) -> None:
@@ -145,16 +211,15 @@ def _time(option: str, text: str) -> datetime:
     return time.astimezone(UTC)
 
 
-def _origin(folder: Path | None, seed: int | None, customers: int | None, fraud_share: float | None) -> Origin:
+def _origin(folder: Path | None, seed: int | None, customers: int | None) -> Origin:
     """The history's own origin, or one from flags and defaults."""
     if folder is None:
-        origin = Origin(SEED if seed is None else seed, customers or CUSTOMERS, default_live_start())
-    else:
-        origin = read_origin(folder)
-        for option, given, its in (("--seed", seed, origin.seed), ("--customers", customers, origin.customers)):
-            if given not in (None, its):
-                raise WrongUse(f"{option} is {given}, but the history in {folder} has {its}: leave {option} out")
-    return origin if fraud_share is None else replace(origin, fraud_share=fraud_share)
+        return Origin(SEED if seed is None else seed, customers or CUSTOMERS, default_live_start())
+    origin = read_origin(folder)
+    for option, given, its in (("--seed", seed, origin.seed), ("--customers", customers, origin.customers)):
+        if given not in (None, its):
+            raise WrongUse(f"{option} is {given}, but the history in {folder} has {its}: leave {option} out")
+    return origin
 
 
 def _kafka() -> Kafka:
@@ -176,6 +241,8 @@ def _security(settings: Settings) -> Security:
         security["ssl.ca.location"] = str(settings.kafka_ssl_ca)
     return security
 
+
+register(app, _kafka)
 
 if __name__ == "__main__":
     main()

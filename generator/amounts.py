@@ -15,12 +15,17 @@ JUST_BELOW = 0.35  # of prices in shops end in .99 or so
 _CHECKED = np.isin(np.arange(len(CATEGORIES)), numbers("subscription", "travel", "games"))
 
 
-def priced(rng: np.random.Generator, population: Population, customer: Array, merchant: Array) -> Array:
-    """Honest amounts (n,), in each customer's currency: what this customer pays at this merchant."""
+def priced(
+    rng: np.random.Generator, population: Population, customer: Array, merchant: Array, prices: float = 1.0
+) -> Array:
+    """Honest amounts (n,), in each customer's currency: what this customer pays at this merchant.
+
+    prices: what prices have become, relative to the usual ones.
+    """
     people, shops = population.customers.table[customer], population.merchants.table[merchant]
     category, n = shops["category"], len(customer)
     rate = PER_EURO[people["country"]]
-    amount = (
+    amount = prices * (
         MEDIANS[category] * shops["price"] * people["spending"] * np.exp(SPREADS[category] * rng.standard_normal(n))
     )
     big = BIG[category] & (rng.random(n) < BIG_PURCHASES)

@@ -48,10 +48,13 @@ CATEGORIES: Final = (
     Category("travel", WEB, 0.06, 170.0, 0.90, big=True),
     Category("gift_cards", WEB, 0.04, 35.0, 0.60, rounding=5.0),
     Category("gambling", WEB, 0.03, 24.0, 0.80, rounding=1.0),
-    Category("transfer", BANK, 1.00, 85.0, 1.15, rounding=1.0, big=True),
+    Category("transfer", BANK, 0.85, 85.0, 1.15, rounding=1.0, big=True),
+    Category("incoming", BANK, 0.15, 60.0, 1.00, rounding=1.0),
 )
 
 CASH: Final = next(i for i, c in enumerate(CATEGORIES) if c.name == "cash")
+INCOMING: Final = next(i for i, c in enumerate(CATEGORIES) if c.name == "incoming")
+"""A transfer to the customer; its merchant is who sends the money."""
 MEDIANS: Final = np.array([c.median for c in CATEGORIES])
 SPREADS: Final = np.array([c.spread for c in CATEGORIES])
 ROUNDINGS: Final = np.array([c.rounding for c in CATEGORIES])

@@ -11,6 +11,8 @@ CHIP, CONTACTLESS, ONLINE, ATM, TRANSFER = range(len(CHANNELS))
 
 HONEST: Final = -1
 HOUR_MS: Final = 3_600_000
+WAVE: Final = 1 << 60
+"""Added to a campaign's number where it is part of an attack's wave."""
 
 DRAFT: Final = np.dtype(
     [
@@ -22,10 +24,12 @@ DRAFT: Final = np.dtype(
         ("device", "u8"),
         ("placeless", "?"),
         ("scenario", "i1"),
+        ("campaign", "i8"),
     ]
 )
 """One transaction: `time` in ms since the epoch, `amount` in the customer's currency, `device` a 64-bit number (0: none),
-`placeless` where its coordinates got lost on the way, `scenario` an index into scenarios.SCENARIOS, or HONEST."""
+`placeless` where its coordinates got lost on the way, `scenario` an index into scenarios.SCENARIOS, or negative where it is
+no fraud (HONEST, or the build-up of a campaign), `campaign` a number that the fraudulent ones of one campaign share."""
 
 
 def drafts(n: int) -> Array:

@@ -1,35 +1,43 @@
-"""A history on disk: the transactions before the live start, and the truth about them in a file of its own."""
+"""A history on disk: transactions before the live start, and in other files the truth and what the bank learns of it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from generator.campaigns import FRAUD_SHARE
 from generator.drafts import HOUR_MS
+from generator.labels import Reporting
 from generator.population import Population
+from generator.runs import Run
 from generator.stream import Batch, milliseconds, transactions
 from generator.tables import LABEL_ARROW
-from ml.schema import TRANSACTION_ARROW
+from ml.schema import TRANSACTION_ARROW, Label
 
-TRANSACTIONS_FILE, TRUTH_FILE, ORIGIN_FILE = "transactions.parquet", "truth.parquet", "history.json"
+TRANSACTIONS_FILE, TRUTH_FILE, LABELS_FILE = "transactions.parquet", "truth.parquet", "labels.parquet"
+ORIGIN_FILE = "history.json"
 ROWS_AT_ONCE = 200_000
 LIVE_START_DAYS_AGO = 180
 LIVE_START_HOUR = 8
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a stream is made from: with it, a live stream continues a history exactly."""
+    """What a stream is made from: with it, a live stream continues a history exactly.
+
+    `run.begins` says when an attack's wave or a drift begins; it is null for other runs.
+    """
 
     seed: int
     customers: int
     live_start: datetime
     days: int = 0
-    fraud_share: float = FRAUD_SHARE
+    run: Run = Run()
+    reporting: Reporting = Reporting()
 
 
 class NoHistory(Exception):
@@ -55,21 +63,34 @@ def write_history(folder: Path, origin: Origin, population: Population, progress
         raise ValueError(f"the live start has to be a full hour, but is {origin.live_start.isoformat()}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ORIGIN_FILE).unlink(missing_ok=True)
-    parts = {name: folder / f"{name}.part" for name in (TRANSACTIONS_FILE, TRUTH_FILE)}
-    rows = 0
+    parts = {name: folder / f"{name}.part" for name in (TRANSACTIONS_FILE, TRUTH_FILE, LABELS_FILE)}
+    rows, labels, written = 0, [LABEL_ARROW.empty_table()], Future[None]()
+    written.set_result(None)
     with (
         pq.ParquetWriter(parts[TRANSACTIONS_FILE], TRANSACTION_ARROW) as all_of_them,
         pq.ParquetWriter(parts[TRUTH_FILE], LABEL_ARROW) as truth,
+        ThreadPoolExecutor(1, "writer") as writer,
     ):
         for piece, share in _pieces(population, origin):
-            all_of_them.write_table(piece.transactions)
+            written.result()  # at most one piece waits while the next one is made
+            written = writer.submit(all_of_them.write_table, piece.transactions)
             truth.write_table(piece.truth)
+            labels.append(piece.labels)
             rows += len(piece.transactions)
             progress(rows, share)
+        written.result()
+    pq.write_table(pa.concat_tables(labels).sort_by("label_time"), parts[LABELS_FILE])
     for name, part in parts.items():
         part.replace(folder / name)
     (folder / ORIGIN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(origin)))
     return rows
+
+
+def labels_after(folder: Path, time: datetime) -> list[Label]:
+    """The labels of this folder's history that become known at this time or later."""
+    file = folder / LABELS_FILE
+    rows = pq.read_table(file, filters=pc.field("label_time") >= pa.scalar(time, LABEL_ARROW.field("label_time").type))
+    return [Label(**row) for row in rows.to_pylist()]
 
 
 def read_origin(folder: Path) -> Origin:
@@ -88,8 +109,9 @@ def _pieces(population: Population, origin: Origin) -> Iterator[tuple[Batch, flo
     """The history in pieces of at least ROWS_AT_ONCE, each with the share of the hours that is then done."""
     hours = origin.days * 24
     start = origin.live_start - timedelta(days=origin.days)
+    stream = transactions(population, start, origin.run, origin.reporting)
     gathered: list[Batch] = []
-    for number, batch in enumerate(islice(transactions(population, start, origin.fraud_share), hours), 1):
+    for number, batch in enumerate(islice(stream, hours), 1):
         gathered.append(batch)
         if number == hours or sum(len(piece.transactions) for piece in gathered) >= ROWS_AT_ONCE:
             yield Batch(*(pa.concat_tables(tables) for tables in zip(*gathered, strict=True))), number / hours

@@ -1,38 +1,93 @@
-"""Labels that come late: how long it takes until a fraud is reported, and which frauds never are."""
+"""Labels that come late: what the bank learns of a fraud, when, and how often it learns nothing or something wrong."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final
 
+import msgspec
 import numpy as np
+import pyarrow as pa
 
+from generator.arrays import Array
+from generator.randomness import Purpose, generator
+from generator.tables import LABEL_ARROW
 from ml.schema import Label
 
-NEVER_REPORTED = 0.1
+SOURCE: Final = "chargeback"
+_DAY_MS: Final = 86_400_000
+
+
+class Reporting(msgspec.Struct, frozen=True):
+    """How frauds become known, all in simulated time.
+
+    A delay is log-normal with `median_days` and `spread`, the standard deviation of its logarithm. `never` is the share of
+    frauds that nobody reports, `wrong` the share of the reported ones that are found to be honest by mistake, and
+    `false_alarms` the share of the honest transactions that are reported as fraud. Raises ValueError where one is no share.
+    """
+
+    median_days: float = 7.0
+    spread: float = 0.9
+    never: float = 0.1
+    wrong: float = 0.02
+    false_alarms: float = 0.0002
+
+    def __post_init__(self) -> None:
+        for name in ("never", "wrong", "false_alarms"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share, from 0 to 1, but is {getattr(self, name)}")
+        if not (self.median_days >= 0 and self.spread >= 0):
+            raise ValueError(f"median_days and spread are at least 0, but are {self.median_days} and {self.spread}")
+
+
+def label_table(seed: int, hour: int, reporting: Reporting, made: Array, transactions: pa.Table) -> pa.Table:
+    """What becomes known of an hour's DRAFTs (n,) and their table, in LABEL_ARROW and in the order of the transactions.
+
+    It says neither scenario nor campaign: a bank learns that it was robbed, not how. It depends on nothing but the arguments.
+    """
+    rng = generator(seed, Purpose.LABELS, hour)
+    fraud = np.flatnonzero(made["scenario"] >= 0)
+    reported = fraud[rng.random(len(fraud)) >= reporting.never]
+    honest = np.flatnonzero(made["scenario"] < 0)
+    blamed = rng.choice(honest, rng.binomial(len(honest), reporting.false_alarms), replace=False)
+    rows = np.sort(np.concatenate([reported, blamed]))
+    delay = reporting.median_days * np.exp(reporting.spread * rng.standard_normal(len(rows)))
+    mistaken = (made["scenario"][rows] >= 0) & (rng.random(len(rows)) < reporting.wrong)
+    of = transactions.take(rows)
+    columns: dict[str, Any] = {
+        "transaction_id": of["transaction_id"],
+        "customer_id": of["customer_id"],
+        "is_fraud": pa.array(~mistaken),
+        "label_time": pa.array(made["time"][rows] + (delay * _DAY_MS).astype(np.int64)).cast(LABEL_ARROW.field(3).type),
+        "source": pa.repeat(SOURCE, len(rows)),
+        "scenario": pa.nulls(len(rows), pa.string()),
+        "campaign": pa.nulls(len(rows), pa.string()),
+    }
+    return pa.table(columns, schema=LABEL_ARROW)
 
 
 class LateLabels:
-    """The labels that are still under way, each due at a time of its own, in seconds on the sender's schedule.
+    """The labels that are still under way, each due at its own `label_time`."""
 
-    Delays are exponential with the given mean, in the order in which the labels are added; NEVER_REPORTED of them stay
-    away for ever.
-    """
-
-    def __init__(self, rng: np.random.Generator, mean_delay_seconds: float) -> None:
-        self._rng, self._mean = rng, mean_delay_seconds
-        self._under_way: list[tuple[float, int, Label]] = []
+    def __init__(self, labels: Iterable[Label] = ()) -> None:
+        self._under_way: list[tuple[datetime, int, Label]] = []
         self._added = 0
+        for label in labels:
+            self.add(label)
 
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def add(self, label: Label, seconds: float) -> None:
-        """A fraud has happened at this second of the schedule."""
-        delay, reported = self._rng.exponential(self._mean), self._rng.random() >= NEVER_REPORTED
+    def add(self, label: Label) -> None:
+        """A transaction has happened of which this will become known."""
         self._added += 1
-        if reported:
-            heapq.heappush(self._under_way, (seconds + delay, self._added, label))
+        heapq.heappush(self._under_way, (label.label_time, self._added, label))
 
-    def due(self, seconds: float) -> Iterator[Label]:
-        """Take out the labels that are due by this second, the earliest first."""
-        while self._under_way and self._under_way[0][0] <= seconds:
+    def under_way(self) -> list[Label]:
+        """The labels that are not due yet, in no order."""
+        return [label for _, _, label in self._under_way]
+
+    def due(self, now: datetime) -> Iterator[Label]:
+        """Take out the labels that are due by this simulated time, the earliest first."""
+        while self._under_way and self._under_way[0][0] <= now:
             yield heapq.heappop(self._under_way)[2]

@@ -1,6 +1,6 @@
 """Puts a live sender together: a population, its stream from the live start on, and the way into Kafka."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,12 +8,11 @@ from generator.history import Origin
 from generator.labels import LateLabels
 from generator.population import make_population
 from generator.producer import Outbox, Security
-from generator.randomness import Purpose, generator
 from generator.report import Report
 from generator.send import Plan, Sender, Topics
 from generator.stream import transactions
+from ml.schema import Label
 
-LABEL_DELAY_SECONDS = 120.0
 LINGER_MS, FULL_SPEED_LINGER_MS = 5, 50
 
 
@@ -31,18 +30,17 @@ def live_sender(
     kafka: Kafka,
     plan: Plan,
     start: datetime | None = None,
-    label_delay_seconds: float = LABEL_DELAY_SECONDS,
+    labels: Iterable[Label] = (),
     progress: Callable[[Report], None] = lambda report: None,
 ) -> Sender:
     """A sender of the traffic that continues a history; from its live start on, or from a later `start`.
 
-    Labels come after `label_delay_seconds` of wall-clock time on average. Raises KafkaUnreachable, before anything else is
-    done, and ValueError for a start without a time zone.
+    `labels` are those of earlier transactions that are not due yet. Raises KafkaUnreachable, before anything else is done,
+    and ValueError for a start without a time zone.
     """
     names = kafka.topics
     linger = LINGER_MS if plan.rate else FULL_SPEED_LINGER_MS
     outbox = Outbox(kafka.servers, (names.transactions, names.labels, names.truth), kafka.security, linger)
     population = make_population(origin.seed, origin.customers)
-    batches = transactions(population, start or origin.live_start, origin.fraud_share)
-    labels = LateLabels(generator(origin.seed, Purpose.LABELS), label_delay_seconds)
-    return Sender(outbox, batches, labels, plan, names, progress)
+    batches = transactions(population, start or origin.live_start, origin.run, origin.reporting)
+    return Sender(outbox, batches, LateLabels(labels), plan, names, progress)

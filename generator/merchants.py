@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from generator.arrays import Array, pick
-from generator.categories import CATEGORIES, SHARES
+from generator.categories import CATEGORIES, IS_OPEN, SHARES
 from generator.places import BANK, CITY, WEB
 
 MERCHANT: Final = np.dtype(
@@ -14,13 +14,15 @@ MERCHANT: Final = np.dtype(
         ("place", "i2"),
         ("category", "i1"),
         ("price", "f8"),
+        ("opens_later", "i1"),
         ("latitude", "f8"),
         ("longitude", "f8"),
         ("categorised", "?"),
     ]
 )
-"""One merchant. `price` multiplies its category's typical amount; coordinates are NaN where its terminal or kind sends none;
-`categorised` is False for the few whose acquirer sends no category."""
+"""One merchant. `price` multiplies its category's typical amount; it `opens_later` (and closes later) than is usual in its
+category by so many hours, which may be negative; coordinates are NaN where its terminal or kind sends none; `categorised` is
+False for the few whose acquirer sends no category."""
 
 OLD_TERMINALS, UNCATEGORISED = 0.03, 0.01
 CITY_SPREAD_DEGREES = 0.04
@@ -36,6 +38,12 @@ class Merchants:
     table: Array
     first: Array
     count: Array
+
+    def open(self, merchant: Array, local_hour: Array) -> Array:
+        """Whether each merchant (n,) does business in its own local hour (n,) of the day, 0 to 23."""
+        shops = self.table[merchant]
+        is_open: Array = IS_OPEN[shops["category"], (local_hour - shops["opens_later"]) % 24]
+        return is_open
 
     def choose(self, rng: np.random.Generator, place: Array, category: Array) -> Array:
         """One merchant for each place and category of its kind (n,), the popular ones more often."""
@@ -72,6 +80,7 @@ def _described(rng: np.random.Generator, places: Array, place: Array, category: 
     table = np.empty(len(place), MERCHANT)
     table["place"], table["category"] = place, category
     table["price"] = rng.lognormal(0.0, 0.25, len(place))
+    table["opens_later"] = rng.integers(-1, 2, len(place))
     table["categorised"] = rng.random(len(place)) >= UNCATEGORISED
     for axis in ("latitude", "longitude"):
         table[axis] = (places[axis][place] + rng.normal(0, CITY_SPREAD_DEGREES, len(place))).round(4)

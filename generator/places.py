@@ -11,15 +11,17 @@ from generator.arrays import Array, zipf_weights
 class Country(NamedTuple):
     """A country: its standard time, and how many of the customers travel or live there.
 
-    `visits` is the share of trips that lead there; `far` marks where cloned European cards are typically used; `home` is
-    the share of customers who live there (0: none), and the rest is theirs: the currency of their accounts, how much of
-    it one euro is, and the Faker locale of their names.
+    `visits` is the share of trips that lead there; `far` marks where cloned European cards are typically used; `rises` is
+    the share of trips that lead there once a drift has made new countries popular; `home` is the share of customers who
+    live there (0: none), and the rest is theirs: the currency of their accounts, how much of it one euro is, and the Faker
+    locale of their names.
     """
 
     code: str
     utc_offset: int
     visits: float
     far: bool = False
+    rises: float = 0.0
     home: float = 0.0
     currency: str = "EUR"
     per_euro: float = 1.0
@@ -50,17 +52,29 @@ COUNTRIES: Final = (
     Country("ID", 7, 0.01, far=True),
     Country("PH", 8, 0.005, far=True),
     Country("CN", 8, 0.005, far=True),
+    Country("HR", 1, 0.0, rises=0.4),
+    Country("BG", 2, 0.0, rises=0.35),
+    Country("TN", 1, 0.0, rises=0.25),
 )
 
 PER_EURO: Final = np.array([country.per_euro for country in COUNTRIES])
 
 CITY, WEB, BANK = range(3)
 PLACE: Final = np.dtype(
-    [("kind", "i1"), ("country", "i1"), ("latitude", "f8"), ("longitude", "f8"), ("weight", "f8"), ("visits", "f8")]
+    [
+        ("kind", "i1"),
+        ("country", "i1"),
+        ("latitude", "f8"),
+        ("longitude", "f8"),
+        ("weight", "f8"),
+        ("visits", "f8"),
+        ("rises", "f8"),
+    ]
 )
 """One place: a city, or a country's online shops or bank accounts, which have no coordinates (NaN).
 
-`weight` is the share of the bank's customers that it serves, `visits` the share of trips that lead there.
+`weight` is the share of the bank's customers that it serves, `visits` the share of trips that lead there, `rises` the same
+for trips to countries that a drift makes popular.
 """
 
 HOME_CITIES, VISITED_CITIES = 7, 3
@@ -71,14 +85,16 @@ def make_places(fake: Faker) -> Array:
     rows = [row for number, country in enumerate(COUNTRIES) for row in _cities(fake, number, country)]
     for number, country in enumerate(COUNTRIES):
         if country.home or country.code in ("US", "CN"):
-            rows.append((WEB, number, np.nan, np.nan, country.home or 0.08, 0.0))
+            rows.append((WEB, number, np.nan, np.nan, country.home or 0.08, 0.0, 0.0))
     rows += [
-        (BANK, number, np.nan, np.nan, country.home, 0.0) for number, country in enumerate(COUNTRIES) if country.home
+        (BANK, number, np.nan, np.nan, country.home, 0.0, 0.0)
+        for number, country in enumerate(COUNTRIES)
+        if country.home
     ]
     return np.array(rows, PLACE)
 
 
-def _cities(fake: Faker, number: int, country: Country) -> list[tuple[int, int, float, float, float, float]]:
+def _cities(fake: Faker, number: int, country: Country) -> list[tuple[int, int, float, float, float, float, float]]:
     wanted = HOME_CITIES if country.home else VISITED_CITIES
     found: dict[tuple[float, float], None] = {}
     for _ in range(4 * wanted):  # Faker repeats itself, and knows only two towns of some countries
@@ -89,7 +105,7 @@ def _cities(fake: Faker, number: int, country: Country) -> list[tuple[int, int, 
     chosen = list(found)[:wanted]
     shares = zipf_weights(len(chosen), 0.7)
     return [
-        (CITY, number, latitude, longitude, country.home * share, country.visits * share)
+        (CITY, number, latitude, longitude, country.home * share, country.visits * share, country.rises * share)
         for (latitude, longitude), share in zip(chosen, shares, strict=True)
     ]
 

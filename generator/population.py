@@ -1,7 +1,7 @@
 """One simulated bank's world: its places, merchants and customers, made once per seed."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ CUSTOMERS, MERCHANTS = 50_000, 5_000
 NAMES_A_COUNTRY = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Population:
     """Places, merchants and customers; whatever happens in traffic and campaigns refers to them by index."""
 
@@ -28,10 +28,31 @@ class Population:
     people: tuple[tuple[str, ...], ...]
     firms: tuple[tuple[str, ...], ...]
 
+    @property
+    def honest(self) -> int:
+        """How many customers there are; those of a higher index are inventions of fraudsters."""
+        return self.customers.honest
+
+    def generation(self, customer: Array, day: Array | int) -> Array:
+        """How many other customers were there before each (n,) in the same place, by this day since the epoch."""
+        table = self.customers.table
+        generation: Array = ((day + table["since"][customer]) / table["tenure"][customer]).astype(np.int64)
+        return generation
+
+    @lru_cache(maxsize=4)  # noqa: B019 – a population is made once per process
+    def customer_ids(self, day: int) -> pa.StringArray:
+        """The ids (customers,) as Arrow strings, of those who are customers on this day since the epoch."""
+        generation = self.generation(np.arange(len(self.customers.table)), day)
+        names = [f"c{seat:07d}-{number}" for seat, number in enumerate(generation.tolist())]
+        return pa.array(names, pa.string())
+
     @cached_property
-    def customer_ids(self) -> pa.StringArray:
-        """The ids (customers,) as Arrow strings."""
-        return pa.array([f"c{number:07d}" for number in range(len(self.customers.table))], pa.string())
+    def regulars(self) -> tuple[Array, Array]:
+        """Who often goes where: merchants, sorted, and beside each an honest customer who has it among the dearest three."""
+        dearest = self.customers.favourites[: self.honest, :3]
+        customer = np.repeat(np.arange(self.honest), dearest.shape[1])
+        order = np.argsort(dearest, axis=None, kind="stable")
+        return dearest.ravel()[order], customer[order]
 
     @cached_property
     def merchant_ids(self) -> pa.StringArray:

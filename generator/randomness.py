@@ -15,6 +15,8 @@ class Purpose(IntEnum):
     TRAFFIC = 2
     CAMPAIGNS = 3
     LABELS = 4
+    WAVE = 5
+    SEASONS = 6
 
 
 def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:

@@ -18,13 +18,14 @@ class Records(NamedTuple):
     """The n transactions of a batch, ready to send, in order of event_time.
 
     values: JSON, UTF-8; keys: customer ids, UTF-8; times: (n,) event_time in ms since the epoch; truth: what is known of the
-    fraudulent ones, by row.
+    fraudulent ones, by row; labels: what the bank will learn, by row.
     """
 
     values: list[bytes]
     keys: list[bytes]
     times: Array
     truth: dict[int, Label]
+    labels: dict[int, Label]
 
 
 def records(batch: Batch) -> Records:
@@ -37,10 +38,12 @@ def records(batch: Batch) -> Records:
     )
     values = [_encode(Transaction(*row)) for row in zip(*columns, strict=True)]
     keys: list[Any] = table["customer_id"].cast(pa.binary()).to_pylist()
-    ids = batch.truth["transaction_id"]
-    rows: list[Any] = pc.index_in(ids, value_set=table["transaction_id"]).to_pylist()
-    labels = [Label(**label) for label in batch.truth.to_pylist()]
-    return Records(values, keys, times, dict(zip(rows, labels, strict=True)))
+    return Records(values, keys, times, _by_row(batch.truth, table), _by_row(batch.labels, table))
+
+
+def _by_row(labels: pa.Table, transactions: pa.Table) -> dict[int, Label]:
+    rows: list[Any] = pc.index_in(labels["transaction_id"], value_set=transactions["transaction_id"]).to_pylist()
+    return dict(zip(rows, (Label(**label) for label in labels.to_pylist()), strict=True))
 
 
 def label_value(label: Label) -> bytes:

@@ -35,7 +35,7 @@ class Tally:
         self.sent = self.labels_sent = 0
         self.first_ms = self.last_ms = 0
         self._fraud: Counter[str] = Counter()
-        self._victims: set[tuple[str, str]] = set()
+        self._campaigns: set[tuple[str, str | None]] = set()
 
     def transactions(self, number: int, first_ms: int, last_ms: int) -> None:
         """So many transactions have left, between these two event times (ms since the epoch)."""
@@ -46,15 +46,15 @@ class Tally:
         """The truth about one of them has left."""
         scenario = str(label.scenario)
         self._fraud[scenario] += 1
-        self._victims.add((scenario, label.customer_id))
+        self._campaigns.add((scenario, label.campaign))
 
     def report(self, seconds: float, labels_under_way: int) -> Report:
-        """All of this after so many seconds of wall-clock time. A campaign is what one scenario does to one customer."""
+        """All of this after so many seconds of wall-clock time."""
         made = Report(self.sent, round(seconds, 3), labels_sent=self.labels_sent, labels_under_way=labels_under_way)
         made.fraud = dict(sorted(self._fraud.items()))
-        made.campaigns = dict(sorted(Counter(scenario for scenario, _ in self._victims).items()))
+        made.campaigns = dict(sorted(Counter(scenario for scenario, _ in self._campaigns).items()))
         if self.sent:
-            made.first_event_time, made.last_event_time = _time(self.first_ms), _time(self.last_ms)
+            made.first_event_time, made.last_event_time = time_of(self.first_ms), time_of(self.last_ms)
             made.next_start = made.last_event_time + timedelta(milliseconds=1)
         if seconds > 0:
             made.rate = round(self.sent / seconds, 1)
@@ -62,5 +62,6 @@ class Tally:
         return made
 
 
-def _time(ms: int) -> datetime:
+def time_of(ms: int) -> datetime:
+    """A time in ms since the epoch, with its zone."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)

@@ -1,4 +1,4 @@
-"""Live traffic: sends the stream to Kafka at a steady rate, the truth about its fraud at once and the labels late.
+"""Live traffic: sends the stream to Kafka at a steady rate, the truth about its fraud at once and the labels when they are due.
 
 The transactions leave in the order of simulated time, so many a second, and the simulated clock follows from them: at a rate
 of 500 the 50,000 customers with their 1.7 transactions a second live some 290 times faster than the wall clock, faster at
@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain, islice
-
-from msgspec.structs import replace
 
 from generator.labels import LateLabels
 from generator.producer import Outbox
 from generator.records import Records, label_value, records
-from generator.report import Report, Tally
+from generator.report import Report, Tally, time_of
 from generator.stream import Batch
 from ml.schema import LABELS_TOPIC, TRANSACTIONS_TOPIC, TRUTH_TOPIC, Label
 
@@ -98,7 +96,7 @@ class Sender:
                 if self._over():
                     break
         if self.plan.flush_labels:
-            self._send_labels(float("inf"))
+            self._send_labels(datetime.max.replace(tzinfo=UTC))
         self.outbox.close()
         return self.report()
 
@@ -140,21 +138,23 @@ class Sender:
             if start <= row < end:
                 self._put_label(self.topics.truth, label, timestamps[row - start])
                 self._tally.truth(label)
-                self.labels.add(label, (timestamps[row - start] - self._started_ms) / 1000)
+        for row, label in hour.labels.items():
+            if start <= row < end:
+                self.labels.add(label)
 
     def _housekeeping(self) -> None:
         now = self._now()
-        self._send_labels(now)
+        if self._tally.sent:
+            self._send_labels(time_of(self._tally.last_ms))
         self.outbox.poll()
         if now >= self._next_progress:
             self._next_progress = now - now % self.progress_seconds + self.progress_seconds
             self.progress(self.report())
 
-    def _send_labels(self, upto: float) -> None:
-        """Send the labels due by this second; each says the simulated time at which it became known."""
-        for label in self.labels.due(upto):
-            known = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self._tally.last_ms)
-            self._put_label(self.topics.labels, replace(label, label_time=known), int(time.time() * 1000))
+    def _send_labels(self, now: datetime) -> None:
+        """Send the labels due by this simulated time."""
+        for label in self.labels.due(now):
+            self._put_label(self.topics.labels, label, int(time.time() * 1000))
             self._tally.labels_sent += 1
 
     def _put_label(self, topic: str, label: Label, timestamp_ms: int) -> None:

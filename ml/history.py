@@ -15,7 +15,7 @@ from ml.schema import REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS
 
 _PIECE_ROWS: Final = 100_000
 _PIECE_BYTES: Final = 16 << 20
-_TRUTH: Final = "truth"
+_BESIDE: Final = ("truth", "labels")
 _RANGES: Final = {
     "amount": (0.0, float(np.finfo(np.float64).max)),
     "latitude": (-90.0, 90.0),
@@ -43,11 +43,11 @@ class History:
     def open(cls, path: Path) -> Self:
         """The history in a file, or in the .parquet and .csv files of a folder, in the order of their names.
 
-        A simulator's truth (`truth.parquet`) may lie beside them and is left alone. Raises `HistoryError` where there is
+        A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may lie beside them and are left alone. Raises `HistoryError` where there is
         nothing, or where a file's columns are not those of a transaction.
         """
         found = sorted(path.iterdir()) if path.is_dir() else [path]
-        files = tuple(file for file in found if file.suffix in (".parquet", ".csv") and file.stem != _TRUTH)
+        files = tuple(file for file in found if file.suffix in (".parquet", ".csv") and file.stem not in _BESIDE)
         if not path.exists() or not files:
             what = "no file there" if not path.exists() else "no .parquet or .csv file there"
             raise HistoryError(

@@ -40,7 +40,10 @@ class Transaction(msgspec.Struct, gc=False):
 
 
 class Label(msgspec.Struct, omit_defaults=True):
-    """What became known of one transaction, later: a chargeback, an analyst's verdict, a simulator's truth."""
+    """What became known of one transaction, later: a chargeback, an analyst's verdict, a simulator's truth.
+
+    `scenario` is the kind of fraud, `campaign` the one attack that it was part of; both are left out of JSON when unknown.
+    """
 
     transaction_id: Identifier
     customer_id: Identifier
@@ -48,6 +51,7 @@ class Label(msgspec.Struct, omit_defaults=True):
     label_time: Time
     source: str
     scenario: str | None = None
+    campaign: str | None = None
 
 
 TRANSACTION_FIELDS: Final = Transaction.__struct_fields__

@@ -16,6 +16,7 @@ ALLOWED = {
     "generator": {"ml"},
     "stack": set[str](),
     "jobs": {"ml", "sinks", "stack"},
+    "scorecard": {"ml", "generator"},
     "demo": {"ml", "sinks", "stack", "generator", "jobs"},
 }
 # Only the command lines read the settings there; the rest takes arguments.

@@ -33,6 +33,7 @@ class Weeks(NamedTuple):
     batches: list[Batch]
     transactions: pa.Table
     truth: pa.Table
+    labels: pa.Table
 
 
 @pytest.fixture(scope="session")

@@ -96,6 +96,15 @@ def test_without_kafka_it_is_one_line_that_names_the_address() -> None:
             ("history", "--out", "x", "--live-start", "2026-05-01T00:30:00Z"),
             "error: --live-start has to be a full hour",
         ),
+        (
+            ("history", "--out", "x", "--scenario", "calm", "--fraud-share", "0.1"),
+            "error: a calm run has no fraud, but fraud_share is 0.1",
+        ),
+        (("history", "--out", "x", "--only", "robbery"), "error: only names scenarios, which are card_testing, "),
+        (
+            ("send", "--resume", "--start", "2026-05-01T00:00:00Z"),
+            "error: --resume begins where the topic ends, but --start is 2026-05-01T00:00:00Z",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_one_line(arguments: tuple[str, ...], complaint: str, tmp_path: Path) -> None:

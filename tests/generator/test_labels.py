@@ -1,43 +1,62 @@
 """Labels that come late."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.labels import NEVER_REPORTED, LateLabels
+from generator.labels import LateLabels, Reporting
 from ml.schema import Label
+from tests.generator.conftest import Weeks
+
+BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
 
 
-def label(number: int) -> Label:
-    return Label(f"t{number}", f"c{number}", True, datetime(2026, 5, 1, tzinfo=UTC), "simulator", "card_testing")
+def label(number: int, hours: float) -> Label:
+    return Label(f"t{number}", f"c{number}", True, BEGIN + timedelta(hours=hours), "chargeback")
 
 
-@given(
-    happened=st.lists(st.floats(0, 1_000), max_size=40),
-    looked=st.lists(st.floats(0, 2_000), max_size=20),
-    mean=st.floats(0, 500),
-)
-def test_a_label_comes_once_and_never_before_its_fraud(happened: list[float], looked: list[float], mean: float) -> None:
-    labels = LateLabels(np.random.default_rng(1), mean)
-    for number, seconds in enumerate(happened):
-        labels.add(label(number), seconds)
-    under_way = len(labels)
-    come: list[str] = []
-    for now in sorted(looked):
+@given(known=st.lists(st.floats(0, 1_000), max_size=40), looked=st.lists(st.floats(0, 2_000), max_size=20))
+def test_a_label_comes_once_and_never_before_its_time(known: list[float], looked: list[float]) -> None:
+    labels = LateLabels(label(number, hours) for number, hours in enumerate(known))
+    come: list[Label] = []
+    for hours in sorted(looked):
+        now = BEGIN + timedelta(hours=hours)
         fresh = list(labels.due(now))
-        assert all(happened[int(each.transaction_id[1:])] <= now for each in fresh)
-        come += [each.transaction_id for each in fresh]
-    come += [each.transaction_id for each in labels.due(float("inf"))]
-    assert len(come) == len(set(come)) == under_way
+        assert all(each.label_time <= now for each in fresh)
+        come += fresh
+    come += labels.due(datetime.max.replace(tzinfo=UTC))
+    assert [each.label_time for each in come] == sorted(each.label_time for each in come)
+    assert len({each.transaction_id for each in come}) == len(come) == len(known)
     assert len(labels) == 0
 
 
-def test_delays_have_their_mean_and_some_labels_never_come() -> None:
-    labels = LateLabels(np.random.default_rng(1), 60.0)
-    for number in range(5_000):
-        labels.add(label(number), 0.0)
-    assert abs(len(labels) / 5_000 - (1 - NEVER_REPORTED)) < 0.02
-    within_a_mean = len(list(labels.due(60.0))) / (5_000 * (1 - NEVER_REPORTED))
-    assert abs(within_a_mean - (1 - np.exp(-1))) < 0.02
+def test_labels_are_late_by_a_week_some_never_come_and_some_are_wrong(weeks: Weeks) -> None:
+    usual, truth, labels = Reporting(), weeks.truth, weeks.labels
+    happened = pc.index_in(labels["transaction_id"], value_set=weeks.transactions["transaction_id"].combine_chunks())
+    event_time = weeks.transactions["event_time"].take(happened.combine_chunks())
+    days = pc.subtract(labels["label_time"], event_time).cast(pa.int64()).to_numpy() / 86_400_000
+    assert (days >= 0).all()
+    assert 6 < np.median(days) < 8
+    of_fraud = pc.is_in(labels["transaction_id"], value_set=truth["transaction_id"].combine_chunks()).to_numpy()
+    is_fraud = labels["is_fraud"].to_numpy()
+    assert abs(of_fraud.sum() / len(truth) - (1 - usual.never)) < 0.03
+    assert 0 < (~is_fraud[of_fraud]).mean() < 3 * usual.wrong
+    assert is_fraud[~of_fraud].all()  # chargebacks against honest transactions
+    assert 0.3 < (~of_fraud).sum() / (usual.false_alarms * len(weeks.transactions)) < 2
+
+
+def test_what_the_bank_learns_names_neither_scenario_nor_campaign(weeks: Weeks) -> None:
+    assert weeks.labels["scenario"].null_count == weeks.labels["campaign"].null_count == len(weeks.labels) > 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"never": 1.5}, {"wrong": -0.1}, {"false_alarms": float("nan")}, {"median_days": -1.0}]
+)
+def test_reporting_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*but (is|are) "):
+        Reporting(**wrong)

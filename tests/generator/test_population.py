@@ -3,7 +3,7 @@
 import numpy as np
 
 from generator.categories import CASH, CATEGORIES
-from generator.customers import FAVOURITES
+from generator.customers import FAVOURITES, WORK_FAVOURITES
 from generator.places import CITY, WEB, distance_km
 from generator.population import Population, make_population
 
@@ -38,7 +38,7 @@ def test_merchants_are_near_the_middle_of_their_city(population: Population) -> 
 
 
 def test_customers_make_three_transactions_a_day_on_average(population: Population) -> None:
-    activity = population.customers.table["activity"]
+    activity = population.customers.table["activity"][: population.honest]
     assert abs(activity.mean() - 3) < 0.15
     assert activity.std() > 1.5
 
@@ -60,3 +60,15 @@ def test_favourites_are_of_their_kind_and_those_in_a_city_are_at_home(population
 def test_people_and_firms_have_names(population: Population) -> None:
     assert len({population.customer_name(customer) for customer in range(100)}) > 50
     assert len({population.merchant_name(merchant) for merchant in range(100)}) > 10
+
+
+def test_those_who_work_shop_near_their_work(population: Population) -> None:
+    at = population.merchants.table["place"][population.customers.favourites[:, WORK_FAVOURITES]]
+    assert (at == population.customers.table["work"][:, None]).all()
+
+
+def test_new_customers_come_in_the_places_of_those_who_leave(population: Population) -> None:
+    today, in_a_year = (set(population.customer_ids(day).to_pylist()) for day in (20_500, 20_865))
+    assert len(today) == len(in_a_year) == len(population.customers.table)
+    left = len([one for one in today - in_a_year if int(one[1:8]) < population.honest]) / population.honest
+    assert 0.1 < left < 0.4

@@ -38,6 +38,7 @@ def test_the_truth_stands_at_the_row_that_it_is_about(weeks: Weeks) -> None:
     for batch in weeks.batches:
         made = records(batch)
         assert len(made.truth) == len(batch.truth)
+        assert len(made.labels) == len(batch.labels)
         for row, label in made.truth.items():
             transaction = msgspec.json.decode(made.values[row], type=Transaction)
             assert (transaction.transaction_id, transaction.customer_id) == (label.transaction_id, label.customer_id)

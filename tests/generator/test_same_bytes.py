@@ -8,9 +8,10 @@ from pathlib import Path
 
 PROGRAM = """
 import hashlib, itertools, sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from generator.history import Origin, write_history
+from generator.runs import Run
 from generator.population import make_population
 from generator.records import label_value, records
 from generator.stream import transactions
@@ -18,11 +19,13 @@ from generator.stream import transactions
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
 start = datetime(2026, 5, 1, tzinfo=UTC)
 population = make_population(seed, 500)
-write_history(folder, Origin(seed, 500, start, 2, 0.02), population, lambda rows, share: None)
+run = Run('attack', 0.02, begins=start - timedelta(hours=9))
+write_history(folder, Origin(seed, 500, start, 2, run), population, lambda rows, share: None)
 digest = hashlib.sha256()
-for batch in itertools.islice(transactions(population, start, 0.02), 24):
+for batch in itertools.islice(transactions(population, start, Run(fraud_share=0.02)), 24):
     made = records(batch)
-    for part in (*made.keys, *made.values, *map(label_value, made.truth.values())):
+    labels = *made.truth.values(), *made.labels.values()
+    for part in (*made.keys, *made.values, *map(label_value, labels)):
         digest.update(part)
 for file in sorted(folder.iterdir()):
     digest.update(file.read_bytes())

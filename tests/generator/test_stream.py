@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from generator.arrays import Array
 from generator.population import Population, make_population
+from generator.runs import Run
 from generator.scenarios import SCENARIOS
 from generator.stream import transactions
 from generator.tables import LABEL_ARROW
@@ -21,26 +22,29 @@ from ml.schema import TRANSACTION_ARROW, Label
 from ml.state import CustomerTable
 from tests.generator.conftest import MONDAY, Weeks
 
+MUCH = Run(fraud_share=0.05)
 SMALL = make_population(seed=11, customers=150)
 
 
-def stream(start: datetime, end: datetime, fraud_share: float = 0.05) -> tuple[pa.Table, pa.Table]:
-    """All transactions, and their truth, of the small bank from start to the full hour `end`."""
+def stream(start: datetime, end: datetime, run: Run = MUCH) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """All transactions, their truth and their labels, of the small bank from start to the full hour `end`."""
     hours = int(np.ceil((end - start) / timedelta(hours=1)))
-    batches = itertools.islice(transactions(SMALL, start, fraud_share), hours)
-    made, truth = (pa.concat_tables(tables) for tables in zip(*batches, strict=True))
-    return made, truth
+    batches = itertools.islice(transactions(SMALL, start, run), hours)
+    made, truth, labels = (pa.concat_tables(tables) for tables in zip(*batches, strict=True))
+    return made, truth, labels
 
 
 @given(minutes=st.integers(0, 60 * 60))
 @settings(max_examples=15, deadline=None)
 def test_a_stream_that_begins_later_agrees_with_one_that_began_before(minutes: int) -> None:
     start, end = MONDAY + timedelta(minutes=minutes), MONDAY + timedelta(hours=62)
-    whole, whole_truth = stream(MONDAY, end)
-    late, late_truth = stream(start, end)
+    whole, whole_truth, whole_labels = stream(MONDAY, end)
+    late, late_truth, late_labels = stream(start, end)
     begun = pa.scalar(start, pa.timestamp("ms", tz="UTC"))
     assert late.equals(whole.filter(pc.greater_equal(whole["event_time"], begun)))
     assert late_truth.equals(whole_truth.filter(pc.greater_equal(whole_truth["label_time"], begun)))
+    of_late = pc.is_in(whole_labels["transaction_id"], value_set=late["transaction_id"].combine_chunks())
+    assert late_labels.equals(whole_labels.filter(of_late))
 
 
 def test_the_tables_have_the_shared_schemas(weeks: Weeks) -> None:
@@ -71,17 +75,18 @@ def test_every_label_refers_to_a_transaction_of_its_customer(weeks: Weeks) -> No
 
 def test_the_share_of_fraud_is_what_was_asked_for() -> None:
     population = make_population(seed=2, customers=20_000)
-    batches = list(itertools.islice(transactions(population, MONDAY), 7 * 24))
+    batches = list(itertools.islice(transactions(population, MONDAY), 14 * 24))
     made, fraud = sum(len(batch.transactions) for batch in batches), sum(len(batch.truth) for batch in batches)
-    assert abs(fraud / made - 0.006) < 0.0006
+    assert abs(fraud / made - 0.006) < 0.0005
     names = pa.concat_tables([batch.truth for batch in batches])["scenario"].to_numpy()
     for scenario in SCENARIOS:
-        assert abs((names == scenario.name).mean() - scenario.share) < 0.05
+        assert abs((names == scenario.name).mean() - scenario.share) < 0.03
 
 
 def test_without_fraud_there_is_none() -> None:
-    made, truth = stream(MONDAY, MONDAY + timedelta(hours=30), fraud_share=0.0)
+    made, truth, labels = stream(MONDAY, MONDAY + timedelta(hours=30), Run("calm", fraud_share=0.0))
     assert len(made) > 0
+    assert len(labels) < 3  # somebody complains without a reason
     assert len(truth) == 0
 
 
@@ -105,9 +110,10 @@ def test_a_customers_features_are_distributed_alike_before_and_after_the_live_st
     )
     days = (weeks.transactions["event_time"].cast(pa.int64()).to_numpy() - MONDAY.timestamp() * 1000) // 86_400_000
     before, after = features[(days >= 7) & (days < 14)], features[days >= 14]
+    moody = {"count_1h", "count_24h", "sum_24h"}  # paydays lie in one of the weeks
     for name in ("log_amount", "hour_of_day", "count_1h", "count_24h", "sum_24h", "distance_km"):
         column = FEATURES.index(name)
-        assert kolmogorov_smirnov(before[:, column], after[:, column]) < 0.02, name
+        assert kolmogorov_smirnov(before[:, column], after[:, column]) < (0.08 if name in moody else 0.02), name
 
 
 def kolmogorov_smirnov(one: Array, other: Array) -> float:
@@ -120,9 +126,3 @@ def kolmogorov_smirnov(one: Array, other: Array) -> float:
 def test_a_start_without_a_time_zone_is_refused(population: Population) -> None:
     with pytest.raises(ValueError, match=r"start needs a time zone.*write 2026-04-20T00:00:00Z"):
         transactions(population, MONDAY.replace(tzinfo=None))
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
-def test_a_share_of_fraud_that_is_no_share_is_refused(population: Population, share: float) -> None:
-    with pytest.raises(ValueError, match="fraud_share is a share"):
-        transactions(population, MONDAY, share)

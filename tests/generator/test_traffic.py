@@ -25,7 +25,7 @@ def test_the_rate_is_three_transactions_a_customer_and_day(honest_week: Array) -
 
 def test_each_customer_keeps_to_its_own_rate(population: Population, honest_week: Array) -> None:
     made = np.bincount(honest_week["customer"], minlength=3_000)
-    assert np.corrcoef(made, population.customers.table["activity"])[0, 1] > 0.85
+    assert np.corrcoef(made, population.customers.table["activity"][:3_000])[0, 1] > 0.85
 
 
 def test_days_and_weeks_have_their_rhythm(honest_week: Array) -> None:
@@ -90,7 +90,8 @@ def test_a_device_belongs_to_one_customer_who_has_few(honest_week: Array) -> Non
     named = honest_week[honest_week["device"] != 0]
     pairs = np.unique(np.stack([named["device"], named["customer"].astype(np.uint64)]), axis=1)
     assert len(np.unique(pairs[0])) == pairs.shape[1]
-    assert np.bincount(pairs[1].astype(np.int64)).max() <= 4  # two, each replaced at most once within a week
+    many = np.bincount(pairs[1].astype(np.int64)) > 3  # two and a new one; the others are borrowed
+    assert 0 < many.mean() < 0.02
 
 
 def test_honest_people_do_odd_things_now_and_then(population: Population, honest_week: Array) -> None:

@@ -1,0 +1,92 @@
+"""What the command line may be told about the bank and about what happens in it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from typer import Option
+
+from generator.history import LIVE_START_DAYS_AGO
+from generator.labels import Reporting
+from generator.population import CUSTOMERS
+from generator.runs import FRAUD_SHARE, Run, RunName, usual_share
+from generator.scenarios.scenario import Subtlety
+
+SEED = 7
+_ITS_OWN = "the history's, else "
+
+Customers = Annotated[int, Option(min=1, max=10_000_000, help="How many customers the bank has.")]
+Out = Annotated[
+    Path, Option("--out", help="Folder for transactions.parquet, truth.parquet, labels.parquet and history.json.")
+]
+Days = Annotated[int, Option(min=1, help="How many simulated days, up to the live start.")]
+Seed = Annotated[int, Option(min=0, help="The same seed gives the same bytes.")]
+LiveStart = Annotated[
+    str | None, Option(show_default=f"{LIVE_START_DAYS_AGO} days ago", help="Where it ends: ISO 8601 with zone.")
+]
+Continued = Annotated[Path | None, Option("--history", help="Continue the history in this folder.")]
+LiveCustomers = Annotated[
+    int | None, Option(min=1, show_default=f"{_ITS_OWN}{CUSTOMERS}", help="How many customers the bank has.")
+]
+LiveSeed = Annotated[
+    int | None, Option(min=0, show_default=f"{_ITS_OWN}{SEED}", help="The same seed gives the same bytes.")
+]
+
+Scenario = Annotated[
+    RunName | None,
+    Option(
+        "--scenario",
+        show_default=f"{_ITS_OWN}standard",
+        help="standard; attack: a wave of 50 times the fraud; drift: honest behaviour shifts; calm: no fraud.",
+    ),
+]
+FraudShare = Annotated[
+    float | None,
+    Option(min=0.0, max=0.5, show_default=f"{_ITS_OWN}{FRAUD_SHARE}", help="Share of the transactions that is fraud."),
+]
+Subtle = Annotated[
+    Subtlety | None, Option("--subtlety", show_default=f"{_ITS_OWN}medium", help="How well the fraudsters hide.")
+]
+Intensity = Annotated[
+    float | None,
+    Option(min=0.1, max=10.0, show_default=f"{_ITS_OWN}1", help="Multiplies the transactions of each campaign."),
+]
+Only = Annotated[
+    list[str] | None, Option("--only", show_default="all", help="Only this kind of fraud; may be given several times.")
+]
+Begins = Annotated[
+    str | None,
+    Option("--begins", show_default="late in it", help="When wave or drift begins: ISO 8601 with zone."),
+]
+DriftDays = Annotated[float | None, Option(min=0.0, show_default="0, at once", help="Days until a drift is complete.")]
+LabelDays = Annotated[
+    float | None,
+    Option(
+        "--label-median-days",
+        min=0.0,
+        show_default=f"{_ITS_OWN}{Reporting().median_days:g}",
+        help="Median of the simulated days until a fraud is reported.",
+    ),
+]
+
+
+class WrongUse(Exception):
+    """What was asked for contradicts itself."""
+
+
+def composed_run(usual: Run, usually_begins: Callable[[RunName], datetime | None], **given: Any) -> Run:
+    """The usual run with what was given (None: nothing); `usually_begins` says when another scenario than the usual one begins.
+
+    Raises WrongUse where they contradict each other.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    scenario = wanted.get("scenario", usual.scenario)
+    fresh = (
+        {} if scenario == usual.scenario else {"fraud_share": usual_share(scenario), "begins": usually_begins(scenario)}
+    )
+    try:
+        return msgspec.structs.replace(usual, **fresh | wanted)
+    except ValueError as error:
+        raise WrongUse(str(error)) from None
