@@ -1,18 +1,24 @@
-"""The command line of training and registry: `python -m ml train | models | promote | rollback`."""
+"""The command line of training, judging and registry: `python -m ml train | evaluate | models | promote | rollback`."""
 
 import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ml.detectors import DEFAULT, DETECTORS, Detector
+from ml.evaluation import console
+from ml.evaluation.contest import Judged, Terms, Topic, evaluate
+from ml.evaluation.report import last_line
+from ml.evaluation.split import EvaluationError
 from ml.history import History, HistoryError
 from ml.model import DEFAULT_BUDGET
 from ml.registry import ModelRefused, Registered, Registry, RegistryError
-from ml.train import TrainingError, train
+from ml.train import Plan, TrainingError, labels_for, train
 from settings import Settings
 
 app = typer.Typer(
@@ -31,7 +37,7 @@ def main() -> None:
     """Run the command line; every failure that a person can mend is one line on standard error and exit status 1."""
     try:
         app()
-    except (RegistryError, HistoryError, TrainingError) as error:
+    except (RegistryError, HistoryError, TrainingError, EvaluationError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 
@@ -39,6 +45,8 @@ def main() -> None:
 @app.command("train")
 def train_command(
     history: Annotated[Path, typer.Argument(help="Parquet or CSV file, or folder of them, sorted by event_time.")],
+    detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = DEFAULT,
+    trials: Annotated[int, typer.Option(min=0, help="Sets of hyper-parameters to try; needs labels.")] = 0,
     promote: Annotated[bool, typer.Option("--promote", help="Make the new version the champion.")] = False,
     state_out: Annotated[
         Path | None, typer.Option(help="Folder for the customers' folded past, for a job's first start.")
@@ -46,27 +54,61 @@ def train_command(
     budget: Annotated[float, typer.Option(help="Share of the traffic that may become alerts.")] = DEFAULT_BUDGET,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
 ) -> None:
-    """Train an Isolation Forest on a history, without labels, and register it."""
+    """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
-    trained = train(History.open(history), registry.name, budget, seed, _progress())
+    plan = Plan(registry.name, detector, budget, seed, trials)
+    trained = train(History.open(history), plan, _progress(), labels_for(plan, history))
     if state_out is not None:
         trained.customers.write(state_out / "customers.parquet")
     with err.status("registering"):
         model = registry.register(trained.model, trained.example, trained.params, trained.metrics)
     share = trained.metrics["alert_share_check_part"]
     out.print(
-        f"version {model.version} of {model.name}: threshold {model.threshold:.4f}; "
+        f"version {model.version} of {model.name}, {detector}: threshold {model.threshold:.4f}; "
         f"flags {share:.2%} of the last tenth of {history}, with a budget of {budget:.2%}"
     )
     if promote:
         _promote(registry, model.version)
 
 
+@app.command("evaluate")
+def evaluate_command(
+    folder: Annotated[Path, typer.Argument(help="History: transactions, and truth.parquet or labels.parquet.")],
+    detector: Annotated[
+        list[str] | None, typer.Option(show_default="all", help=f"One of {', '.join(DETECTORS)}; may be repeated.")
+    ] = None,
+    model: Annotated[
+        int | None, typer.Option(min=1, help="Judge this registered version, trained on other data.")
+    ] = None,
+    scores: Annotated[str | None, typer.Option(help="Judge what the job wrote on this topic.")] = None,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers, if not those of the settings.")] = None,
+    budget: Annotated[float, typer.Option(help="Share of the traffic that may become alerts.")] = DEFAULT_BUDGET,
+    label_delay_days: Annotated[
+        float | None, typer.Option(min=0.0, show_default="that of the labels", help="Gap between training and test.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Write every figure to this JSON file.")] = None,
+) -> None:
+    """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON."""
+    judged: Judged = _chosen(detector)
+    if scores is not None:
+        kafka = _kafka(Settings.from_command_line([]))
+        judged = Topic(scores, kafka | ({"bootstrap.servers": bootstrap_servers} if bootstrap_servers else {}))
+    elif model is not None:
+        judged = _registry().load(model)
+    with _progress() as progress:
+        results = evaluate(folder, judged, Terms(budget, label_delay_days, seed), progress)
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    console.show(out, results)
+    print(msgspec.json.encode(last_line(results)).decode(), flush=True)
+
+
 @app.command()
 def models() -> None:
     """List the registered versions, the newest first."""
     rows = [_cells(registered) for registered in _registry().models()]
-    header = ["version", "alias", "trained (UTC)", "rows", "customers", "budget", "threshold", "alerts"]
+    header = ["version", "alias", "detector", "trained (UTC)", "rows", "customers", "budget", "threshold", "alerts"]
     if not out.is_terminal:
         for row in [header, *rows]:
             print("\t".join(row))
@@ -102,6 +144,29 @@ def _promote(registry: Registry, version: int) -> None:
     out.print(f"version {version} of {registry.name} is the {registry.alias} now")
 
 
+def _chosen(names: list[str] | None) -> list[Detector]:
+    for name in names or ():
+        if name not in DETECTORS:
+            raise EvaluationError(f"--detector is one of {', '.join(DETECTORS)}, not {name!r}")
+    return [DETECTORS[name] for name in names or DETECTORS]
+
+
+def _kafka(settings: Settings) -> dict[str, str]:
+    """librdkafka's configuration."""
+    kafka = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        kafka["sasl.mechanism"] = settings.kafka_sasl_mechanism
+        kafka["sasl.username"] = settings.kafka_sasl_username or ""
+        kafka["sasl.password"] = password.get_secret_value() if password else ""
+    if settings.kafka_ssl_ca is not None:
+        kafka["ssl.ca.location"] = str(settings.kafka_ssl_ca)
+    return kafka
+
+
 def _registry() -> Registry:
     settings = Settings.from_command_line([])  # typer has read the flags already
     return Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
@@ -115,6 +180,7 @@ def _cells(registered: Registered) -> list[str]:
     return [
         str(registered.version),
         ", ".join(registered.aliases),
+        params.get("detector", ""),
         f"{registered.trained_at:%Y-%m-%d %H:%M}",
         number(params.get("rows"), ",.0f"),
         number(params.get("customers"), ",.0f"),

@@ -1,0 +1,1 @@
+"""Judges detectors on a history: the split in time, the figures with their intervals, and what became of each scenario."""

@@ -1,0 +1,118 @@
+"""Fits detectors to one part of a history, sets each one's threshold on the next, and has it judged on the last."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from rich.progress import Progress
+
+from ml.detectors import Detector, TooFewRows
+from ml.evaluation.data import Data, Transactions, outline, read
+from ml.evaluation.judgement import Bench, Judgement, judge
+from ml.evaluation.scored import matched, read_scores
+from ml.evaluation.split import Split, refuse_no_share
+from ml.metrics import Flags
+from ml.model import Floats, Model, threshold_for_budget
+
+
+class Fitted(Protocol):
+    """What scores, once it has been fitted; see `ml.detectors.Scorer`."""
+
+    def anomaly_score(self, features: Floats) -> Floats:
+        """(n, F) → (n,), higher is stranger."""
+        ...
+
+
+class Learner(Protocol):
+    """What can be judged: a detector, or something simpler that it has to beat; see `ml.detectors.Detector`."""
+
+    @property
+    def name(self) -> str:
+        """What the tables call it."""
+        ...
+
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> Fitted:
+        """Fit to features (n, F) and what labels said of them (n,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A detector that has been fitted, with the threshold that the gap part gave for the budget."""
+
+    name: str
+    scorer: Fitted
+    threshold: float
+
+    @classmethod
+    def of(cls, detector: Learner, data: Data, budget: float, seed: int) -> "Contestant":
+        """Fit a detector to some data. Raises `ml.detectors.TooFewRows` where there is not enough to fit it to."""
+        scorer = detector.fit(data.fit.features, data.fit_labels, seed)
+        threshold = threshold_for_budget(scorer.anomaly_score(data.gap.features), budget)
+        return cls(detector.name, scorer, threshold)
+
+    def alerts(self, scores: Floats) -> Flags:
+        """Which scores are above the threshold."""
+        return scores > self.threshold
+
+    def scores(self, part: Transactions) -> Floats:
+        """The anomaly scores (n,) of some transactions."""
+        return np.asarray(self.scorer.anomaly_score(part.features), np.float64)
+
+
+class Terms(NamedTuple):
+    """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice."""
+
+    budget: float
+    label_delay_days: float | None
+    seed: int
+
+
+class Topic(NamedTuple):
+    """A topic of scores, and librdkafka's configuration."""
+
+    name: str
+    kafka: Mapping[str, str]
+
+
+Judged = Sequence[Detector] | Model | Topic
+"""Detectors to fit; a trained model with its own threshold; or what the streaming job wrote."""
+
+
+def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress) -> dict[str, Judgement | str]:
+    """Judgements on the last quarter of the history in a folder, by name; where a detector could not be fitted, why.
+
+    Raises `EvaluationError`, or `ml.history.HistoryError`, where something is missing or too short.
+    """
+    refuse_no_share(terms.budget)
+    seen = outline(folder, progress)
+    delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
+    data = read(seen, Split.of(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
+    if isinstance(judged, Topic):
+        test, scores, is_alert = matched(data.test, read_scores(judged.kafka, judged.name, progress))
+        return {judged.name: judge(Bench.of(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
+    if isinstance(judged, Model):
+        scores = judged.anomaly_score(data.test.features)
+        name = f"{judged.name} version {judged.version}"
+        return {name: judge(Bench.of(data), scores, judged.is_anomaly(scores), terms.budget, seed=terms.seed)}
+    return contest(data, judged, terms, progress)
+
+
+def contest(data: Data, detectors: Sequence[Detector], terms: Terms, progress: Progress) -> dict[str, Judgement | str]:
+    """Each detector's judgement by name; where it could not be fitted, why."""
+    bench = Bench.of(data)
+    results: dict[str, Judgement | str] = {}
+    bar = progress.add_task("detectors", total=len(detectors))
+    for detector in detectors:
+        progress.update(bar, description=f"fitting and judging {detector.name}")
+        try:
+            contestant = Contestant.of(detector, data, terms.budget, terms.seed)
+        except TooFewRows as error:
+            results[detector.name] = str(error)
+        else:
+            scores = contestant.scores(data.test)
+            results[detector.name] = judge(bench, scores, contestant.alerts(scores), terms.budget, seed=terms.seed)
+        progress.advance(bar)
+    return results

@@ -1,0 +1,71 @@
+"""A figure and how sure it is: intervals over the days of one run, or over the seeds of several."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from scipy import stats  # type: ignore[import-untyped]
+
+from ml.metrics import Figure
+from ml.model import Floats
+
+REPLICATES: Final = 200
+CONFIDENCE: Final = 0.95
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A figure with its 95 % interval; None where there is none, and then the reason is in words."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+
+Figures = Callable[[Floats], Mapping[str, Figure]]
+"""From how often each day counts (days,) to the figures."""
+
+
+def over_days(days: int, figures: Figures, seed: int, replicates: int = REPLICATES) -> dict[str, Estimate]:
+    """Each figure with the interval of a bootstrap that draws whole days, since the transactions of a day go together.
+
+    The interval lies between the 2.5th and the 97.5th percentile of `replicates` draws (B. Efron, "Better Bootstrap
+    Confidence Intervals", JASA 1987, calls it the percentile method). A draw in which a figure does not exist is left out
+    of it; where that is more than half of them, there is no interval. Nor is there one without replicates.
+    """
+    whole = figures(np.ones(days))
+    if days < 2 or not replicates:
+        why = "an interval over days needs at least two days" if replicates else "no interval was asked for"
+        return {name: Estimate(figure.value, reason=figure.reason or why) for name, figure in whole.items()}
+    draws = np.random.default_rng(seed).multinomial(days, np.full(days, 1 / days), replicates)
+    drawn = [figures(draw.astype(np.float64)) for draw in draws]
+    return {name: _between(figure, [draw[name].value for draw in drawn]) for name, figure in whole.items()}
+
+
+def _between(figure: Figure, drawn: Sequence[float | None]) -> Estimate:
+    values = [value for value in drawn if value is not None]
+    if figure.value is None or 2 * len(values) < len(drawn):
+        return Estimate(figure.value, reason=figure.reason or "it exists on too few days for an interval")
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return Estimate(figure.value, float(low), float(high))
+
+
+def over_seeds(values: Sequence[float | None]) -> Estimate:
+    """The mean of a share over runs with other seeds, with Student's t interval, cut at 0 and 1.
+
+    Runs where it does not exist are left out.
+
+    >>> estimate = over_seeds([0.5, 0.6, 0.7])
+    >>> round(estimate.value, 3), round(estimate.low, 3), round(estimate.high, 3)
+    (0.6, 0.352, 0.848)
+    """
+    known = np.array([value for value in values if value is not None])
+    if not len(known):
+        return Estimate(None, reason=f"none of {len(values)} runs has a value")
+    mean = float(known.mean())
+    if len(known) < 2:
+        return Estimate(mean, reason="an interval over seeds needs at least two runs")
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
+    return Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach))

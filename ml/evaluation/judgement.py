@@ -1,0 +1,174 @@
+"""The judgement of one detector on the test part of a history: every figure, each scenario, the money."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from ml.evaluation.attacks import Attacks, Frauds, attacks_of, frauds_of
+from ml.evaluation.data import Data, Transactions
+from ml.evaluation.estimates import REPLICATES, Estimate, over_days
+from ml.metrics import CardPrecision, Counts, Figure, Flags, Ints, Ranking, card_precision, ceilings
+from ml.model import Floats
+
+FIGURES: Final = (
+    "auc",
+    "average_precision",
+    "card_precision_at_100",
+    "precision",
+    "recall",
+    "false_positive_rate",
+    "f1",
+    "alert_share",
+)
+
+
+class ScenarioResult(msgspec.Struct, frozen=True):
+    """What became of one scenario in the test part.
+
+    attacks: those that begin there, a campaign on several customers being as many; caught: of them, with an alert. The
+    medians are over the caught ones, None where there is none. Amounts are in the history's commonest currency: lost before
+    the first alert, of all.
+    """
+
+    frauds: int
+    recall: Estimate
+    attacks: int
+    caught: int
+    median_transactions_to_detection: float | None
+    median_seconds_to_detection: float | None
+    median_amount_lost: float | None
+    amount_lost: float
+    amount: float
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """All that is said of one detector. `ceilings`: what a perfect one reaches at the budget."""
+
+    transactions: int
+    frauds: int
+    days: int
+    prevalence: float
+    budget: float
+    currency: str | None
+    figures: dict[str, Estimate]
+    ceilings: dict[str, float]
+    scenarios: dict[str, ScenarioResult]
+    amount_lost: float
+    amount: float
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """A test part, with what every detector's judgement on it needs."""
+
+    data: Data
+    test: Transactions
+    is_fraud: Flags
+    known: Flags
+    frauds: Frauds
+    day: Ints
+    days: int
+
+    @classmethod
+    def of(cls, data: Data, test: Transactions | None = None) -> "Bench":
+        """For the test part of some data, or for some transactions of it."""
+        test = data.test if test is None else test
+        is_fraud = data.outline.knowledge.truth.fraud_of(test.transaction)
+        known = data.outline.knowledge.labels.known_compromised(test.customer, test.day)
+        days, day = np.unique(test.day, return_inverse=True)
+        return cls(data, test, is_fraud, known, frauds_of(data, test, is_fraud), day, len(days))
+
+
+def judge(
+    bench: Bench, scores: Floats, is_alert: Flags, budget: float, replicates: int = REPLICATES, seed: int = 0
+) -> Judgement:
+    """Judge anomaly scores (n,) and alerts (n,) of the bench's transactions; intervals are over the days."""
+    test, truth = bench.test, bench.data.outline.knowledge.truth
+    prevalence = float(bench.is_fraud.mean())
+    cards = card_precision(test.day, test.customer, bench.is_fraud, scores, bench.known)
+    attacks = attacks_of(bench.frauds, test, is_alert)
+    own_amount = ~np.isnan(attacks.amount)
+    return Judgement(
+        len(test),
+        int(bench.is_fraud.sum()),
+        bench.days,
+        prevalence,
+        budget,
+        bench.data.outline.currency,
+        _figures(bench, scores, is_alert, cards, (seed, replicates)),
+        {
+            "auc": 1.0,
+            "average_precision": 1.0,
+            "card_precision_at_100": float(cards.ceilings.mean()),
+            **ceilings(budget, prevalence),
+        },
+        {
+            name: _scenario(bench, attacks, number, is_alert, (seed, replicates))
+            for number, name in enumerate(truth.scenarios)
+            if (bench.frauds.scenario == number).any()
+        },
+        float(attacks.lost[own_amount].sum()),
+        float(attacks.amount[own_amount].sum()),
+    )
+
+
+def _figures(
+    bench: Bench, scores: Floats, is_alert: Flags, cards: CardPrecision, draws: tuple[int, int]
+) -> dict[str, Estimate]:
+    ranking = Ranking.of(bench.is_fraud, scores)
+    by_day = _by_day(bench, is_alert)
+
+    def figures(weight: Floats) -> Mapping[str, Figure]:
+        curve = ranking.curve(weight[bench.day])
+        counts = Counts(*(weight @ by_day))
+        values = (
+            curve.roc_auc,
+            curve.average_precision,
+            Figure(float(np.average(cards.values, weights=weight))),
+            counts.precision,
+            counts.recall,
+            counts.false_positive_rate,
+            counts.f1,
+            counts.alert_share,
+        )
+        return dict(zip(FIGURES, values, strict=True))
+
+    seed, replicates = draws
+    return over_days(bench.days, figures, seed, replicates)
+
+
+def _by_day(bench: Bench, is_alert: Flags) -> Floats:
+    """(days, 4): the fields of Counts, of each day."""
+    kinds = np.select([bench.is_fraud & is_alert, is_alert, bench.is_fraud], [0, 1, 2], 3)
+    return np.bincount(4 * bench.day + kinds, minlength=4 * bench.days).reshape(-1, 4).astype(np.float64)
+
+
+def _scenario(bench: Bench, attacks: Attacks, number: int, is_alert: Flags, draws: tuple[int, int]) -> ScenarioResult:
+    rows = bench.frauds.row[bench.frauds.scenario == number]
+    all_of_day = np.bincount(bench.day[rows], minlength=bench.days)
+    caught_of_day = np.bincount(bench.day[rows], is_alert[rows], bench.days)
+
+    def recall(weight: Floats) -> Mapping[str, Figure]:
+        caught, frauds = float(weight @ caught_of_day), float(weight @ all_of_day)
+        return {"recall": Counts(caught, 0, frauds - caught, 0).recall}
+
+    own = attacks.scenario == number
+    whole = own & attacks.whole
+    caught = whole & ~np.isnan(attacks.transactions)
+    lost, amount = attacks.lost[own], attacks.amount[own]
+    return ScenarioResult(
+        len(rows),
+        over_days(bench.days, recall, *draws)["recall"],
+        int(whole.sum()),
+        int(caught.sum()),
+        _median(attacks.transactions[caught]),
+        _median(attacks.seconds[caught]),
+        _median(attacks.lost[caught & ~np.isnan(attacks.lost)]),
+        float(lost[~np.isnan(lost)].sum()),
+        float(amount[~np.isnan(amount)].sum()),
+    )
+
+
+def _median(values: Floats) -> float | None:
+    return float(np.median(values)) if len(values) else None

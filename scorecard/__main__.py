@@ -1,0 +1,73 @@
+"""The scorecard's command line: `python -m scorecard`."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from generator.population import make_population
+from ml.evaluation import console
+from ml.evaluation.estimates import REPLICATES
+from ml.evaluation.report import last_line
+from ml.evaluation.split import EvaluationError
+from ml.model import DEFAULT_BUDGET
+from scorecard.page import page
+from scorecard.pooled import Scorecard, pooled
+from scorecard.runs import FULL, QUICK, season
+from scorecard.trial import CONTESTANTS, Trial, trial
+from scorecard.words import in_short, markdown
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+
+
+def main() -> None:
+    """Run the command line; what cannot be done is one line on standard error and exit status 1."""
+    try:
+        app()
+    except EvaluationError as error:
+        sys.exit(f"error: {error}")
+
+
+@app.command()
+def scorecard(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the JSON, Markdown and HTML.")] = Path(
+        ".scoreline/scorecard"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="One small seed, with intervals over days.")] = False,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first bank; the others follow.")] = 1,
+) -> None:
+    """Judge every detector on simulated runs: standard, attack, drift and calm. The last line is JSON."""
+    size = QUICK if quick else FULL
+    seeds = list(range(first_seed, first_seed + size.seeds))
+    trials: list[Trial] = []
+    with Progress(*COLUMNS, console=err) as progress:
+        bar = progress.add_task("seeds", total=len(seeds))
+        for seed in seeds:
+            with tempfile.TemporaryDirectory(prefix="scoreline-scorecard-") as runs:
+                played = season(Path(runs), make_population(seed, size.customers), size, progress)
+            draws = seed, REPLICATES if len(seeds) == 1 else 0
+            trials.append(trial(played, CONTESTANTS, DEFAULT_BUDGET, draws, progress))
+            progress.advance(bar)
+    _report(pooled(seeds, trials), folder)
+
+
+def _report(card: Scorecard, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scorecard.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)))
+    (folder / "scorecard.md").write_text(markdown(card) + "\n")
+    (folder / "scorecard.html").write_text(page(card))
+    console.show(out, card.standard)
+    out.print(*in_short(card), f"Written to {folder}: scorecard.html, scorecard.md, scorecard.json.", sep="\n")
+    print(msgspec.json.encode(last_line(card.standard)).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

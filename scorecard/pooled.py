@@ -1,0 +1,89 @@
+"""Trials of several seeds as one result: means, with intervals over the seeds."""
+
+from collections.abc import Sequence
+from statistics import fmean, median
+
+import msgspec
+
+from ml.evaluation.estimates import Estimate, over_seeds
+from ml.evaluation.judgement import Judgement, ScenarioResult
+from ml.evaluation.report import ranked
+from scorecard.drawing import Drawing
+from scorecard.trial import Special, Trial
+
+SPECIAL = Special.__struct_fields__
+
+
+class Scorecard(msgspec.Struct, frozen=True):
+    """All that is known of every detector. `special`: by detector and field of `Special`; drawings: of the first seed."""
+
+    seeds: list[int]
+    standard: dict[str, Judgement | str]
+    special: dict[str, dict[str, Estimate]]
+    drawings: dict[str, Drawing]
+
+    @property
+    def best(self) -> tuple[str, Judgement]:
+        """The detector with the highest average precision."""
+        return next(iter(ranked(self.standard).items()))
+
+
+def pooled(seeds: Sequence[int], trials: Sequence[Trial]) -> Scorecard:
+    """One trial's own figures, with its intervals over days; of several the means, with intervals over the seeds."""
+    names = list(trials[0].standard)
+    return Scorecard(
+        list(seeds),
+        {name: _judgement([trial.standard[name] for trial in trials]) for name in names},
+        {name: _special([trial.special[name] for trial in trials if name in trial.special]) for name in names},
+        trials[0].drawings,
+    )
+
+
+def _judgement(results: Sequence[Judgement | str]) -> Judgement | str:
+    failed = next((result for result in results if isinstance(result, str)), None)
+    if failed is not None:
+        return failed
+    judged = [result for result in results if isinstance(result, Judgement)]
+    if len(judged) == 1:
+        return judged[0]
+    first = judged[0]
+    scenarios = sorted({name for judgement in judged for name in judgement.scenarios})
+    return Judgement(
+        sum(judgement.transactions for judgement in judged),
+        sum(judgement.frauds for judgement in judged),
+        sum(judgement.days for judgement in judged),
+        fmean(judgement.prevalence for judgement in judged),
+        first.budget,
+        first.currency,
+        {name: over_seeds([judgement.figures[name].value for judgement in judged]) for name in first.figures},
+        {name: fmean(judgement.ceilings[name] for judgement in judged) for name in first.ceilings},
+        {name: _scenario([j.scenarios[name] for j in judged if name in j.scenarios]) for name in scenarios},
+        sum(judgement.amount_lost for judgement in judged),
+        sum(judgement.amount for judgement in judged),
+    )
+
+
+def _scenario(results: Sequence[ScenarioResult]) -> ScenarioResult:
+    """Counts and amounts are sums; the medians are those of the seeds' medians."""
+    return ScenarioResult(
+        sum(result.frauds for result in results),
+        over_seeds([result.recall.value for result in results]),
+        sum(result.attacks for result in results),
+        sum(result.caught for result in results),
+        _median([result.median_transactions_to_detection for result in results]),
+        _median([result.median_seconds_to_detection for result in results]),
+        _median([result.median_amount_lost for result in results]),
+        sum(result.amount_lost for result in results),
+        sum(result.amount for result in results),
+    )
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(median(known)) if known else None
+
+
+def _special(results: Sequence[Special]) -> dict[str, Estimate]:
+    pooled = {field: over_seeds([getattr(result, field) for result in results]) for field in SPECIAL}
+    seconds = _median([result.wave_seconds for result in results])
+    return {**pooled, "wave_seconds": Estimate(seconds, reason="the median of the seeds")}

@@ -1,0 +1,77 @@
+"""The simulated runs that a scorecard judges on: the same bank, in an ordinary, an attacked, a changing and a calm season."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.progress import Progress
+
+from generator.history import Origin, write_history
+from generator.population import Population
+from generator.runs import RUNS, WAVE_MINUTES, Run, RunName, usual_share
+from ml.evaluation.data import Data, outline, read
+from ml.evaluation.split import Split
+from ml.features import DAY, HOUR, MINUTE
+
+END: Final = datetime(2026, 5, 4, tzinfo=UTC)
+"""Where every run ends: fixed, because the same seed shall give the same scorecard on any day."""
+
+ATTACK_AFTER: Final = 5 * DAY + 14 * HOUR
+DRIFT_AFTER: Final = 4 * DAY
+"""Milliseconds from the beginning of the test part to the wave of the attack, and to the drift."""
+
+WAVE: Final = round(WAVE_MINUTES * MINUTE)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is simulated: how many seeds, and for each the customers and days of a run."""
+
+    seeds: int
+    customers: int
+    days: int
+
+
+FULL: Final = Size(seeds=5, customers=4_000, days=42)
+QUICK: Final = Size(seeds=1, customers=1_500, days=28)
+
+
+@dataclass(frozen=True)
+class Season:
+    """The runs of one seed. `begins` (ms): when the wave of the attack and the drift begin."""
+
+    data: dict[RunName, Data]
+    begins: dict[RunName, int]
+
+
+def season(folder: Path, population: Population, size: Size, progress: Progress) -> Season:
+    """Simulate and read every run of a population; the files stay in the folder.
+
+    All are read with the split of the standard run, so that whatever was fitted to that can judge the others' test parts.
+    """
+    data: dict[RunName, Data] = {}
+    begins: dict[RunName, int] = {}
+    split: Split | None = None
+    for name in RUNS:
+        if split is not None and name in ("attack", "drift"):
+            begins[name] = split.test_start + (ATTACK_AFTER if name == "attack" else DRIFT_AFTER)
+        path = folder / f"{name}-{population.seed}"
+        _simulate(path, population, size, (name, begins.get(name)), progress)
+        seen = outline(path, progress)
+        if split is None:
+            split = Split.of(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
+        data[name] = read(seen, split, population.seed, progress)
+    return Season(data, begins)
+
+
+def _simulate(
+    folder: Path, population: Population, size: Size, run: tuple[RunName, int | None], progress: Progress
+) -> None:
+    name, begins = run
+    since = None if begins is None else datetime.fromtimestamp(begins / 1000, UTC)
+    plan = Run(name, usual_share(name), begins=since)
+    origin = Origin(population.seed, len(population.customers.table), END, size.days, plan)
+    bar = progress.add_task(f"simulating {name}, seed {population.seed}", total=1.0)
+    write_history(folder, origin, population, lambda _, share: progress.update(bar, completed=share))
+    progress.remove_task(bar)

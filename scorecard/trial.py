@@ -1,0 +1,99 @@
+"""One seed's trial: every detector fitted to the standard run, and judged on the test parts of all runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+from rich.progress import Progress
+
+from generator.runs import RunName
+from ml.detectors import DETECTORS, TooFewRows
+from ml.evaluation.contest import Contestant, Learner
+from ml.evaluation.judgement import Bench, Judgement, judge
+from ml.metrics import Counts, Flags, Ints
+from ml.model import Floats
+from scorecard.baselines import AmountAndHour, Chance
+from scorecard.drawing import Drawing, drawn
+from scorecard.runs import WAVE, Season
+
+CONTESTANTS: Final[tuple[Learner, ...]] = (*DETECTORS.values(), AmountAndHour(), Chance())
+
+
+class Special(msgspec.Struct, frozen=True):
+    """What became of the runs that are not standard; None where nothing can be said.
+
+    wave_caught: share of the frauds in the attack's ten minutes that were alerted; wave_seconds: from its begin to the first
+    alert of one. The others are shares: of the honest transactions that were alerted before and after the drift began, of
+    the frauds that were alerted then, and of all transactions of the calm run that were alerted.
+    """
+
+    wave_caught: float | None
+    wave_seconds: float | None
+    drift_false_before: float | None
+    drift_false_after: float | None
+    drift_recall_before: float | None
+    drift_recall_after: float | None
+    calm_false: float | None
+
+
+class Trial(NamedTuple):
+    """The results of one seed, by detector; a text says why a detector could not be fitted."""
+
+    standard: dict[str, Judgement | str]
+    special: dict[str, Special]
+    drawings: dict[str, Drawing]
+
+
+def trial(
+    season: Season, contestants: Sequence[Learner], budget: float, draws: tuple[int, int], progress: Progress
+) -> Trial:
+    """Have every contestant judged.
+
+    draws: the seed, and the replicates of the bootstrap over days, 0 where there will be intervals over seeds.
+    """
+    seed, replicates = draws
+    standard = season.data["standard"]
+    benches = {name: Bench.of(data) for name, data in season.data.items()}
+    result = Trial({}, {}, {})
+    bar = progress.add_task("detectors", total=len(contestants))
+    for detector in contestants:
+        progress.update(bar, description=f"fitting and judging {detector.name}")
+        try:
+            contestant = Contestant.of(detector, standard, budget, seed)
+        except TooFewRows as error:
+            result.standard[detector.name] = str(error)
+            progress.advance(bar)
+            continue
+        scores = {name: contestant.scores(data.test) for name, data in season.data.items()}
+        alerts = {name: contestant.alerts(of_run) for name, of_run in scores.items()}
+        bench = benches["standard"]
+        result.standard[detector.name] = judge(bench, scores["standard"], alerts["standard"], budget, replicates, seed)
+        result.special[detector.name] = special(benches, alerts, season.begins)
+        result.drawings[detector.name] = drawn(bench, scores["standard"], contestant.threshold)
+        progress.advance(bar)
+    progress.remove_task(bar)
+    return result
+
+
+def special(
+    benches: Mapping[RunName, Bench], alerts: Mapping[RunName, Flags], begins: Mapping[RunName, int]
+) -> Special:
+    """Judge the alerts (n,) on the test part of each run that is not standard."""
+    attack, drift = benches["attack"].test.time, benches["drift"].test.time
+    wave = (attack >= begins["attack"]) & (attack < begins["attack"] + WAVE) & benches["attack"].is_fraud
+    caught: Ints = np.flatnonzero(wave & alerts["attack"])
+    before, after = (
+        Counts.of(benches["drift"].is_fraud[rows], alerts["drift"][rows])
+        for rows in (drift < begins["drift"], drift >= begins["drift"])
+    )
+    calm: Floats = alerts["calm"].astype(np.float64)
+    return Special(
+        Counts.of(benches["attack"].is_fraud[wave], alerts["attack"][wave]).recall.value,
+        float(attack[caught[0]] - begins["attack"]) / 1000 if len(caught) else None,
+        before.false_positive_rate.value,
+        after.false_positive_rate.value,
+        before.recall.value,
+        after.recall.value,
+        float(calm.mean()),
+    )

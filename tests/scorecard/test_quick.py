@@ -1,0 +1,91 @@
+"""The quick scorecard: floors that a real loss falls through, and what it leaves for people and programs."""
+
+import re
+
+import pytest
+
+from ml.detectors import DETECTORS
+from tests.scorecard.conftest import Made
+
+pytestmark = pytest.mark.slow
+FIELDS = {"auc", "average_precision", "card_precision_at_100", "precision", "recall", "false_positive_rate"}
+
+
+@pytest.mark.parametrize(
+    ("detector", "auc", "average_precision", "recall"),
+    [
+        ("isolation_forest", 0.87, 0.18, 0.25),
+        ("logistic_regression", 0.87, 0.18, 0.22),
+        ("xgboost", 0.86, 0.28, 0.30),
+        ("random_forest", 0.87, 0.30, 0.32),
+        ("combined", 0.88, 0.32, 0.33),
+    ],
+)
+def test_no_detector_falls_below_its_floor(
+    made: Made, detector: str, auc: float, average_precision: float, recall: float
+) -> None:
+    figures = made.last_line[detector]
+    assert figures["auc"] > auc
+    assert figures["average_precision"] > average_precision
+    assert figures["recall"] > recall
+    assert made.card["standard"][detector]["figures"]["alert_share"]["value"] < 2 * 0.005
+
+
+def test_the_traffic_is_neither_trivial_nor_hopeless(made: Made) -> None:
+    figures = made.last_line
+    assert figures["amount_and_hour"]["average_precision"] < 0.15
+    assert figures["random_forest"]["average_precision"] > 2 * figures["amount_and_hour"]["average_precision"]
+
+
+def test_chance_is_judged_as_chance(made: Made) -> None:
+    chance = made.card["standard"]["chance"]
+    assert abs(chance["figures"]["auc"]["value"] - 0.5) < 0.1
+    assert chance["figures"]["average_precision"]["value"] < 3 * chance["prevalence"]
+
+
+def test_the_wave_is_seen_and_calm_days_stay_calm(made: Made) -> None:
+    for detector in DETECTORS:
+        special = made.card["special"][detector]
+        assert special["wave_caught"]["value"] > (0.4 if detector == "combined" else 0.1)
+        assert special["calm_false"]["value"] < 0.01
+        assert special["drift_false_before"]["value"] < 0.01
+
+
+def test_every_figure_has_an_interval_and_lies_below_its_ceiling_or_says_why(made: Made) -> None:
+    for judgement in made.card["standard"].values():
+        for name, figure in judgement["figures"].items():
+            assert figure["low"] <= figure["value"] <= figure["high"], name
+        assert judgement["figures"]["card_precision_at_100"]["value"] <= judgement["ceilings"]["card_precision_at_100"]
+
+
+def test_the_last_line_names_every_detector_and_every_scenario(made: Made) -> None:
+    line = made.last_line
+    scenarios = line.pop("scenarios")
+    assert line.keys() == {*DETECTORS, "amount_and_hour", "chance"}
+    assert all(set(figures) == FIELDS for figures in line.values())
+    assert len(scenarios) >= 3
+    assert all({"recall", "median_transactions_to_detection"} <= result.keys() for result in scenarios.values())
+
+
+def test_progress_is_shown_apart_from_the_results(made: Made) -> None:
+    assert "seeds" in made.err
+    assert "fitting" not in made.out
+
+
+def test_the_page_needs_no_network_and_says_in_words_what_was_found(made: Made) -> None:
+    page = (made.folder / "scorecard.html").read_text()
+    short = re.search(r'<p class="short">(.*?)</p>', page)
+    assert short is not None
+    assert len(re.findall(r"\. [A-Z0-9]|\.$", short[1])) == 3
+    assert "unknown" not in short[1]
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
+    assert page.count('class="plotly-graph-div"') == 5
+    assert all(f"<td>{detector}</td>" in page for detector in DETECTORS)
+    assert "NaN" not in page.split("</script>", 1)[1]
+
+
+def test_the_markdown_holds_three_tables(made: Made) -> None:
+    lines = (made.folder / "scorecard.md").read_text().splitlines()
+    widths = [line.count("|") for line in lines if line.startswith("|")]
+    assert sum(line.startswith("| ---") for line in lines) == 3
+    assert set(widths) == {10, 9}
