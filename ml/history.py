@@ -43,8 +43,8 @@ class History:
     def open(cls, path: Path) -> Self:
         """The history in a file, or in the .parquet and .csv files of a folder, in the order of their names.
 
-        A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may lie beside them and are left alone. Raises `HistoryError` where there is
-        nothing, or where a file's columns are not those of a transaction.
+        A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may lie beside them and are left alone. Raises
+        `HistoryError` where there is nothing, or where a file's columns are not those of a transaction.
         """
         found = sorted(path.iterdir()) if path.is_dir() else [path]
         files = tuple(file for file in found if file.suffix in (".parquet", ".csv") and file.stem not in _BESIDE)
