@@ -166,9 +166,9 @@ def alert_lines(alert: Alert, width: int) -> tuple[Text, Text]:
     verdict = ("✓ " + str(alert.scenario).replace("_", " "), "green") if fraud else ("✗ false alarm", "yellow")
     amount = f"{score.amount:,.2f} {score.currency or ''}".strip()
     where = " ".join(filter(None, [score.merchant_category, score.country])) or "somewhere"
-    room = max(16, min(30, width - 62))
+    room = max(16, min(30, width - 65))
     first = Text.assemble(
-        f"{score.event_time:%H:%M:%S}  {score.customer_id:<9.9} {amount:>14}  ",
+        f"{score.event_time:%H:%M:%S}  {score.customer_id:<12.12} {amount:>14}  ",
         f"{where:<{room}.{room}}",
         (f"{score.anomaly_score:.3f}  ", "bold"),
         verdict,

@@ -1,0 +1,210 @@
+"""What the pieces work on: real transactions, customers' states and a model, and every step's input made from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Self
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.inputs import Input
+from bench.sender import rows as rows_of
+from jobs.publish_points import Publication
+from jobs.score_head import score_heads
+from ml.features import CUSTOMER, FEATURES, Folded, fold, position
+from ml.model import Model
+from ml.parse import events, parse
+from ml.registry import Registry
+from ml.schema import Score, Transaction
+from ml.state import Customers, identify
+from sinks.sink import Sink
+
+_PARTITIONS: Final = 4
+_KAFKA_TIME: Final = 1_800_000_000_000
+_TAGS: Final = ("merchant_category", "channel")
+_FIELDS: Final = (
+    *("anomaly_score", "threshold", "amount", "is_anomaly", "late"),
+    *("transaction_id", "customer_id", "merchant_id", "country", "model_version", "partition", "offset"),
+)
+
+
+@dataclass
+class Chunk:
+    """n transactions in every form that a step takes."""
+
+    keys: list[bytes]
+    values: list[bytes]
+    transactions: list[Transaction]
+    positions: np.ndarray
+    identities: np.ndarray
+    events: np.ndarray
+    features: np.ndarray
+
+
+class Stack:
+    """A key-value store in memory, in the place of Spark's state."""
+
+    def __init__(self) -> None:
+        self._content: dict[int, bytes] = {}
+
+    def get(self, key: int) -> bytes | None:
+        return self._content.get(key)
+
+    def put(self, key: int, value: bytes) -> None:
+        self._content[key] = value
+
+    def remove(self, key: int) -> None:
+        del self._content[key]
+
+
+class Nowhere(Sink):
+    """Takes points and forgets them."""
+
+    def setup(self) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+    def write(self, lines: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+@dataclass
+class Materials:
+    """states (customers,) CUSTOMER: the past of all customers, as a first start of the job takes it in."""
+
+    model: Model
+    states: np.ndarray
+    chunks: list[Chunk]
+
+    @classmethod
+    def of(cls, made: Input, rows: int, chunks: int) -> "Materials":
+        registry = Registry(made.registry_uri, "scoreline", "champion")
+        packed: list[Any] = pq.read_table(made.state)["state"].to_pylist()
+        states = np.frombuffer(b"".join(packed), CUSTOMER)
+        material = cls(registry.load(registry.champion()), states, [])
+        customers = material.customers()
+        for number, (keys, values) in enumerate(_pieces(made, rows, chunks)):
+            material.chunks.append(material._chunk(customers, keys, values, number * rows))
+        return material
+
+    def customers(self) -> Customers:
+        """A table of their own with all the states."""
+        identities = np.empty(len(self.states), [("high", "u8"), ("low", "u8")])
+        identities["high"], identities["low"] = self.states["id_high"], self.states["id_low"]
+        customers = Customers()
+        rows = customers.locate(identities)  # before `states` is looked at: it makes their room
+        customers.states[rows] = self.states
+        return customers
+
+    def fold(self, customers: Customers, chunk: Chunk) -> Folded:
+        return fold(customers.states, customers.locate(chunk.identities), chunk.events)
+
+    def json_out(self, chunk: Chunk) -> list[bytes]:
+        """The part of a score's JSON that detect writes before the model is asked."""
+        records = [(0, offset, _KAFKA_TIME, key) for offset, key in enumerate(chunk.keys)]
+        return score_heads(chunk.transactions, records, np.zeros(len(records), bool), chunk.features)
+
+    def published(self, messages: pa.RecordBatch) -> None:
+        """What a task of publish does with scores, but for writing their points."""
+        for _ in Publication(Nowhere(), _PARTITIONS).publish(iter([messages])):
+            pass
+
+    def _chunk(self, customers: Customers, keys: list[bytes], values: list[bytes], first: int) -> Chunk:
+        transactions = [parse(value) for value in values]
+        offsets = np.arange(first, first + len(values), dtype=np.int64)
+        positions = position(np.zeros(len(values), np.int64), offsets)
+        made = Chunk(
+            keys,
+            values,
+            transactions,
+            positions,
+            identify([t.customer_id for t in transactions]),
+            events(transactions, positions),
+            np.empty(0),
+        )
+        made.features = self.fold(customers, made).features
+        return made
+
+
+def _pieces(made: Input, rows: int, chunks: int) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    for number in range(chunks):
+        keys: list[bytes] = []
+        values: list[bytes] = []
+        for some_keys, some_values in rows_of(made.transactions, number * rows, rows):
+            keys += some_keys
+            values += some_values
+        yield keys, values
+
+
+def score_messages(material: Materials, chunk: Chunk) -> pa.RecordBatch:
+    """The chunk's scores as publish reads them from Kafka."""
+    scores = material.model.anomaly_score(chunk.features)
+    anomalies = material.model.is_anomaly(scores)
+    build = partial(
+        Score,
+        late=False,
+        key_mismatch=False,
+        micro_batch=1,
+        partition=0,
+        kafka_time=_KAFKA_TIME,
+        threshold=material.model.threshold,
+        model_name=material.model.name,
+        model_version=material.model.version,
+        scored_at=_KAFKA_TIME,
+    )
+    values = [
+        msgspec.json.encode(
+            build(
+                **msgspec.structs.asdict(transaction),
+                offset=int(place) & 0xFFFFFFFF,
+                features=dict(zip(FEATURES, row, strict=True)),
+                anomaly_score=score,
+                is_anomaly=anomaly,
+                reasons=material.model.reasons(np.array([row]))[0] if anomaly else [],
+            )
+        )
+        for transaction, place, row, score, anomaly in zip(
+            chunk.transactions,
+            chunk.positions,
+            chunk.features.tolist(),
+            scores.tolist(),
+            anomalies.tolist(),
+            strict=True,
+        )
+    ]
+    n = len(values)
+    return pa.record_batch(
+        {
+            "value": pa.array(values, pa.binary()),
+            "dead": pa.array(np.zeros(n, bool)),
+            "kafka_time": pa.array(np.full(n, _KAFKA_TIME + 500)),
+            "partition": pa.array(np.zeros(n, np.int32)),
+            "offset": pa.array(np.arange(n)),
+            "input_partition": pa.nulls(n, pa.int32()),
+            "input_offset": pa.nulls(n, pa.int64()),
+        }
+    )
+
+
+def score_columns(messages: pa.RecordBatch) -> tuple[Any, ...]:
+    """The arguments of `sinks.line_protocol.points` for the scores: measurement, tags, fields, times."""
+    values: list[Any] = messages["value"].to_pylist()
+    scores = [msgspec.json.decode(value, type=Score) for value in values]
+    columns = {name: pa.array([getattr(score, name) for score in scores]) for name in (*_TAGS, *_FIELDS)}
+    tags = {name: columns[name].cast(pa.string()).fill_null("unknown") for name in _TAGS}
+    times = pa.array([score.kafka_time * 1_000_000 + score.offset for score in scores])
+    return "transaction_score", tags, {name: columns[name] for name in _FIELDS}, times

@@ -1,0 +1,74 @@
+"""The parts of a benchmark, each with its input, into the result of a session."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.catch_up import catch_up
+from bench.errors import BenchError
+from bench.full_speed import full_speed
+from bench.peer_model import write_peer_model
+from bench.pieces import pieces
+from bench.run import STARTERS
+from bench.session import Session
+from bench.stages import Say
+from bench.sustained import soak, sustained
+from bench.systems import PEERS, Peer, Scoreline, System
+from bench.trial import Plan, trial
+
+
+def measure_catch_up(bench: Session, customers: int, count: int, warm_up_seconds: float, say: Say) -> None:
+    made = bench.input(customers, count)
+    bench.result.catch_up = catch_up(bench.world, made, count, warm_up_seconds, bench.choices.flags, say)
+
+
+def measure_sustained(
+    bench: Session, customers: int, rates: Sequence[float], seconds: tuple[float, float], say: Say
+) -> None:
+    """seconds: of warm-up, and of measuring."""
+    made = bench.input(customers, STARTERS + round(max(rates) * sum(seconds)))
+    for rate in rates:
+        bench.result.sustained.append(sustained(bench.world, made, rate, seconds, bench.choices.flags, say))
+        bench.save()
+
+
+def measure_growth(bench: Session, customers: Sequence[int], plan: Plan, say: Say) -> None:
+    """A trial of Scoreline with so many customers, each size by itself."""
+    for number in customers:
+        made = bench.input(number, plan.transactions)
+        bench.result.growth.append(trial(bench.world, Scoreline(bench.choices.flags), made, plan, say))
+        bench.save()
+
+
+def measure_soak(bench: Session, customers: int, rate: float, seconds: float, say: Say) -> None:
+    made = bench.input(customers, STARTERS + round(rate * seconds))
+    bench.result.soak = soak(bench.world, made, rate, seconds, bench.choices.flags, say)
+
+
+def measure_pieces(bench: Session, customers: int, rows: int, repetitions: int, say: Say) -> None:
+    made = bench.input(customers, rows * (repetitions + 1))
+    bench.result.pieces = pieces(bench.world, made, rows, repetitions, say)
+
+
+def measure_generator(bench: Session, customers: int, count: int, say: Say) -> None:
+    bench.result.generator = full_speed(bench.world, bench.input(customers, 0), count, say)
+
+
+def measure_trials(bench: Session, customers: int, plan: Plan, peers: Sequence[Peer], backlog: int, say: Say) -> None:
+    """Scoreline, then the peers, over the same input; the peers' backlog is `backlog` long, since they are slower."""
+    made = bench.input(customers, max(plan.transactions, replace(plan, backlog=backlog).transactions))
+    if not made.model.exists():
+        say("fitting scikit-learn's forest for the peers")
+        write_peer_model(made, bench.progress)
+    systems: list[System] = [Scoreline(bench.choices.flags), *peers]
+    for system in systems:
+        own = plan if isinstance(system, Scoreline) else replace(plan, backlog=backlog)
+        bench.result.trials.append(trial(bench.world, system, made, own, say))
+        bench.save()
+
+
+def chosen_peers(names: Sequence[str]) -> list[Peer]:
+    """The peers whose script begins with one of the names, all where there are none. Raises BenchError for an unknown one."""
+    for name in names:
+        if not any(peer.script.startswith(name) for peer in PEERS):
+            raise BenchError(f"no peer is called {name!r}: there are {', '.join(peer.script for peer in PEERS)}")
+    return [peer for peer in PEERS if not names or any(peer.script.startswith(name) for name in names)]

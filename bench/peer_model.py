@@ -1,0 +1,45 @@
+"""The champion in the form that peers take: the same forest as a scikit-learn pipeline."""
+
+import joblib
+import numpy as np
+import pandas as pd
+from rich.progress import Progress
+from sklearn.ensemble import IsolationForest as Forest
+from sklearn.pipeline import Pipeline
+
+from bench.errors import BenchError
+from bench.inputs import Input
+from ml.detectors.isolation_forest import IsolationForest
+from ml.features import FEATURES
+from ml.history import History
+from ml.parts import fold_parts
+from ml.registry import Registry
+from ml.state import CustomerTable
+
+SEED = 0
+"""What `python -m ml train` takes where it is told none."""
+
+_TOLERANCE = 1e-6
+_CHECKED_ROWS = 1_000
+
+
+def write_peer_model(made: Input, progress: Progress) -> None:
+    """Fits scikit-learn's forest as the training did: same rows, same seed. Raises BenchError where it scores otherwise.
+
+    Writes joblib of {"pipeline", "threshold", "features"}.
+    """
+    registry = Registry(made.registry_uri, "scoreline", "champion")
+    champion = registry.load(registry.champion())
+    parts, _ = fold_parts(History.open(made.history), CustomerTable(), SEED, progress)
+    rows, detector = parts["fit"].features, IsolationForest()
+    forest = Forest(n_estimators=detector.trees, max_samples=min(detector.rows_per_tree, len(rows)), random_state=SEED)
+    table = pd.DataFrame(rows, columns=list(FEATURES))
+    pipeline = Pipeline([("forest", forest)]).fit(table)
+    few = slice(_CHECKED_ROWS)
+    apart = np.abs(champion.anomaly_score(rows[few]) + pipeline.score_samples(table[few])).max()
+    if apart > _TOLERANCE:
+        raise BenchError(
+            f"the peers have to judge by the champion's forest, but scikit-learn's scores are up to {apart:.3g} apart: "
+            "the training has changed, change bench/peer_model.py with it"
+        )
+    joblib.dump({"pipeline": pipeline, "threshold": champion.threshold, "features": list(FEATURES)}, made.model)

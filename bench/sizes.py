@@ -1,0 +1,63 @@
+"""How much each call of the benchmark measures."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bench.trial import Plan
+
+_GROWTH: Final = Plan(seconds=60.0, backlog=2_000_000)
+_TRIAL: Final = Plan(seconds=60.0, backlog=1_000_000)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """growth: the plan for each number of customers. trial: Scoreline's and, but for the length of the backlog, the peers'."""
+
+    customers: int = 100_000
+    generated: int = 1_000_000
+    catch_up: int = 2_000_000
+    catch_up_warm_up_seconds: float = 10.0
+    rates: tuple[float, ...] = (1_000.0, 5_000.0, 10_000.0, 20_000.0, 30_000.0)
+    warm_up_seconds: float = 20.0
+    sustained_seconds: float = 120.0
+    growth_customers: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    growth: Plan = _GROWTH
+    trial: Plan = _TRIAL
+    peer_backlog: int = 400_000
+    piece_rows: int = 100_000
+    piece_repetitions: int = 5
+    soak_rate: float = 1_000.0
+    soak_minutes: float = 10.0
+
+
+FULL: Final = Sizes()
+
+QUICK: Final = Sizes(
+    generated=400_000,
+    trial=Plan(warm_up_seconds=12.0, seconds=20.0, drain_seconds=10.0, backlog=800_000, limit_seconds=30.0),
+    peer_backlog=200_000,
+)
+
+_TINY: Final = Plan(
+    rate=200.0, warm_up_seconds=2.0, seconds=6.0, drain_seconds=20.0, backlog=20_000, limit_seconds=20.0
+)
+
+SMALL: Final = replace(
+    FULL,
+    customers=2_000,
+    generated=50_000,
+    catch_up=50_000,
+    catch_up_warm_up_seconds=1.0,
+    rates=(200.0, 1_000.0),
+    warm_up_seconds=2.0,
+    sustained_seconds=6.0,
+    growth_customers=(1_000, 2_000),
+    growth=_TINY,
+    trial=_TINY,
+    peer_backlog=5_000,
+    piece_rows=2_000,
+    piece_repetitions=3,
+    soak_minutes=0.3,
+)
+
+SMALL_QUICK: Final = replace(SMALL, trial=replace(_TINY, rate=1_000.0))
