@@ -13,7 +13,7 @@ PYTHON := .venv/bin/python
 WITH_STACK := $(PYTHON) -m stack run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick up down reset
+.PHONY: help setup demo test test-quick lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ scorecard: setup ## judge every detector on simulated runs of five seeds; the pa
 
 scorecard-quick: setup ## the same with one small seed, in less than a minute
 	@$(PYTHON) -m scorecard --quick
+
+notebook: setup ## run the notebooks; with their pictures they are then in .scoreline/notebooks
+	@mkdir -p .scoreline/notebooks
+	@.venv/bin/jupyter-execute notebooks/traffic.ipynb notebooks/alert.ipynb --output='../.scoreline/notebooks/{notebook_name}'
 
 up: ## start everything in containers, with Grafana (docker compose)
 	@test -e .env || python3 docker/write_env.py

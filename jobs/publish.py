@@ -84,8 +84,8 @@ def published(settings: Settings):  # type: ignore[no-untyped-def]
             F.unix_millis("timestamp").alias("kafka_time"),
             "partition",
             "offset",
-            _header("partition").try_cast("int").alias("input_partition"),
-            _header("offset").try_cast("long").alias("input_offset"),
+            F.when(dead, _header("partition").try_cast("int")).alias("input_partition"),
+            F.when(dead, _header("offset").try_cast("long")).alias("input_offset"),
         )
 
     return transform

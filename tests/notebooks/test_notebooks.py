@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 from matplotlib.image import imread
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -43,11 +42,10 @@ def code(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def run(name: str) -> NotebookNode:
-    """The notebook with its outputs, run by a kernel of its own that listens on no port; LOOKING goes before it."""
+    """The notebook with its outputs, run by a kernel in a process of its own; LOOKING goes before it."""
     notebook = read(name)
     notebook.cells.insert(0, LOOKING)
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")
-    NotebookClient(notebook, km=kernel, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
     return notebook
 
 
