@@ -20,8 +20,8 @@ def catch_up(
 
     def drained(publish: bool) -> Drained:
         say(f"{count:,} transactions through {'detect and publish' if publish else 'detect alone'}")
-        with Run(world, Scoreline(flags), made, filled.transactions_topic, publish=publish) as run:
-            return run.prefilled(count, warm_up_seconds, LIMIT_SECONDS)
+        with Run(world, Scoreline(flags), made, count, filled.transactions_topic, publish=publish) as run:
+            return run.drained(warm_up_seconds, LIMIT_SECONDS)
 
     try:
         return CatchUp(made.customers, drained(publish=False), drained(publish=True))

@@ -72,19 +72,6 @@ def measured_window(outputs: Times, warm_up_ms: float, cut_ms: int | None = None
     return Window(start, end) if end > start else Window(int(outputs[0]), last)
 
 
-def backlog_windows(outputs: Times, window: Window | None, since_ms: int) -> tuple[Window | None, Window | None]:
-    """(window after the warm-up, whole time) of a backlog that was there at `since_ms`, given the window of its outputs.
-
-    A system that writes all in one burst shows nothing but the burst in its window; so where the window is less than a
-    third of the whole time, the whole time stands in for it. None where everything had come out before.
-    """
-    if len(outputs) == 0 or outputs[-1] <= since_ms:
-        return window, None
-    whole = Window(since_ms, window.end if window and window.end > since_ms else int(outputs[-1]))
-    short = window is None or window.seconds < whole.seconds * WARM_UP_MOST
-    return (whole if short else window), whole
-
-
 def _before_pause(outputs: Times, since: float, until: float) -> int:
     """The time of an output within [since, until], at least of the first one from `since` on, before a long pause.
 

@@ -62,7 +62,7 @@ def _throughputs(result: Result) -> list[tuple[str, float]]:
         found.append(("detect alone", result.catch_up.detect.throughput))
         if result.catch_up.with_publish:
             found.append(("detect + publish", result.catch_up.with_publish.throughput))
-    return found + [(trial.system, trial.drained.whole_throughput) for trial in result.trials if trial.drained]
+    return found + [(trial.system, trial.drained.throughput) for trial in result.trials if trial.drained]
 
 
 def _draw_throughput(axes: Axes, result: Result) -> None:

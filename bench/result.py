@@ -15,9 +15,8 @@ class Drained(msgspec.Struct):
     """How fast a system got through transactions that were all there.
 
     outputs: scores and dead letters that came of `records` in time. window_seconds: how long was measured, after the
-    warm-up. txn_per_s: outputs a second in it. whole_txn_per_s: the same since the backlog was there, warm-up and all; None
-    where the system was started after. published_txn_per_s: points that became readable in InfluxDB a second, and points
-    how many there were in the end; None for a system that does not say so. cpu_us_per_txn: CPU time by process;
+    warm-up. txn_per_s: outputs a second in it. published_txn_per_s: points that became readable in InfluxDB a second, and
+    points how many there were in the end; None for a system that does not say so. cpu_us_per_txn: CPU time by process;
     memory_bytes: the most that each had. each_second: outputs, second by second.
     """
 
@@ -25,7 +24,6 @@ class Drained(msgspec.Struct):
     outputs: int
     window_seconds: float
     txn_per_s: float
-    whole_txn_per_s: float | None
     published_txn_per_s: float | None
     points: int | None
     cpu_us_per_txn: dict[str, float]
@@ -33,17 +31,14 @@ class Drained(msgspec.Struct):
     each_second: list[int]
 
     @property
-    def throughput(self) -> float:
-        """After the warm-up, what detect, and publish where it ran, got through together: the slower one's rate."""
-        return self._with_publish(self.txn_per_s)
+    def complete(self) -> bool:
+        """Whether everything came out in time."""
+        return self.outputs >= self.records
 
     @property
-    def whole_throughput(self) -> float:
-        """The same with the warm-up, by which systems are compared: one may have written everything in a burst."""
-        return self._with_publish(self.txn_per_s if self.whole_txn_per_s is None else self.whole_txn_per_s)
-
-    def _with_publish(self, rate: float) -> float:
-        return rate if self.published_txn_per_s is None else min(rate, self.published_txn_per_s)
+    def throughput(self) -> float:
+        """What detect, and publish where it ran, got through together: the slower one's rate."""
+        return self.txn_per_s if self.published_txn_per_s is None else min(self.txn_per_s, self.published_txn_per_s)
 
 
 class Paced(msgspec.Struct):
@@ -111,7 +106,10 @@ class Piece(msgspec.Struct):
 
 
 class Trial(msgspec.Struct):
-    """One system's turn: started, fed at a steady rate, then with a backlog. failed: why there are no figures, or not all."""
+    """One system's turn: a backlog, then a steady rate. failed: why there are no figures, or not all.
+
+    start_seconds: until its first output, from the backlog.
+    """
 
     system: str
     customers: int

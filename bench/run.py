@@ -11,7 +11,6 @@ import numpy as np
 from bench.errors import BenchError
 from bench.figures import (
     Window,
-    backlog_windows,
     count_in,
     lag,
     latency,
@@ -42,14 +41,19 @@ END_PATIENCE_SECONDS: Final = 30.0
 class Run:
     """A context: inside, the system is running, on topics, database and checkpoint of its own."""
 
-    def __init__(self, world: World, system: System, made: Input, transactions: str | None = None, **more: Any) -> None:
-        """transactions: a topic that was filled before; without it the run has one of its own. more: settings."""
-        shared = {} if transactions is None else {"transactions_topic": transactions}
-        self.settings = world.settings(system.name.split()[0].lower(), made, {**more, **shared})
+    def __init__(
+        self, world: World, system: System, made: Input, filled: int = 0, shared: str | None = None, **more: Any
+    ) -> None:
+        """filled: transactions that are on its topic before it starts. shared: a topic that has just these already; without
+        it the run has one of its own. more: settings.
+        """
+        own = {} if shared is None else {"transactions_topic": shared}
+        self.settings = world.settings(system.name.split()[0].lower(), made, {**more, **own})
         self._world, self._system, self._input = world, system, made
-        self._kept_topic = transactions
+        self._filled, self._shared = filled, shared
         self._publishes = system.publishes and self.settings.publish
         self._skip = self._expected = self._read_so_far = 0
+        self.start_seconds = 0.0
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -67,7 +71,10 @@ class Run:
 
     def _begin(self) -> None:
         settings, servers = self.settings, self._world.stack
-        self._open.callback(self._world.discard, settings, self._kept_topic)
+        self._open.callback(self._world.discard, settings, self._shared)
+        begin = self._take(self._filled)
+        if self._filled and self._shared is None:
+            self._world.send(settings, self._input, begin, self._filled)
         self._began = time.monotonic()
         command = self._system.command(settings, self._input)
         scratch = {"SPARK_LOCAL_DIRS": str(Path(settings.checkpoint).parent / "spark")}
@@ -88,12 +95,12 @@ class Run:
         """SIGTERM, and what is left after some time is killed; what it wrote stays until the context ends."""
         self.program.end(END_PATIENCE_SECONDS)
 
-    def await_ready(self) -> float:
-        """Sends a few transactions and waits until they are scored: seconds since the start."""
+    def await_ready(self) -> None:
+        """Sends a few transactions and waits until they are scored."""
         self._world.send(self.settings, self._input, self._take(STARTERS), STARTERS)
         self._await_first(self._expected)
+        self.start_seconds = time.monotonic() - self._began
         self._read(with_inputs=False)
-        return time.monotonic() - self._began
 
     def paced(self, rate: float, warm_up_seconds: float, seconds: float, drain_seconds: float = DRAIN_SECONDS) -> Paced:
         """Sends at this rate; measures what was sent after the warm-up and came out while sending or so long after it."""
@@ -123,38 +130,24 @@ class Run:
             each_second=second_by_second(kept.sent, kept.written, since),
         )
 
-    def backlog(self, count: int, warm_up_seconds: float, limit_seconds: float) -> Drained:
-        """Sends so many as fast as the broker takes them, then measures how fast they come out."""
-        sent = self._world.send(self.settings, self._input, self._take(count), count)
-        return self._drained(count, warm_up_seconds, limit_seconds, sent.last_ms)
-
-    def prefilled(self, count: int, warm_up_seconds: float, limit_seconds: float) -> Drained:
-        """Measures how fast the transactions come out that were on the topic at the start."""
-        self._take(count)
-        return self._drained(count, warm_up_seconds, limit_seconds)
-
-    def _drained(
-        self, count: int, warm_up_seconds: float, limit_seconds: float, since_ms: int | None = None
-    ) -> Drained:
-        """Waits until all outputs are there, or the time is over since the first of them. since_ms: when all inputs were."""
-        self._await_first(self._read_so_far + 1)
+    def drained(self, warm_up_seconds: float, limit_seconds: float) -> Drained:
+        """How fast the transactions that were there at the start come out; so long at most from the first one on."""
+        self._await_first(1)
+        self.start_seconds = time.monotonic() - self._began
         complete = self._await(self._expected, limit_seconds)
         cut_ms = None if complete else int(time.time() * 1000)
         published = complete and self._await_published()
         scores, _, invalid = self._read(with_inputs=False)
         outputs = np.sort(np.concatenate([scores.written, invalid.written]))
-        window, whole = measured_window(outputs, warm_up_seconds * 1000, cut_ms), None
-        if since_ms is not None:
-            window, whole = backlog_windows(outputs, window, since_ms)
-        watched = whole or window
+        window = measured_window(outputs, warm_up_seconds * 1000, cut_ms)
+        watched = window
         if watched is not None and published:  # what publish does after the last score belongs to the bill
             watched = Window(watched.start, max(watched.end, self.sightings.seen[-1].seen_ms))
         return Drained(
-            records=count,
+            records=self._filled,
             outputs=len(outputs),
             window_seconds=window.seconds if window else 0.0,
             txn_per_s=outputs_a_second(outputs, window),
-            whole_txn_per_s=outputs_a_second(outputs, whole) if whole else None,
             published_txn_per_s=published_rate(self.sightings.seen, window),
             points=self.sightings.count_points() if self._publishes else None,
             cpu_us_per_txn=self._cpu(watched, count_in(outputs, watched) if watched else 0),

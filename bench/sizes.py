@@ -34,8 +34,15 @@ FULL: Final = Sizes()
 
 QUICK: Final = Sizes(
     generated=400_000,
-    trial=Plan(warm_up_seconds=12.0, seconds=20.0, drain_seconds=10.0, backlog=800_000, limit_seconds=30.0),
-    peer_backlog=200_000,
+    trial=Plan(
+        backlog=700_000,
+        backlog_warm_up_seconds=5.0,
+        limit_seconds=60.0,
+        warm_up_seconds=8.0,
+        seconds=20.0,
+        drain_seconds=10.0,
+    ),
+    peer_backlog=60_000,
 )
 
 _TINY: Final = Plan(

@@ -99,7 +99,6 @@ def _drained(runs: Sequence[tuple[str, Drained]]) -> str:
             name,
             number(run.throughput),
             number(run.txn_per_s),
-            number(run.whole_txn_per_s),
             number(run.published_txn_per_s),
             f"{run.window_seconds:.1f}",
             *(f"{run.cpu_us_per_txn.get(process, 0.0):.1f}" for process in processes),
@@ -164,7 +163,7 @@ def _trials(trials: Sequence[Trial], first: str) -> str:
         rows.append(
             [
                 f"{trial.customers:,}" if first == "customers" else trial.system,
-                number(drained.throughput if first == "customers" else drained.whole_throughput) if drained else "–",
+                number(drained.throughput) if drained else "–",
                 _quantiles(paced.scores) if paced else "–",
                 _kept_up(paced) if paced else "–",
                 f"{sum(drained.memory_bytes.values()) / GIB:.1f}" if drained else "–",

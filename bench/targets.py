@@ -85,7 +85,7 @@ def throughput_ratio(result: Result, peer: str) -> float | None:
     own, other = ours(result.trials), named(result.trials, peer)
     if own is None or other is None or own.drained is None or other.drained is None:
         return None
-    return share(own.drained.whole_throughput, other.drained.whole_throughput)
+    return share(own.drained.throughput, other.drained.throughput)
 
 
 def latency_ratio(result: Result, peer: str) -> float | None:

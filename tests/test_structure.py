@@ -18,6 +18,7 @@ ALLOWED = {
     "jobs": {"ml", "sinks", "stack"},
     "scorecard": {"ml", "generator"},
     "demo": {"ml", "sinks", "stack", "generator", "jobs"},
+    "bench": {"ml", "sinks", "stack", "generator", "jobs", "demo"},
 }
 # Only the command lines read the settings there; the rest takes arguments.
 EDGES = {"ml": {"__main__"}, "generator": {"__main__"}, "sinks": set[str]()}

@@ -21,7 +21,7 @@ MEMORY = {"Kafka": 300 << 20, "driver JVM": 900 << 20}
 
 
 def drained(rate: float, published: float | None = None) -> Drained:
-    return Drained(1_000, 1_000, 10.0, rate, 0.8 * rate, published, 1_000, CPU, MEMORY, [100, 200])
+    return Drained(1_000, 1_000, 10.0, rate, published, 1_000, CPU, MEMORY, [100, 200])
 
 
 def paced(rate: float, median: int, growth: float = 0.0, unaccounted: int = 0) -> Paced:

@@ -9,7 +9,6 @@ from bench.figures import (
     QUANTILES,
     Published,
     Window,
-    backlog_windows,
     count_in,
     difference,
     lag,
@@ -50,22 +49,6 @@ def test_a_run_that_is_cut_off_within_a_micro_batch_has_the_same_rate(count: int
     seen = outputs[outputs <= cut_ms]
     found = outputs_a_second(seen, measured_window(seen, 3_000, cut_ms))
     assert found == pytest.approx(200 * 1000 / 2_800, rel=0.02)
-
-
-def test_a_backlog_that_comes_out_in_one_burst_is_measured_from_when_it_was_there() -> None:
-    burst = T0 + np.linspace(20_000, 21_000, 500).astype(np.int64)
-    window, whole = backlog_windows(burst, measured_window(burst, 5_000), T0)
-    assert window == whole == Window(T0, T0 + 21_000)
-    assert outputs_a_second(burst, window) == pytest.approx(500 / 21, rel=0.01)
-
-
-def test_a_backlog_that_comes_out_steadily_is_measured_after_the_warm_up_and_as_a_whole() -> None:
-    outputs = bursts(20, 100, 900, 100)
-    window, whole = backlog_windows(outputs, measured_window(outputs, 5_000), T0)
-    assert window is not None
-    assert window.start >= T0 + 5_000
-    assert whole == Window(T0, T0 + 20_000)
-    assert backlog_windows(outputs, window, T0 + 30_000) == (window, None)
 
 
 def test_a_slow_beginning_is_left_out() -> None:
