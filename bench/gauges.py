@@ -1,18 +1,18 @@
 """CPU time and memory of every process, by what it is, read at intervals while something runs."""
 
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Final, Self
+from threading import Event
+from typing import Final
 
 import msgspec
 import numpy as np
 import psutil
 
 from bench.figures import Window, difference
+from demo.background import Background
 
 CPU_SECONDS: Final = 0.5
 MEMORY_EVERY: Final = 10
@@ -32,19 +32,18 @@ class Reading(msgspec.Struct):
     memory_bytes: dict[str, int] = {}
 
 
-class Gauges:
-    """Reads in a thread of its own. `roots`: name → id of each process tree, None where it does not run.
+class Gauges(Background):
+    """servers: name → id of each server's process, None where it does not run. system: the id of what is measured.
 
-    The trees named `JVM` … are split by what their processes are; memory is the proportional set size (PSS) where the
+    The system's process tree is split by what its processes are; memory is the proportional set size (PSS) where the
     system has it, so that pages which forked workers share count once; else the unique set size.
     """
 
     def __init__(self, servers: Mapping[str, int | None], system: Callable[[], int | None]) -> None:
+        super().__init__()
         self.readings: list[Reading] = []
         self._servers = servers
         self._system = system
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._read_on, name="gauges", daemon=True)
 
     def cpu_seconds(self, window: Window) -> dict[str, float]:
         """CPU seconds used within the window, by process."""
@@ -67,12 +66,12 @@ class Gauges:
             for name in sorted(names)
         }
 
-    def _read_on(self) -> None:
+    def work(self, stopped: Event) -> None:
         count = 0
-        while not self._stopped.is_set():
+        while not stopped.is_set():
             self.readings.append(self._read(with_memory=count % MEMORY_EVERY == 0))
             count += 1
-            self._stopped.wait(CPU_SECONDS)
+            stopped.wait(CPU_SECONDS)
 
     def _read(self, with_memory: bool) -> Reading:
         cpu: dict[str, float] = defaultdict(float)
@@ -99,16 +98,6 @@ class Gauges:
                 root = psutil.Process(pid)
                 found += [(_kind(process), process) for process in (root, *root.children(recursive=True))]
         return found
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
 
 
 def _kind(process: psutil.Process) -> str:

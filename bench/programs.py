@@ -4,11 +4,8 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
-
-import psutil
 
 from bench.errors import BenchError
 from demo.errors import first_cause
@@ -30,8 +27,6 @@ class Running:
         self._process = RecordedProcess(folder / f"{name}.json", self.log)
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self._process.start(list(command), {**environment, "PYTHONPATH": path})
-        found = self._process.find()
-        self._session = found.pid if found else None
 
     @property
     def pid(self) -> int | None:
@@ -59,15 +54,3 @@ class Running:
     def end(self, patience_seconds: float) -> None:
         """Asks it to end, kills it after so long, and sweeps up what it has left behind, such as Python workers."""
         self._process.end(patience_seconds)
-        left = [process for process in psutil.process_iter() if _session_of(process.pid) == self._session]
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=5)
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return -1

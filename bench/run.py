@@ -178,7 +178,7 @@ class Run:
         """Until there are so many outputs; False where the time was over before. Raises BenchError where the system ended."""
         deadline = time.monotonic() + seconds
         while self._outputs < outputs:
-            self.program.check()
+            self._check()
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL_SECONDS)
@@ -190,9 +190,15 @@ class Run:
             return False
         scores, deadline = self._scores.size(), time.monotonic() + PUBLISH_SECONDS
         while self.sightings.scores < scores and time.monotonic() < deadline:
-            self.program.check()
+            self._check()
             time.sleep(POLL_SECONDS)
         return self.sightings.scores >= scores
+
+    def _check(self) -> None:
+        """Raises what ended the system, or the watching of it: figures from a watch that has stopped would be wrong."""
+        self.program.check()
+        self.gauges.check()
+        self.sightings.check()
 
     def _read(self, with_inputs: bool) -> tuple[Outputs, Outputs, Outputs]:
         scores, alerts = self._scores.read(with_inputs), self._alerts.read(with_inputs)

@@ -1,31 +1,30 @@
 """Watches from outside how far InfluxDB can be read, while publish writes to it."""
 
-import threading
 import time
-from types import TracebackType
-from typing import Any, Final, Self
+from threading import Event
+from typing import Any, Final
 
 import urllib3
 
 from bench.figures import Published
+from demo.background import Background
 
 LOOK_SECONDS: Final = 0.1
 
 
-class Sightings:
+class Sightings(Background):
     """Asks for the `throughput` points, of which publish writes one after all the scores of a micro-batch.
 
     Each says how many scores the micro-batch had and, by its own time, until when they had been written to their topic.
     """
 
     def __init__(self, url: str, database: str) -> None:
+        super().__init__()
         self.seen: list[Published] = []
         self._url = f"{url}/query"
         self._database = database
         self._http = urllib3.PoolManager(retries=False, timeout=10)
         self._last_ns = 0
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._look_on, name="sightings", daemon=True)
 
     @property
     def scores(self) -> int:
@@ -37,10 +36,10 @@ class Sightings:
         rows = self._query("SELECT count(amount) FROM transaction_score")
         return rows[0][1] if rows else 0
 
-    def _look_on(self) -> None:
-        while not self._stopped.is_set():
+    def work(self, stopped: Event) -> None:
+        while not stopped.is_set():
             self._look()
-            self._stopped.wait(LOOK_SECONDS)
+            stopped.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
         rows = self._query(f"SELECT scored FROM throughput WHERE time > {self._last_ns}")
@@ -56,13 +55,3 @@ class Sightings:
         series = answer["results"][0].get("series", [])
         rows: list[list[Any]] = series[0]["values"] if series else []
         return rows
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()

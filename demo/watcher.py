@@ -1,13 +1,12 @@
 """Watches Kafka in a thread of its own, and always has a snapshot of the run ready."""
 
-import threading
 import time
-from types import TracebackType
-from typing import Final, Self
+from threading import Event
+from typing import Final
 
 from confluent_kafka import Message
 
-from demo.errors import DemoError
+from demo.background import Background
 from demo.kafka_reader import Reader
 from demo.records import decode_label, decode_score, place_of_dead_letter
 from demo.snapshot import Gauges, Snapshot
@@ -18,49 +17,29 @@ SNAPSHOT_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 0.1
 
 
-class Watcher:
+class Watcher(Background):
     """Reads `scores`, dead letters and the truth from their beginning, and how far `transactions` is.
 
     `snapshot` may be read at any time. `tally` may be read once the watcher was left.
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.snapshot: Snapshot = Snapshot()
         self.tally: Final = Tally()
         self._settings = settings
         self._gauges = Gauges()
-        self._ended = threading.Event()
-        self._failure: DemoError | None = None
-        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
-    def check(self) -> None:
-        """Raises the DemoError that ended the watching, if one did."""
-        if self._failure is not None:
-            raise self._failure
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
+    def work(self, stopped: Event) -> None:
         names = self._settings.scores_topic, self._settings.invalid_topic, self._settings.truth_topic
-        try:
-            with Reader(self._settings.kafka_bootstrap_servers, *names) as reader:
-                while not self._ended.is_set():
-                    self._take_until(time.monotonic() + SNAPSHOT_SECONDS, reader)
-                    arrived = sum(reader.ends(self._settings.transactions_topic).values())
-                    self.snapshot = self._gauges.read(time.monotonic(), arrived, self.tally)
-        except DemoError as error:
-            self._failure = error
+        with Reader(self._settings.kafka_bootstrap_servers, *names) as reader:
+            while not stopped.is_set():
+                self._take_until(time.monotonic() + SNAPSHOT_SECONDS, reader, stopped)
+                arrived = sum(reader.ends(self._settings.transactions_topic).values())
+                self.snapshot = self._gauges.read(time.monotonic(), arrived, self.tally)
 
-    def _take_until(self, deadline: float, reader: Reader) -> None:
-        while time.monotonic() < deadline and not self._ended.is_set():
+    def _take_until(self, deadline: float, reader: Reader, stopped: Event) -> None:
+        while time.monotonic() < deadline and not stopped.is_set():
             for message in reader.read(WAIT_SECONDS):
                 self._take(message)
 
