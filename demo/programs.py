@@ -28,15 +28,12 @@ class Program:
         self.log = log
         self._folder = folder / name
         self._process = RecordedProcess(self._folder / "process.json", log)
-        self._session: int | None = None
 
     def start(self, arguments: list[str], environment: Mapping[str, str]) -> None:
         """Runs `python -m` with these arguments, in a folder of its own, with additions to the environment."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self._process.start([sys.executable, "-m", *arguments], {**environment, "PYTHONPATH": path})
-        process = self._process.find()
-        self._session = process.pid if process else None
 
     @property
     def running(self) -> bool:
@@ -73,23 +70,10 @@ class Program:
     def end(self, patience_seconds: float) -> None:
         """Asks it to end, waits so long, and kills what is left of it."""
         self._process.end(patience_seconds)
-        self._sweep()
 
     def kill(self) -> None:
         """Ends it and all that it started, at once."""
         self._process.kill()
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Kills what it has left behind in its session, such as the Python workers of a Spark that was killed."""
-        left = (
-            [] if self._session is None else [p for p in psutil.process_iter() if _session_of(p.pid) == self._session]
-        )
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=5)
-        self._session = None
 
 
 def kill_descendants() -> None:
@@ -99,10 +83,3 @@ def kill_descendants() -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(left, timeout=5)
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None

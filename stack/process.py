@@ -5,8 +5,11 @@ import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import psutil
+
+_SWEEP_SECONDS: Final = 5
 
 
 class RecordedProcess:
@@ -20,6 +23,7 @@ class RecordedProcess:
         self._record = record
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
+        self._session: int | None = None  # of what this object started; its number is the process's own
         # Of a process that this object started, once `find` saw that it ended by itself.
         self.exit_status: int | None = None
 
@@ -35,7 +39,7 @@ class RecordedProcess:
                 env=os.environ | (environment or {}),
                 start_new_session=True,
             )
-        pid = self._child.pid
+        pid = self._session = self._child.pid
         self._record.write_text(json.dumps({"pid": pid, "started": _started(psutil.Process(pid))}))
 
     def find(self) -> psutil.Process | None:
@@ -60,6 +64,7 @@ class RecordedProcess:
                 family[0].terminate()
             _, left = psutil.wait_procs(family, timeout=patience_seconds)
             self._kill(left)
+        self._sweep()
         self._record.unlink(missing_ok=True)
         return bool(family)
 
@@ -68,6 +73,7 @@ class RecordedProcess:
         family = self._family()
         if family:
             self._kill(family)
+        self._sweep()
         self._record.unlink(missing_ok=True)
         return bool(family)
 
@@ -79,6 +85,17 @@ class RecordedProcess:
         except psutil.NoSuchProcess:
             return []
 
+    def _sweep(self) -> None:
+        """Kills what it has left behind in its session, such as the Python workers of a Spark that was killed."""
+        if self._session is None:
+            return
+        left = [process for process in psutil.process_iter() if _session_of(process.pid) == self._session]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=_SWEEP_SECONDS)
+        self._session = None
+
     def _kill(self, processes: list[psutil.Process]) -> None:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -86,6 +103,13 @@ class RecordedProcess:
         psutil.wait_procs(processes)
         if self._child is not None:
             self._child.wait()
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def _started(process: psutil.Process) -> float:

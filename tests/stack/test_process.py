@@ -68,3 +68,14 @@ def test_a_process_that_ignores_the_request_to_end_is_killed_with_its_children(t
     assert process.end(patience_seconds=0.2)
     assert not running.is_running()
     assert not child.is_running()
+
+
+def test_what_a_process_has_left_behind_in_its_session_ends_with_it(tmp_path: Path) -> None:
+    mother = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"
+    process = RecordedProcess(tmp_path / "process.json", tmp_path / "log")
+    process.start([sys.executable, "-c", mother])
+    while process.find() is not None:
+        time.sleep(0.01)
+    orphan = psutil.Process(int((tmp_path / "log").read_text()))
+    assert not process.end(patience_seconds=1)  # it had ended by itself
+    assert not orphan.is_running()
