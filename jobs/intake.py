@@ -6,10 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ml.parse import Invalid, events, parse, too_early
+from ml.parse import Invalid, events, hours_ahead, parse, too_early
 from ml.schema import Transaction
-
-_HOUR_MS = 3_600_000
 
 
 class Intake(NamedTuple):
@@ -40,7 +38,7 @@ def take_in(
             problems[row] = str(error)
     at = np.array(rows, np.int64)
     arrived = events(transactions, positions[at])
-    early = arrived["time"] - kafka_times[at] > max_future_hours * _HOUR_MS
+    early = hours_ahead(arrived["time"], kafka_times[at]) > max_future_hours
     if early.any():
         for k in np.flatnonzero(early).tolist():
             problems[rows[k]] = too_early(transactions[k], int(kafka_times[rows[k]]), max_future_hours)

@@ -107,13 +107,18 @@ def _first_repeated(value: bytes) -> str | None:
 
 def too_early(transaction: Transaction, kafka_time: int, max_future_hours: float) -> str | None:
     """Why a transaction is too far ahead of its record's Kafka timestamp (ms), which would poison the state; else None."""
-    ahead_hours = (milliseconds(transaction.event_time) - kafka_time) / 3_600_000
+    ahead_hours = hours_ahead(milliseconds(transaction.event_time), kafka_time)
     if ahead_hours <= max_future_hours:
         return None
     return (
         f"event_time {transaction.event_time.isoformat()} is {ahead_hours:,.1f} h ahead of the record's Kafka timestamp; "
         f"at most {max_future_hours:g} h (max_future_hours) is believed"
     )
+
+
+def hours_ahead(event_time: Any, kafka_time: Any) -> Any:
+    """How far events (ms since the epoch, one or (n,)) are ahead of their records' Kafka timestamps (ms)."""
+    return (event_time - kafka_time) / 3_600_000
 
 
 def milliseconds(time: datetime) -> int:
