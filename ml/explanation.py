@@ -39,13 +39,18 @@ def in_words(reason: Reason) -> str:
     ('14 earlier payments within 10 min, usually at most 2', 'from a device not seen before')
     >>> in_words(Reason("log_seconds_since_previous", 2.0, 5.0, 14.0))
     '6 s after the payment before, usually at least 2.5 min'
+    >>> in_words(Reason("count_1h", 1.0, 0.0, 0.0))
+    '1 earlier payment within the hour, usually at most 0'
     >>> in_words(Reason("moon_phase", 0.5, 0.0, 1.0))
     'moon_phase 0.5, usually 0 to 1'
     """
     if reason.feature in _FACTS:
         return _FACTS[reason.feature][0 if reason.value else 1]
     pattern, text = _PHRASES.get(reason.feature, (f"{reason.feature} {{}}", number))
-    return f"{pattern.format(text(reason.value))}, usually {_usual(reason, text)}"
+    said = pattern.format(text(reason.value))
+    if reason.value == 1:
+        said = said.replace("payments", "payment")
+    return f"{said}, usually {_usual(reason, text)}"
 
 
 def all_in_words(given: Sequence[Reason]) -> str:
@@ -79,14 +84,15 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in one unit.
+    """A length of time in one unit, to a tenth where that is more than a fiftieth of it.
 
-    >>> duration(4), duration(720), duration(9_000), duration(200_000)
-    ('4 s', '12 min', '2.5 h', '2.3 days')
+    >>> duration(4), duration(400), duration(720), duration(9_000), duration(200_000)
+    ('4 s', '7 min', '12 min', '2.5 h', '2.3 days')
     """
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
-            return f"{number(round(seconds / length, 1))} {unit}"
+            count = seconds / length
+            return f"{number(round(count, 1) if count < 5 else round(count))} {unit}"
     return f"{seconds:.0f} s"
 
 

@@ -27,6 +27,7 @@ GOOD = Result(
     scenarios=[
         ScenarioResult("account_takeover", 40, 20, 7, 6, 3, 400.0),
         ScenarioResult("card_testing", 120, 40, 5, 0, None, None),
+        ScenarioResult("compromised_merchant", 111, 33, 27, 13, 12.5, 1_610.0),
     ],
     model_version=1,
     first_alert_seconds=41.5,
@@ -76,8 +77,9 @@ def test_the_tables_tell_of_each_scenario_and_fit_80_columns() -> None:
     text = console.export_text()
     assert "6 of 7" in text
     assert "0 of 5" in text
-    assert "transaction 3, after 6.7 min" in text
+    assert "transaction 3, after 7 min" in text
     assert "account takeover" in text
+    assert "transaction 12.5, after 27 min" in text  # in one piece: the longest is not broken into two lines
     assert max(map(len, text.splitlines())) <= 80
 
 
