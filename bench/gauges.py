@@ -20,9 +20,6 @@ MEMORY_EVERY: Final = 10
 KAFKA, INFLUXDB = "Kafka", "InfluxDB"
 JVM, WORKERS, PYTHON = "driver JVM", "Python workers", "Python process"
 
-JOB: Final = (JVM, WORKERS, PYTHON)
-"""What belongs to the system that is measured; the rest are servers."""
-
 
 class Reading(msgspec.Struct):
     """At a time: CPU seconds used so far, and bytes of memory, each by process. memory is empty where it was not read."""

@@ -52,7 +52,7 @@ class Run:
         self._world, self._system, self._input = world, system, made
         self._filled, self._shared = filled, shared
         self._publishes = system.publishes and self.settings.publish
-        self._skip = self._expected = self._read_so_far = 0
+        self._skip = self._expected = 0
         self.start_seconds = 0.0
         self._open = ExitStack()
 
@@ -202,9 +202,7 @@ class Run:
 
     def _read(self, with_inputs: bool) -> tuple[Outputs, Outputs, Outputs]:
         scores, alerts = self._scores.read(with_inputs), self._alerts.read(with_inputs)
-        invalid = self._invalid.read(with_inputs=False)
-        self._read_so_far += len(scores.written) + len(invalid.written)
-        return scores, alerts, invalid
+        return scores, alerts, self._invalid.read(with_inputs=False)
 
     def _cpu(self, window: Window | None, transactions: float) -> dict[str, float]:
         if window is None or not transactions:

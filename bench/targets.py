@@ -14,7 +14,7 @@ HELD_P99_MS: Final = 3_000.0
 HELD_LAG_GROWTH: Final = 0.005
 """A rate is held where the lag grows by less than this share of it; micro-batches make it saw up and down around a line."""
 
-FEW, SOME, MANY = 10_000, 100_000, 1_000_000
+FEW, MANY = 10_000, 1_000_000
 GIB: Final = 1 << 30
 
 

@@ -31,13 +31,12 @@ TICK_SECONDS, KEEP_SECONDS = 0.02, 2.0
 
 
 class Played(msgspec.Struct):
-    """What a replay has sent; rejected: rows that do not fit; before_start: rows that fit, and were to be left out."""
+    """What a replay has sent; before_start: rows that fit, and were to be left out."""
 
     sent: int = 0
     frauds: int = 0
     labels_sent: int = 0
     labels_under_way: int = 0
-    rejected: int = 0
     before_start: int = 0
     seconds: float = 0.0
     last_event_time: datetime | None = None
@@ -105,7 +104,6 @@ class Player:
             self.rejects_file, reached.rejects if reached else 0, reached.reject_bytes if reached else 0
         ) as rejects:
             for piece in self.data.pieces(rejects, reached):
-                self.played.rejected = rejects.count
                 for some in self._portions(piece.table):
                     sent = self._send_all(some)
                     if sent:
@@ -113,7 +111,6 @@ class Player:
                         self._keep_place()
                 if self._stopped.is_set():
                     break
-            self.played.rejected = rejects.count
         self._finish()
         return self._report(), rejects
 
