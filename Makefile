@@ -73,7 +73,7 @@ generate: setup ## send simulated transactions to Kafka, on from where it ended 
 
 train: setup ## train a model on HISTORY (which is simulated if it is not there), and make it the champion
 	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY) $(if $(SEED),--seed $(SEED))
-	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --promote --state-out $(STATE)
+	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --no-extras --promote --state-out $(STATE)
 
 submit: setup ## start the detection job on the stack, by spark-submit
 	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(wildcard $(STATE)),--initial-state $(STATE))

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     scores_topic: str = Field(schema.SCORES_TOPIC, description="topic of every scored transaction")
     alerts_topic: str = Field(schema.ALERTS_TOPIC, description="topic of the anomalies alone")
     invalid_topic: str = Field(schema.INVALID_TOPIC, description="topic of dead letters")
+    thresholds_topic: str = Field(
+        schema.THRESHOLDS_TOPIC, description="compacted topic of the tables of adaptive thresholds"
+    )
     labels_topic: str = Field(schema.LABELS_TOPIC, description="topic of late labels")
     truth_topic: str = Field(schema.TRUTH_TOPIC, description="topic of a simulator's truth, which no detector reads")
 
@@ -76,11 +79,21 @@ class Settings(BaseSettings):
     )
     max_offsets_per_trigger: int = Field(200_000, gt=0, description="most records in one micro-batch")
     accept_data_loss: bool = Field(False, description="go on when Kafka no longer has records that were not read yet")
+    replay_of: str | None = Field(
+        None, description="an earlier checkpoint: records that its ledger knows are judged by what it says"
+    )
     state_partitions: int = Field(2, gt=0, description="partitions of the customers' state; frozen by the checkpoint")
     max_transaction_bytes: int = Field(65_536, gt=0, description="larger messages become dead letters unread")
     max_future_hours: float = Field(
         24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"
     )
+    adaptive_thresholds: bool = Field(
+        True, description="judge by the tables of the thresholds topic; else by the model's own threshold alone"
+    )
+    make_thresholds: bool = Field(
+        True, description="with adaptive_thresholds: detect also runs thresholds, in the same Spark application"
+    )
+    thresholds_interval_seconds: float = Field(10.0, gt=0, description="pause between thresholds' micro-batches")
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
     publish_points: Literal["all", "sampled", "anomalies"] = Field(

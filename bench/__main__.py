@@ -131,7 +131,7 @@ def peers(
     seconds: Seconds = FULL.trial.seconds,
     warm_up: WarmUp = FULL.trial.warm_up_seconds,
     count: Count = FULL.trial.backlog,
-    peer_count: Count = FULL.peer_backlog,
+    peer_count: Count = FULL.peer_trial.backlog,
     limit: Annotated[
         float, Option(min=1, help="Seconds that a slow peer works on its backlog.")
     ] = FULL.trial.limit_seconds,
@@ -139,7 +139,8 @@ def peers(
     """Scoreline and its peers, one after the other, over the same input."""
     plan = replace(FULL.trial, rate=rate, warm_up_seconds=warm_up, seconds=seconds, backlog=count, limit_seconds=limit)
     with session("peers", _choices(context, flags)) as bench:
-        measure = partial(parts.measure_trials, bench, customers, plan, parts.chosen_peers(peer or []), peer_count)
+        chosen, peer_plan = parts.chosen_peers(peer or []), replace(plan, backlog=peer_count)
+        measure = partial(parts.measure_trials, bench, customers, plan, chosen, peer_plan)
         bench.part("peers", measure)
     _end(bench.result)
 
@@ -185,7 +186,7 @@ def report(file: Annotated[Path, Argument(exists=True, help="A result: bench/res
 
 def _trials(bench: Session, sizes: Sizes, peers: list[str], say) -> None:  # type: ignore[no-untyped-def]
     chosen = parts.chosen_peers(peers)
-    parts.measure_trials(bench, sizes.customers, sizes.trial, chosen, sizes.peer_backlog, say)
+    parts.measure_trials(bench, sizes.customers, sizes.trial, chosen, sizes.peer_trial, say)
 
 
 def _end(result: Result) -> None:

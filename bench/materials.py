@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from bench.inputs import Input
 from bench.sender import rows as rows_of
-from jobs.publish_points import Publication
+from jobs.publish_points import SCORE, SCORE_FIELDS, SCORE_TAGS, Publication
 from jobs.score_head import score_heads
 from ml.features import CUSTOMER, FEATURES, Folded, fold, position
 from ml.model import Model
@@ -24,11 +24,6 @@ from sinks.sink import Sink
 
 _PARTITIONS: Final = 4
 _KAFKA_TIME: Final = 1_800_000_000_000
-_TAGS: Final = ("merchant_category", "channel")
-_FIELDS: Final = (
-    *("anomaly_score", "threshold", "amount", "is_anomaly", "late"),
-    *("transaction_id", "customer_id", "merchant_id", "country", "model_version", "partition", "offset"),
-)
 
 
 @dataclass
@@ -204,7 +199,7 @@ def score_columns(messages: pa.RecordBatch) -> tuple[Any, ...]:
     """The arguments of `sinks.line_protocol.points` for the scores: measurement, tags, fields, times."""
     values: list[Any] = messages["value"].to_pylist()
     scores = [msgspec.json.decode(value, type=Score) for value in values]
-    columns = {name: pa.array([getattr(score, name) for score in scores]) for name in (*_TAGS, *_FIELDS)}
-    tags = {name: columns[name].cast(pa.string()).fill_null("unknown") for name in _TAGS}
+    columns = {name: pa.array([getattr(score, name) for score in scores]) for name in (*SCORE_TAGS, *SCORE_FIELDS)}
+    tags = {name: columns[name].cast(pa.string()).fill_null("unknown") for name in SCORE_TAGS}
     times = pa.array([score.kafka_time * 1_000_000 + score.offset for score in scores])
-    return "transaction_score", tags, {name: columns[name] for name in _FIELDS}, times
+    return SCORE, tags, {name: columns[name] for name in SCORE_FIELDS}, times

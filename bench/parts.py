@@ -1,7 +1,6 @@
 """The parts of a benchmark, each with its input, into the result of a session."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bench.catch_up import catch_up
 from bench.errors import BenchError
@@ -53,15 +52,17 @@ def measure_generator(bench: Session, customers: int, count: int, say: Say) -> N
     bench.result.generator = full_speed(bench.world, bench.input(customers, 0), count, say)
 
 
-def measure_trials(bench: Session, customers: int, plan: Plan, peers: Sequence[Peer], backlog: int, say: Say) -> None:
-    """Scoreline, then the peers, over the same input; the peers' backlog is `backlog` long, since they are slower."""
-    made = bench.input(customers, max(plan.transactions, replace(plan, backlog=backlog).transactions))
+def measure_trials(
+    bench: Session, customers: int, plan: Plan, peers: Sequence[Peer], peer_plan: Plan, say: Say
+) -> None:
+    """Scoreline, then the peers, over the same input."""
+    made = bench.input(customers, max(plan.transactions, peer_plan.transactions))
     if not made.model.exists():
         say("fitting scikit-learn's forest for the peers")
         write_peer_model(made, bench.progress)
     systems: list[System] = [Scoreline(bench.choices.flags), *peers]
     for system in systems:
-        own = plan if isinstance(system, Scoreline) else replace(plan, backlog=backlog)
+        own = plan if isinstance(system, Scoreline) else peer_plan
         bench.result.trials.append(trial(bench.world, system, made, own, say))
         bench.save()
 

@@ -107,6 +107,7 @@ def _detect(found: Pieces, material: Materials, rows: int) -> None:
     folding = found.measure("fold", "detect", lambda: timed(lambda c: fold(table.states, *c), placed, rows))
     found.measure("state log", "detect", lambda: _state_log(material, rows, (located, folding)))
     found.measure("score", "detect", lambda: timed(lambda c: material.model.anomaly_score(c.features), chunks, rows))
+    found.measure("reasons of 1 % alerts", "detect", lambda: _reasons(material, rows))
     found.measure("JSON out", "detect", lambda: timed(material.json_out, chunks, rows))
 
 
@@ -122,6 +123,13 @@ def _state_log(material: Materials, rows: int, within: Sequence[Timing | None]) 
 
         whole = timed(step, material.chunks, rows)
     return whole.without(*within)
+
+
+def _reasons(material: Materials, rows: int) -> Timing:
+    """The reasons of the strangest hundredth of each chunk, spread over all of its rows."""
+    alerts = max(1, rows // 100)
+    strangest = [c.features[np.argsort(material.model.anomaly_score(c.features))[-alerts:]] for c in material.chunks]
+    return timed(material.model.reasons, strangest, rows)
 
 
 def _publish(found: Pieces, material: Materials, world: World, rows: int) -> None:

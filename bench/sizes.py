@@ -7,11 +7,12 @@ from bench.trial import Plan
 
 _GROWTH: Final = Plan(seconds=60.0, backlog=2_000_000)
 _TRIAL: Final = Plan(seconds=60.0, backlog=1_000_000)
+_PEER_TRIAL: Final = replace(_TRIAL, backlog=400_000)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """growth: the plan for each number of customers. trial: Scoreline's and, but for the length of the backlog, the peers'."""
+    """growth: the plan for each number of customers. trial: Scoreline's; peer_trial: the same with a shorter backlog."""
 
     customers: int = 100_000
     generated: int = 1_000_000
@@ -23,7 +24,7 @@ class Sizes:
     growth_customers: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     growth: Plan = _GROWTH
     trial: Plan = _TRIAL
-    peer_backlog: int = 400_000
+    peer_trial: Plan = _PEER_TRIAL
     piece_rows: int = 100_000
     piece_repetitions: int = 5
     soak_rate: float = 1_000.0
@@ -32,18 +33,16 @@ class Sizes:
 
 FULL: Final = Sizes()
 
-QUICK: Final = Sizes(
-    generated=400_000,
-    trial=Plan(
-        backlog=700_000,
-        backlog_warm_up_seconds=5.0,
-        limit_seconds=60.0,
-        warm_up_seconds=8.0,
-        seconds=20.0,
-        drain_seconds=10.0,
-    ),
-    peer_backlog=60_000,
+_QUICK: Final = Plan(
+    backlog=600_000,
+    backlog_warm_up_seconds=5.0,
+    limit_seconds=40.0,
+    warm_up_seconds=15.0,
+    seconds=20.0,
+    drain_seconds=5.0,
 )
+
+QUICK: Final = Sizes(generated=300_000, trial=_QUICK, peer_trial=replace(_QUICK, backlog=40_000))
 
 _TINY: Final = Plan(
     rate=200.0, warm_up_seconds=2.0, seconds=6.0, drain_seconds=20.0, backlog=20_000, limit_seconds=20.0
@@ -61,10 +60,12 @@ SMALL: Final = replace(
     growth_customers=(1_000, 2_000),
     growth=_TINY,
     trial=_TINY,
-    peer_backlog=5_000,
+    peer_trial=replace(_TINY, backlog=5_000),
     piece_rows=2_000,
     piece_repetitions=3,
     soak_minutes=0.3,
 )
 
-SMALL_QUICK: Final = replace(SMALL, trial=replace(_TINY, rate=1_000.0))
+_TINY_QUICK: Final = replace(_TINY, rate=1_000.0)
+
+SMALL_QUICK: Final = replace(SMALL, trial=_TINY_QUICK, peer_trial=replace(_TINY_QUICK, backlog=5_000))

@@ -21,7 +21,7 @@ from settings import Settings
 from stack import Stack
 from stack.topics import create_topics
 
-_TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "labels", "truth")
+_TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 
 
 class World:

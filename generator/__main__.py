@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -44,12 +44,13 @@ from generator.options import (
     Subtle,
     WrongUse,
     composed_run,
+    time_of_option,
 )
 from generator.population import CUSTOMERS, make_population
 from generator.producer import DeliveryFailed, KafkaUnreachable, Security
 from generator.replay.commands import register
 from generator.replay.errors import ReplayError
-from generator.resume import newest_event_time
+from generator.resume import newest_event_time, unsent_labels
 from generator.runs import Run, RunName, begins_within
 from generator.send import Plan, Sender, Topics
 from settings import Settings
@@ -66,7 +67,9 @@ Count = Annotated[int | None, Option(min=1, show_default="no limit", help="End a
 Start = Annotated[
     str | None, Option(show_default="the live start", help="Simulated time to begin at: ISO 8601 with zone.")
 ]
-Resume = Annotated[bool, Option("--resume", help="Begin where the transactions topic ends, if it holds some.")]
+Resume = Annotated[
+    bool, Option("--resume", help="Begin where the transactions topic ends, with the labels not due yet.")
+]
 FlushLabels = Annotated[bool, Option("--flush-labels", help="At the end, send the labels that are not due yet.")]
 AsJson = Annotated[bool, Option("--json", help="Print the report as one JSON object, on the last line.")]
 
@@ -96,7 +99,7 @@ def history(
     label_median_days: LabelDays = None,
 ) -> None:
     """Write the transactions before the live start to Parquet; the truth about them, and the late labels, beside them."""
-    end = default_live_start() if live_start is None else _time("--live-start", live_start)
+    end = default_live_start() if live_start is None else time_of_option("--live-start", live_start)
     if end.minute or end.second or end.microsecond:
         raise WrongUse(f"--live-start has to be a full hour, but is {live_start}")
     run = composed_run(
@@ -107,7 +110,7 @@ def history(
         subtlety=subtlety,
         intensity=intensity,
         only=None if only is None else tuple(only),
-        begins=None if begins is None else _time("--begins", begins),
+        begins=None if begins is None else time_of_option("--begins", begins),
         drift_days=drift_days,
     )
     origin = Origin(seed, customers, end, days, run, _reporting(Reporting(), label_median_days))
@@ -156,11 +159,14 @@ def send(
         subtlety=subtlety,
         intensity=intensity,
         only=None if only is None else tuple(only),
-        begins=None if begins is None else _time("--begins", begins),
+        begins=None if begins is None else time_of_option("--begins", begins),
         drift_days=drift_days,
     )
     origin = replace(origin, run=run, reporting=_reporting(origin.reporting, label_median_days))
     earlier = [] if folder is None else labels_after(folder, begin)
+    if resume and begin > origin.live_start:
+        with out.status("finding the labels that were not due yet"):
+            earlier += unsent_labels(origin, kafka, begin)
     with SendingView(out) as view:
         sender = live_sender(origin, kafka, Plan(rate, duration, count, flush_labels), begin, earlier, view.show)
         sender.progress_seconds = 1.0 if out.is_terminal else PLAIN_SECONDS
@@ -176,7 +182,7 @@ def _begin(origin: Origin, kafka: Kafka, start: str | None, resume: bool) -> dat
     if start is not None and resume:
         raise WrongUse(f"--resume begins where the topic ends, but --start is {start}: leave one of them out")
     if start is not None:
-        return _time("--start", start)
+        return time_of_option("--start", start)
     newest = newest_event_time(kafka.servers, kafka.topics.transactions, kafka.security) if resume else None
     return origin.live_start if newest is None else max(origin.live_start, newest + timedelta(milliseconds=1))
 
@@ -199,16 +205,6 @@ def _stop_on_signal(sender: Sender) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-
-
-def _time(option: str, text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise WrongUse(f"{option} takes a time in ISO 8601, such as 2026-05-01T00:00:00Z, but is {text!r}") from None
-    if time.tzinfo is None:
-        raise WrongUse(f"{option} needs a time zone, but is {text}: write {time.isoformat()}Z for UTC")
-    return time.astimezone(UTC)
 
 
 def _origin(folder: Path | None, seed: int | None, customers: int | None) -> Origin:

@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 
 from generator.arrays import Array
+from ml.schema import CHANNELS
 
-CHANNELS: Final = ("chip", "contactless", "online", "atm", "transfer")
-CHIP, CONTACTLESS, ONLINE, ATM, TRANSFER = range(len(CHANNELS))
+CONTACTLESS, CHIP, ATM, ONLINE, TRANSFER = range(len(CHANNELS))
 
 HONEST: Final = -1
 HOUR_MS: Final = 3_600_000

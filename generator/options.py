@@ -1,7 +1,7 @@
 """What the command line may be told about the bank and about what happens in it."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,3 +90,14 @@ def composed_run(usual: Run, usually_begins: Callable[[RunName], datetime | None
         return msgspec.structs.replace(usual, **fresh | wanted)
     except ValueError as error:
         raise WrongUse(str(error)) from None
+
+
+def time_of_option(option: str, text: str) -> datetime:
+    """The time that an option gives, in UTC. Raises WrongUse where it is none, or has no zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongUse(f"{option} takes a time in ISO 8601, such as 2026-05-01T00:00:00Z, but is {text!r}") from None
+    if time.tzinfo is None:
+        raise WrongUse(f"{option} needs a time zone, but is {text}: write {time.isoformat()}Z for UTC")
+    return time.astimezone(UTC)

@@ -1,18 +1,27 @@
-"""Where an earlier run of traffic ended: the newest transaction on the topic."""
+"""Where an earlier run of traffic ended, and the labels that it still owed: from the transactions on the topic."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from generator.drafts import HOUR_MS
+from generator.history import Origin
+from generator.live import Kafka
+from generator.population import make_population
 from generator.producer import CONNECT_SECONDS, KafkaUnreachable, Security
-from ml.schema import Transaction
+from generator.stream import milliseconds, transactions
+from generator.tables import LABEL_ARROW
+from ml.schema import Label, Transaction
 
-LAST_RECORDS: Final = 100  # of each partition: the very last ones may be no transactions
+LOOKED_AT: Final = 100  # records of each partition: the very first and last ones may be no transactions
 _decode = msgspec.json.Decoder(Transaction).decode
 
 
@@ -21,6 +30,33 @@ def newest_event_time(servers: str, topic: str, security: Security) -> datetime 
 
     Raises KafkaUnreachable where no broker answers.
     """
+    now = datetime.now(UTC)
+    return max((moment for moment in _event_times(servers, topic, security, False) if moment <= now), default=None)
+
+
+def unsent_labels(origin: Origin, kafka: Kafka, begin: datetime) -> list[Label]:
+    """The labels that earlier live traffic, which ended just before `begin`, had not sent because they were not due.
+
+    The traffic is made again, as far as it is on the topic; it has to have been sent with the same origin. Raises
+    KafkaUnreachable where no broker answers.
+    """
+    found = _event_times(kafka.servers, kafka.topics.transactions, kafka.security, True)
+    since = max(min(found, default=begin), origin.live_start)
+    population = make_population(origin.seed, origin.customers)
+    hours = 1 + milliseconds(begin) // HOUR_MS - milliseconds(since) // HOUR_MS
+    time = LABEL_ARROW.field("label_time").type
+    labels: list[Label] = []
+    for batch in islice(transactions(population, since, origin.run, origin.reporting), hours):
+        sent = batch.transactions.filter(pc.field("event_time") < pa.scalar(begin, time))["transaction_id"]
+        owed = (pc.field("label_time") >= pa.scalar(begin, time)) & pc.field("transaction_id").isin(
+            sent.combine_chunks()
+        )
+        labels += [Label(**row) for row in batch.labels.filter(owed).to_pylist()]
+    return labels
+
+
+def _event_times(servers: str, topic: str, security: Security, first: bool) -> list[datetime]:
+    """Of the first or the last transactions in each partition."""
     configuration: dict[str, str | int | float | bool] = {
         "bootstrap.servers": servers,
         "group.id": "scoreline-generator",  # librdkafka wants one; nothing is committed
@@ -29,28 +65,26 @@ def newest_event_time(servers: str, topic: str, security: Security) -> datetime 
         "log_level": 2,
         **security,
     }
-    now = datetime.now(UTC)
     try:
-        times = _last_event_times(configuration, topic)
+        return _read_event_times(configuration, topic, first)
     except KafkaException as error:
         raise KafkaUnreachable(
             f"no Kafka broker answers at {servers} ({error.args[0].str()}); start one, or set KAFKA_BOOTSTRAP_SERVERS"
         ) from None
-    return max((moment for moment in times if moment <= now), default=None)
 
 
 @retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(10), wait=wait_fixed(0.5), reraise=True)
-def _last_event_times(configuration: dict[str, str | int | float | bool], topic: str) -> list[datetime]:
+def _read_event_times(configuration: dict[str, str | int | float | bool], topic: str, first: bool) -> list[datetime]:
     # A topic that was just made has no leader yet; a moment later it has.
     with closing(Consumer(configuration)) as consumer:
-        return [transaction.event_time for transaction in _last_transactions(consumer, topic)]
+        return [transaction.event_time for transaction in _outermost(consumer, topic, first)]
 
 
-def _last_transactions(consumer: Consumer, topic: str) -> Iterator[Transaction]:
+def _outermost(consumer: Consumer, topic: str, first: bool) -> Iterator[Transaction]:
     known = consumer.list_topics(topic, timeout=CONNECT_SECONDS).topics[topic]
     for number in sorted(known.partitions):
-        first, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=CONNECT_SECONDS)
-        begin = max(first, end - LAST_RECORDS)
+        begin, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=CONNECT_SECONDS)
+        begin, end = (begin, min(end, begin + LOOKED_AT)) if first else (max(begin, end - LOOKED_AT), end)
         consumer.assign([TopicPartition(topic, number, begin)])
         for message in consumer.consume(end - begin, timeout=CONNECT_SECONDS) if end > begin else ():
             try:

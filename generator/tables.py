@@ -8,12 +8,12 @@ import pyarrow.compute as pc
 
 from generator.arrays import Array, hexadecimal
 from generator.categories import CATEGORIES
-from generator.drafts import CHANNELS, WAVE
+from generator.drafts import WAVE
 from generator.places import COUNTRIES
 from generator.population import Population
 from generator.randomness import scrambled
 from generator.scenarios import SCENARIOS
-from ml.schema import TRANSACTION_ARROW, Label
+from ml.schema import CHANNELS, TRANSACTION_ARROW, Label
 
 _ARROW = {"is_fraud": pa.bool_(), "label_time": pa.timestamp("ms", tz="UTC")}
 LABEL_ARROW: Final = pa.schema(

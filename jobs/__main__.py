@@ -28,7 +28,7 @@ def _jobs() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def submit(
     context: typer.Context,
-    job: Annotated[str, typer.Option(help="detect (runs publish too), or publish alone")] = "detect",
+    job: Annotated[str, typer.Option(help="detect (runs the others too), or publish or thresholds alone")] = "detect",
     master: Annotated[
         str, typer.Option(envvar="SPARK_MASTER", help="Spark master")
     ] = f"local[{max(4, os.cpu_count() or 1)}]",
@@ -37,8 +37,8 @@ def submit(
 ) -> None:
     """Submit a job. Every flag that is not named here is a setting and goes to the job: see `jobs/detect.py --help`."""
     script = _ROOT / "jobs" / f"{job}.py"
-    if job not in ("detect", "publish"):
-        raise typer.BadParameter(f"a job is detect or publish, but {job!r} was asked for")
+    if job not in ("detect", "publish", "thresholds"):
+        raise typer.BadParameter(f"a job is detect, publish or thresholds, but {job!r} was asked for")
     try:
         environment = os.environ | {"JAVA_HOME": str(Path(java()).resolve().parent.parent)}
         connectors = connector_jars()

@@ -1,6 +1,6 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,16 +15,20 @@ from jobs.intake import take_in
 from jobs.score_head import score_heads
 from jobs.state_log import Fold, LocalCopy, StateLog
 from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, place, position
+from ml.schema import Transaction
+from ml.segments import segment_id, segment_name
 from ml.state import identify
 
-OUTPUT: Final = "key binary, value binary, features binary, problem string"
+OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
 """What the operator returns for each message; columns are few because each costs time for each message.
 
-A valid one: value, the beginning of its score's JSON, and features, the bytes of (len(FEATURES),) float64. An invalid one:
-its value as it came, features all zero, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
+A valid one: value, the beginning of its score's JSON, and judged_by, the bytes of a `JUDGED_BY`. An invalid one: its value
+as it came, judged_by all zero, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
 
-FEATURES_BYTES: Final = 8 * len(FEATURES)
+JUDGED_BY: Final = np.dtype([("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("position", np.int64)])
+"""What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
+position in the log, by which a replay knows who judged it before."""
 
 PIECE: Final = 8192
 """Messages worked on at a time: few enough for the processor's cache, and Spark goes on with them meanwhile."""
@@ -113,17 +117,21 @@ class CustomerFold(StatefulProcessor):
         records = list(messages[["partition", "offset", "kafka_time", "key"]].itertuples(index=False, name=None))
         heads = score_heads(transactions, [records[row] for row in rows.tolist()], folded.late, folded.features)
         out = {"key": messages["key"].to_numpy(), "value": values.copy()}
-        out["features"] = np.array([bytes(FEATURES_BYTES)] * len(messages), object)
+        out["judged_by"] = np.array([bytes(JUDGED_BY.itemsize)] * len(messages), object)
         out["problem"] = np.full(len(messages), None, object)
         out["value"][rows] = np.array(heads, object)
-        out["features"][rows] = np.array(_sliced(folded.features.tobytes(), FEATURES_BYTES), object)
+        out["judged_by"][rows] = np.array(_judged_by(folded.features, transactions, places[rows]), object)
         for row, reason in problems.items():
             out["value"][row] = values[row]
             out["problem"][row] = _encode(Problem(reason, *records[row][:3])).decode()
         return pd.DataFrame(out)
 
 
-def _sliced(packed: bytes, size: int) -> list[bytes]:
+def _judged_by(features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray) -> list[bytes]:
+    rows = np.empty(len(transactions), JUDGED_BY)
+    rows["features"], rows["position"] = features, places
+    rows["segment"] = [segment_id(segment_name(t.channel, t.merchant_category)) for t in transactions]
+    packed, size = rows.tobytes(), JUDGED_BY.itemsize
     return [packed[start : start + size] for start in range(0, len(packed), size)]
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import uuid
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,18 +17,21 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from jobs import publish
+from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.frozen import hold_frozen
-from jobs.kafka import spark_options
-from jobs.ledger import Entry, Ledger
+from jobs.kafka import client_options, spark_options
+from jobs.kept import Kept
+from jobs.ledger import Entry, Ledger, Versions
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
+from jobs.replay import Replay
 from jobs.routing import routed, state_key
 from jobs.scoring import Judgement, dead_letter_headers, too_large_reason
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
+from jobs.tables import TableFollower
 from ml.registry import Registry
 from settings import Settings
 
@@ -48,7 +52,10 @@ _log = logging.getLogger(__name__)
 def main() -> int:
     settings = Settings.from_command_line()
     starters = {QUERY: start} | ({publish.QUERY: publish.start} if settings.publish else {})
-    topics = settings.transactions_topic, settings.scores_topic, settings.alerts_topic, settings.invalid_topic
+    topics = [settings.transactions_topic, settings.scores_topic, settings.alerts_topic, settings.invalid_topic]
+    if settings.adaptive_thresholds:
+        topics.append(settings.thresholds_topic)
+        starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
     return run(settings, starters, partial(check_kafka, settings, *topics), partial(check_champion, settings))
 
 
@@ -69,7 +76,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         .queryName(QUERY)
         .start()
     )
-    detection.champion.follow(lambda: query.isActive)
+    detection.follow(lambda: query.isActive)
     return query
 
 
@@ -110,7 +117,7 @@ def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
 
 
 class Detection:
-    """What a micro-batch goes through after the fold: the ledger, the model, the judgement, one write to Kafka."""
+    """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
     def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, too_large_seen: "Accumulator[int]") -> None:
         folder = partial(DurableFolder, spark)
@@ -121,18 +128,25 @@ class Detection:
         self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-        self.champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
-        self._judgements: dict[int, Judgement] = {}
+        self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
+        self._kept = Kept(spark, settings.checkpoint, registry)
+        newest = self._kept.tables.newest if settings.adaptive_thresholds else None
+        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest)
+        self._judgement: tuple[Versions, Judgement] | None = None
+        self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
+
+    def follow(self, wanted: Callable[[], bool]) -> None:
+        """Begin to follow what the coming micro-batches are judged by, for as long as `wanted()`."""
+        self._champion.follow(wanted)
+        if self._settings.adaptive_thresholds:
+            self._tables.follow(wanted)
 
     def write(self, rows: DataFrame, micro_batch: int) -> None:
-        """Judge a micro-batch by the one model that the ledger names for it, and write all that comes of it to Kafka."""
+        """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
-        model = self.champion.version(entry.model_version)
-        if model.version not in self._judgements:
-            self._judgements[model.version] = Judgement(self._spark, model, self._settings)
         seen_before = self._too_large_seen.value
-        self._to_kafka(self._judgements[model.version].records(rows, micro_batch))
+        self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         if self._too_large_seen.value > seen_before:
             self._write_too_large(entry)
 
@@ -140,9 +154,28 @@ class Detection:
         entry = self._ledger.entry(micro_batch)
         if entry is None:
             start, end = self._offsets.of(micro_batch)
-            entry = Entry(micro_batch, self.champion.current().version, start, end)
+            entry = Entry.of(micro_batch, self._newest(), start, end)
             self._ledger.record(entry)
         return entry
+
+    def _newest(self) -> Versions:
+        """What a new micro-batch is judged by; from here on it is kept."""
+        model = self._champion.current().version
+        table = self._tables.current(model) if self._settings.adaptive_thresholds else None
+        if table is None:
+            return Versions(model)
+        self._kept.tables.keep(table)
+        return Versions(model, table.version)
+
+    def _judgement_of(self, entry: Entry) -> Judgement:
+        """Of all records of a micro-batch by the same versions; in a replay, of each by what judged it before."""
+        if self._replay is not None:
+            own = self._kept.judge(entry.versions)
+            return Judgement(self._replay.judges(entry, own), self._settings.model_name, self._settings)
+        if self._judgement is None or self._judgement[0] != entry.versions:
+            judges = [(0, self._kept.judge(entry.versions))]
+            self._judgement = entry.versions, Judgement(judges, self._settings.model_name, self._settings)
+        return self._judgement[1]
 
     def _write_too_large(self, entry: Entry) -> None:
         """Dead-letter the messages that were too large to travel: they are rare, so they are read once more, by Spark alone."""

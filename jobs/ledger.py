@@ -1,6 +1,6 @@
-"""The ledger: which model and which offsets each micro-batch of detect used, recorded before its first record is written."""
+"""The ledger: what each micro-batch of detect judges by, and its offsets, recorded before its first record is written."""
 
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -12,23 +12,59 @@ _KEPT: Final = 200
 _RANGES: Final = "ranges"
 
 
+class Versions(msgspec.Struct, frozen=True):
+    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold. risk: 0 is none."""
+
+    model: int
+    thresholds: int = 0
+    risk: int = 0
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """One micro-batch: the model that judged it, and the records that it holds: start ≤ offset < end by partition."""
+    """One micro-batch: what judged it, and the records that it holds: start ≤ offset < end by partition.
+
+    The versions that came later than the first release have defaults, so that its files can be read.
+    """
 
     micro_batch: int
     model_version: int
     start: Offsets
     end: Offsets
+    threshold_version: int = 0
+    risk_version: int = 0
+
+    @classmethod
+    def of(cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets) -> Self:
+        """The entry of a micro-batch that is judged by these versions."""
+        return cls(micro_batch, versions.model, start, end, versions.thresholds, versions.risk)
+
+    @property
+    def versions(self) -> Versions:
+        """All that judged the records."""
+        return Versions(self.model_version, self.threshold_version, self.risk_version)
 
 
 class Range(msgspec.Struct, frozen=True):
-    """Micro-batches that follow each other and share a model version, with the records that they hold together."""
+    """Micro-batches that follow each other and share their versions, with the records that they hold together."""
 
     first_micro_batch: int
     last_micro_batch: int
     model_version: int
     start: Offsets
     end: Offsets
+    threshold_version: int = 0
+    risk_version: int = 0
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """The range of one micro-batch."""
+        number, versions = entry.micro_batch, entry.versions
+        return cls(number, number, versions.model, entry.start, entry.end, versions.thresholds, versions.risk)
+
+    @property
+    def versions(self) -> Versions:
+        """All that judged the records."""
+        return Versions(self.model_version, self.threshold_version, self.risk_version)
 
 
 class Ledger:
@@ -41,7 +77,7 @@ class Ledger:
         self._folder = folder
 
     def entry(self, micro_batch: int) -> Entry | None:
-        """What is recorded for a micro-batch; None where nothing is, so that it may still choose its model."""
+        """What is recorded for a micro-batch; None where nothing is, so that it may still choose."""
         content = self._folder.read(f"{micro_batch}.json")
         return None if content is None else msgspec.json.decode(content, type=Entry)
 
@@ -51,11 +87,15 @@ class Ledger:
         if entry.micro_batch and entry.micro_batch % _KEPT == 0:
             self._merge(before=entry.micro_batch - _KEPT)
 
-    def version_at(self, partition: int, offset: int) -> int | None:
-        """The model version that judged a record; None where the ledger does not know the record."""
-        for piece in [*self._ranges(), *self._entries()]:
+    def pieces(self) -> list[Range]:
+        """All that is recorded, as ranges in the order of the micro-batches, each with versions of its own."""
+        return merged(self._ranges(), self._entries())
+
+    def versions_at(self, partition: int, offset: int) -> Versions | None:
+        """What judged a record; None where the ledger does not know the record."""
+        for piece in self.pieces():
             if piece.start.get(str(partition), 0) <= offset < piece.end.get(str(partition), 0):
-                return piece.model_version
+                return piece.versions
         return None
 
     def _merge(self, before: int) -> None:
@@ -88,8 +128,8 @@ def merged(ranges: list[Range], entries: list[Entry]) -> list[Range]:
         last = out[-1] if out else None
         if last is not None and entry.micro_batch <= last.last_micro_batch:
             continue
-        if last is not None and last.model_version == entry.model_version:
+        if last is not None and last.versions == entry.versions:
             out[-1] = msgspec.structs.replace(last, last_micro_batch=entry.micro_batch, end=entry.end)
         else:
-            out.append(Range(entry.micro_batch, entry.micro_batch, entry.model_version, entry.start, entry.end))
+            out.append(Range.of(entry))
     return out

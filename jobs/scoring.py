@@ -1,28 +1,46 @@
 """Judging: an anomaly score for each folded transaction, by a pandas UDF, and the records that go to Kafka."""
 
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
 import pandas as pd
 from pyspark import Broadcast
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ml.features import FEATURES
+from jobs.customer_fold import JUDGED_BY
+from jobs.ledger import Versions
 from ml.model import Model
+from ml.schema import Reason
+from ml.thresholds.table import Lookup, Table
 from settings import Settings
 
 
-class Judgement:
-    """Folded messages → Kafka records, by one model: its score, its threshold, its name.
+class Judge(NamedTuple):
+    """What judges some records: a version of the model, and the thresholds of a table or the model's own."""
 
-    The expressions are built once for a model, not for each micro-batch: each costs a call to the JVM.
+    versions: Versions
+    model: "Broadcast[Model]"
+    lookup: Lookup
+
+    @classmethod
+    def of(cls, versions: Versions, model: "Broadcast[Model]", table: Table | None) -> Self:
+        """The judge with a table of thresholds; without, with the model's own."""
+        default, thresholds = (model.value.threshold, {}) if table is None else (table.default, table.thresholds)
+        return cls(versions, model, Lookup.of(default, thresholds))
+
+
+class Judgement:
+    """Folded messages → Kafka records. judges: who judges from a position in the log on, in the order of positions.
+
+    The expressions are built once for the same judges, not for each micro-batch: each costs a call to the JVM.
     """
 
-    def __init__(self, spark: SparkSession, model: Model, settings: Settings) -> None:
-        self._model = model
+    def __init__(self, judges: Sequence[tuple[int, Judge]], model_name: str, settings: Settings) -> None:
+        self._model_name = model_name
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
@@ -32,58 +50,72 @@ class Judgement:
         problem = F.from_json("problem", "reason string, partition string, offset string, kafka_time string")
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
-        self._judged = judge(spark.sparkContext.broadcast(model))("features")
-        self._json = _score_json()
+        self._judged = judge(judges)("judged_by")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
 
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
-        model = self._model
-        used = {"threshold": model.threshold, "model_name": model.name, "model_version": model.version}
-        end = "," + msgspec.json.encode(used | {"micro_batch": micro_batch}).decode()[1:]
-        value = F.when(self._valid, F.concat(self._json, F.lit(end).cast("binary"))).otherwise(F.col("value"))
+        end = {
+            "model_name": self._model_name,
+            "micro_batch": micro_batch,
+            "scored_at": time.time_ns() // 1_000_000,
+        }
+        # One after the other, three parts make a JSON object: the first brings its opening brace, the last its closing one.
+        closing = F.lit(b"," + msgspec.json.encode(end)[1:])
+        value = F.when(self._valid, F.concat("value", "judged.json", closing)).otherwise(F.col("value"))
         return folded.withColumn("judged", self._judged).select("key", value.alias("value"), *self._others)
 
 
-def judge(model: "Broadcast[Model]") -> Any:
-    """The pandas UDF that scores: features, as the bytes of their float64 → struct(anomaly_score, is_anomaly, reasons).
+class Judged(msgspec.Struct, gc=False):
+    """The part of a score's JSON that is judgement."""
 
-    reasons is a JSON array, of an anomaly; otherwise null.
-    """
+    anomaly_score: float
+    is_anomaly: bool
+    threshold: float
+    model_version: int
+    threshold_version: int
+    reasons: list[Reason]
 
-    @F.pandas_udf("anomaly_score double, is_anomaly boolean, reasons string")  # type: ignore[call-overload, misc]
+
+def judge(judges: Sequence[tuple[int, Judge]]) -> Any:
+    """The pandas UDF that judges: `JUDGED_BY` as bytes → struct(json: the fields of `Judged`, is_anomaly)."""
+    starts = np.array([start for start, _ in judges], np.int64)
+
+    @F.pandas_udf("json binary, is_anomaly boolean")  # type: ignore[call-overload, misc]
     def judged(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            features = np.frombuffer(b"".join(batch)).reshape(-1, len(FEATURES))
-            scores = model.value.anomaly_score(features)
-            anomalies = model.value.is_anomaly(scores)
-            reasons = np.full(len(scores), None, object)
-            reasons[anomalies] = [msgspec.json.encode(r).decode() for r in model.value.reasons(features[anomalies])]
-            yield pd.DataFrame({"anomaly_score": scores, "is_anomaly": anomalies, "reasons": reasons})
+            rows = np.frombuffer(b"".join(batch), JUDGED_BY)
+            # What is no transaction has position 0 and is judged by somebody, to no effect.
+            places = np.maximum(np.searchsorted(starts, rows["position"], "right") - 1, 0)
+            results = np.empty(len(rows), object)
+            for place in np.unique(places):
+                mine = places == place
+                results[mine] = _judged(rows[mine], judges[place][1])
+            yield pd.DataFrame({"json": _parts(results), "is_anomaly": [result.is_anomaly for result in results]})
 
     return judged
 
 
-def _score_json() -> Column:
-    """A score's JSON but for its end, which says what it was judged by."""
+def _judged(rows: np.ndarray, judge: Judge) -> list[Judged]:
+    """Rows (n,) JUDGED_BY, by one judge. Above the threshold of its segment a score is an anomaly, at it normal."""
+    model, versions = judge.model.value, judge.versions
+    features = np.ascontiguousarray(rows["features"])
+    scores = model.anomaly_score(features)
+    thresholds = judge.lookup.of_segments(rows["segment"])
+    anomalies = scores > thresholds
+    reasons = iter(model.reasons(features[anomalies]))
+    return [
+        Judged(score, anomaly, threshold, versions.model, versions.thresholds, next(reasons) if anomaly else [])
+        for score, anomaly, threshold in zip(scores.tolist(), anomalies.tolist(), thresholds.tolist(), strict=True)
+    ]
 
-    def text(value: str) -> Column:
-        return F.lit(value).cast("binary")
 
-    def number(value: Column) -> Column:
-        return value.cast("string").cast("binary")
+def _parts(results: np.ndarray) -> list[bytes]:
+    """The JSON of each of (n,) `Judged`, with a comma for its opening brace and none for its closing one."""
+    return [b"," + line[1:-1] for line in _lines(results.tolist()).split(b"\n")[:-1]]
 
-    return F.concat(
-        F.col("value"),
-        text(',"anomaly_score":'),
-        number(F.col("judged.anomaly_score")),
-        text(',"is_anomaly":'),
-        number(F.col("judged.is_anomaly")),
-        text(',"reasons":'),
-        F.coalesce("judged.reasons", F.lit("[]")).cast("binary"),
-        text(',"scored_at":'),
-        number(F.unix_millis(F.current_timestamp())),
-    )
+
+_lines: Final = msgspec.json.Encoder().encode_lines
 
 
 def dead_letter_headers(settings: Settings, problem: Column) -> Column:

@@ -18,6 +18,7 @@ from ml.evaluation.split import EvaluationError
 from ml.history import History, HistoryError
 from ml.model import DEFAULT_BUDGET
 from ml.registry import ModelRefused, Registered, Registry, RegistryError
+from ml.schema import EXTRA_PREFIX
 from ml.train import Plan, TrainingError, labels_for, train
 from settings import Settings
 
@@ -30,6 +31,13 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+Extras = Annotated[
+    bool,
+    typer.Option(
+        "--extras/--no-extras",
+        help=f"Whether columns named {EXTRA_PREFIX}… are features too; the job has no such columns.",
+    ),
+]
 Version = Annotated[int, typer.Argument(min=1, help="A version from `python -m ml models`.")]
 
 
@@ -53,11 +61,14 @@ def train_command(
     ] = None,
     budget: Annotated[float, typer.Option(help="Share of the traffic that may become alerts.")] = DEFAULT_BUDGET,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    extras: Extras = True,
 ) -> None:
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
     plan = Plan(registry.name, detector, budget, seed, trials)
-    trained = train(History.open(history), plan, _progress(), labels_for(plan, history))
+    opened = _opened(history, extras)
+    _refuse_unservable(opened, promote)
+    trained = train(opened, plan, _progress(), labels_for(plan, history))
     if state_out is not None:
         trained.customers.write(state_out / "customers.parquet")
     with err.status("registering"):
@@ -88,6 +99,7 @@ def evaluate_command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write every figure to this JSON file.")] = None,
+    extras: Extras = True,
 ) -> None:
     """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON."""
     judged: Judged = _chosen(detector)
@@ -95,9 +107,9 @@ def evaluate_command(
         kafka = _kafka(Settings.from_command_line([]))
         judged = Topic(scores, kafka | ({"bootstrap.servers": bootstrap_servers} if bootstrap_servers else {}))
     elif model is not None:
-        judged = _registry().load(model)
+        judged = _registry().load(model, _opened(folder, extras).extras)
     with _progress() as progress:
-        results = evaluate(folder, judged, Terms(budget, label_delay_days, seed), progress)
+        results = evaluate(folder, judged, Terms(budget, label_delay_days, seed, extras), progress)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     console.show(out, results)
@@ -137,6 +149,20 @@ def rollback() -> None:
     """Make the champion before this one champion again."""
     registry = _registry()
     out.print(f"version {registry.rollback()} of {registry.name} is the {registry.alias} again")
+
+
+def _opened(history: Path, extras: bool) -> History:
+    opened = History.open(history)
+    return opened if extras else opened.without_extras()
+
+
+def _refuse_unservable(history: History, promote: bool) -> None:
+    if promote and history.extras:
+        first = ", ".join(history.extras[:3]) + ", …" * (len(history.extras) > 3)
+        raise TrainingError(
+            "--promote makes a model the champion of the running job, whose transactions have no extra columns, but the "
+            f"history has {len(history.extras)} ({first}): add --no-extras, or leave --promote out"
+        )
 
 
 def _promote(registry: Registry, version: int) -> None:

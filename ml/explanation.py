@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -18,18 +19,38 @@ def reasons(scorer: Scorer, features: Floats, usual: Floats, names: Sequence[str
 
     features: (n, F). usual: (F, 3), low end, typical value and high end of each feature in training. A feature's part in
     the score is its Shapley value against a row that is typical in everything. Only features that make the row stranger
-    are named, those outside their usual range before the others.
+    are named, those outside their usual range before the others, and of those that say the same the first one.
     """
     if not len(features):
         return []
     low, typical, high = usual.T
     parts = scorer.contributions(features, np.ascontiguousarray(typical))
     outside = (features < low) | (features > high)
-    ranked = np.lexsort((-parts, ~(outside & (parts > 0))), axis=1)[:, :REASONS]
+    ranked = np.lexsort((-parts, ~(outside & (parts > 0))), axis=1)
+    meanings = _meanings(tuple(names))
+    low, high, whose = low.tolist(), high.tolist(), zip(features.tolist(), parts.tolist(), ranked.tolist(), strict=True)
     return [
-        [Reason(names[k], float(row[k]), float(low[k]), float(high[k])) for k in best if part[k] > 0 or k == best[0]]
-        for row, part, best in zip(features, parts, ranked, strict=True)
+        [Reason(names[k], row[k], low[k], high[k]) for k in _different(best, part, meanings)]
+        for row, part, best in whose
     ]
+
+
+@lru_cache
+def _meanings(names: tuple[str, ...]) -> tuple[int, ...]:
+    """A number for each feature, the same for those that say the same."""
+    of_name = {name: number for number, same in enumerate(_SAME) for name in same}
+    return tuple(of_name.get(name, len(_SAME) + k) for k, name in enumerate(names))
+
+
+def _different(ranked: Sequence[int], parts: Sequence[float], meanings: Sequence[int]) -> list[int]:
+    """The first REASONS of some ranked features that mean different things; the very first, and else only positive parts."""
+    chosen: dict[int, int] = {}
+    for k in ranked:
+        if parts[k] > 0 or not chosen:
+            chosen.setdefault(meanings[k], k)
+        if len(chosen) == REASONS:
+            break
+    return list(chosen.values())
 
 
 def in_words(reason: Reason) -> str:
@@ -44,6 +65,9 @@ def in_words(reason: Reason) -> str:
     >>> in_words(Reason("moon_phase", 0.5, 0.0, 1.0))
     'moon_phase 0.5, usually 0 to 1'
     """
+    if reason.feature in _KINDS:
+        kinds = _KINDS[reason.feature]
+        return kinds[min(round(reason.value), len(kinds) - 1)]
     if reason.feature in _FACTS:
         return _FACTS[reason.feature][0 if reason.value else 1]
     pattern, text = _PHRASES.get(reason.feature, (f"{reason.feature} {{}}", number))
@@ -104,14 +128,39 @@ def _unlogged(value: float) -> str:
     return number(math.expm1(value))
 
 
+_SAME: Final = (
+    ("log_amount", "amount_z", "amount_ratio", "log_amount_ratio"),
+    ("count_10m", "count_1h", "count_24h", "log_seconds_since_previous"),
+    ("sum_1h", "sum_24h"),
+    ("distance_km", "speed_kmh"),
+    ("new_country", "country_share", "first_countries_24h"),
+    ("new_device", "log_device_age_seconds"),
+    ("new_merchant", "first_merchants_24h"),
+)
+"""Features that say the same in other units or over other times, so that a person learns little from a second one."""
+
 _FACTS: Final = {
     "weekend": ("at the weekend", "on a working day"),
     "new_merchant": ("at a merchant not seen before", "at a known merchant"),
     "new_category": ("at a kind of merchant not seen before", "at a known kind of merchant"),
     "new_country": ("in a country not seen before", "in a known country"),
     "new_device": ("from a device not seen before", "from a known device"),
+    "no_device": ("with no device named", "from a device that is named"),
 }
 """Of features that are 1 or 0: what each of the two means, of this customer."""
+
+_KINDS: Final = {
+    "channel_number": (
+        "by another channel than most",
+        "contactless",
+        "by chip",
+        "at a cash machine",
+        "online",
+        "by transfer",
+    ),
+    "roundness": ("an amount that is not round", "a whole amount", "an amount in tens", "an amount in fifties"),
+}
+"""Of features that are one of a few numbers: what each of them means, from 0 on."""
 
 _PHRASES: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "log_amount": ("an amount of {}", _unlogged),
@@ -126,5 +175,12 @@ _PHRASES: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "log_seconds_since_previous": ("{} after the payment before", lambda value: duration(math.expm1(value))),
     "distance_km": ("{} from the place before", lambda value: f"{number(value)} km"),
     "speed_kmh": ("{} since the place before", lambda value: f"{number(value)} km/h"),
+    "small_count_1h": ("{} small payments within the hour", number),
+    "channel_count_24h": ("{} earlier payments by the same channel within the day", number),
+    "first_merchants_24h": ("{} payments at merchants not seen before within the day", number),
+    "first_countries_24h": ("{} payments in countries not seen before within the day", number),
+    "log_amount_ratio": ("{} times what the customer typically pays", lambda value: number(math.exp(value))),
+    "country_share": ("in a country of {} of the payments before", lambda value: f"{number(100 * value)} %"),
+    "log_device_age_seconds": ("from a device known for {}", lambda value: duration(math.expm1(value))),
 }
 """How a feature's value is put, and the form in which its numbers are."""

@@ -1,8 +1,8 @@
 """Past transactions, read from Parquet or CSV files in pieces, each checked to be what `ml.schema` says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ml.schema import REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS
+from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS
 
 _PIECE_ROWS: Final = 100_000
 _PIECE_BYTES: Final = 16 << 20
@@ -34,10 +34,14 @@ class HistoryError(Exception):
 
 @dataclass(frozen=True)
 class History:
-    """The files of a history, oldest first, and how many transactions are in them."""
+    """The files of a history, oldest first, how many transactions are in them, and the extra columns that all of them have.
+
+    extras: names that begin with `ml.schema.EXTRA_PREFIX`.
+    """
 
     files: tuple[Path, ...]
     rows: int
+    extras: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -53,21 +57,27 @@ class History:
             raise HistoryError(
                 f"{path} should be a history of transactions, but there is {what}; `python -m generator history` writes one"
             )
-        return cls(files, sum(map(_count, files)))
+        return cls(files, sum(map(_count, files)), _common_extras(files))
+
+    def without_extras(self) -> Self:
+        """The same transactions, with what the job can see of them alone."""
+        return replace(self, extras=())
 
     def pieces(self) -> Iterator[pa.Table]:
-        """The transactions in time order, as tables in `ml.schema.TRANSACTION_ARROW` of some 100,000 rows.
+        """The transactions in time order, as tables of some 100,000 rows.
 
-        Raises `HistoryError` at the first value that no transaction has, and where event_time goes back.
+        Their columns are those of `ml.schema.TRANSACTION_ARROW` and then the extras as float64, null where unknown. Raises
+        `HistoryError` at the first value that no transaction has, and where event_time goes back.
         """
         latest = np.iinfo(np.int64).min
         for file in self.files:
             row = 0
-            for batch in _batches(file):
+            for batch in _batches(file, self.extras):
                 if not batch.num_rows:
                     continue
-                piece = _as_transactions(batch, file)
+                piece = _as_transactions(batch, file, self.extras)
                 _refuse_bad_values(piece, file, row)
+                _refuse_infinite(piece, self.extras, file, row)
                 latest = _refuse_disorder(piece, file, row, latest)
                 row += piece.num_rows
                 yield piece
@@ -97,7 +107,22 @@ def _schema(file: Path) -> pa.Schema:
         if file.suffix == ".parquet":
             return pq.read_schema(file)
         with pyarrow.csv.open_csv(file) as reader:
-            return pa.schema([(name, _CSV_TYPES.get(name, pa.string())) for name in reader.schema.names])
+            return pa.schema([(name, _csv_type(name)) for name in reader.schema.names])
+
+
+def _csv_type(name: str) -> pa.DataType:
+    return pa.float64() if name.startswith(EXTRA_PREFIX) else _CSV_TYPES.get(name, pa.string())
+
+
+def _common_extras(files: Sequence[Path]) -> tuple[str, ...]:
+    schemas = [_schema(file) for file in files]
+    extras = [name for name in schemas[0].names if name.startswith(EXTRA_PREFIX)]
+    for file, schema in zip(files, schemas, strict=True):
+        extras = [name for name in extras if name in schema.names]
+        for name in extras:
+            if not _fits(came := schema.field(name).type, pa.float64()):
+                raise HistoryError(f"the extra column {name} of {file} must hold numbers, but it is {came}")
+    return tuple(extras)
 
 
 def _refuse_other_columns(schema: pa.Schema, file: Path) -> None:
@@ -124,18 +149,19 @@ def _fits(came: pa.DataType, required: pa.DataType) -> bool:
     return pa.types.is_string(came) or pa.types.is_large_string(came) or pa.types.is_string_view(came)
 
 
-def _batches(file: Path) -> Iterator[pa.RecordBatch]:
+def _batches(file: Path, extras: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    wanted = [*TRANSACTION_FIELDS, *extras]
     if file.suffix == ".csv":
-        yield from _csv(file, list(TRANSACTION_FIELDS))
+        yield from _csv(file, wanted)
         return
     with _reading(file), pq.ParquetFile(file) as parquet:
-        columns = [name for name in TRANSACTION_FIELDS if name in parquet.schema_arrow.names]
+        columns = [name for name in wanted if name in parquet.schema_arrow.names]
         yield from parquet.iter_batches(_PIECE_ROWS, columns=columns)
 
 
 def _csv(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     options = pyarrow.csv.ConvertOptions(
-        column_types=_CSV_TYPES,
+        column_types={name: _csv_type(name) for name in columns},
         include_columns=columns,
         include_missing_columns=True,
         strings_can_be_null=True,
@@ -146,20 +172,21 @@ def _csv(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         yield from reader
 
 
-def _as_transactions(batch: pa.RecordBatch, file: Path) -> pa.Table:
+def _as_transactions(batch: pa.RecordBatch, file: Path, extras: Sequence[str]) -> pa.Table:
     present = set(batch.schema.names)
+    schema = pa.schema([*TRANSACTION_ARROW, *(pa.field(name, pa.float64()) for name in extras)])
     columns = [
         batch.column(field.name).cast(field.type, safe=False)
         if field.name in present
         else pa.nulls(batch.num_rows, field.type)
-        for field in TRANSACTION_ARROW
+        for field in schema
     ]
-    for name, column in zip(TRANSACTION_FIELDS, columns, strict=True):
+    for name, column in zip(schema.names, columns, strict=True):
         if name in REQUIRED_FIELDS and column.null_count:
             raise HistoryError(
                 f"{name} must have a value in each row of {file}, but {column.null_count:,} rows have none"
             )
-    return pa.Table.from_arrays(columns, schema=TRANSACTION_ARROW)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _refuse_bad_values(piece: pa.Table, file: Path, row: int) -> None:
@@ -171,6 +198,15 @@ def _refuse_bad_values(piece: pa.Table, file: Path, row: int) -> None:
             what = "a finite number of at least 0" if name == "amount" else f"between {least:g} and {most:g}"
             raise HistoryError(
                 f"{name} must be {what}, but in row {row + bad[0] + 1:,} of {file} it is {values[bad[0]]:g}"
+            )
+
+
+def _refuse_infinite(piece: pa.Table, extras: Sequence[str], file: Path, row: int) -> None:
+    for name in extras:
+        bad = np.flatnonzero(np.isinf(piece[name].to_numpy()))
+        if len(bad):
+            raise HistoryError(
+                f"{name} must be finite or empty, but in row {row + bad[0] + 1:,} of {file} it is infinite"
             )
 
 

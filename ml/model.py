@@ -1,7 +1,7 @@
 """A trained model: the anomaly score of a transaction's features, the threshold it is judged by, the reasons for it."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ from ml import explanation
 from ml.schema import Reason
 from ml.scorers.scorer import Floats as Floats
 from ml.scorers.scorer import Scorer
+
+if TYPE_CHECKING:
+    from ml.thresholds.reference import Reference
 
 DEFAULT_BUDGET: Final = 0.005
 """The share of traffic that may become alerts."""
@@ -23,7 +26,8 @@ class Model:
 
     threshold: scores above it are anomalies. features: names of the columns, in order. usual: (len(features), 3), of the
     training rows' features the low end, the middle and the high end: between the ends lie 98 % of them. budget: the share
-    of traffic that the threshold was chosen to flag. version is 0 before the model is registered.
+    of traffic that the threshold was chosen to flag. reference: what adaptive thresholds begin with; None where a model was
+    stored without, which then keeps its own threshold. version is 0 before the model is registered.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Model:
     features: tuple[str, ...]
     usual: Floats
     budget: float = DEFAULT_BUDGET
+    reference: "Reference | None" = None
 
     def anomaly_score(self, features: Floats) -> Floats:
         """How strange each row is, in [0, 1], higher is stranger: (n, len(self.features)) → (n,).

@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 
 from ml.features import EVENT, HISTORY
-from ml.schema import REQUIRED_FIELDS, TRANSACTION_FIELDS, Transaction
+from ml.schema import CHANNELS, REQUIRED_FIELDS, TRANSACTION_FIELDS, Transaction
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -136,6 +137,7 @@ def hash_id(text: str | None) -> int:
 
 
 _hash_of_few: Final = lru_cache(maxsize=65_536)(hash_id)
+_channel_numbers: Final[dict[str | None, int]] = {name: number for number, name in enumerate(CHANNELS, 1)}
 
 
 def events(transactions: Sequence[Transaction], positions: npt.NDArray[np.int64]) -> np.ndarray:
@@ -151,6 +153,7 @@ def events(transactions: Sequence[Transaction], positions: npt.NDArray[np.int64]
     out["category"] = [_hash_of_few(t.merchant_category) for t in transactions]
     out["country"] = [_hash_of_few(t.country) for t in transactions]
     out["device"] = [hash_id(t.device_id) for t in transactions]
+    out["channel"] = [_channel_numbers.get(t.channel, 0) for t in transactions]
     out["position"] = positions
     return out
 
@@ -169,6 +172,7 @@ def events_from_arrow(table: pa.Table) -> np.ndarray:
         ("device", "device_id"),
     ):
         out[name] = _hashes(table[column])
+    out["channel"] = pc.index_in(table["channel"], pa.array(CHANNELS)).fill_null(-1).to_numpy() + 1
     out["position"] = HISTORY
     return out
 

@@ -8,10 +8,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from rich.progress import Progress
 
+from ml.extras import filled, with_extras
 from ml.features import NO_POSITION
 from ml.history import History
 from ml.model import Floats
 from ml.parse import events_from_arrow
+from ml.segments import Names, segment_names
 from ml.state import CustomerTable
 
 PARTS: Final = {"fit": (0.3, 0.6, 300_000), "threshold": (0.6, 0.9, 500_000), "check": (0.9, 1.0, 500_000)}
@@ -29,10 +31,11 @@ def chosen_rows(rows: int, seed: int) -> dict[str, npt.NDArray[np.int64]]:
 
 
 class Part(NamedTuple):
-    """Rows of one part, duplicates left out: features (n, len(FEATURES)), transaction_ids (n,)."""
+    """Rows of one part, duplicates left out: features (n, len(FEATURES) + extras), transaction_ids and segments (n,)."""
 
     features: Floats
     transaction_ids: "pa.ChunkedArray[pa.StringScalar]"
+    segments: Names
 
 
 def fold_parts(
@@ -46,17 +49,23 @@ def fold_parts(
     for piece in history.pieces():
         folded = customers.fold(piece["customer_id"], events_from_arrow(piece))
         has_features = folded.duplicate_of == NO_POSITION
+        features = with_extras(folded.features, piece, history.extras)
+        segments = segment_names(piece)
         for part, rows in chosen.items():
             here = rows[slice(*np.searchsorted(rows, (begin, begin + piece.num_rows)))] - begin
             here = here[has_features[here]]
-            kept[part].append(Part(folded.features[here], piece["transaction_id"].take(pa.array(here))))
+            kept[part].append(Part(features[here], piece["transaction_id"].take(pa.array(here)), segments[here]))
         begin += piece.num_rows
         end = piece["event_time"][-1].as_py()
         progress.advance(bar, piece.num_rows)
+    known = filled(
+        {part: np.concatenate([p.features for p in pieces]) for part, pieces in kept.items()}, history.extras
+    )
     parts = {
         part: Part(
-            np.concatenate([p.features for p in pieces]),
+            known[part],
             pa.chunked_array([chunk for p in pieces for chunk in p.transaction_ids.chunks], pa.string()),
+            np.concatenate([p.segments for p in pieces]),
         )
         for part, pieces in kept.items()
     }

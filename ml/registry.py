@@ -1,7 +1,7 @@
 """The registry of models in MLflow: which versions there are, which one is the champion, and how it is changed."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,8 +73,11 @@ class Registry:
                     return None
                 raise
 
-    def load(self, version: int) -> Model:
-        """A version, checked (see `stored.read`). Raises `ModelRefused` where it must not be used."""
+    def load(self, version: int, extras: Sequence[str] = ()) -> Model:
+        """A version, checked (see `stored.read`). Raises `ModelRefused` where it must not be used.
+
+        extras: extra columns that it may judge by too; the job has none.
+        """
         with tempfile.TemporaryDirectory(prefix="scoreline-model-") as folder, talking_to(self.uri):
             try:
                 path = tracking.download(self.uri, self.name, version, Path(folder))
@@ -85,7 +88,7 @@ class Registry:
                 raise ModelRefused(
                     "there is no such version" if missing else f"its files can't be had: {error}"
                 ) from error
-            return stored.read(path, self.name, version, FEATURES)
+            return stored.read(path, self.name, version, FEATURES, extras)
 
     def register(
         self,

@@ -11,8 +11,12 @@ TRANSACTIONS_TOPIC: Final = "transactions"
 SCORES_TOPIC: Final = "scores"
 ALERTS_TOPIC: Final = "alerts"
 INVALID_TOPIC: Final = "transactions.invalid"
+THRESHOLDS_TOPIC: Final = "thresholds"
 LABELS_TOPIC: Final = "labels"
 TRUTH_TOPIC: Final = "truth"
+
+CHANNELS: Final = ("contactless", "chip", "atm", "online", "transfer")
+"""The channels that the fold tells apart, the further from a card in a shop the later; others count as unknown."""
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 Time = Annotated[datetime, Meta(tz=True)]
@@ -70,6 +74,10 @@ TRANSACTION_ARROW: Final = pa.schema(
 """The Arrow and Parquet form of `Transaction`: what history files hold, and Spark's schema is derived from."""
 
 
+EXTRA_PREFIX: Final = "extra_"
+"""What a column of a history begins with that no transaction carries: a number for training and evaluation alone."""
+
+
 class Reason(msgspec.Struct):
     """One feature of an alert: its value, and the range that 98 % of the training transactions lie in."""
 
@@ -83,6 +91,7 @@ class Score(Transaction, gc=False, kw_only=True):
     """One scored transaction, as JSON on `scores` and, for anomalies, on `alerts`: the transaction's own fields and these.
 
     (partition, offset) is the record's identity. Times are milliseconds since the epoch, as Kafka counts them.
+    threshold_version: of the table that the threshold is from; 0 for the model's own.
     """
 
     partition: int
@@ -98,4 +107,5 @@ class Score(Transaction, gc=False, kw_only=True):
     model_name: str
     model_version: int
     scored_at: int
+    threshold_version: int = 0
     reasons: list[Reason] = []

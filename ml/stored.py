@@ -21,8 +21,10 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from ml.model import Floats, Model
+from ml.schema import EXTRA_PREFIX
 from ml.scorers import form
 from ml.scorers.scorer import Scorer
+from ml.thresholds.reference import Reference
 from ml.tracking import RegistryError
 
 _FILE: Final = "scorer.npz"
@@ -31,6 +33,7 @@ PLACE: Final = f"data/{_FOLDER}/{_FILE}"
 """Of the scorer's arrays, in a model's folder."""
 
 _JUDGING: Final = "threshold.json"
+_REFERENCE: Final = "reference.json"
 _EXAMPLE_ROWS: Final = 5
 _SCORE_TOLERANCE: Final = 1e-9
 
@@ -49,6 +52,8 @@ def log(model: Model, example: Floats) -> ModelInfo:
         folder.mkdir()
         form.write(model.scorer, folder / _FILE)
         (folder / _JUDGING).write_bytes(msgspec.json.encode(model.threshold))
+        if model.reference is not None:
+            (folder / _REFERENCE).write_bytes(msgspec.json.encode(model.reference))
         info: ModelInfo = mlflow.pyfunc.log_model(
             name="model",
             loader_module=__name__,
@@ -99,21 +104,23 @@ def _probe(usual: Floats) -> Floats:
     return np.stack([low, (low + high) / 2, high, high + 10 * (1 + high - low)])
 
 
-def read(folder: Path, name: str, version: int, features: Sequence[str]) -> Model:
-    """The model in a folder that `log` made; it must judge by exactly these features.
+def read(folder: Path, name: str, version: int, features: Sequence[str], extras: Sequence[str] = ()) -> Model:
+    """The model in a folder that `log` made; it must judge by exactly these features, and may by some of these extras.
 
     Raises `ModelRefused` where a file is missing or damaged, where it was trained on other features, where it lacks a
     threshold, or where it does not score as it did when it was stored.
     """
     metadata = _read_metadata(folder)
-    _refuse_other_features(metadata.features, features)
+    _refuse_other_features(metadata.features, features, extras)
     usual = np.array(metadata.usual, np.float64)
     _refuse_unless(
-        len(usual) == len(features) and bool(np.isfinite(usual).all()), "its usual ranges are not finite, or too few"
+        len(usual) == len(metadata.features) and bool(np.isfinite(usual).all()),
+        "its usual ranges are not finite, or too few",
     )
     _refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
     scorer = _read_scorer(folder / PLACE)
-    model = Model(name, version, scorer, metadata.threshold, tuple(features), usual, metadata.budget)
+    reference = _read_reference(folder / PLACE, metadata.threshold)
+    model = Model(name, version, scorer, metadata.threshold, tuple(metadata.features), usual, metadata.budget, reference)
     _refuse_other_scores(model, metadata.probe_scores)
     return model
 
@@ -132,8 +139,15 @@ def _read_metadata(folder: Path) -> Metadata:
         raise ModelRefused(f"its file MLmodel can't be read: {_first_line(error)}") from error
 
 
-def _refuse_other_features(came: Sequence[str], required: Sequence[str]) -> None:
-    if list(came) == list(required):
+def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str]) -> None:
+    extra = [name for name in came if name.startswith(EXTRA_PREFIX)]
+    _refuse_unless(
+        set(extra) <= set(extras),
+        f"it judges by extra columns of the history that it was trained on ({_listed(extra)}), which transactions do not "
+        "carry: train one without them, with `python -m ml train --no-extras`",
+    )
+    came = [name for name in came if name not in extra]
+    if came == list(required):
         return
     lacking, unknown = _listed(set(required) - set(came)), _listed(set(came) - set(required))
     difference = f"it lacks {lacking} and has {unknown} beyond" if lacking or unknown else "they are in another order"
@@ -151,6 +165,19 @@ def _read_scorer(file: Path) -> Scorer:
         return form.read(file)
     except Exception as error:  # as above
         raise ModelRefused(f"its file {file.name} can't be read: {_first_line(error)}") from error
+
+
+def _read_reference(scorer: Path, threshold: float) -> Reference | None:
+    """What adaptive thresholds begin with, beside the scorer's arrays; models of earlier releases have none."""
+    file = scorer.with_name(_REFERENCE)
+    if not file.exists():
+        return None
+    try:
+        reference = msgspec.json.decode(file.read_bytes(), type=Reference)
+    except msgspec.MsgspecError as error:
+        raise ModelRefused(f"its file {file.name} can't be read: {_first_line(error)}") from error
+    _refuse_unless(reference.grid.own == threshold, f"its file {file.name} is of another model")
+    return reference
 
 
 def _refuse_other_scores(model: Model, stored: Sequence[float]) -> None:

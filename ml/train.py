@@ -29,6 +29,7 @@ from ml.model import DEFAULT_BUDGET, Floats, Model, threshold_for_budget, usual_
 from ml.parts import PARTS, fold_parts
 from ml.search import search
 from ml.state import CustomerTable
+from ml.thresholds.reference import Reference
 
 
 class TrainingError(Exception):
@@ -72,7 +73,7 @@ def train(history: History, plan: Plan, progress: Progress, labels: Labels | Non
     with progress:
         with seconds.of("fold"):
             parts, end = fold_parts(history, customers, plan.seed, progress)
-        rows, names = parts["fit"]
+        rows, names, _ = parts["fit"]
         is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.known_frauds(names, end)
         try:
             with seconds.of("search"):
@@ -84,8 +85,10 @@ def train(history: History, plan: Plan, progress: Progress, labels: Labels | Non
         with seconds.of("threshold"), _shown(progress, "choosing the threshold"):
             scores = scorer.anomaly_score(parts["threshold"].features)
             threshold = threshold_for_budget(scores, plan.budget)
+            reference = Reference.of(scores, parts["threshold"].segments, threshold, plan.budget)
             checked = scorer.anomaly_score(parts["check"].features)
-    model = Model(plan.name, 0, scorer, threshold, FEATURES, usual_ranges(rows), plan.budget)
+    features = (*FEATURES, *history.extras)
+    model = Model(plan.name, 0, scorer, threshold, features, usual_ranges(rows), plan.budget, reference)
     params: dict[str, object] = {
         "rows": history.rows,
         "customers": customers.customers,

@@ -34,6 +34,12 @@ UNITS: Final = {
     "log_seconds_since_previous": "log (1 + seconds)",
     "distance_km": "km",
     "speed_kmh": "km/h",
+    "channel_number": "1 contactless … 5 transfer",
+    "roundness": "0 cents, 1 whole, 2 tens, 3 fifties",
+    **dict.fromkeys(("small_count_1h", "channel_count_24h", "first_merchants_24h", "first_countries_24h"), "payments"),
+    "log_amount_ratio": "log of times the typical amount",
+    "country_share": "share of the payments",
+    "log_device_age_seconds": "log (1 + seconds)",
 }
 """What the features are in; those that are missing here are 0 for no and 1 for yes."""
 

@@ -1,87 +1,176 @@
 """The page for people who decide: what was found in words, the plots, the tables; one file that needs no network."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, detector_rows, ranked, scenario_rows
+from ml.evaluation.report import COLUMNS, detector_rows, ranked
 from scorecard import plots
 from scorecard.baselines import AmountAndHour, Chance
+from scorecard.glossary import TERMS, kinds
 from scorecard.pooled import Scorecard
-from scorecard.words import SPECIAL_COLUMNS, in_short, special_rows
+from scorecard.words import (
+    KIND_COLUMNS,
+    SPECIAL_COLUMNS,
+    THRESHOLD_COLUMNS,
+    headline,
+    in_short,
+    kind_rows,
+    special_rows,
+    threshold_rows,
+)
 
 DRAWN: Final = 7
 BASELINES: Final = (AmountAndHour.name, Chance.name)
-_STYLE: Final = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.9em; margin-bottom: 0.2em; } h2 { margin-top: 2em; } .short { font-size: 1.15em; }
-table { border-collapse: collapse; font-size: 0.82em; } .wide { overflow-x: auto; }
-th, td { padding: 0.35em 0.7em; border-bottom: 1px solid #e4e7eb; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } .note { color: #616e7c; }
+_STYLE: Final = Path(__file__).with_name("page.css").read_text()
+_PRINTED_WIDTH: Final = 680
+# A plot keeps the width that it was drawn in, which is not that of the paper.
+_PRINTING: Final = f"""
+const plots = () => document.querySelectorAll(".plotly-graph-div");
+addEventListener("beforeprint", () => plots().forEach(plot => Plotly.relayout(plot, {{width: {_PRINTED_WIDTH}}})));
+addEventListener("afterprint", () => plots().forEach(plot => Plotly.relayout(plot, {{width: null, autosize: true}})));
 """
+_INTERVAL: Final = re.compile(r"(.*) \[(.*), (.*)\](.*)")
+_BRACKETS: Final = re.compile(r"(.*\d.*) \((.*)\)")
 
 
 def page(card: Scorecard) -> str:
     """The whole page as HTML."""
+    figures = "".join(
+        f'<div class="figure"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in headline(card)
+    )
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Scoreline: the scorecard</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style>'
+        f"<script>{get_plotlyjs()}</script><script>{_PRINTING}</script></head><body><h1>How well is fraud caught?</h1>"
+        f'<p class="note">{escape(_judged(card))}</p><div class="figures">{figures}</div>'
+        f'<p class="short">{escape(" ".join(in_short(card)))}</p>{_plots(card)}{_tables(card)}{_glossary()}</body></html>'
+    )
+
+
+def _judged(card: Scorecard) -> str:
+    _, judgement = card.best
+    banks = f"{len(card.seeds)} simulated banks" if len(card.seeds) > 1 else "one simulated bank"
+    over = "over the banks" if len(card.seeds) > 1 else "over the days"
+    return (
+        f"{judgement.transactions:,} payments of {banks} were judged, {judgement.frauds:,} of them fraud. No detector and no "
+        f"threshold had seen any of them before. All intervals are {over}; plots with curves show the first bank."
+    )
+
+
+def _plots(card: Scorecard) -> str:
     judged = dict(list(ranked(card.standard).items())[:DRAWN])
     drawings = {name: card.drawings[name] for name in judged if name in card.drawings}
-    best, judgement = card.best
     detectors = {name: j for name, j in judged.items() if name not in BASELINES} or judged
+    best, judgement = card.best
     sections = [
         _section(
+            "Money saved against alerts",
+            "How much of the stolen money is saved, if so many alerts a day are looked at. An alerted card is blocked, so that "
+            "what its thief would have taken next is saved too.",
+            plots.saved(drawings, judgement.budget),
+        ),
+        _section(
+            "Kind by kind",
+            f"Which fraud each detector sees; the lines are intervals of {best}. An own rule looks for one kind alone and may "
+            "spend the whole alert budget on it, a detector looks for all kinds at once.",
+            plots.scenarios(detectors, card.rules),
+        ),
+        _section(
             "How much fraud is found, and how often an alert is right",
-            "Up and to the right is better: each point is one possible number of alerts.",
-            plots.precision_recall(drawings, judgement.prevalence),
+            "Further up and to the right is better. Along a line the number of alerts grows; the dot is where the alert budget "
+            "puts it.",
+            plots.precision_recall(drawings),
         ),
         _section(
             "The price in honest payments",
-            "Up and to the left is better; the whole plot is the first tenth, because nobody can afford more.",
+            "Further up and to the left is better. Only the beginning is shown: nobody can look at more alerts.",
             plots.roc(drawings),
         ),
         _section(
-            "Money saved against alerts",
-            "An alerted card is blocked, so that what its thief would have taken next is saved too.",
-            plots.saved(drawings),
-        ),
-        _section("Kind by kind", "Which fraud each detector sees.", plots.scenarios(detectors)),
-        _section(
             "How the scores spread",
-            "The less the two colours overlap, the better; the scale is logarithmic, since fraud is rare.",
+            "Grey: honest payments, red: frauds, each by their own number. The less they overlap, the better; what lies right "
+            "of the dashed line is alerted.",
             plots.distributions({name: drawings[name] for name in detectors if name in drawings}),
         ),
     ]
+    return "".join(sections)
+
+
+def _tables(card: Scorecard) -> str:
+    best, _ = card.best
     tables = [
-        ("All detectors", ["detector", *COLUMNS], detector_rows(card.standard)),
-        (f"Each kind of fraud, by {best}", list(SCENARIO_COLUMNS), scenario_rows(judgement)),
-        ("Attack, drift and calm", ["detector", *SPECIAL_COLUMNS], special_rows(card)),
+        _table(
+            f"Each kind of fraud, by {best}",
+            "Which attacks it catches, how soon, and what is gone by then; and whether its reasons name the right thing.",
+            KIND_COLUMNS,
+            kind_rows(card),
+            kinds(),
+        ),
+        _table(
+            "All detectors",
+            "On ordinary days. Small print: intervals in which the figure lies with 95 % confidence.",
+            ["detector", *COLUMNS],
+            detector_rows(card.standard),
+        ),
+        _table(
+            "Attack, drift and calm",
+            "The same detectors, not fitted anew: in an attack of ten minutes with 50 times the usual fraud, when customers "
+            "change their ways (prices, channels, new countries), and on days without any fraud.",
+            ["detector", *SPECIAL_COLUMNS],
+            special_rows(card),
+        ),
+        _table(
+            "Fixed and adaptive thresholds",
+            "A fixed threshold stays as it was set before the judged days. An adaptive one follows the recent scores of its "
+            "segment, channel and merchant category, so that the number of alerts keeps to the budget.",
+            THRESHOLD_COLUMNS,
+            threshold_rows(card),
+        ),
     ]
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Scoreline: the scorecard</title>'
-        f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body><h1>How well is fraud caught?</h1>"
-        f'<p class="short">{escape(" ".join(in_short(card)))}</p>{"".join(sections)}'
-        f"{''.join(_table(*table) for table in tables)}"
-        f'<p class="note">{escape(_note(card))}</p></body></html>'
-    )
-
-
-def _note(card: Scorecard) -> str:
-    _, judgement = card.best
-    over = f"{len(card.seeds)} simulated banks" if len(card.seeds) > 1 else "the days"
-    return (
-        f"{judgement.transactions:,} payments judged, {judgement.frauds:,} of them fraud, none of which any detector or "
-        f"threshold had seen. In brackets: 95 % intervals over {over}. The plots with curves are of the first bank."
-    )
+    return "".join(tables)
 
 
 def _section(title: str, caption: str, figure: go.Figure) -> str:
-    drawn = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
-    return f'<h2>{escape(title)}</h2><p class="note">{escape(caption)}</p>{drawn}'
+    drawn = figure.to_html(
+        full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
+    )
+    return f'<h2>{escape(title)}</h2><p class="note">{escape(caption)}</p><div class="plot">{drawn}</div>'
 
 
-def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(
+    title: str,
+    caption: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    explained: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<h2>{escape(title)}</h2><div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    body = "".join("<tr>" + "".join(f"<td>{_cell(cell, explained)}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f'<h2>{escape(title)}</h2><p class="note">{escape(caption)}</p>'
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(text: str, explained: Mapping[str, str]) -> str:
+    """A cell, below it in small print its interval, or what its name means."""
+    interval = _INTERVAL.fullmatch(text)
+    if interval:
+        value, low, high, unit = interval.groups()
+        return f"{escape(value + unit)}<small>{escape(f'{low} – {high}')}</small>"
+    brackets = _BRACKETS.fullmatch(text)
+    if brackets:
+        return f"{escape(brackets[1])}<small>{escape(brackets[2])}</small>"
+    return escape(text) + (f"<small>{escape(explained[text])}</small>" if text in explained else "")
+
+
+def _glossary() -> str:
+    terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in TERMS.items())
+    return f"<h2>What the words mean</h2><dl>{terms}</dl>"

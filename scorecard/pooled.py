@@ -1,6 +1,7 @@
 """Trials of several seeds as one result: means, with intervals over the seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from statistics import fmean, median
 
 import msgspec
@@ -8,19 +9,28 @@ import msgspec
 from ml.evaluation.estimates import Estimate, over_seeds
 from ml.evaluation.judgement import Judgement, ScenarioResult
 from ml.evaluation.report import ranked
+from scorecard.adaptive import Thresholds
 from scorecard.drawing import Drawing
+from scorecard.reasons import Named
 from scorecard.trial import Special, Trial
 
 SPECIAL = Special.__struct_fields__
 
 
 class Scorecard(msgspec.Struct, frozen=True):
-    """All that is known of every detector. `special`: by detector and field of `Special`; drawings: of the first seed."""
+    """All that is known of every detector.
+
+    special: by detector and field of `Special`. drawings: of the first seed. reasons: by detector that gives reasons and
+    scenario, added up. rules: the recall of each scenario's own rule. thresholds: by detector and field of `Thresholds`.
+    """
 
     seeds: list[int]
     standard: dict[str, Judgement | str]
     special: dict[str, dict[str, Estimate]]
     drawings: dict[str, Drawing]
+    reasons: dict[str, dict[str, Named]]
+    rules: dict[str, Estimate]
+    thresholds: dict[str, dict[str, Estimate]]
 
     @property
     def best(self) -> tuple[str, Judgement]:
@@ -36,7 +46,26 @@ def pooled(seeds: Sequence[int], trials: Sequence[Trial]) -> Scorecard:
         {name: _judgement([trial.standard[name] for trial in trials]) for name in names},
         {name: _special([trial.special[name] for trial in trials if name in trial.special]) for name in names},
         trials[0].drawings,
+        {name: _reasons([trial.reasons[name] for trial in trials]) for name in trials[0].reasons},
+        {
+            name: over_seeds([t.rules[name] for t in trials if name in t.rules])
+            for name in _keys([t.rules for t in trials])
+        },
+        {name: _thresholds([t.thresholds[name] for t in trials]) for name in trials[0].thresholds},
     )
+
+
+def _keys(mappings: Iterable[Iterable[str]]) -> list[str]:
+    return sorted(set(chain.from_iterable(mappings)))
+
+
+def _reasons(results: Sequence[Mapping[str, Named]]) -> dict[str, Named]:
+    nothing = Named(0, 0, 0)
+    return {name: sum((result.get(name, nothing) for result in results), nothing) for name in _keys(results)}
+
+
+def _thresholds(results: Sequence[Thresholds]) -> dict[str, Estimate]:
+    return {f: over_seeds([getattr(result, f) for result in results]) for f in Thresholds.__struct_fields__}
 
 
 def _judgement(results: Sequence[Judgement | str]) -> Judgement | str:
@@ -47,7 +76,7 @@ def _judgement(results: Sequence[Judgement | str]) -> Judgement | str:
     if len(judged) == 1:
         return judged[0]
     first = judged[0]
-    scenarios = sorted({name for judgement in judged for name in judgement.scenarios})
+    scenarios = _keys(judgement.scenarios for judgement in judged)
     return Judgement(
         sum(judgement.transactions for judgement in judged),
         sum(judgement.frauds for judgement in judged),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 from rich.progress import Progress
 
 from generator.history import Origin, write_history
@@ -13,6 +14,7 @@ from generator.runs import RUNS, WAVE_MINUTES, Run, RunName, usual_share
 from ml.evaluation.data import Data, outline, read
 from ml.evaluation.split import Split
 from ml.features import DAY, HOUR, MINUTE
+from scorecard.rules import raw_columns
 
 END: Final = datetime(2026, 5, 4, tzinfo=UTC)
 """Where every run ends: fixed, because the same seed shall give the same scorecard on any day."""
@@ -39,10 +41,14 @@ QUICK: Final = Size(seeds=1, customers=1_500, days=28)
 
 @dataclass(frozen=True)
 class Season:
-    """The runs of one seed. `begins` (ms): when the wave of the attack and the drift begin."""
+    """The runs of one seed.
+
+    begins (ms): when the wave of the attack and the drift begin. raw: what rules look at in the standard run.
+    """
 
     data: dict[RunName, Data]
     begins: dict[RunName, int]
+    raw: pa.Table
 
 
 def season(folder: Path, population: Population, size: Size, progress: Progress) -> Season:
@@ -62,7 +68,7 @@ def season(folder: Path, population: Population, size: Size, progress: Progress)
         if split is None:
             split = Split.of(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
         data[name] = read(seen, split, population.seed, progress)
-    return Season(data, begins)
+    return Season(data, begins, raw_columns(data["standard"]))
 
 
 def _simulate(

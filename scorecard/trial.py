@@ -13,8 +13,12 @@ from ml.evaluation.contest import Contestant, Learner
 from ml.evaluation.judgement import Bench, Judgement, judge
 from ml.metrics import Counts, Flags, Ints
 from ml.model import Floats
+from ml.scorers.scorer import Scorer
+from scorecard.adaptive import Thresholds, compare
 from scorecard.baselines import AmountAndHour, Chance
 from scorecard.drawing import Drawing, drawn
+from scorecard.reasons import Named, named
+from scorecard.rules import rule_recalls
 from scorecard.runs import WAVE, Season
 
 CONTESTANTS: Final[tuple[Learner, ...]] = (*DETECTORS.values(), AmountAndHour(), Chance())
@@ -38,11 +42,18 @@ class Special(msgspec.Struct, frozen=True):
 
 
 class Trial(NamedTuple):
-    """The results of one seed, by detector; a text says why a detector could not be fitted."""
+    """The results of one seed, by detector; a text says why a detector could not be fitted.
+
+    reasons: by detector that gives reasons, and by scenario. rules: the recall of each scenario's own rule. thresholds: of
+    the detectors, which have adaptive ones.
+    """
 
     standard: dict[str, Judgement | str]
     special: dict[str, Special]
     drawings: dict[str, Drawing]
+    reasons: dict[str, dict[str, Named]]
+    rules: dict[str, float]
+    thresholds: dict[str, Thresholds]
 
 
 def trial(
@@ -55,7 +66,7 @@ def trial(
     seed, replicates = draws
     standard = season.data["standard"]
     benches = {name: Bench.of(data) for name, data in season.data.items()}
-    result = Trial({}, {}, {})
+    result = Trial({}, {}, {}, {}, rule_recalls(benches["standard"], season.raw, budget), {})
     bar = progress.add_task("detectors", total=len(contestants))
     for detector in contestants:
         progress.update(bar, description=f"fitting and judging {detector.name}")
@@ -71,6 +82,9 @@ def trial(
         result.standard[detector.name] = judge(bench, scores["standard"], alerts["standard"], budget, replicates, seed)
         result.special[detector.name] = special(benches, alerts, season.begins)
         result.drawings[detector.name] = drawn(bench, scores["standard"], contestant.threshold)
+        if isinstance(contestant.scorer, Scorer):
+            result.reasons[detector.name] = named(contestant.scorer, bench, alerts["standard"])
+            result.thresholds[detector.name] = compare(season, benches, contestant, scores, budget)
         progress.advance(bar)
     progress.remove_task(bar)
     return result

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from ml.evaluation.estimates import Estimate
-from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, detector_rows, duration, ranked, scenario_rows
+from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, cell, detector_rows, duration, ranked, scenario_rows
 from scorecard.pooled import Scorecard
+from scorecard.reasons import Named, by_lot
 
+KIND_COLUMNS: Final = (*SCENARIO_COLUMNS, "own rule: recall", "reasons right: first / any")
 SPECIAL_COLUMNS: Final = (
     "attack: wave caught",
     "first alert after",
@@ -16,7 +18,17 @@ SPECIAL_COLUMNS: Final = (
     "after",
     "calm: false alarms per 10,000",
 )
-_PER_10_000: Final = ("drift_false_before", "drift_false_after", "calm_false")
+THRESHOLD_COLUMNS: Final = (
+    "detector",
+    "thresholds",
+    "days within 20 % of the budget",
+    "the furthest day is off by",
+    "drift: alerts",
+    "drift: recall",
+    "drift: false alarms per 10,000 at equal recall",
+    "attack: wave caught",
+)
+_PER_10_000: Final = ("drift_false_fixed", "drift_false", "drift_false_before", "drift_false_after", "calm_false")
 
 
 def in_short(card: Scorecard) -> tuple[str, str, str]:
@@ -40,6 +52,40 @@ def in_short(card: Scorecard) -> tuple[str, str, str]:
         f"{_of_10_000(special['calm_false'])} in 10,000."
     )
     return found, price, elsewhere
+
+
+def headline(card: Scorecard) -> list[tuple[str, str]]:
+    """The figures of the best detector that matter most, each with what it is."""
+    best, judgement = card.best
+    figures = judgement.figures
+    saved = 1 - judgement.amount_lost / judgement.amount if judgement.amount else None
+    return [
+        (_percent(figures["recall"].value), f"of the frauds are caught by the best detector, {best}"),
+        (_percent(figures["precision"].value), "of its alerts are right"),
+        (_of_10_000(figures["false_positive_rate"]), "of 10,000 honest payments are troubled"),
+        (_percent(saved), "of the stolen money is saved"),
+    ]
+
+
+def kind_rows(card: Scorecard) -> list[list[str]]:
+    """A row for each scenario, by the best detector, in the order of KIND_COLUMNS."""
+    best, judgement = card.best
+    reasons = card.reasons.get(best, {})
+    return [
+        [*row, cell("recall", card.rules[row[0]]) if row[0] in card.rules else "–", _right(row[0], reasons.get(row[0]))]
+        for row in scenario_rows(judgement)
+    ]
+
+
+def _right(scenario: str, named: Named | None) -> str:
+    """The shares of alerts whose first reason, and any reason, is right; in brackets what chance gives."""
+    if named is None:
+        return "–"
+    first, any_of_them = by_lot(scenario)
+    return (
+        f"{_percent(named.first / named.alerts)} / {_percent(named.any / named.alerts)} "
+        f"(by lot {_percent(first)} / {_percent(any_of_them)})"
+    )
 
 
 def _percent(share: float | None) -> str:
@@ -70,16 +116,38 @@ def _special_cell(field: str, estimate: Estimate) -> str:
     return f"{value} [{scale * estimate.low:{form}}, {scale * estimate.high:{form}}]"
 
 
+def threshold_rows(card: Scorecard) -> list[list[str]]:
+    """Two rows for each detector, with the fixed and with adaptive thresholds, in the order of THRESHOLD_COLUMNS."""
+    rows = []
+    for name in ranked(card.standard):
+        for kind, suffix in (("fixed", "_fixed"), ("adaptive", "")) if name in card.thresholds else ():
+            found = card.thresholds[name]
+            rows.append(
+                [
+                    name,
+                    kind,
+                    _special_cell("days_within", found[f"days_within{suffix}"]),
+                    _special_cell("furthest_day", found[f"furthest_day{suffix}"]),
+                    cell("alert_share", found[f"drift_alerts{suffix}"]),
+                    _special_cell("drift_recall", found[f"drift_recall{suffix}"]),
+                    _special_cell("drift_false", found[f"drift_false{suffix}"]),
+                    _special_cell("wave_caught", found[f"wave_caught{suffix}"]),
+                ]
+            )
+    return rows
+
+
 def markdown(card: Scorecard) -> str:
     """The tables, as a README or a closing note holds them."""
-    best, judgement = card.best
+    best, _ = card.best
     return "\n\n".join(
         [
             " ".join(in_short(card)),
             _table(["detector", *COLUMNS], detector_rows(card.standard)),
             f"Scenarios, by {best}:",
-            _table(SCENARIO_COLUMNS, scenario_rows(judgement)),
+            _table(KIND_COLUMNS, kind_rows(card)),
             _table(["detector", *SPECIAL_COLUMNS], special_rows(card)),
+            _table(THRESHOLD_COLUMNS, threshold_rows(card)),
         ]
     )
 

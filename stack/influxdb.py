@@ -50,6 +50,10 @@ class InfluxDB(Server):
             "INFLUXDB_BUCKET": f"{DATABASE}/{RETENTION_POLICY}",
         }
 
+    def _process_environment(self) -> dict[str, str]:
+        # Go's collector runs when the heap has grown by so many percent: by 100, its default, costs a tenth of the CPU.
+        return {"GOGC": "400"}
+
     def create_database(self, name: str = DATABASE) -> str:
         """Creates the database unless it exists; returns its bucket, "database/retention-policy"."""
         self._run(f'CREATE DATABASE "{name}"')

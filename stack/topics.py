@@ -25,6 +25,7 @@ def create_topics(settings: Settings, partitions: int = 4) -> None:
         settings.scores_topic: appended,
         settings.alerts_topic: appended,
         settings.invalid_topic: appended | {"max.message.bytes": str(LARGEST_TRANSACTION + MIB)},
+        settings.thresholds_topic: {"cleanup.policy": "compact"},
         settings.labels_topic: {},
         settings.truth_topic: {},
     }

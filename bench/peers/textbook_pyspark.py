@@ -28,7 +28,8 @@ TRANSACTION = (
 PLACED = f"{TRANSACTION}, partition int, offset long, kafka_time long"
 STATE = (
     "count int, mean double, m2 double, last_time long, place_time long, latitude double, longitude double, "
-    "times array<long>, amounts array<double>, transactions array<long>, "
+    "log_mean double, new_device long, new_device_time long, "
+    "times array<long>, amounts array<double>, transactions array<long>, kinds array<int>, by_country array<int>, "
     "merchants array<int>, categories array<int>, countries array<int>, devices array<int>"
 )
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"

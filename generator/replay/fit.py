@@ -9,9 +9,8 @@ from generator.arrays import Array
 from generator.replay.mapping import LabelColumn, Mapping, Number, Text
 from generator.replay.source import Block, Position, Reject
 from generator.replay.values import Column, numbers, pc, texts, times
-from ml.schema import REQUIRED_FIELDS, TRANSACTION_ARROW
+from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW
 
-EXTRA = "extra_"
 ROW, TIME, FRAUD, SCENARIO = "row", "time", "is_fraud", "scenario"
 _LONGEST_ID: Final = 256
 _LIMITS: Final = {"amount": (0.0, np.inf), "latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0)}
@@ -43,7 +42,7 @@ class Fitted(NamedTuple):
 
 def converted_schema(mapping: Mapping) -> pa.Schema:
     """TRANSACTION_ARROW and, as float64, the extra columns."""
-    return pa.schema([*TRANSACTION_ARROW, *(pa.field(EXTRA + name, pa.float64()) for name in mapping.extra)])
+    return pa.schema([*TRANSACTION_ARROW, *(pa.field(EXTRA_PREFIX + name, pa.float64()) for name in mapping.extra)])
 
 
 def fitted_schema(mapping: Mapping) -> pa.Schema:
@@ -64,7 +63,7 @@ def fit(block: Block, mapping: Mapping) -> Fitted:
     for name in _TEXT_FIELDS:
         columns[name] = fitting.text(name, getattr(mapping, name) or by_row.get(name))
     for name, column in mapping.extra.items():
-        columns[EXTRA + name] = fitting.number(EXTRA + name, Number(column=column))
+        columns[EXTRA_PREFIX + name] = fitting.number(EXTRA_PREFIX + name, Number(column=column))
     columns[ROW], columns[TIME] = pa.array(block.rows), columns["event_time"].cast(pa.int64())
     if mapping.label:
         columns |= fitting.label(mapping.label)

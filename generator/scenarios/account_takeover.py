@@ -59,5 +59,19 @@ ACCOUNT_TAKEOVER: Final = Scenario(
     share=0.15,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: np.isin(t["channel"], ("online", "transfer")) * t["sum_1h"] * t["amount_ratio"] / (1 + t["amount"]),
-    tampers=frozenset({"sum_1h", "count_1h", "sum_24h", "amount_z", "amount_ratio", "new_merchant", "new_device"}),
+    tampers=frozenset(
+        {
+            "first_merchants_24h",
+            "log_amount_ratio",
+            "log_device_age_seconds",
+            "sum_1h",
+            "count_1h",
+            "sum_24h",
+            "log_amount",
+            "amount_z",
+            "amount_ratio",
+            "new_merchant",
+            "new_device",
+        }
+    ),
 )

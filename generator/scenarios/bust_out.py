@@ -81,6 +81,18 @@ BUST_OUT: Final = Scenario(
     share=0.10,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["sum_24h"] * t["amount_ratio"],
-    tampers=frozenset({"sum_24h", "count_24h", "amount_z", "amount_ratio", "log_amount", "new_merchant", "sum_1h"}),
+    tampers=frozenset(
+        {
+            "first_merchants_24h",
+            "log_amount_ratio",
+            "sum_24h",
+            "count_24h",
+            "amount_z",
+            "amount_ratio",
+            "log_amount",
+            "new_merchant",
+            "sum_1h",
+        }
+    ),
     hours=(BUILD_UP_DAYS[1] + 8) * 24,
 )

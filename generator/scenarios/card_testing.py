@@ -76,7 +76,20 @@ CARD_TESTING: Final = Scenario(
     size=(FEWEST + MOST) / 2 + 2 * CASHED,
     rule=lambda t: (t["channel"] == "online") * t["count_10m"] / (1 + t["amount"]),
     tampers=frozenset(
-        {"count_10m", "count_1h", "log_seconds_since_previous", "new_merchant", "new_device", "log_amount"}
+        {
+            "channel_count_24h",
+            "log_amount_ratio",
+            "log_device_age_seconds",
+            "no_device",
+            "small_count_1h",
+            "count_10m",
+            "count_1h",
+            "count_24h",
+            "log_seconds_since_previous",
+            "new_merchant",
+            "new_device",
+            "log_amount",
+        }
     ),
     hours=24,
 )

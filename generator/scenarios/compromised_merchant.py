@@ -68,6 +68,20 @@ COMPROMISED_MERCHANT: Final = Scenario(
     share=0.14,
     size=(CARDS_FEWEST + CARDS_MOST) / 2 * (FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * (t["device_id"] == "") * t["log_amount"],
-    tampers=frozenset({"new_merchant", "new_device", "amount_z", "amount_ratio", "log_amount", "count_1h", "sum_1h"}),
+    tampers=frozenset(
+        {
+            "first_merchants_24h",
+            "log_amount_ratio",
+            "log_device_age_seconds",
+            "no_device",
+            "new_merchant",
+            "new_device",
+            "amount_z",
+            "amount_ratio",
+            "log_amount",
+            "count_1h",
+            "sum_1h",
+        }
+    ),
     hours=(LATEST_DAYS + 1) * 24,
 )

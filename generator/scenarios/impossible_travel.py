@@ -77,6 +77,16 @@ IMPOSSIBLE_TRAVEL: Final = Scenario(
     share=0.08,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["speed_kmh"] * t["distance_km"],
-    tampers=frozenset({"speed_kmh", "distance_km", "new_country", "new_merchant"}),
+    tampers=frozenset(
+        {
+            "country_share",
+            "first_countries_24h",
+            "first_merchants_24h",
+            "speed_kmh",
+            "distance_km",
+            "new_country",
+            "new_merchant",
+        }
+    ),
     after_purchase=True,
 )

@@ -64,6 +64,16 @@ MERCHANT_COLLUSION: Final = Scenario(
     share=0.08,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "chip") * (t["amount"] % 50 == 0) * t["amount_ratio"],
-    tampers=frozenset({"new_merchant", "new_category", "amount_z", "amount_ratio", "log_amount"}),
+    tampers=frozenset(
+        {
+            "log_amount_ratio",
+            "roundness",
+            "new_merchant",
+            "new_category",
+            "amount_z",
+            "amount_ratio",
+            "log_amount",
+        }
+    ),
     hours=7 * 24,
 )

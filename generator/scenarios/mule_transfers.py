@@ -65,5 +65,17 @@ MULE_TRANSFERS: Final = Scenario(
     share=0.10,
     size=1 + (FEWEST_OUT + MOST_OUT) / 2,
     rule=lambda t: np.isin(t["channel"], ("transfer", "atm")) * (t["merchant_category"] != "incoming") * t["sum_1h"],
-    tampers=frozenset({"sum_1h", "sum_24h", "amount_z", "amount_ratio", "log_amount", "new_merchant"}),
+    tampers=frozenset(
+        {
+            "channel_count_24h",
+            "first_merchants_24h",
+            "log_amount_ratio",
+            "sum_1h",
+            "sum_24h",
+            "amount_z",
+            "amount_ratio",
+            "log_amount",
+            "new_merchant",
+        }
+    ),
 )

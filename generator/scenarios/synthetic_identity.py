@@ -81,7 +81,17 @@ SYNTHETIC_IDENTITY: Final = Scenario(
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["new_merchant"] * t["sum_24h"] * t["amount_ratio"],
     tampers=frozenset(
-        {"new_merchant", "new_category", "amount_z", "amount_ratio", "log_amount", "sum_24h", "count_24h"}
+        {
+            "first_merchants_24h",
+            "log_amount_ratio",
+            "new_merchant",
+            "new_category",
+            "amount_z",
+            "amount_ratio",
+            "log_amount",
+            "sum_24h",
+            "count_24h",
+        }
     ),
     hours=(NURSING_DAYS[1] + 8) * 24,
 )

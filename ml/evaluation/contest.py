@@ -63,11 +63,13 @@ class Contestant:
 
 
 class Terms(NamedTuple):
-    """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice."""
+    """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice, and
+    whether the history's extra columns are features."""
 
     budget: float
     label_delay_days: float | None
     seed: int
+    extras: bool = True
 
 
 class Topic(NamedTuple):
@@ -87,14 +89,15 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress) -> 
     Raises `EvaluationError`, or `ml.history.HistoryError`, where something is missing or too short.
     """
     refuse_no_share(terms.budget)
-    seen = outline(folder, progress)
+    seen = outline(folder, progress, terms.extras)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
     data = read(seen, Split.of(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
     if isinstance(judged, Topic):
         test, scores, is_alert = matched(data.test, read_scores(judged.kafka, judged.name, progress))
         return {judged.name: judge(Bench.of(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
     if isinstance(judged, Model):
-        scores = judged.anomaly_score(data.test.features)
+        columns = [data.feature_names.index(name) for name in judged.features]
+        scores = judged.anomaly_score(data.test.features[:, columns])
         name = f"{judged.name} version {judged.version}"
         return {name: judge(Bench.of(data), scores, judged.is_anomaly(scores), terms.budget, seed=terms.seed)}
     return contest(data, judged, terms, progress)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -14,11 +14,13 @@ from rich.progress import Progress
 
 from ml.evaluation.split import EvaluationError, Split
 from ml.evaluation.truth import Hashes, Knowledge, Labels, hashed
-from ml.features import DAY, NO_POSITION
+from ml.extras import filled, with_extras
+from ml.features import DAY, FEATURES, NO_POSITION
 from ml.history import History
 from ml.metrics import Flags, Ints
 from ml.model import Floats
 from ml.parse import events_from_arrow
+from ml.segments import Names, segment_names
 from ml.state import CustomerTable
 
 MOST_FIT_ROWS: Final = 500_000
@@ -28,13 +30,14 @@ MOST_FIT_ROWS: Final = 500_000
 class Transactions:
     """The n transactions of one part, in the order of time (ms), without duplicates.
 
-    transaction, customer: hashes of the ids. amount: NaN where it is not in the history's commonest currency, because
-    amounts in several can't be added up.
+    transaction, customer: hashes of the ids. segment: its name, see `ml.segments`. amount: NaN where it is not in the history's
+    commonest currency, because amounts in several can't be added up.
     """
 
     time: Ints
     transaction: Hashes
     customer: Hashes
+    segment: Names
     amount: Floats
     features: Floats
 
@@ -77,17 +80,23 @@ class Data:
     test: Transactions
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What the columns of features are called: those of the fold, and the history's extra columns."""
+        return (*FEATURES, *self.outline.history.extras)
+
+    @property
     def fit_labels(self) -> Flags:
         """Which transactions of the fit part were known as fraud when the test began."""
         return self.outline.knowledge.labels.fraud_of(self.fit.transaction, by=self.split.test_start)
 
 
-def outline(folder: Path, progress: Progress) -> Outline:
-    """A first look at the history in a folder, without features.
+def outline(folder: Path, progress: Progress, extras: bool = True) -> Outline:
+    """A first look at the history in a folder, without features; extras: whether its extra columns shall be some.
 
     Raises `ml.history.HistoryError` or `EvaluationError` where something there can't be read, or is missing.
     """
     knowledge, history = Knowledge.read(folder), History.open(folder)
+    history = history if extras else history.without_extras()
     if not history.rows:
         raise EvaluationError(f"{folder} should hold transactions, but it has none")
     times, frauds, labelled = [], [], []
@@ -119,18 +128,27 @@ def read(outline: Outline, split: Split, seed: int, progress: Progress) -> Data:
     for begin, piece in _pieces(outline.history, "folding transactions", progress):
         events = events_from_arrow(piece)
         folded = customers.fold(piece["customer_id"], events)
+        features = with_extras(folded.features, piece, outline.history.extras)
         in_currency = pc.is_in(piece["currency"], pa.array([outline.currency], pa.string()))
         amount = np.where(in_currency.to_numpy(), events["amount"], np.nan)
+        segment = segment_names(piece)
         for part, rows in parts.items():
             here = rows[slice(*np.searchsorted(rows, (begin, begin + piece.num_rows)))] - begin
             here = here[folded.duplicate_of[here] == NO_POSITION]
             customer = hashed(piece["customer_id"].take(pa.array(here)))
             kept[part].append(
                 Transactions(
-                    events["time"][here], events["transaction"][here], customer, amount[here], folded.features[here]
+                    events["time"][here],
+                    events["transaction"][here],
+                    customer,
+                    segment[here],
+                    amount[here],
+                    features[here],
                 )
             )
-    return Data(outline, split, **{part: _concatenated(pieces) for part, pieces in kept.items()})
+    whole = {part: _concatenated(pieces) for part, pieces in kept.items()}
+    known = filled({part: rows.features for part, rows in whole.items()}, outline.history.extras)
+    return Data(outline, split, **{part: replace(rows, features=known[part]) for part, rows in whole.items()})
 
 
 def _rows_of_parts(times: Ints, split: Split, seed: int) -> dict[str, Ints]:

@@ -46,9 +46,9 @@ def _contributions(rows, reference, feature, threshold, leaf, share, out):  # ty
     # The branches that are left for later, at most one a level: where they begin, and how long the way was until there.
     nodes = np.empty(64, np.int64)
     lengths = np.empty(64, np.int64)
-    for n in range(len(rows)):
-        row = rows[n]
-        for t in range(len(leaf)):
+    for t in range(len(leaf)):  # before the rows: a tree that all of them go down stays in the processor's cache
+        for n in range(len(rows)):
+            row = rows[n]
             i, length, waiting = np.int64(0), np.int64(0), 0
             ours = theirs = np.uint64(0)
             while True:
@@ -83,8 +83,9 @@ def _share_out(value, parted, sides, length, share, out):  # type: ignore[no-unt
     a = 0
     for k in range(length):
         a += sides[k]
+    ours, theirs = value * share[a, length - a], value * share[length - a, a]
     for k in range(length):
         if sides[k]:
-            out[parted[k]] += value * share[a, length - a]
+            out[parted[k]] += ours
         else:
-            out[parted[k]] -= value * share[length - a, a]
+            out[parted[k]] -= theirs

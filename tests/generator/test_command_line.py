@@ -50,12 +50,21 @@ def test_a_history_is_written_and_live_traffic_continues_it(topics: Settings, tm
         "send", "--history", folder, "--count", "100", "--start", report["next_start"], "--json", **topics.environment()
     )
     assert (code, err) == (0, "")
-    assert json.loads(out.splitlines()[-1])["first_event_time"] >= report["next_start"]
+    second = json.loads(out.splitlines()[-1])
+    assert second["first_event_time"] >= report["next_start"]
+
+    code, out, err = run(
+        "send", "--history", folder, "--count", "50", "--rate", "0", "--resume", "--json", **topics.environment()
+    )
+    assert (code, err) == (0, "")
+    third = json.loads(out.splitlines()[-1])
+    assert third["first_event_time"] >= second["next_start"]
+    assert third["labels_under_way"] + third["labels_sent"] >= report["labels_under_way"] > 0
     ids = [
         json.loads(r.value)["transaction_id"]
         for r in read_topic(topics.kafka_bootstrap_servers, topics.transactions_topic)
     ]
-    assert len(set(ids)) == 600
+    assert len(set(ids)) == 650
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import operator
 import threading
 import time
 from collections import defaultdict
@@ -20,9 +21,9 @@ from generator.labels import Reporting
 from generator.live import Kafka, live_sender
 from generator.population import make_population
 from generator.producer import DeliveryFailed, KafkaUnreachable
-from generator.records import records
+from generator.records import Records, records
 from generator.report import Report
-from generator.resume import newest_event_time
+from generator.resume import newest_event_time, unsent_labels
 from generator.runs import Run
 from generator.send import Plan, Topics
 from generator.stream import Batch, transactions
@@ -111,6 +112,34 @@ def test_traffic_goes_on_where_the_topic_ends(kafka: Kafka) -> None:
     assert newest_event_time(kafka.servers, topic, kafka.security) is None
     report = live_sender(ORIGIN, kafka, Plan(rate=0, count=2_000)).run()
     assert newest_event_time(kafka.servers, topic, kafka.security) == report.last_event_time
+
+
+def test_labels_that_were_not_due_when_a_sender_stopped_come_after_the_next_start(kafka: Kafka) -> None:
+    quick = replace(ORIGIN, reporting=Reporting(median_days=0.02))
+    begin, owed = ORIGIN.live_start, list[Label]()
+    for flush in (False, False, True):
+        report = live_sender(quick, kafka, Plan(rate=0, count=1_500, flush_labels=flush), begin, owed).run()
+        assert flush or report.labels_under_way > 10
+        assert report.next_start is not None
+        begin = report.next_start
+        owed = [] if flush else unsent_labels(quick, kafka, begin)
+        assert len(owed) == report.labels_under_way
+    stream = transactions(make_population(quick.seed, quick.customers), quick.live_start, quick.run, quick.reporting)
+    expected = itertools.chain.from_iterable(
+        [batch.labels[row] for row in sorted(batch.labels) if row + before < 4_500]
+        for before, batch in numbered_from_zero(records(batch) for batch in itertools.islice(stream, 8))
+    )
+    by_transaction = operator.attrgetter("transaction_id")
+    come = read_labels(kafka, kafka.topics.labels)
+    assert sorted(come, key=by_transaction) == sorted(expected, key=by_transaction)
+
+
+def numbered_from_zero(hours: Iterator[Records]) -> Iterator[tuple[int, Records]]:
+    """Each hour with the number of its first transaction."""
+    before = 0
+    for hour in hours:
+        yield before, hour
+        before += len(hour.values)
 
 
 def read_labels(kafka: Kafka, topic: str) -> list[Label]:

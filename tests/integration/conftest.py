@@ -19,7 +19,9 @@ from ml import features, model
 from ml.detectors import DETECTORS
 from ml.model import Model
 from ml.registry import Registry
+from ml.segments import segment_name
 from ml.state import CustomerTable
+from ml.thresholds.reference import Reference
 from settings import Settings
 from stack.jars import connector_jars
 from tests.integration.traffic import events_of, traffic
@@ -44,8 +46,10 @@ def trained(budget: float, seed: int = 1) -> tuple[Model, np.ndarray]:
     rows = CustomerTable().fold(pa.array([t.customer_id for t in history]), events_of(history)).features
     scorer = DETECTORS["isolation_forest"].fit(rows, np.zeros(len(rows), np.bool_), seed)
     unjudged = Model("scoreline", 0, scorer, 0.5, features.FEATURES, model.usual_ranges(rows), budget)
-    threshold = model.threshold_for_budget(unjudged.anomaly_score(rows), budget)
-    return replace(unjudged, threshold=threshold), rows
+    scores = unjudged.anomaly_score(rows)
+    threshold = model.threshold_for_budget(scores, budget)
+    segments = np.array([segment_name(t.channel, t.merchant_category) for t in history], object)
+    return replace(unjudged, threshold=threshold, reference=Reference.of(scores, segments, threshold, budget)), rows
 
 
 @pytest.fixture(scope="session")

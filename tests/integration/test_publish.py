@@ -144,14 +144,10 @@ def test_a_score_is_a_point_at_its_transaction_s_time_with_all_its_fields(
             "threshold": 0.65,
             "amount": 12.5,
             "is_anomaly": True,
-            "late": False,
             "transaction_id": "t3-10",
             "customer_id": "c10",
             "merchant_id": "m1",
             "country": "DE",
-            "model_version": 2,
-            "partition": 3,
-            "offset": 10,
         }
     ]
     assert database.query("SELECT * FROM alert") == [

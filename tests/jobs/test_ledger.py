@@ -1,9 +1,10 @@
 """What the ledger merges stays findable by offset."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.ledger import Entry, Range, merged
+from jobs.ledger import Entry, Range, Versions, merged
 
 
 def entries(versions: list[int], sizes: list[int]) -> list[Entry]:
@@ -12,6 +13,26 @@ def entries(versions: list[int], sizes: list[int]) -> list[Entry]:
         out.append(Entry(micro_batch, version, {"0": start}, {"0": start + size}))
         start += size
     return out
+
+
+def test_files_of_an_earlier_release_are_read() -> None:
+    entry = msgspec.json.decode(
+        b'{"micro_batch": 3, "model_version": 2, "start": {"0": 5}, "end": {"0": 9}}', type=Entry
+    )
+    assert entry.versions == Versions(model=2, thresholds=0, risk=0)
+    assert merged([], [entry])[0].versions == Versions(2)
+
+
+def test_micro_batches_with_other_thresholds_are_other_ranges() -> None:
+    written = [
+        Entry.of(number, Versions(1, table), {"0": number}, {"0": number + 1})
+        for number, table in enumerate((0, 4, 4, 5))
+    ]
+    assert [(r.start["0"], r.end["0"], r.versions.thresholds) for r in merged([], written)] == [
+        (0, 1, 0),
+        (1, 3, 4),
+        (3, 4, 5),
+    ]
 
 
 def version_at(ranges: list[Range], offset: int) -> int:

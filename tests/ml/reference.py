@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.features import DAY, FEATURES, HOUR, LARGEST_AMOUNT, MINUTE, NO_POSITION, RECENT
+from ml.features import COUNTRIES, DAY, FEATURES, HOUR, LARGEST_AMOUNT, MINUTE, NO_POSITION, RECENT
 
 MEMORY = 200
 
@@ -25,8 +25,9 @@ class Customer:
         if same:
             return [0.0] * len(FEATURES), False, same[-1]["position"]
         late = bool(self.log) and event["time"] < max(past["time"] for past in self.log)
-        features = self._features(event | {"amount": min(event["amount"], LARGEST_AMOUNT)}, remembered)
-        self.log.append(event | {"amount": min(event["amount"], LARGEST_AMOUNT)})
+        event |= {"amount": min(event["amount"], LARGEST_AMOUNT)}
+        features = self._features(event, remembered) | self._novelties(event, remembered)
+        self.log.append(event | {name: features[name] for name in ("new_merchant", "new_country", "new_device")})
         return [features[name] for name in FEATURES], late, NO_POSITION
 
     def _features(self, event: dict[str, Any], remembered: list[dict[str, Any]]) -> dict[str, float]:
@@ -53,11 +54,17 @@ class Customer:
             "log_seconds_since_previous": math.log1p(30 * DAY / 1000),
             "distance_km": 0.0,
             "speed_kmh": 0.0,
+            "channel_number": float(event["channel"]),
+            "no_device": float(event["device"] == 0),
+            "roundness": roundness(amount),
+            "small_count_1h": 0.0,
+            "log_amount_ratio": 0.0,
         }
-        out |= {f"new_{name}": 0.0 for name in ("merchant", "category", "country", "device")}
         if not self.log:
             return out
-        mean, deviation = self._usual_amount()
+        mean, deviation, log_mean = self._usual_amount()
+        out["small_count_1h"] = float(sum(small < 0.2 * math.expm1(log_mean) for small in window(HOUR)))
+        out["log_amount_ratio"] = math.log1p(amount) - log_mean
         out["amount_z"] = (amount - mean) / max(deviation, 0.1 * mean, 1.0)
         out["amount_ratio"] = amount / max(mean, 1.0)
         out["log_seconds_since_previous"] = math.log1p(max(time - max(past["time"] for past in self.log), 0) / 1000)
@@ -66,20 +73,52 @@ class Customer:
             last = max(enumerate(known), key=lambda at: (at[1]["time"], at[0]))[1]
             out["distance_km"] = haversine(last, event)
             out["speed_kmh"] = min(out["distance_km"] / max(abs(time - last["time"]), MINUTE) * HOUR, 2000.0)
-        for name, bits in (("merchant", 256), ("category", 64), ("country", 64), ("device", 64)):
-            seen = {past[name] % bits for past in self.log if past[name] != 0}
-            out[f"new_{name}"] = float(event[name] != 0 and event[name] % bits not in seen)
         return out
 
-    def _usual_amount(self) -> tuple[float, float]:
-        mean = m2 = 0.0
+    def _novelties(self, event: dict[str, Any], remembered: list[dict[str, Any]]) -> dict[str, float]:
+        out = {}
+        for name, bits in (("merchant", 256), ("category", 64), ("country", 64), ("device", 64)):
+            seen = {past[name] % bits for past in self.log if past[name] != 0}
+            out[f"new_{name}"] = float(bool(self.log) and event[name] != 0 and event[name] % bits not in seen)
+        day = [past for past in remembered if 0 <= event["time"] - past["time"] < DAY]
+        out["channel_count_24h"] = float(sum(past["channel"] == event["channel"] for past in day))
+        out["first_merchants_24h"] = added([past["new_merchant"] for past in day])
+        out["first_countries_24h"] = added([past["new_country"] for past in day])
+        payments = self._payments_by_country()
+        out["country_share"] = payments[event["country"] % COUNTRIES] / sum(payments) if self.log else 1.0
+        seconds = 365 * DAY / 1000
+        of_late = [(past["device"], past["time"]) for past in self.log if past["new_device"]]
+        if out["new_device"]:
+            seconds = 0
+        elif of_late and event["device"] == of_late[-1][0]:
+            seconds = min(max(event["time"] - of_late[-1][1], 0) / 1000, seconds)
+        out["log_device_age_seconds"] = math.log1p(seconds)
+        return out
+
+    def _payments_by_country(self) -> list[int]:
+        payments = [0] * COUNTRIES
+        for past in self.log:
+            payments[past["country"] % COUNTRIES] += 1
+            if max(payments) == 128:
+                payments = [count // 2 for count in payments]
+        return payments
+
+    def _usual_amount(self) -> tuple[float, float, float]:
+        mean = m2 = log_mean = 0.0
         for n, past in enumerate(self.log, 1):
             delta = past["amount"] - mean
             mean += delta / min(n, MEMORY)
             m2 += delta * (past["amount"] - mean)
+            log_mean += (math.log1p(past["amount"]) - log_mean) / min(n, MEMORY)
             if n > MEMORY:
                 m2 *= 1.0 - 1.0 / MEMORY
-        return mean, math.sqrt(m2 / min(len(self.log), MEMORY))
+        return mean, math.sqrt(m2 / min(len(self.log), MEMORY)), log_mean
+
+
+def roundness(amount: float) -> float:
+    """0 with cents, 1 for a whole number, 2 for a multiple of 10, 3 of 50; 0 for nothing."""
+    cents = round(amount * 100)
+    return float(sum(cents % step == 0 for step in (100, 1_000, 5_000))) if cents else 0.0
 
 
 def added(amounts: list[float]) -> float:

@@ -31,6 +31,13 @@ def test_what_is_outside_its_usual_range_comes_before_what_is_inside() -> None:
     assert named([0.9, 2.0, 0.8, 0, 0], [9, 1, 9, 1, 1]) == "bac"
 
 
+def test_of_features_that_say_the_same_only_the_strongest_is_named() -> None:
+    names = ("amount_ratio", "amount_z", "sum_24h", "sum_1h", "speed_kmh")
+    row = np.array([[3.0, 5.0, 4.0, 2.5, 2.0]])
+    ((first, second, third),) = reasons(LinearProbability(np.ones(5), 0.0), row, USUAL, names)
+    assert [first.feature, second.feature, third.feature] == ["amount_z", "sum_24h", "speed_kmh"]
+
+
 def test_every_row_has_a_reason_and_no_rows_have_none(model: Model) -> None:
     assert named([0, 0, 0, 0, 0], [1, 1, 1, 1, 1]) == "a"
     assert model.reasons(np.empty((0, len(FEATURES)))) == []
@@ -49,7 +56,7 @@ def test_a_reason_carries_value_and_usual_range(model: Model) -> None:
 def test_every_feature_has_words_of_its_own(feature: str, value: float) -> None:
     words = in_words(Reason(feature, value, 2.0, 5.0))
     assert not words.startswith(feature)
-    assert ("usually" in words) != feature.startswith(("new_", "weekend"))
+    assert ("usually" in words) != feature.startswith(("new_", "no_", "weekend", "channel_number", "roundness"))
 
 
 def test_reasons_of_an_alert_are_one_line() -> None:

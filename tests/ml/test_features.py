@@ -1,6 +1,7 @@
 """The fold against a slow, obvious reference, and the properties that a replay rests on."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.features import CUSTOMER, DAY, EVENT, FEATURES, HOUR, MINUTE, NO_POSITION, RECENT, fold, place, position
+from ml.schema import CHANNELS
 from tests.ml.reference import Customer
 
 CUSTOMERS = 3
@@ -30,6 +32,7 @@ def logs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     rows = [(draw(amounts), draw(degrees), draw(degrees), *[draw(hashes) for _ in range(4)]) for _ in range(n)]
     for i, name in enumerate(("amount", "latitude", "longitude", "merchant", "category", "country", "device")):
         events[name] = [row[i] for row in rows]
+    events["channel"] = draw(st.lists(st.integers(0, len(CHANNELS)), min_size=n, max_size=n))
     events["transaction"] = draw(st.lists(st.integers(1, 2 * n), min_size=n, max_size=n))
     events["position"] = position(np.full(n, 2), np.arange(n))
     return np.array(draw(st.lists(st.integers(0, CUSTOMERS - 1), min_size=n, max_size=n))), events
@@ -88,6 +91,30 @@ def test_other_customers_in_between_change_nothing(log: tuple[np.ndarray, np.nda
         assert alone.features.tobytes() == together.features[own].tobytes()
 
 
+def test_usual_countries_and_amounts_are_those_of_the_reference_over_a_long_past() -> None:
+    events = burst(500, 6 * HOUR)
+    events["country"] = np.random.default_rng(2).choice([3, 4, 37], 500, p=[0.7, 0.2, 0.1])
+    features = fold(np.zeros(1, CUSTOMER), np.zeros(500, np.int64), events).features
+    reference = Customer()
+    np.testing.assert_allclose(features, [reference.add(as_dict(event))[0] for event in events], rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize(("amount", "roundness"), [(0.0, 0), (19.99, 0), (17.0, 1), (120.0, 2), (150.0, 3), (1e300, 3)])
+def test_the_rounder_an_amount_the_higher_its_roundness(amount: float, roundness: int) -> None:
+    events = burst(1, HOUR)
+    events["amount"] = amount
+    folded = fold(np.zeros(1, CUSTOMER), np.zeros(1, np.int64), events)
+    assert folded.features[0, FEATURES.index("roundness")] == roundness
+
+
+def test_a_device_is_known_from_the_moment_it_was_first_seen() -> None:
+    events = burst(5, HOUR)
+    events["device"] = [7, 7, 8, 8, 7]
+    folded = fold(np.zeros(1, CUSTOMER), np.zeros(5, np.int64), events)
+    known_for = np.expm1(folded.features[:, FEATURES.index("log_device_age_seconds")])
+    np.testing.assert_allclose(known_for, [31_536_000, 31_536_000, 0, 3_600, 31_536_000])
+
+
 def test_a_duplicate_is_not_folded_and_names_the_first() -> None:
     events = burst(3, MINUTE)
     events["transaction"][2] = events["transaction"][0]
@@ -101,6 +128,12 @@ def test_a_duplicate_is_not_folded_and_names_the_first() -> None:
 
 def test_a_customers_state_is_bounded() -> None:
     assert CUSTOMER.itemsize <= 768
+
+
+def test_the_documentation_lists_every_feature_and_the_size_of_the_state() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "features.md").read_text()
+    assert [name for name in FEATURES if f"`{name}`" not in text] == []
+    assert f"{CUSTOMER.itemsize} bytes a customer" in text
 
 
 @pytest.mark.parametrize(("every", "error"), [(10 * MINUTE, 0.0), (HOUR, 0.0), (5_000, 0.85)])

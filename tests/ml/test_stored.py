@@ -116,8 +116,14 @@ def edit_arrays(folder: Path, change: Change) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda a: a["trees.feature"].__setitem__((0, 0), 1_000_000), "splits by a feature that is not among the 17"),
-        (lambda a: a["trees.feature"].__setitem__((0, 0), -1), "splits by a feature that is not among the 17"),
+        (
+            lambda a: a["trees.feature"].__setitem__((0, 0), 1_000_000),
+            f"splits by a feature that is not among the {len(FEATURES)}",
+        ),
+        (
+            lambda a: a["trees.feature"].__setitem__((0, 0), -1),
+            f"splits by a feature that is not among the {len(FEATURES)}",
+        ),
         (lambda a: a["trees.leaf"].__setitem__((0, 0), np.nan), "not finite"),
         (lambda a: a.update({"trees.leaf": a["trees.leaf"][:, :-1]}), "perfect layouts"),
         (lambda a: a.update({"trees.threshold": a["trees.threshold"].astype(np.float64)}), "perfect layouts"),

@@ -50,7 +50,7 @@ def test_pooled_figures_are_means_with_intervals_over_the_seeds(trials: list[Tri
 
 
 def test_a_detector_that_could_not_be_fitted_has_its_reason_in_every_report(trials: list[Trial]) -> None:
-    failing = [Trial(t.standard | {"xgboost": "too few known frauds"}, t.special, t.drawings) for t in trials]
+    failing = [t._replace(standard=t.standard | {"xgboost": "too few known frauds"}) for t in trials]
     card = pooled([1, 2], failing)
     assert "xgboost" not in last_line(card.standard)
     assert "| xgboost | too few known frauds |" in markdown(card)

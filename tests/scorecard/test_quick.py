@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ml.detectors import DETECTORS
+from scorecard.reasons import by_lot
 from tests.scorecard.conftest import Made
 
 pytestmark = pytest.mark.slow
@@ -67,6 +68,24 @@ def test_the_last_line_names_every_detector_and_every_scenario(made: Made) -> No
     assert all({"recall", "median_transactions_to_detection"} <= result.keys() for result in scenarios.values())
 
 
+def test_every_kind_of_fraud_is_compared_with_its_own_rule(made: Made) -> None:
+    rules, kinds = made.card["rules"], made.card["standard"]["combined"]["scenarios"]
+    assert rules.keys() == kinds.keys()
+    assert 0.2 < sum(rule["value"] for rule in rules.values()) / len(rules) < 0.8
+    page = (made.folder / "scorecard.html").read_text()
+    assert all(f"<td>{kind}<small>" in page for kind in kinds)
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_reasons_name_what_the_fraud_has_tampered_with(made: Made, detector: str) -> None:
+    named = made.card["reasons"][detector]
+    alerts = {kind: one["alerts"] for kind, one in named.items()}
+    assert all(one["any"] >= 0.8 * one["alerts"] for one in named.values() if one["alerts"] >= 10)
+    assert sum(one["any"] for one in named.values()) > 0.9 * sum(alerts.values())
+    drawn = sum(by_lot(kind)[0] * count for kind, count in alerts.items())
+    assert sum(one["first"] for one in named.values()) > 1.3 * drawn
+
+
 def test_progress_is_shown_apart_from_the_results(made: Made) -> None:
     assert "seeds" in made.err
     assert "fitting" not in made.out
@@ -84,8 +103,8 @@ def test_the_page_needs_no_network_and_says_in_words_what_was_found(made: Made) 
     assert "NaN" not in page.split("</script>", 1)[1]
 
 
-def test_the_markdown_holds_three_tables(made: Made) -> None:
+def test_the_markdown_holds_five_tables(made: Made) -> None:
     lines = (made.folder / "scorecard.md").read_text().splitlines()
     widths = [line.count("|") for line in lines if line.startswith("|")]
-    assert sum(line.startswith("| ---") for line in lines) == 3
-    assert set(widths) == {10, 9}
+    assert sum(line.startswith("| ---") for line in lines) == 5
+    assert set(widths) == {10, 11, 9}

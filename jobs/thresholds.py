@@ -1,0 +1,177 @@
+"""The thresholds query: scores from Kafka → tables of thresholds, on a compacted topic."""
+
+import functools
+import logging
+import sys
+import zlib
+from pathlib import Path
+from typing import Final
+
+if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import msgspec
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
+
+from jobs.champion import KeptModels
+from jobs.kafka import client_options, spark_options
+from jobs.preflight import check_kafka
+from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
+from jobs.storage import DurableFolder
+from jobs.supervisor import Gate, run
+from jobs.tables import newest_table, publish_table
+from ml.features import DAY
+from ml.registry import ModelRefused, Registry
+from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, COUNT
+from ml.thresholds.reference import Reference
+from ml.thresholds.table import Table, table_at
+from settings import Settings
+
+QUERY: Final = "thresholds"
+
+_STATE: Final = "counts"
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    settings = Settings.from_command_line()
+    topics = settings.scores_topic, settings.thresholds_topic
+    return run(settings, {QUERY: start}, functools.partial(check_kafka, settings, *topics))
+
+
+def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
+    """Start the query from its checkpoint, or with the oldest score that Kafka still has."""
+    maker = TableMaker(spark, settings, gate)
+    return (
+        scores(spark, settings)
+        .writeStream.foreachBatch(maker.write)
+        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+        .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
+        .queryName(QUERY)
+        .start()
+    )
+
+
+def scores(spark: SparkSession, settings: Settings) -> DataFrame:
+    """The scores topic: value, and time (ms) at which Kafka took the score in."""
+    return (
+        spark.readStream.format("kafka")
+        .options(**spark_options(settings))
+        .option("subscribe", settings.scores_topic)
+        .option("startingOffsets", "earliest")
+        .option("maxOffsetsPerTrigger", 4 * settings.max_offsets_per_trigger)
+        .option("failOnDataLoss", not settings.accept_data_loss)
+        .load()
+        .select("value", F.unix_millis("timestamp").alias("time"))
+    )
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The scores of one version of a model: their latest Kafka time (ms), and the bytes of (m,) COUNT."""
+
+    latest: int
+    counts: bytes
+
+    def with_more(self, more: Counted) -> "Seen":
+        """With further scores; what is too old to count for any table to come is left out."""
+        together = Counted(np.frombuffer(self.counts, COUNT), self.latest) + more
+        oldest = together.latest // BLOCK - BLOCKS_A_DAY
+        kept = together.counts[together.counts["block"] >= oldest]
+        return Seen(together.latest, kept.tobytes())
+
+
+_NOTHING: Final = Seen(0, b"")
+
+
+class State(msgspec.Struct, frozen=True):
+    """What the query keeps: the last micro-batch that is counted, the counts by version of the model, the last table."""
+
+    micro_batch: int
+    seen: dict[int, Seen]
+    table: Table | None
+
+
+class TableMaker:
+    """What a micro-batch goes through: its scores are counted by the tasks, and the table that follows is published.
+
+    The state is durable before the micro-batch is done. One that is run again after it was written changes nothing; one
+    that is run again before comes to the same table, and publishes it once more.
+    """
+
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._options = client_options(settings)
+        self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
+        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        self._models = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
+        self._references: dict[int, Reference | None] = {}
+        content = self._folder.read_newest(_STATE)
+        self._state = None if content is None else msgspec.msgpack.decode(zlib.decompress(content), type=State)
+
+    def write(self, records: DataFrame, micro_batch: int) -> None:
+        """Count a micro-batch's scores, and publish a table where its thresholds are others than the last one's."""
+        self._gate.enter(QUERY, micro_batch)
+        topic = self._settings.thresholds_topic
+        # A first start may find tables of an earlier checkpoint on the topic, and goes on with their numbers.
+        state = self._state or State(-1, {}, newest_table(topic, self._options))
+        if micro_batch <= state.micro_batch:
+            return
+        seen = state.seen | {
+            version: state.seen.get(version, _NOTHING).with_more(more)
+            for version, more in self._counted(records).items()
+        }
+        latest = max((of_version.latest for of_version in seen.values()), default=0)
+        seen = {version: of_version for version, of_version in seen.items() if of_version.latest > latest - DAY}
+        table = self._made(seen, state.table)
+        if table is not None:
+            publish_table(topic, self._options, self._settings.model_name, table)
+            _log.info("table %d: alarm %d, by default %.4f", table.version, table.alarm, table.default)
+        self._state = State(micro_batch, seen, table or state.table)
+        self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self._state), 1))
+
+    def _counted(self, records: DataFrame) -> dict[int, Counted]:
+        # Half of the slots stay free for detection.
+        slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
+        while True:
+            grids = {version: known and known.grid for version, known in self._references.items()}
+            found = added_up(records.coalesce(slots).mapInArrow(ScoreCounts(grids).count, ROWS).toArrow())
+            new = unknown(found)  # seldom: where a version of the model has judged its first scores
+            if not new:
+                return found
+            for version in new:
+                self._reference(version)
+
+    def _reference(self, version: int) -> Reference | None:
+        if version not in self._references:
+            self._references[version] = self._stored_reference(version)
+        return self._references[version]
+
+    def _stored_reference(self, version: int) -> Reference | None:
+        try:
+            reference = self._models.version(version).reference
+        except ModelRefused as refusal:
+            _log.error("no thresholds for version %d of the model: %s", version, refusal)
+            return None
+        if reference is None:
+            _log.warning("no thresholds for version %d of the model: it was trained by an earlier release", version)
+        return reference
+
+    def _made(self, seen: dict[int, Seen], last: Table | None) -> Table | None:
+        """The table of the version that judged last, where its thresholds are others than those in force."""
+        if not seen:
+            return None
+        model_version, newest = max(seen.items(), key=lambda pair: pair[1].latest)
+        counts, reference = np.frombuffer(newest.counts, COUNT), self._reference(model_version)
+        if reference is None or counts["block"][0] == newest.latest // BLOCK:
+            return None  # the first block is not over: the model's own threshold holds
+        table = table_at(newest.latest, counts, reference, 1 + (last.version if last else 0), model_version)
+        return None if table.same_thresholds(last) else table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

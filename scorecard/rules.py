@@ -1,0 +1,48 @@
+"""The scenarios' own one-line rules, judged as detectors are: each on its own scenario, with the whole alert budget."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from generator.scenarios import SCENARIOS
+from generator.scenarios.scenario import Columns
+from ml.evaluation.data import Data, Transactions
+from ml.evaluation.judgement import Bench
+from ml.evaluation.truth import hashed
+from ml.features import FEATURES
+from ml.model import threshold_for_budget
+
+_TEXTS = ("channel", "merchant_category", "device_id")
+
+
+def rule_recalls(bench: Bench, raw: pa.Table, budget: float) -> dict[str, float]:
+    """Of each scenario in the bench's test part, the share of its frauds that its rule alerts; raw: from `raw_columns`.
+
+    As for a detector, a rule's threshold is the score that keeps to the budget in the gap part.
+    """
+    gap, test = (_columns(raw, part) for part in (bench.data.gap, bench.test))
+    numbers = {name: number for number, name in enumerate(bench.data.outline.knowledge.truth.scenarios)}
+    recalls: dict[str, float] = {}
+    for scenario in SCENARIOS:
+        rows = bench.frauds.row[bench.frauds.scenario == numbers.get(scenario.name)]
+        if len(rows):
+            threshold = max(0.0, threshold_for_budget(scenario.rule(gap), budget))
+            recalls[scenario.name] = float((scenario.rule(test)[rows] > threshold).mean())
+    return recalls
+
+
+def raw_columns(data: Data) -> pa.Table:
+    """What rules look at and features do not hold, of the transactions from the gap part on, read from the history."""
+    since = pa.scalar(data.split.gap_start, pa.timestamp("ms", tz="UTC"))
+    names = ["transaction_id", "amount", *_TEXTS]
+    return pa.concat_tables(
+        piece.filter(pc.field("event_time") >= since).select(names) for piece in data.outline.history.pieces()
+    )
+
+
+def _columns(raw: pa.Table, part: Transactions) -> Columns:
+    ids = hashed(raw["transaction_id"])
+    order = np.argsort(ids, kind="stable")
+    own = raw.take(order[np.searchsorted(ids, part.transaction, sorter=order)])
+    texts = {name: np.array([text or "" for text in own[name].to_pylist()]) for name in _TEXTS}
+    return dict(zip(FEATURES, part.features.T, strict=True)) | texts | {"amount": own["amount"].to_numpy()}
