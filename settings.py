@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"
     )
     adaptive_thresholds: bool = Field(
-        True, description="judge by the tables of the thresholds topic; else by the model's own threshold alone"
+        False, description="judge by the tables of the thresholds topic; else by the model's own threshold alone"
     )
     make_thresholds: bool = Field(
         True, description="with adaptive_thresholds: detect also runs thresholds, in the same Spark application"

@@ -34,15 +34,15 @@ class Sizes:
 FULL: Final = Sizes()
 
 _QUICK: Final = Plan(
-    backlog=600_000,
+    backlog=800_000,
     backlog_warm_up_seconds=5.0,
-    limit_seconds=40.0,
-    warm_up_seconds=15.0,
+    limit_seconds=30.0,
+    warm_up_seconds=10.0,
     seconds=20.0,
-    drain_seconds=5.0,
+    drain_seconds=10.0,
 )
 
-QUICK: Final = Sizes(generated=300_000, trial=_QUICK, peer_trial=replace(_QUICK, backlog=40_000))
+QUICK: Final = Sizes(generated=300_000, trial=_QUICK, peer_trial=replace(_QUICK, backlog=30_000))
 
 _TINY: Final = Plan(
     rate=200.0, warm_up_seconds=2.0, seconds=6.0, drain_seconds=20.0, backlog=20_000, limit_seconds=20.0

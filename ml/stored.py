@@ -120,7 +120,9 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     _refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
     scorer = _read_scorer(folder / PLACE)
     reference = _read_reference(folder / PLACE, metadata.threshold)
-    model = Model(name, version, scorer, metadata.threshold, tuple(metadata.features), usual, metadata.budget, reference)
+    model = Model(
+        name, version, scorer, metadata.threshold, tuple(metadata.features), usual, metadata.budget, reference
+    )
     _refuse_other_scores(model, metadata.probe_scores)
     return model
 
