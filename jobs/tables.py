@@ -76,17 +76,23 @@ class TableFollower(Follower):
                 _log.info("table %d of thresholds, for version %d of the model", table.version, table.model_version)
 
     def _follow(self, wanted: Callable[[], bool]) -> None:
-        super()._follow(wanted)
-        if self._consumer is not None:
-            self._consumer.close()
+        try:
+            super()._follow(wanted)
+        finally:
+            if self._consumer is not None:
+                self._consumer.close()
 
 
 def reader(topic: str, client_options: dict[str, Any]) -> KafkaConsumer:
     """A consumer at the beginning of all of a topic's partitions. Raises KafkaError."""
     consumer = KafkaConsumer(**client_options, group_id=None, enable_auto_commit=False)
-    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+    except BaseException:
+        consumer.close()
+        raise
     return consumer
 
 

@@ -36,8 +36,6 @@ def topics(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
         mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
         checkpoint=str(tmp_path / "checkpoint"),
         log_dir=tmp_path / "logs",
-        adaptive_thresholds=True,
-        make_thresholds=False,  # else what a score is judged by depends on the hour at which a test runs
         **{f"{topic}_topic": f"{own}.{topic}" for topic in TOPICS},
     )
     create_topics(settings)

@@ -37,6 +37,12 @@ NOON = 490_000 * HOUR
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Tables are followed, and only those that a test publishes."""
+    return settings.model_copy(update={"adaptive_thresholds": True, "make_thresholds": False})
+
+
+@pytest.fixture
 def ready(spark: SparkSession, settings: Settings, registry: Registry, models: list[Model]) -> Settings:
     """Settings with the models kept beside the checkpoint, as detect leaves them, and a short pause."""
     KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models")).keep(models[0])

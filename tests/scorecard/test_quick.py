@@ -103,8 +103,8 @@ def test_the_page_needs_no_network_and_says_in_words_what_was_found(made: Made) 
     assert "NaN" not in page.split("</script>", 1)[1]
 
 
-def test_the_markdown_holds_five_tables(made: Made) -> None:
+def test_the_markdown_holds_four_tables(made: Made) -> None:
     lines = (made.folder / "scorecard.md").read_text().splitlines()
     widths = [line.count("|") for line in lines if line.startswith("|")]
-    assert sum(line.startswith("| ---") for line in lines) == 5
+    assert sum(line.startswith("| ---") for line in lines) == 4
     assert set(widths) == {10, 11, 9}
