@@ -1,6 +1,8 @@
 """A trained model, an empty registry of its own for each test, and a small history."""
 
 import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml import __main__ as cli
 from ml import tracking
 from ml.detectors import Scorer
 from ml.detectors.isolation_forest import IsolationForest
@@ -101,3 +104,20 @@ def history_folder(tmp_path_factory: pytest.TempPathFactory, transactions: pa.Ta
     pq.write_table(transactions[:2_500], folder / "part-0.parquet")
     pq.write_table(transactions[2_500:], folder / "part-1.parquet")
     return folder
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Calls the command line with arguments, on a registry of its own; returns exit status, output, errors."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["python -m ml", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    return run

@@ -4,7 +4,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,22 +16,7 @@ from ml.features import CUSTOMER
 from ml.model import Floats, Model
 from ml.registry import NoChampion, Registry
 from ml.stored import PLACE
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Calls the command line with arguments, on a registry of its own; returns exit status, output, errors."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["python -m ml", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return run
+from tests.ml.conftest import Run
 
 
 def error_of(result: tuple[int, str, str]) -> str:

@@ -1,8 +1,6 @@
 """Extra columns of a history are features in training and evaluation, and never in the job."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +9,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-import ml.__main__ as cli
 from ml.extras import filled
 from ml.features import FEATURES
 from ml.history import History, HistoryError
 from ml.registry import ModelRefused, Registry
+from tests.ml.conftest import Run
 from tests.ml.evaluation_cases import write_history
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table = table.append_column(name, pa.array(values, mask=~known))
     pq.write_table(table, file)
     return path
-
-
-@pytest.fixture
-def run(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Calls the command line with arguments; returns exit status, output, errors."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["python -m ml", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 def average_precision(run: Run, *arguments: str) -> float:
