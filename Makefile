@@ -12,6 +12,9 @@ PYTHON := .venv/bin/python
 # Runs a command with the settings of the local stack; what the environment says already goes first.
 WITH_STACK := $(PYTHON) -m stack run
 
+# Most tests wait for servers for half of their time. Each process has servers of its own.
+SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-quick lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
@@ -39,10 +42,11 @@ demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=5
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 test: lint ## check everything: style, types, and all tests against real servers
-	@$(PYTHON) -m pytest
+	@$(SIDE_BY_SIDE) -m "not alone"
+	@$(PYTHON) -m pytest -m alone
 
 test-quick: setup ## run the tests that take less than half a minute each
-	@$(PYTHON) -m pytest -m "not slow"
+	@$(SIDE_BY_SIDE) -m "not slow and not alone"
 
 lint: setup ## check style and types
 	@$(PYTHON) -m ruff check

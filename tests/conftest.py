@@ -1,5 +1,6 @@
 """Real servers for the tests, started once a session, and topics and a database of its own for each test."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from kafka import KafkaAdminClient
 from settings import Settings
 from stack import Stack
 from stack.topics import create_topics
+
+# No JVM of a test lives long enough to earn back what its second compiler costs: a third of the CPU.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 TOPICS = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 

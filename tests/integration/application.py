@@ -46,7 +46,7 @@ class Application:
         path = self._settings.log_dir / "detect.log"
         return path.read_text() if path.exists() else ""
 
-    def wait_until(self, reached: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    def wait_until(self, reached: Callable[[], bool], what: str, seconds: float = 300) -> None:
         """Poll until `reached()`; fails when that takes too long, or the application has ended."""
         deadline = time.monotonic() + seconds
         while not reached():
@@ -74,7 +74,7 @@ class Application:
         self._process.send_signal(signal.SIGTERM)
         return self.wait()
 
-    def wait(self, seconds: float = 120) -> int:
+    def wait(self, seconds: float = 300) -> int:
         """The exit status, once it has ended by itself."""
         return self._process.wait(seconds)
 
