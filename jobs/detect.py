@@ -21,7 +21,7 @@ from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.frozen import hold_frozen
-from jobs.kafka import client_options, spark_options
+from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.offsets import CheckpointOffsets
@@ -82,15 +82,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
 def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
-    return (
-        spark.readStream.format("kafka")
-        .options(**spark_options(settings))
-        .option("subscribe", settings.transactions_topic)
-        .option("startingOffsets", settings.starting_offsets)
-        .option("maxOffsetsPerTrigger", settings.max_offsets_per_trigger)
-        .option("failOnDataLoss", not settings.accept_data_loss)
-        .load()
-    )
+    most, since = settings.max_offsets_per_trigger, settings.starting_offsets
+    return stream(spark, settings, settings.transactions_topic, most=most, since=since)
 
 
 def folded(

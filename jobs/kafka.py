@@ -1,8 +1,26 @@
-"""How Spark and the driver reach Kafka: the options for each, from the settings."""
+"""How Spark and the driver reach Kafka: the source of the streams, and the options for each, from the settings."""
 
 from typing import Any
 
+from pyspark.sql import DataFrame, SparkSession
+
 from settings import Settings
+
+
+def stream(
+    spark: SparkSession, settings: Settings, *topics: str, most: int, since: str = "earliest", headers: bool = False
+) -> DataFrame:
+    """Topics as Spark's Kafka source gives them: at most so many records a micro-batch, on a first start since then."""
+    return (
+        spark.readStream.format("kafka")
+        .options(**spark_options(settings))
+        .option("subscribe", ",".join(topics))
+        .option("includeHeaders", headers)
+        .option("startingOffsets", since)
+        .option("maxOffsetsPerTrigger", most)
+        .option("failOnDataLoss", not settings.accept_data_loss)
+        .load()
+    )
 
 
 def spark_options(settings: Settings) -> dict[str, str]:

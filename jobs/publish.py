@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.arrivals import TransactionsTopic
-from jobs.kafka import client_options, spark_options
+from jobs.kafka import client_options, stream
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
 from jobs.supervisor import Gate, run
@@ -61,16 +61,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
 def judged(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the scores topic and of the dead letters' topic, as Spark's Kafka source gives them."""
-    return (
-        spark.readStream.format("kafka")
-        .options(**spark_options(settings))
-        .option("subscribe", f"{settings.scores_topic},{settings.invalid_topic}")
-        .option("includeHeaders", True)
-        .option("startingOffsets", "earliest")
-        .option("maxOffsetsPerTrigger", 2 * settings.max_offsets_per_trigger)
-        .option("failOnDataLoss", not settings.accept_data_loss)
-        .load()
-    )
+    topics = settings.scores_topic, settings.invalid_topic
+    return stream(spark, settings, *topics, most=2 * settings.max_offsets_per_trigger, headers=True)
 
 
 def published(settings: Settings):  # type: ignore[no-untyped-def]

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.champion import KeptModels
-from jobs.kafka import client_options, spark_options
+from jobs.kafka import client_options, stream
 from jobs.preflight import check_kafka
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.storage import DurableFolder
@@ -58,16 +58,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
 def scores(spark: SparkSession, settings: Settings) -> DataFrame:
     """The scores topic: value, and time (ms) at which Kafka took the score in."""
-    return (
-        spark.readStream.format("kafka")
-        .options(**spark_options(settings))
-        .option("subscribe", settings.scores_topic)
-        .option("startingOffsets", "earliest")
-        .option("maxOffsetsPerTrigger", 4 * settings.max_offsets_per_trigger)
-        .option("failOnDataLoss", not settings.accept_data_loss)
-        .load()
-        .select("value", F.unix_millis("timestamp").alias("time"))
-    )
+    records = stream(spark, settings, settings.scores_topic, most=4 * settings.max_offsets_per_trigger)
+    return records.select("value", F.unix_millis("timestamp").alias("time"))
 
 
 class Seen(msgspec.Struct, frozen=True):
