@@ -12,6 +12,7 @@ from bench.session import Session
 from bench.stages import Say
 from bench.sustained import soak, sustained
 from bench.systems import PEERS, Peer, Scoreline, System
+from bench.targets import held
 from bench.trial import Plan, trial
 
 
@@ -23,11 +24,14 @@ def measure_catch_up(bench: Session, customers: int, count: int, warm_up_seconds
 def measure_sustained(
     bench: Session, customers: int, rates: Sequence[float], seconds: tuple[float, float], say: Say
 ) -> None:
-    """seconds: of warm-up, and of measuring."""
+    """Rising rates, up to the first that is not held. seconds: of warm-up, and of measuring."""
     made = bench.input(customers, STARTERS + round(max(rates) * sum(seconds)))
-    for rate in rates:
+    for rate in sorted(rates):
         bench.result.sustained.append(sustained(bench.world, made, rate, seconds, bench.choices.flags, say))
         bench.save()
+        if not held(bench.result.sustained[-1]):
+            say(f"{rate:,.0f} transactions a second are not held: no higher rate is tried")
+            break
 
 
 def measure_growth(bench: Session, customers: Sequence[int], plan: Plan, say: Say) -> None:

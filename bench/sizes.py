@@ -7,7 +7,7 @@ from bench.trial import Plan
 
 _GROWTH: Final = Plan(seconds=60.0, backlog=2_000_000)
 _TRIAL: Final = Plan(seconds=60.0, backlog=1_000_000)
-_PEER_TRIAL: Final = replace(_TRIAL, backlog=400_000)
+_PEER_TRIAL: Final = replace(_TRIAL, backlog=400_000, limit_seconds=120.0)
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Sizes:
 
     customers: int = 100_000
     generated: int = 1_000_000
-    catch_up: int = 2_000_000
-    catch_up_warm_up_seconds: float = 10.0
+    catch_up: int = 4_000_000
+    catch_up_warm_up_seconds: float = 40.0
     rates: tuple[float, ...] = (1_000.0, 5_000.0, 10_000.0, 20_000.0, 30_000.0)
     warm_up_seconds: float = 20.0
     sustained_seconds: float = 120.0
