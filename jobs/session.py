@@ -24,7 +24,6 @@ CONFIGURATION: Final = {
     "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.execution.arrow.transformWithStateInPySpark.maxRecordsPerBatch": "20000",
-    "spark.sql.execution.pythonUDF.arrow.enabled": "true",
     "spark.ui.showConsoleProgress": "false",
 }
 

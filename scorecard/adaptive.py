@@ -1,7 +1,7 @@
 """Adaptive thresholds against the fixed one: what becomes of the alerts of every day, of a drift, and of an attack."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,8 @@ from scorecard.runs import WAVE, Season
 
 TOLERANCE: Final = 0.2
 """How far, as a share of the budget, a day's alerts may be from it."""
+
+_BY_DAY: Final[tuple[RunName, ...]] = ("standard", "drift")
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -43,20 +45,36 @@ class Thresholds(msgspec.Struct, frozen=True):
     wave_caught: float | None
 
 
+class Days(msgspec.Struct, frozen=True):
+    """The alerts of each day of the test part of a run, as multiples of the budget. since: the day on which the drift began."""
+
+    fixed: list[float]
+    adaptive: list[float]
+    since: float | None
+
+
+class Compared(NamedTuple):
+    """What `compare` finds: the figures, and day by day what became of the alerts, by run."""
+
+    figures: Thresholds
+    days: dict[RunName, Days]
+
+
 def compare(
     season: Season,
     benches: Mapping[RunName, Bench],
     contestant: Contestant,
     scores: Mapping[RunName, Floats],
     budget: float,
-) -> Thresholds:
+) -> Compared:
     """Judge a contestant by its scores (n,) of the test part of each run."""
     gap = season.data["standard"].gap
     reference = Reference.of(contestant.scores(gap), gap.segment, contestant.threshold, budget)
     runs: tuple[RunName, ...] = ("standard", "drift", "attack")
     fixed = {run: contestant.alerts(scores[run]) for run in runs}
     adaptive = {run: adaptive_alerts(reference, benches[run].test, scores[run]) for run in runs}
-    days = [_days(benches["standard"], alerts["standard"], budget) for alerts in (fixed, adaptive)]
+    days = {run: _days(benches[run], (fixed[run], adaptive[run]), budget, season.begins.get(run)) for run in _BY_DAY}
+    off = [np.abs(np.array(of_each) - 1) for of_each in (days["standard"].fixed, days["standard"].adaptive)]
     drifted = benches["drift"].test.time >= season.begins["drift"]
     in_drift = benches["drift"].is_fraud[drifted]
     before, after = (Counts.of(in_drift, alerts["drift"][drifted]) for alerts in (fixed, adaptive))
@@ -65,11 +83,11 @@ def compare(
     wave = (attack.test.time >= season.begins["attack"]) & (attack.test.time < season.begins["attack"] + WAVE)
     wave &= attack.is_fraud
     caught = [Counts.of(attack.is_fraud[wave], alerts["attack"][wave]).recall.value for alerts in (fixed, adaptive)]
-    return Thresholds(
-        days_within_fixed=float((days[0] <= TOLERANCE).mean()),
-        days_within=float((days[1] <= TOLERANCE).mean()),
-        furthest_day_fixed=float(days[0].max()),
-        furthest_day=float(days[1].max()),
+    figures = Thresholds(
+        days_within_fixed=float((off[0] <= TOLERANCE).mean()),
+        days_within=float((off[1] <= TOLERANCE).mean()),
+        furthest_day_fixed=float(off[0].max()),
+        furthest_day=float(off[1].max()),
         drift_alerts_fixed=before.alert_share.value,
         drift_alerts=after.alert_share.value,
         drift_recall_fixed=before.recall.value,
@@ -79,13 +97,14 @@ def compare(
         wave_caught_fixed=caught[0],
         wave_caught=caught[1],
     )
+    return Compared(figures, days)
 
 
-def _days(bench: Bench, is_alert: Flags, budget: float) -> Floats:
-    """(days,) how far each whole day's alerts are from its budget, as a share of it."""
-    whole = np.bincount(bench.test.time // DAY - bench.test.time[0] // DAY)
-    alerts = np.bincount(bench.test.time // DAY - bench.test.time[0] // DAY, is_alert)
-    return np.asarray(np.abs(alerts / (budget * whole) - 1), np.float64)
+def _days(bench: Bench, alerts: tuple[Flags, Flags], budget: float, begins: int | None) -> Days:
+    first = bench.test.time[0] // DAY
+    day = bench.test.time // DAY - first
+    fixed, adaptive = (np.bincount(day, is_alert) / (budget * np.bincount(day)) for is_alert in alerts)
+    return Days(fixed.tolist(), adaptive.tolist(), None if begins is None else begins / DAY - float(first))
 
 
 def _of_equal_recall(scores: Floats, is_fraud: Flags, caught: int) -> Flags:

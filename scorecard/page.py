@@ -100,6 +100,15 @@ def _plots(card: Scorecard) -> str:
             plots.distributions({name: drawings[name] for name in detectors if name in drawings}),
         ),
     ]
+    if best in card.days:
+        sections.append(
+            _section(
+                "Alerts a day",
+                f"By {best}, with the threshold as it was set before the judged days, and with thresholds that follow the "
+                "scores. Grey: within a fifth of the budget. Dashed: customers begin to change their ways.",
+                plots.days(card.days[best]),
+            )
+        )
     return "".join(sections)
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
+from generator.runs import RunName
 from ml.evaluation.estimates import Estimate
 from ml.evaluation.judgement import Judgement
 from ml.scorers.probability import log_odds
+from scorecard.adaptive import TOLERANCE, Days
 from scorecard.drawing import LEAST_SCORE, MOST_HONEST, Drawing
 
 COLOURS: Final = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#7b4ea3", "#6c757d", "#b0b0b0")
@@ -92,6 +94,24 @@ def scenarios(judgements: Mapping[str, Judgement], rules: Mapping[str, Estimate]
     figure.update_yaxes(autorange="reversed", tickvals=list(kinds.values()), ticktext=spoken, zeroline=False)
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
     return _titled(figure, "Transactions of this kind that are alerted (recall)", None, 48 * len(rules) + 130)
+
+
+def days(runs: Mapping[RunName, Days]) -> go.Figure:
+    """The alerts of each day against the budget, with the fixed threshold and with adaptive ones; a panel for each run."""
+    figure = make_subplots(rows=1, cols=len(runs), subplot_titles=[f"{run} run" for run in runs], shared_yaxes=True)
+    for col, of_run in enumerate(runs.values(), 1):
+        figure.add_hrect(1 - TOLERANCE, 1 + TOLERANCE, fillcolor=HONEST, opacity=0.2, line_width=0, row=1, col=col)
+        figure.add_hline(1, line_color=RULE, line_width=1, row=1, col=col)
+        for name, alerts, colour in (("fixed", of_run.fixed, COLOURS[1]), ("adaptive", of_run.adaptive, COLOURS[0])):
+            x = list(range(1, len(alerts) + 1))
+            line = {"color": colour, "width": 2}
+            drawn = go.Scatter(x=x, y=alerts, name=name, mode="lines+markers", line=line, showlegend=col == 1)
+            figure.add_trace(drawn, row=1, col=col)
+        if of_run.since is not None:
+            figure.add_vline(of_run.since + 0.5, line_dash="dash", line_color=RULE, row=1, col=col)
+    figure.update_xaxes(title_text="Day", dtick=2)
+    figure.update_yaxes(title_text="Alerts, as a share of the budget", tickformat=".0%", rangemode="tozero", col=1)
+    return _styled(figure, 380)
 
 
 def _interval(recalls: Mapping[str, Estimate], colour: str) -> dict[str, object]:

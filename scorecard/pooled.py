@@ -6,10 +6,11 @@ from statistics import fmean, median
 
 import msgspec
 
+from generator.runs import RunName
 from ml.evaluation.estimates import Estimate, over_seeds
 from ml.evaluation.judgement import Judgement, ScenarioResult
 from ml.evaluation.report import ranked
-from scorecard.adaptive import Thresholds
+from scorecard.adaptive import Days, Thresholds
 from scorecard.drawing import Drawing
 from scorecard.reasons import Named
 from scorecard.trial import Special, Trial
@@ -22,6 +23,7 @@ class Scorecard(msgspec.Struct, frozen=True):
 
     special: by detector and field of `Special`. drawings: of the first seed. reasons: by detector that gives reasons and
     scenario, added up. rules: the recall of each scenario's own rule. thresholds: by detector and field of `Thresholds`.
+    days: the alerts of each day, by detector and run, of the first seed.
     """
 
     seeds: list[int]
@@ -31,6 +33,7 @@ class Scorecard(msgspec.Struct, frozen=True):
     reasons: dict[str, dict[str, Named]]
     rules: dict[str, Estimate]
     thresholds: dict[str, dict[str, Estimate]]
+    days: dict[str, dict[RunName, Days]]
 
     @property
     def best(self) -> tuple[str, Judgement]:
@@ -51,7 +54,8 @@ def pooled(seeds: Sequence[int], trials: Sequence[Trial]) -> Scorecard:
             name: over_seeds([t.rules[name] for t in trials if name in t.rules])
             for name in _keys([t.rules for t in trials])
         },
-        {name: _thresholds([t.thresholds[name] for t in trials]) for name in trials[0].thresholds},
+        {name: _thresholds([t.thresholds[name].figures for t in trials]) for name in trials[0].thresholds},
+        {name: compared.days for name, compared in trials[0].thresholds.items()},
     )
 
 

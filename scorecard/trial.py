@@ -14,7 +14,7 @@ from ml.evaluation.judgement import Bench, Judgement, judge
 from ml.metrics import Counts, Flags, Ints
 from ml.model import Floats
 from ml.scorers.scorer import Scorer
-from scorecard.adaptive import Thresholds, compare
+from scorecard.adaptive import Compared, compare
 from scorecard.baselines import AmountAndHour, Chance
 from scorecard.drawing import Drawing, drawn
 from scorecard.reasons import Named, named
@@ -53,7 +53,7 @@ class Trial(NamedTuple):
     drawings: dict[str, Drawing]
     reasons: dict[str, dict[str, Named]]
     rules: dict[str, float]
-    thresholds: dict[str, Thresholds]
+    thresholds: dict[str, Compared]
 
 
 def trial(

@@ -86,6 +86,16 @@ def test_reasons_name_what_the_fraud_has_tampered_with(made: Made, detector: str
     assert sum(one["first"] for one in named.values()) > 1.3 * drawn
 
 
+@pytest.mark.parametrize("kind", ["fixed", "adaptive"])
+def test_the_alerts_of_each_day_say_the_same_as_the_table(made: Made, kind: str) -> None:
+    figures = made.card["thresholds"]["combined"]
+    off = [abs(alerts - 1) for alerts in made.card["days"]["combined"]["standard"][kind]]
+    suffix = "_fixed" if kind == "fixed" else ""
+    assert sum(one <= 0.2 for one in off) / len(off) == figures[f"days_within{suffix}"]["value"]
+    assert max(off) == figures[f"furthest_day{suffix}"]["value"]
+    assert "<h2>Alerts a day</h2>" in (made.folder / "scorecard.html").read_text()
+
+
 def test_progress_is_shown_apart_from_the_results(made: Made) -> None:
     assert "seeds" in made.err
     assert "fitting" not in made.out
@@ -98,7 +108,7 @@ def test_the_page_needs_no_network_and_says_in_words_what_was_found(made: Made) 
     assert len(re.findall(r"\. [A-Z0-9]|\.$", short[1])) == 3
     assert "unknown" not in short[1]
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
-    assert page.count('class="plotly-graph-div"') == 5
+    assert page.count('class="plotly-graph-div"') == 6
     assert all(f"<td>{detector}</td>" in page for detector in DETECTORS)
     assert "NaN" not in page.split("</script>", 1)[1]
 
