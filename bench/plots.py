@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from bench.figures import QUANTILES, Latency
 from bench.result import Drained, Result
@@ -17,15 +18,17 @@ mpl.use("Agg")
 
 _SIZE: Final = (8.0, 4.5)
 _DOTS_PER_INCH: Final = 120
+_THOUSANDS: Final = StrMethodFormatter("{x:,.0f}")
 
 
 def draw(result: Result, stem: Path) -> list[Path]:
     """Writes a picture for each part that was measured, named after the result's file; returns their paths."""
     own = ours(result.trials)
     pictures: list[tuple[str, bool, Callable[[Axes, Result], None]]] = [
-        ("latency", bool(_latencies(result)), _draw_latency),
+        ("latency", any(_latencies(result)), _draw_latency),
         ("throughput", bool(_throughputs(result)), _draw_throughput),
         ("cpu", bool(result.catch_up or (own and own.drained)), _draw_cpu),
+        ("peers", any(trial.drained for trial in result.trials if trial is not own), _draw_peers),
         ("pieces", any(piece.us for piece in result.pieces), _draw_pieces),
         ("growth", any(trial.drained for trial in result.growth), _draw_growth),
         ("soak", result.soak is not None, _draw_soak),
@@ -41,19 +44,27 @@ def _saved(stem: Path, name: str, result: Result, onto: Callable[[Axes, Result],
     return path
 
 
-def _latencies(result: Result) -> list[tuple[str, Latency]]:
-    found = [(f"to scores at {run.rate:,.0f} txn/s", run.scores) for run in result.sustained]
-    found += [(f"to alerts at {run.rate:,.0f} txn/s", run.alerts) for run in result.sustained]
-    found += [(f"{t.system}, to scores at {t.paced.rate:,.0f} txn/s", t.paced.scores) for t in result.trials if t.paced]
-    return [(name, latency) for name, latency in found if latency.quantiles]
+def _latencies(result: Result) -> tuple[list[tuple[str, Latency]], list[tuple[str, Latency]]]:
+    """To scores: Scoreline's at each rate, and those of the trials, without Scoreline's where its rate is there already."""
+    rates = [(f"Scoreline, {run.rate:,.0f} txn/s", run.scores) for run in result.sustained]
+    trials = [
+        (f"{trial.system}, {trial.paced.rate:,.0f} txn/s", trial.paced.scores) for trial in result.trials if trial.paced
+    ]
+    known = dict(rates)
+    others = [(name, latency) for name, latency in trials if name not in known and latency.quantiles]
+    return [(name, latency) for name, latency in rates if latency.quantiles], others
 
 
 def _draw_latency(axes: Axes, result: Result) -> None:
-    for name, latency in _latencies(result):
-        axes.plot(latency.quantiles, QUANTILES, label=name)
-    axes.set(xscale="log", xlabel="latency, ms (log)", ylabel="share of the transactions", title="Latency")
+    rates, others = _latencies(result)
+    for number, (name, latency) in enumerate(rates):
+        axes.plot(latency.quantiles, QUANTILES, label=name, color=mpl.colormaps["viridis"](number / len(rates)))
+    for number, (name, latency) in enumerate(others):
+        axes.plot(latency.quantiles, QUANTILES, "--", label=name, color=mpl.colormaps["tab10"](number + 1))
+    axes.set(xscale="log", xlabel="latency to scores, ms (log)", ylabel="share of the transactions", title="Latency")
+    axes.xaxis.set_major_formatter(_THOUSANDS)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
 
 
 def _throughputs(result: Result) -> list[tuple[str, float]]:
@@ -78,9 +89,21 @@ def _draw_cpu(axes: Axes, result: Result) -> None:
     runs: list[tuple[str, Drained | None]] = []
     if result.catch_up:
         runs += [("detect alone", result.catch_up.detect), ("detect + publish", result.catch_up.with_publish)]
-    runs += [(trial.system, trial.drained) for trial in result.trials]
+    else:
+        runs += [(trial.system, trial.drained) for trial in result.trials if trial is ours(result.trials)]
     _stack(axes, [(name, run.cpu_us_per_txn) for name, run in runs if run])
     axes.set(xlabel="µs of CPU a transaction", title="CPU by process")
+
+
+def _draw_peers(axes: Axes, result: Result) -> None:
+    used = {trial.system: sum(trial.drained.cpu_us_per_txn.values()) for trial in result.trials if trial.drained}
+    bars = axes.barh(list(used), list(used.values()))
+    axes.bar_label(bars, labels=[f"{value:,.0f}" for value in used.values()], padding=3)
+    axes.invert_yaxis()
+    axes.set(
+        xscale="log", xlim=(1, 3 * max(used.values())), xlabel="µs of CPU a transaction (log)", title="CPU, with peers"
+    )
+    axes.xaxis.set_major_formatter(_THOUSANDS)
 
 
 def _draw_pieces(axes: Axes, result: Result) -> None:

@@ -82,7 +82,7 @@ def test_the_report_shows_every_part_and_its_pictures(tmp_path: Path) -> None:
     lines = text.splitlines()
     assert all(a.count("|") == b.count("|") for a, b in pairwise(lines) if a.startswith("|") and b.startswith("|"))
     names = {file.name.removeprefix(f"{path.stem}-") for file in tmp_path.glob("*.png")}
-    assert names == {f"{name}.png" for name in ("latency", "throughput", "cpu", "pieces", "growth", "soak")}
+    assert names == {f"{name}.png" for name in ("latency", "throughput", "cpu", "peers", "pieces", "growth", "soak")}
     assert all(f"({file.name})" in text and file.stat().st_size > 5_000 for file in tmp_path.glob("*.png"))
 
 
