@@ -100,13 +100,14 @@ def days(runs: Mapping[RunName, Days]) -> go.Figure:
     """The alerts of each day against the budget, with the fixed threshold and with adaptive ones; a panel for each run."""
     figure = make_subplots(rows=1, cols=len(runs), subplot_titles=[f"{run} run" for run in runs], shared_yaxes=True)
     for col, of_run in enumerate(runs.values(), 1):
-        figure.add_hrect(1 - TOLERANCE, 1 + TOLERANCE, fillcolor=HONEST, opacity=0.2, line_width=0, row=1, col=col)
-        figure.add_hline(1, line_color=RULE, line_width=1, row=1, col=col)
         for name, alerts, colour in (("fixed", of_run.fixed, COLOURS[1]), ("adaptive", of_run.adaptive, COLOURS[0])):
             x = list(range(1, len(alerts) + 1))
             line = {"color": colour, "width": 2}
             drawn = go.Scatter(x=x, y=alerts, name=name, mode="lines+markers", line=line, showlegend=col == 1)
             figure.add_trace(drawn, row=1, col=col)
+        # After the lines: Plotly leaves out what is to be added to a panel that is still empty.
+        figure.add_hrect(1 - TOLERANCE, 1 + TOLERANCE, fillcolor=HONEST, opacity=0.25, line_width=0, row=1, col=col)
+        figure.add_hline(1, line_color=RULE, line_width=1, row=1, col=col)
         if of_run.since is not None:
             figure.add_vline(of_run.since + 0.5, line_dash="dash", line_color=RULE, row=1, col=col)
     figure.update_xaxes(title_text="Day", dtick=2)

@@ -15,11 +15,11 @@ FIELDS = {"auc", "average_precision", "card_precision_at_100", "precision", "rec
 @pytest.mark.parametrize(
     ("detector", "auc", "average_precision", "recall"),
     [
-        ("isolation_forest", 0.87, 0.18, 0.25),
-        ("logistic_regression", 0.87, 0.18, 0.22),
-        ("xgboost", 0.86, 0.28, 0.30),
-        ("random_forest", 0.87, 0.30, 0.32),
-        ("combined", 0.88, 0.32, 0.33),
+        ("isolation_forest", 0.92, 0.42, 0.42),
+        ("logistic_regression", 0.94, 0.50, 0.45),
+        ("xgboost", 0.94, 0.58, 0.53),
+        ("random_forest", 0.94, 0.56, 0.51),
+        ("combined", 0.94, 0.60, 0.57),
     ],
 )
 def test_no_detector_falls_below_its_floor(
