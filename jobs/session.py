@@ -17,11 +17,14 @@ CONFIGURATION: Final = {
     "spark.sql.session.timeZone": "UTC",
     # Plans are known and small: adaptive execution only adds planning to each micro-batch.
     "spark.sql.adaptive.enabled": "false",
+    # A large micro-batch of publish must not hold up the next one of detect.
     "spark.scheduler.mode": "FAIR",
+    # The state is beside Java's heap, and a micro-batch writes what it changed and no more.
     "spark.sql.streaming.stateStore.providerClass": _STATE,
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-    # The default manager starts two processes for each file that it writes to a local disk.
+    # The default manager starts two processes for each file that it writes to a local disk: 31 ms a file instead of 9.
     "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
+    # Larger than jobs.customer_fold.PIECE, so that it is not cut once more.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.execution.arrow.transformWithStateInPySpark.maxRecordsPerBatch": "20000",
     "spark.ui.showConsoleProgress": "false",
