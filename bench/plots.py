@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from bench.figures import QUANTILES, Latency
-from bench.result import Drained, Result
+from bench.result import Result
 from bench.targets import ours
 
 mpl.use("Agg")
@@ -46,13 +46,10 @@ def _saved(stem: Path, name: str, result: Result, onto: Callable[[Axes, Result],
 
 def _latencies(result: Result) -> tuple[list[tuple[str, Latency]], list[tuple[str, Latency]]]:
     """To scores: Scoreline's at each rate, and those of the trials, without Scoreline's where its rate is there already."""
-    rates = [(f"Scoreline, {run.rate:,.0f} txn/s", run.scores) for run in result.sustained]
-    trials = [
-        (f"{trial.system}, {trial.paced.rate:,.0f} txn/s", trial.paced.scores) for trial in result.trials if trial.paced
-    ]
-    known = dict(rates)
-    others = [(name, latency) for name, latency in trials if name not in known and latency.quantiles]
-    return [(name, latency) for name, latency in rates if latency.quantiles], others
+    rates = [(f"Scoreline, {run.rate:,.0f} txn/s", run.scores) for run in result.sustained if run.scores.quantiles]
+    paced = [(trial.system, trial.paced) for trial in result.trials if trial.paced and trial.paced.scores.quantiles]
+    trials = [(f"{system}, {run.rate:,.0f} txn/s", run.scores) for system, run in paced]
+    return rates, [(name, latency) for name, latency in trials if name not in dict(rates)]
 
 
 def _draw_latency(axes: Axes, result: Result) -> None:
@@ -86,11 +83,10 @@ def _draw_throughput(axes: Axes, result: Result) -> None:
 
 
 def _draw_cpu(axes: Axes, result: Result) -> None:
-    runs: list[tuple[str, Drained | None]] = []
+    own = ours(result.trials)
+    runs = [(own.system, own.drained)] if own else []
     if result.catch_up:
-        runs += [("detect alone", result.catch_up.detect), ("detect + publish", result.catch_up.with_publish)]
-    else:
-        runs += [(trial.system, trial.drained) for trial in result.trials if trial is ours(result.trials)]
+        runs = [("detect alone", result.catch_up.detect), ("detect + publish", result.catch_up.with_publish)]
     _stack(axes, [(name, run.cpu_us_per_txn) for name, run in runs if run])
     axes.set(xlabel="µs of CPU a transaction", title="CPU by process")
 

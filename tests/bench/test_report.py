@@ -7,12 +7,14 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from bench import parts
 from bench.__main__ import app
 from bench.errors import BenchError
 from bench.parts import chosen_peers
 from bench.quick import quick_figures
 from bench.report import write_report
 from bench.result import Result, Trial, load, save
+from bench.session import Choices
 from bench.targets import TARGETS, held, most_held, soak_growth
 from tests.bench.results import paced, trial, whole
 
@@ -53,6 +55,31 @@ def test_what_was_not_measured_has_no_figure() -> None:
         whole(), catch_up=None, sustained=[], growth=[], soak=None, pieces=[], trials=[], generator=None
     )
     assert set(figures(empty).values()) == {None}
+
+
+class Rates:
+    """A session that measures nothing: what comes of each rate is known before, and saved where it has been measured."""
+
+    def __init__(self) -> None:
+        self.result = msgspec.structs.replace(whole(), sustained=[])
+        self.choices, self.world, self.saved = Choices(), None, 0
+
+    def input(self, customers: int, count: int) -> None:
+        pass
+
+    def save(self) -> None:
+        self.saved += 1
+
+
+def test_rates_rise_up_to_the_first_that_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        parts, "sustained", lambda world, made, rate, *_: paced(rate, 300, unaccounted=int(rate > 2_500))
+    )
+    bench, said = Rates(), []
+    parts.measure_sustained(bench, 100, (3_000.0, 1_000.0, 2_000.0, 4_000.0), (1.0, 1.0), said.append)
+    assert [run.rate for run in bench.result.sustained] == [1_000.0, 2_000.0, 3_000.0]
+    assert bench.saved == 3
+    assert said == ["3,000 transactions a second are not held: no higher rate is tried"]
 
 
 def test_a_rate_is_held_where_nothing_is_missing_and_neither_lag_nor_latency_is_too_large() -> None:

@@ -56,6 +56,16 @@ def test_a_first_start_takes_in_the_customers_past(
     assert found == expected
 
 
+def test_a_first_start_may_begin_with_what_comes_after_it(settings: Settings, detect_all: Detect) -> None:
+    send(settings, messages(traffic(100, customers=20, seed=8)))
+    late = settings.model_copy(update={"starting_offsets": "latest"})
+    detect_all(late)
+    assert not scores(settings)
+    send(settings, messages(traffic(50, customers=20, seed=9)))
+    detect_all(late)  # from its checkpoint now
+    assert {score["transaction_id"] for score in scores(settings).values()} == {f"T9-{k}" for k in range(50)}
+
+
 def test_a_promotion_between_two_micro_batches_is_taken_up_without_a_restart(
     settings: Settings, registry: Registry, detect_all: Detect
 ) -> None:

@@ -96,6 +96,17 @@ def test_the_alerts_of_each_day_say_the_same_as_the_table(made: Made, kind: str)
     assert "<h2>Alerts a day</h2>" in (made.folder / "scorecard.html").read_text()
 
 
+def test_adaptive_thresholds_keep_nearer_to_the_budget_and_a_drift_begins_where_it_is_drawn(made: Made) -> None:
+    figures, days = made.card["thresholds"]["combined"], made.card["days"]["combined"]
+    assert figures["furthest_day"]["value"] < figures["furthest_day_fixed"]["value"]
+    assert figures["days_within"]["value"] >= figures["days_within_fixed"]["value"]
+    assert days["standard"]["since"] is None
+    since = days["drift"]["since"]
+    assert since == 4.0
+    assert days["drift"]["fixed"][:4] == days["standard"]["fixed"][:4]
+    assert days["drift"]["fixed"][4:] != days["standard"]["fixed"][4:]
+
+
 def test_progress_is_shown_apart_from_the_results(made: Made) -> None:
     assert "seeds" in made.err
     assert "fitting" not in made.out
