@@ -32,7 +32,7 @@ def submit(
     master: Annotated[
         str, typer.Option(envvar="SPARK_MASTER", help="Spark master")
     ] = f"local[{max(4, os.cpu_count() or 1)}]",
-    driver_memory: Annotated[str, typer.Option(help="heap of the driver")] = "2g",
+    driver_memory: Annotated[str, typer.Option(help="heap of the driver")] = "1536m",
     conf: Annotated[list[str] | None, typer.Option(help="a Spark property, name=value; may be repeated")] = None,
 ) -> None:
     """Submit a job. Every flag that is not named here is a setting and goes to the job: see `jobs/detect.py --help`."""

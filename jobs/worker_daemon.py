@@ -8,7 +8,8 @@ from pyspark.daemon import manager
 import jobs.customer_fold
 import jobs.publish_points
 import jobs.scoring  # noqa: F401
-from ml.features import EVENT, fold
+from jobs.score_head import score_heads
+from ml.features import EVENT, FEATURES, fold
 from ml.scorers.warm import warm_up
 from ml.state import Customers, identify
 
@@ -17,6 +18,7 @@ if __name__ == "__main__":
     customers = Customers()
     rows = customers.locate(identify(["anybody"]))
     fold(customers.states, rows, np.zeros(1, EVENT))
+    score_heads([], [], np.zeros(0, np.bool_), np.zeros((0, len(FEATURES))))
     warm_up()
     # A micro-batch is many small objects without cycles, which Python's collector would look through again and again.
     gc.freeze()

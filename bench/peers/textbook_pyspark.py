@@ -88,7 +88,7 @@ def session() -> SparkSession:
         SparkSession.builder.master("local[*]")
         .appName("textbook")
         .config("spark.jars", ",".join(map(str, connector_jars())))
-        .config("spark.driver.memory", "2g")  # as much as Scoreline's
+        .config("spark.driver.memory", "2g")
         .config("spark.executorEnv.PYTHONPATH", str(Path(__file__).parent))  # transformWithState misses addPyFile's
         .config("spark.sql.streaming.stateStore.providerClass", ROCKSDB)
         .getOrCreate()
