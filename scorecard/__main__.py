@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -43,20 +44,27 @@ def scorecard(
     ),
     quick: Annotated[bool, typer.Option("--quick", help="One small seed, with intervals over days.")] = False,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first bank; the others follow.")] = 1,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="How many banks instead of the usual number.")
+    ] = None,
+    customers: Annotated[
+        int | None, typer.Option(min=100, help="Customers of a bank instead of the usual number.")
+    ] = None,
 ) -> None:
     """Judge every detector on simulated runs: standard, attack, drift and calm. The last line is JSON."""
     size = QUICK if quick else FULL
-    seeds = list(range(first_seed, first_seed + size.seeds))
+    size = replace(size, seeds=seeds or size.seeds, customers=customers or size.customers)
+    banks = list(range(first_seed, first_seed + size.seeds))
     trials: list[Trial] = []
     with Progress(*COLUMNS, console=err) as progress:
-        bar = progress.add_task("seeds", total=len(seeds))
-        for seed in seeds:
+        bar = progress.add_task("seeds", total=len(banks))
+        for seed in banks:
             with tempfile.TemporaryDirectory(prefix="scoreline-scorecard-") as runs:
                 played = season(Path(runs), make_population(seed, size.customers), size, progress)
-            draws = seed, REPLICATES if len(seeds) == 1 else 0
+            draws = seed, REPLICATES if len(banks) == 1 else 0
             trials.append(trial(played, CONTESTANTS, DEFAULT_BUDGET, draws, progress))
             progress.advance(bar)
-    _report(pooled(seeds, trials), folder)
+    _report(pooled(banks, trials), folder)
 
 
 def _report(card: Scorecard, folder: Path) -> None:
