@@ -36,14 +36,13 @@ FULL: Final = Sizes()
 _QUICK: Final = Plan(
     backlog=600_000,
     backlog_warm_up_seconds=5.0,
-    limit_seconds=45.0,
+    limit_seconds=25.0,
     warm_up_seconds=6.0,
     seconds=12.0,
     drain_seconds=5.0,
 )
 
-# So many as the textbook peer comes to the end of: it need not be started anew for its latency.
-QUICK: Final = Sizes(generated=300_000, trial=_QUICK, peer_trial=replace(_QUICK, backlog=20_000))
+QUICK: Final = Sizes(generated=300_000, trial=_QUICK, peer_trial=replace(_QUICK, backlog=60_000))
 
 _TINY: Final = Plan(
     rate=200.0, warm_up_seconds=2.0, seconds=6.0, drain_seconds=20.0, backlog=20_000, limit_seconds=20.0
