@@ -13,9 +13,9 @@ from ml.metrics import Flags, Ints
 from ml.model import Floats, threshold_for_budget
 from ml.scorers.probability import sigmoid
 from ml.segments import Names, segment_ids
-from ml.thresholds.counts import ALERTS, COUNT, counted, merged
+from ml.thresholds.counts import ALERTS, BLOCK, COUNT, counted, merged
 from ml.thresholds.grid import BINS, OWN, Grid, above
-from ml.thresholds.making import WAVE
+from ml.thresholds.making import WAVE, plan_at
 from ml.thresholds.reference import Reference
 from ml.thresholds.table import Lookup, Table, table_at
 
@@ -150,6 +150,12 @@ def test_a_wave_under_way_raises_no_threshold(reference: Reference) -> None:
     assert (places(table, reference.grid) <= places(without, reference.grid)).all()
 
 
+def test_an_ordinary_campaign_is_no_wave(reference: Reference) -> None:
+    plan = plan_at(MONDAY // BLOCK, days_before(reference), reference)
+    rows = np.full(3, 100 / BUDGET, np.int64)
+    assert plan.alarm(rows, np.array([130, 160, 250])).tolist() == [0, 1, 2]
+
+
 def test_a_wave_that_is_over_raises_its_own_threshold_by_little(reference: Reference) -> None:
     calm = days_before(reference)
     without = places(table_at(MONDAY, calm, reference, 1, 1), reference.grid)
@@ -197,6 +203,21 @@ def test_a_small_segment_leans_on_the_whole(reference: Reference) -> None:
         places(table_at(MONDAY, counts, reference, 1, 1), reference.grid) for counts in (calm, merged([calm, rare]))
     )
     assert (np.abs(after - before) <= 2).all()
+
+
+def test_a_segment_that_meets_more_fraud_does_not_pay_for_it_alone(reference: Reference) -> None:
+    calm, frauds = days_before(reference), 100
+    met = counts_of(
+        reference,
+        spread(np.random.default_rng(6), frauds, 24),
+        np.full(frauds, 0.9),
+        np.full(frauds, "online × travel"),
+    )
+    before, after = (
+        places(table_at(MONDAY, counts, reference, 1, 1), reference.grid) for counts in (calm, merged([calm, met]))
+    )
+    assert (after > before).all()
+    assert np.ptp(after - before) <= 3
 
 
 def test_a_segment_that_the_reference_does_not_know_has_the_default(reference: Reference) -> None:
