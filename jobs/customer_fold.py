@@ -30,7 +30,7 @@ JUDGED_BY: Final = np.dtype([("features", np.float64, len(FEATURES)), ("segment"
 """What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
 position in the log, by which a replay knows who judged it before."""
 
-PIECE: Final = 8192
+PIECE: Final = 10_000
 """Messages worked on at a time: few enough for the processor's cache, and Spark goes on with them meanwhile."""
 
 _encode: Final = msgspec.json.Encoder().encode

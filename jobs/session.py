@@ -15,18 +15,16 @@ _CHECKPOINTS: Final = "org.apache.spark.sql.execution.streaming.checkpointing.Fi
 
 CONFIGURATION: Final = {
     "spark.sql.session.timeZone": "UTC",
-    # Plans are known and small: adaptive execution only adds planning to each micro-batch.
-    "spark.sql.adaptive.enabled": "false",
-    # A large micro-batch of publish must not hold up the next one of detect.
+    # A large micro-batch of publish must not hold up the next one of detect: at 10,000 txn/s, in the job's first minute, the
+    # median latency is 1.8 s, in one queue 2.0 s. At 1,000 txn/s it makes no difference.
     "spark.scheduler.mode": "FAIR",
-    # The state is beside Java's heap, and a micro-batch writes what it changed and no more.
+    # The one that transformWithState works with; it keeps the state beside Java's heap.
     "spark.sql.streaming.stateStore.providerClass": _STATE,
+    # A micro-batch writes what it changed and no more: 415 ms median latency at 1,000 txn/s, 495 without. In catch-up it
+    # costs 4 %.
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
     # The default manager starts two processes for each file that it writes to a local disk: 31 ms a file instead of 9.
     "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
-    # Larger than jobs.customer_fold.PIECE, so that it is not cut once more.
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
-    "spark.sql.execution.arrow.transformWithStateInPySpark.maxRecordsPerBatch": "20000",
     "spark.ui.showConsoleProgress": "false",
 }
 
