@@ -56,7 +56,7 @@ lint: setup ## check style and types
 bench: setup .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
 	@$(PYTHON) -m bench full
 
-bench-quick: setup ## measure the most telling figures in five minutes; ends with one line of JSON
+bench-quick: setup ## measure the most telling figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
 
 # The streaming library that the benchmark compares with wants other versions of what Scoreline uses too.

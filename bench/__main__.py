@@ -147,7 +147,7 @@ def peers(
 
 @app.command()
 def quick(context: typer.Context, small: Small = False) -> None:
-    """The most telling figures in four to five minutes; the last line on standard output is one JSON object of them."""
+    """The most telling figures in four minutes; the last line on standard output is one JSON object of them."""
     sizes = SMALL_QUICK if small else QUICK
     with session("quick", _choices(context), strict=False) as bench:
         bench.part("generator", partial(parts.measure_generator, bench, sizes.customers, sizes.generated))

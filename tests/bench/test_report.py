@@ -10,12 +10,13 @@ from typer.testing import CliRunner
 from bench import parts
 from bench.__main__ import app
 from bench.errors import BenchError
+from bench.figures import latency
 from bench.parts import chosen_peers
 from bench.quick import quick_figures
 from bench.report import write_report
 from bench.result import Result, Trial, load, save
 from bench.session import Choices
-from bench.targets import TARGETS, held, most_held, soak_growth
+from bench.targets import TARGETS, held, latency_ratio, most_held, soak_growth
 from tests.bench.results import paced, trial, whole
 
 
@@ -154,6 +155,16 @@ def test_a_figure_that_could_not_be_measured_is_null() -> None:
     found = quick_figures(alone)
     assert found.throughput_ratio_to_textbook_pyspark is None
     assert found.generator_txn_per_s is None
+
+
+@pytest.mark.parametrize(("unaccounted", "ratio"), [(1_000, 360.0), (0, None)])
+def test_a_peer_of_which_nothing_came_out_has_a_median_of_at_least_half_of_the_seconds(
+    unaccounted: int, ratio: float | None
+) -> None:
+    result = whole()
+    silent = msgspec.structs.replace(paced(1_000.0, 1, unaccounted=unaccounted), scores=latency([]))
+    result.trials[1].paced = silent  # 180 s of sending, of which the median transaction had waited for 90 at their end
+    assert latency_ratio(result, "textbook PySpark") == ratio  # to Scoreline's 250 ms
 
 
 def test_peers_are_named_by_the_beginning_of_their_script() -> None:
