@@ -1,6 +1,7 @@
 """`python -m jobs submit`: hands the detection job to spark-submit, with the jars and the configuration that it needs."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,10 @@ def submit(
     script = _ROOT / "jobs" / f"{job}.py"
     if job not in ("detect", "publish", "thresholds"):
         raise typer.BadParameter(f"a job is detect, publish or thresholds, but {job!r} was asked for")
+    if not re.fullmatch("[0-9]+[kmgKMG]", driver_memory):
+        raise typer.BadParameter(
+            f"the driver's memory is a number and k, m or g, as in 1536m, but it is {driver_memory!r}"
+        )
     try:
         environment = os.environ | {"JAVA_HOME": str(Path(java()).resolve().parent.parent)}
         connectors = connector_jars()
@@ -46,12 +51,8 @@ def submit(
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     command = [str(Path(sys.executable).parent / "spark-submit"), "--master", master, "--driver-memory", driver_memory]
-    command += [
-        "--jars",
-        ",".join(map(str, connectors)),
-        "--driver-java-options",
-        java_options(environment, driver_memory),
-    ]
+    options = java_options(environment, driver_memory)
+    command += ["--jars", ",".join(map(str, connectors)), "--driver-java-options", options]
     command += local_files(connectors) if master.startswith("local") else []
     command += [part for pair in conf or [] for part in ("--conf", pair)]
     environment |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(_ROOT)}

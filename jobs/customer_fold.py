@@ -31,7 +31,8 @@ JUDGED_BY: Final = np.dtype([("features", np.float64, len(FEATURES)), ("segment"
 position in the log, by which a replay knows who judged it before."""
 
 PIECE: Final = 10_000
-"""Messages worked on at a time: few enough for the processor's cache, and Spark goes on with them meanwhile."""
+"""Messages worked on at a time: as many as Spark puts into one Arrow batch, few enough for the processor's cache, and Spark
+goes on with them meanwhile."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
