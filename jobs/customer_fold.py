@@ -17,7 +17,7 @@ from jobs.score_head import score_heads
 from jobs.state_log import Fold, LocalCopy, StateLog
 from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, place, position
 from ml.schema import Transaction
-from ml.segments import segment_id, segment_name
+from ml.segments import segment_ids_of
 from ml.state import identify
 
 OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
@@ -135,7 +135,7 @@ class CustomerFold(StatefulProcessor):
 def _judged_by(features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray) -> list[bytes]:
     rows = np.empty(len(transactions), JUDGED_BY)
     rows["features"], rows["position"] = features, places
-    rows["segment"] = [segment_id(segment_name(t.channel, t.merchant_category)) for t in transactions]
+    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
     packed, size = rows.tobytes(), JUDGED_BY.itemsize
     return [packed[start : start + size] for start in range(0, len(packed), size)]
 
