@@ -83,7 +83,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
     most, since = settings.max_offsets_per_trigger, settings.starting_offsets
-    return stream(spark, settings, settings.transactions_topic, most=most, since=since)
+    accept_loss = settings.accept_data_loss
+    return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
 
 
 def folded(

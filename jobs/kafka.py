@@ -8,9 +8,18 @@ from settings import Settings
 
 
 def stream(
-    spark: SparkSession, settings: Settings, *topics: str, most: int, since: str = "earliest", headers: bool = False
+    spark: SparkSession,
+    settings: Settings,
+    *topics: str,
+    most: int,
+    accept_loss: bool,
+    since: str = "earliest",
+    headers: bool = False,
 ) -> DataFrame:
-    """Topics as Spark's Kafka source gives them: at most so many records a micro-batch, on a first start since then."""
+    """Topics as Spark's Kafka source gives them: at most so many records a micro-batch, on a first start since then.
+
+    accept_loss: go on where Kafka no longer has records that were not read yet; else the query fails.
+    """
     return (
         spark.readStream.format("kafka")
         .options(**spark_options(settings))
@@ -21,7 +30,7 @@ def stream(
         # With Kafka's 500 records a poll and 1 MiB a partition detect alone works off 41,000 txn/s instead of 43,100.
         .option("kafka.max.poll.records", 10_000)
         .option("kafka.max.partition.fetch.bytes", 4 << 20)
-        .option("failOnDataLoss", not settings.accept_data_loss)
+        .option("failOnDataLoss", not accept_loss)
         .load()
     )
 
@@ -31,6 +40,7 @@ def spark_options(settings: Settings) -> dict[str, str]:
     options = {
         "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
         "kafka.security.protocol": settings.kafka_security_protocol,
+        "kafka.isolation.level": settings.kafka_isolation_level,
     }
     if settings.kafka_security_protocol.startswith("SASL"):
         options["kafka.sasl.mechanism"] = settings.kafka_sasl_mechanism
@@ -59,7 +69,7 @@ def client_credentials(settings: Settings) -> tuple[str, str]:
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
-    """Arguments for kafka-python's clients."""
+    """Arguments for kafka-python's clients. A consumer also takes the settings' isolation_level."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "security_protocol": settings.kafka_security_protocol,
@@ -73,4 +83,23 @@ def client_options(settings: Settings) -> dict[str, Any]:
         }
     if settings.kafka_ssl_ca is not None:
         options["ssl_cafile"] = str(settings.kafka_ssl_ca)
+    return options
+
+
+def librdkafka_options(settings: Settings) -> dict[str, Any]:
+    """Configuration of confluent_kafka's consumers."""
+    options: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+        "isolation.level": settings.kafka_isolation_level,
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        username, password = client_credentials(settings)
+        options |= {
+            "sasl.mechanism": settings.kafka_sasl_mechanism,
+            "sasl.username": username,
+            "sasl.password": password,
+        }
+    if settings.kafka_ssl_ca is not None:
+        options["ssl.ca.location"] = str(settings.kafka_ssl_ca)
     return options

@@ -58,7 +58,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
 def scores(spark: SparkSession, settings: Settings) -> DataFrame:
     """The scores topic: value, and time (ms) at which Kafka took the score in."""
-    records = stream(spark, settings, settings.scores_topic, most=4 * settings.max_offsets_per_trigger)
+    most, accept_loss = 4 * settings.max_offsets_per_trigger, settings.thresholds_accept_data_loss
+    records = stream(spark, settings, settings.scores_topic, most=most, accept_loss=accept_loss)
     return records.select("value", F.unix_millis("timestamp").alias("time"))
 
 
