@@ -21,8 +21,9 @@ CHANNELS: Final = ("contactless", "chip", "atm", "online", "transfer")
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 Time = Annotated[datetime, Meta(tz=True)]
-Partition = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Partition = Annotated[int, Meta(ge=0, lt=2**15)]
+Offset = Annotated[int, Meta(ge=0, lt=2**48)]
+"""A record's place; both together fit into one integer of 64 bits (`ml.features.position`)."""
 KafkaTime = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """Milliseconds since the epoch, as Kafka counts them; a producer may set any, and -1 stands for none."""
 Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
