@@ -1,6 +1,7 @@
 """How Spark and the driver reach Kafka: the source of the streams, and the options for each, from the settings."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -88,18 +89,24 @@ def client_options(settings: Settings) -> dict[str, Any]:
 
 def librdkafka_options(settings: Settings) -> dict[str, Any]:
     """Configuration of confluent_kafka's consumers."""
-    options: dict[str, Any] = {
-        "bootstrap.servers": settings.kafka_bootstrap_servers,
-        "security.protocol": settings.kafka_security_protocol,
-        "isolation.level": settings.kafka_isolation_level,
-    }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        username, password = client_credentials(settings)
-        options |= {
-            "sasl.mechanism": settings.kafka_sasl_mechanism,
-            "sasl.username": username,
-            "sasl.password": password,
-        }
-    if settings.kafka_ssl_ca is not None:
-        options["ssl.ca.location"] = str(settings.kafka_ssl_ca)
-    return options
+    return as_librdkafka(client_options(settings) | {"isolation_level": settings.kafka_isolation_level})
+
+
+_LIBRDKAFKA: Final = {
+    "security_protocol": "security.protocol",
+    "sasl_mechanism": "sasl.mechanism",
+    "sasl_plain_username": "sasl.username",
+    "sasl_plain_password": "sasl.password",
+    "ssl_cafile": "ssl.ca.location",
+    "isolation_level": "isolation.level",
+}
+
+
+def as_librdkafka(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for kafka-python's clients, as confluent_kafka calls them.
+
+    >>> as_librdkafka({"bootstrap_servers": ["a:1", "b:2"], "isolation_level": "read_committed"})
+    {'bootstrap.servers': 'a:1,b:2', 'isolation.level': 'read_committed'}
+    """
+    named = {_LIBRDKAFKA[name]: value for name, value in options.items() if name in _LIBRDKAFKA}
+    return {"bootstrap.servers": ",".join(options["bootstrap_servers"])} | named
