@@ -83,7 +83,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
     most, since = settings.max_offsets_per_trigger, settings.starting_offsets
-    return stream(spark, settings, settings.transactions_topic, most=most, since=since)
+    accept_loss = settings.accept_data_loss
+    return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
 
 
 def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides) -> DataFrame:
@@ -124,7 +125,7 @@ class Detection:
         self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._kept = Kept(spark, settings.checkpoint, registry)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
-        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest)
+        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -155,9 +156,8 @@ class Detection:
         """What a new micro-batch is judged by; from here on it is kept."""
         model = self._champion.current().version
         table = self._tables.current(model) if self._settings.adaptive_thresholds else None
-        if table is None:
+        if table is None or not self._kept.tables.keep(table):
             return Versions(model)
-        self._kept.tables.keep(table)
         return Versions(model, table.version)
 
     def _judgement_of(self, entry: Entry) -> Judgement:
