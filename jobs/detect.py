@@ -3,10 +3,10 @@
 import logging
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -17,7 +17,7 @@ from pyspark.sql.streaming import StreamingQuery
 
 from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
-from jobs.customer_fold import OUTPUT, CustomerFold
+from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.frozen import hold_frozen
 from jobs.kafka import client_options, spark_options, stream
@@ -25,26 +25,34 @@ from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
+from jobs.pace import Arrivals, Arrived, Pace, PaceKeeper, arrivals, pace
 from jobs.preflight import check_champion, check_kafka
+from jobs.record_sizes import sample
 from jobs.replay import Replay
 from jobs.routing import routed, state_key
-from jobs.scoring import Judgement
+from jobs.scoring import Judge, Judgement
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
 from jobs.tables import TableFollower
+from jobs.topic_limits import TopicLimits, check_limits, read_limits, room
 from ml.registry import Registry
 from settings import Settings
 
 QUERY: Final = "detect"
 
-PRODUCER: Final = {
-    "kafka.compression.type": "lz4",
-    "kafka.acks": "all",
-    "kafka.max.request.size": str(64 << 20),
-    # Kafka's 16 KiB hold some 25 scores; each batch has its own compressor, request part and checksum.
-    "kafka.batch.size": str(1 << 20),
-}
-"""Of the writer to Kafka: a dead letter may be as large as the topic allows, so the producer sets no limit of its own."""
+
+def producer_options(limits: TopicLimits) -> dict[str, str]:
+    """Of the writer to Kafka. What is too large is for the topics to say, so the producer sets no limit of its own."""
+    return {
+        "kafka.compression.type": "lz4",
+        "kafka.acks": "all",
+        "kafka.max.request.size": str((1 << 31) - 1),
+        "kafka.buffer.memory": str(max(32 << 20, 4 * max(limits))),
+        # Kafka's 16 KiB hold some 25 scores; each batch has its own compressor, request part and checksum. A batch that is
+        # larger than its topic allows is refused whole, split into batches of this size, and sent again.
+        "kafka.batch.size": str(min(1 << 20, limits.smallest)),
+    }
+
 
 _log = logging.getLogger(__name__)
 
@@ -56,21 +64,26 @@ def main() -> int:
     if settings.adaptive_thresholds:
         topics.append(settings.thresholds_topic)
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
-    return run(settings, starters, partial(check_kafka, settings, *topics), partial(check_champion, settings))
+    return run(
+        settings,
+        starters,
+        partial(check_kafka, settings, *topics),
+        partial(check_limits, settings),
+        partial(check_champion, settings),
+    )
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
-    set_aside = set_asides(spark)
-    detection = Detection(spark, settings, gate, set_aside)
+    detection = Detection(spark, settings, gate)
     begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
     writer = (
-        folded(transactions(spark, settings), past, settings, set_aside)
+        folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
         .writeStream.foreachBatch(detection.write)
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
@@ -80,17 +93,31 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     return query
 
 
-def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
+class Tasks(NamedTuple):
+    """What tasks tell the driver, and what they have to know of the topics."""
+
+    set_aside: SetAsides
+    arrived: Arrivals
+    limits: TopicLimits
+
+
+def transactions(spark: SparkSession, settings: Settings, at: Pace) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
-    most, since = settings.max_offsets_per_trigger, settings.starting_offsets
-    accept_loss = settings.accept_data_loss
-    return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
+    return stream(
+        spark,
+        settings,
+        settings.transactions_topic,
+        most=at.most,
+        a_poll=at.a_poll,
+        accept_loss=settings.accept_data_loss,
+        since=settings.starting_offsets,
+    )
 
 
-def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides) -> DataFrame:
+def folded(records: DataFrame, past: DataFrame | None, settings: Settings, tasks: Tasks) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
-    limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside)
+    limits = Limits(settings.max_transaction_bytes, settings.max_future_hours, room(tasks.limits.invalid))
+    processor = CustomerFold(uuid.uuid4().hex, limits, tasks.set_aside, tasks.arrived)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .transform(by_state_partition(settings.state_partitions))
@@ -112,15 +139,18 @@ def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, set_aside: SetAsides) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self._set_aside = set_aside
+        self.tasks = Tasks(set_asides(spark), arrivals(spark), read_limits(settings))
+        self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings)
         self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
+        self.pace = self._pace(folder(f"{settings.checkpoint}/{QUERY}/commits").names())
+        self._pace_keeper = PaceKeeper(settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._kept = Kept(spark, settings.checkpoint, registry)
@@ -139,10 +169,26 @@ class Detection:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
-        self._set_aside.value = {}  # an attempt that failed may have left some
+        self.tasks.set_aside.value, self.tasks.arrived.value = (
+            {},
+            Arrived(),
+        )  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
-        if self._set_aside.value:
-            self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
+        if self.tasks.set_aside.value:
+            self._dead_letters.write(self.tasks.set_aside.value, lambda: self._gate.closed)
+        off = self._pace_keeper.off(self.tasks.arrived.value)
+        if off is not None:
+            self._gate.start_again(QUERY, off)
+
+    def _pace(self, commits: list[str]) -> Pace:
+        """How many records a micro-batch takes, by the sizes of some that it will go on with."""
+        done = self._offsets.done(commits)
+        since = None if done is None else {int(partition): offset for partition, offset in done.items()}
+        sizes = sample(self._spark, self._settings, self._settings.transactions_topic, since)
+        found = pace(self._settings.max_offsets_per_trigger, self._settings.max_bytes_per_trigger, sizes)
+        if sizes is not None:
+            _log.info("records have some %.0f bytes, at most %d; at most %d in a micro-batch", *sizes, found.most)
+        return found
 
     def _entry(self, micro_batch: int) -> Entry:
         entry = self._ledger.entry(micro_batch)
@@ -164,14 +210,17 @@ class Detection:
         """Of all records of a micro-batch by the same versions; in a replay, of each by what judged it before."""
         if self._replay is not None:
             own = self._kept.judge(entry.versions)
-            return Judgement(self._replay.judges(entry, own), self._settings.model_name, self._settings)
+            return self._judged_by(self._replay.judges(entry, own))
         if self._judgement is None or self._judgement[0] != entry.versions:
             judges = [(0, self._kept.judge(entry.versions))]
-            self._judgement = entry.versions, Judgement(judges, self._settings.model_name, self._settings)
+            self._judgement = entry.versions, self._judged_by(judges)
         return self._judgement[1]
 
+    def _judged_by(self, judges: Sequence[tuple[int, Judge]]) -> Judgement:
+        return Judgement(judges, self._settings, self.tasks.limits, self.tasks.set_aside)
+
     def _to_kafka(self, records: DataFrame) -> None:
-        records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()
+        records.write.format("kafka").options(**spark_options(self._settings)).options(**self._producer).save()
 
 
 if __name__ == "__main__":

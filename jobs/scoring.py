@@ -12,11 +12,17 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.customer_fold import JUDGED_BY
+from jobs.dead_letters import SetAside, SetAsides
 from jobs.ledger import Versions
+from jobs.topic_limits import TopicLimits, room
+from ml.features import place
 from ml.model import Model
 from ml.schema import Reason
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
+
+_CLOSING_BYTES: Final = 512
+"""More than a score has after its judgement, besides the model's name."""
 
 
 class Judge(NamedTuple):
@@ -39,18 +45,28 @@ class Judgement:
     The expressions are built once for the same judges, not for each micro-batch: each costs a call to the JVM.
     """
 
-    def __init__(self, judges: Sequence[tuple[int, Judge]], model_name: str, settings: Settings) -> None:
+    def __init__(
+        self, judges: Sequence[tuple[int, Judge]], settings: Settings, limits: TopicLimits, set_aside: SetAsides
+    ) -> None:
+        model_name = settings.model_name
         self._model_name = model_name
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
         )
         alert = F.col("judged.is_anomaly")
-        topics = F.when(~valid, F.array(invalid)).when(alert, F.array(alerts, scores)).otherwise(F.array(scores))
+        nowhere = F.array().cast("array<string>")
+        topics = (
+            F.when(~valid, F.array(invalid))
+            .when(F.col("judged.json").isNull(), nowhere)
+            .when(alert, F.array(alerts, scores))
+            .otherwise(F.array(scores))
+        )
         problem = F.from_json("problem", "reason string, partition string, offset string, kafka_time string")
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
-        self._judged = judge(judges)("judged_by")
+        fitting = Fitting(limits, _CLOSING_BYTES + len(msgspec.json.encode(model_name)), set_aside)
+        self._judged = judge(judges, fitting)("judged_by")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
 
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
@@ -77,8 +93,34 @@ class Judged(msgspec.Struct, gc=False):
     reasons: list[Reason]
 
 
-def judge(judges: Sequence[tuple[int, Judge]]) -> Any:
-    """The pandas UDF that judges: `JUDGED_BY` as bytes → struct(json: the fields of `Judged`, is_anomaly)."""
+class Fitting(NamedTuple):
+    """Sets aside what the topics of scores and alerts do not take. more: bytes that a score gets after its judgement."""
+
+    limits: TopicLimits
+    more: int
+    set_aside: SetAsides
+
+    def unfit(self, rows: np.ndarray, parts: Sequence[bytes], anomalies: np.ndarray) -> list[int]:
+        """Of rows (n,) JUDGED_BY, with the JSON of their judgements, those whose score or alert would be too large."""
+        sizes = rows["bytes"] + np.fromiter(map(len, parts), np.int64, len(parts)) + self.more
+        most = np.where(anomalies, room(min(self.limits.scores, self.limits.alerts)), room(self.limits.scores))
+        found: list[int] = np.flatnonzero((sizes > most) & (rows["bytes"] > 0)).tolist()
+        if found:
+            self.set_aside.add({place(rows["position"][k]): _unfit(int(sizes[k]), int(most[k])) for k in found})
+        return found
+
+
+def _unfit(size: int, most: int) -> SetAside:
+    return SetAside(
+        f"its score has {size:,} bytes; the topics of scores and alerts take at most {most:,} (max.message.bytes)", True
+    )
+
+
+def judge(judges: Sequence[tuple[int, Judge]], fitting: Fitting) -> Any:
+    """The pandas UDF that judges: `JUDGED_BY` as bytes → struct(json: the fields of `Judged`, is_anomaly).
+
+    json is null where what became of it fits no topic.
+    """
     starts = np.array([start for start, _ in judges], np.int64)
 
     @F.pandas_udf("json binary, is_anomaly boolean")  # type: ignore[call-overload, misc]
@@ -88,10 +130,14 @@ def judge(judges: Sequence[tuple[int, Judge]]) -> Any:
             # What is no transaction has position 0 and is judged by somebody, to no effect.
             places = np.maximum(np.searchsorted(starts, rows["position"], "right") - 1, 0)
             results = np.empty(len(rows), object)
-            for place in np.unique(places):
-                mine = places == place
-                results[mine] = _judged(rows[mine], judges[place][1])
-            yield pd.DataFrame({"json": _parts(results), "is_anomaly": [result.is_anomaly for result in results]})
+            for who in np.unique(places):
+                mine = places == who
+                results[mine] = _judged(rows[mine], judges[who][1])
+            parts, anomalies = _parts(results), np.array([result.is_anomaly for result in results], np.bool_)
+            json: list[bytes | None] = [*parts]
+            for k in fitting.unfit(rows, parts, anomalies):
+                json[k] = None
+            yield pd.DataFrame({"json": json, "is_anomaly": anomalies})
 
     return judged
 

@@ -25,6 +25,8 @@ CONFIGURATION: Final = {
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
     # The default manager starts two processes for each file that it writes to a local disk: 31 ms a file instead of 9.
     "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
+    # Of messages of 60 kB, Arrow's 10,000 rows would be 600 MB in the JVM, and several times that in Python.
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(16 << 20),
     "spark.ui.showConsoleProgress": "false",
 }
 

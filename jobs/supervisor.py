@@ -50,6 +50,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._closed = threading.Event()
+        self._again: dict[str, str] = {}
 
     def close(self) -> None:
         """Let no further micro-batch begin."""
@@ -64,9 +65,20 @@ class Gate:
         """Sleep, but no longer than until the gate closes."""
         self._closed.wait(seconds)
 
+    def start_again(self, query: str, why: str) -> None:
+        """Let a query be started again, with what it then finds, between this micro-batch and the next."""
+        self._again[query] = why
+
+    def wanted_again(self, query: str) -> str | None:
+        """Why the query is to be started again, if it is; from now on it is not."""
+        return self._again.pop(query, None)
+
     def enter(self, query: str, micro_batch: int) -> None:
-        """Called at the start of each micro-batch. Raises `Stopping` when closed: the batch is then run at the next start."""
-        if self.closed:
+        """Called at the start of each micro-batch. Raises `Stopping` when closed: the batch is then run at the next start.
+
+        So it does where the query is to be started again.
+        """
+        if self.closed or query in self._again:
             raise Stopping
         logs.query.set(query)
         logs.micro_batch.set(str(micro_batch))
@@ -143,6 +155,10 @@ class Supervisor:
         except StreamingQueryException as error:
             if self._gate.closed:
                 raise Stopping from None
+            why = self._gate.wanted_again(name)
+            if why is not None:
+                _log.info("starting again: %s", why)
+                return
             if any(mark in str(error) for mark in _DATA_LOSS):
                 raise Fatal(_data_loss(error, name)) from None
             if time.monotonic() - started < _HEALTHY_SECONDS:
