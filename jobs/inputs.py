@@ -144,10 +144,9 @@ class Inputs:
     def _rewind(self, again: Mapping[str, Topic]) -> None:
         names = " and ".join(again)
         if not self._accept_loss:
-            flag = "--accept-data-loss" if self._query == "detect" else f"--{self._query}-accept-data-loss"
             raise Fatal(
                 f"{_made_again(names)} since {self._query} read from it last: what it held and was not read is lost, and "
-                f"its offsets begin again. To read the new one from its beginning, start with {flag} true"
+                f"its offsets begin again. To read the new one from its beginning, start with {_flag(self._query)} true"
             )
         dropped = self._checkpoint.begin_again({name: topic.partitions for name, topic in again.items()}, self._forget)
         _log.error(
@@ -159,6 +158,28 @@ class Inputs:
 
 def _made_again(name: str) -> str:
     return f"the topic {name} was deleted and made again"
+
+
+def _flag(query: str) -> str:
+    return "--accept-data-loss" if query == "detect" else f"--{query}-accept-data-loss"
+
+
+def data_loss(spark: SparkSession, settings: Settings, query: str, said: str) -> Exception:
+    """What it means that Spark misses records of a query: `Fatal`, or `Unavailable` where that can't be told now."""
+    content = DurableFolder(spark, f"{settings.checkpoint}/topics").read_newest(query)
+    recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
+    try:
+        found = _Kafka(settings).topics(list(recorded))
+    except Unavailable as gone:
+        return gone
+    except KafkaError as error:
+        return Unavailable(f"Kafka does not answer ({error!r}), after records were missing: {said}")
+    if any(found[name].id != known for name, known in recorded.items()):
+        return Unavailable("a topic was deleted and made again")  # the next start says which, and what to do
+    return Fatal(
+        f"Kafka no longer has records that were not read yet (retention was shorter than the job's pause): {said}. "
+        f"To go on with what is left, start with {_flag(query)} true"
+    )
 
 
 class _Kafka:
