@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -11,6 +10,7 @@ import msgspec
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, NoError, for_code
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
@@ -70,6 +70,13 @@ class Inputs:
 
         Raises `Fatal` where it may not, `Unavailable` where Kafka or a topic is not there now.
         """
+        try:
+            self._prepare()
+        except BaseException:
+            self._kafka.close()
+            raise
+
+    def _prepare(self) -> None:
         try:
             found = self._kafka.topics(self._topics)
         except KafkaError as error:
@@ -132,14 +139,17 @@ class Inputs:
 
     def _watch(self, query: StreamingQuery) -> None:
         logs.query.set(self._query)
-        while query.isActive:
-            try:
+        try:
+            while query.isActive:
                 self.check()
-            except MadeAgain as error:
-                _log.warning("%s; starting the query again", error)
-                query.stop()
-                return
-            time.sleep(_WATCH_SECONDS)
+                query.awaitTermination(_WATCH_SECONDS)
+        except MadeAgain as error:
+            _log.warning("%s; starting the query again", error)
+            query.stop()
+        except StreamingQueryException:
+            pass  # the supervisor says so
+        finally:
+            self._kafka.close()
 
     def _rewind(self, again: Mapping[str, Topic]) -> None:
         names = " and ".join(again)
@@ -168,12 +178,15 @@ def data_loss(spark: SparkSession, settings: Settings, query: str, said: str) ->
     """What it means that Spark misses records of a query: `Fatal`, or `Unavailable` where that can't be told now."""
     content = DurableFolder(spark, f"{settings.checkpoint}/topics").read_newest(query)
     recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
+    kafka = _Kafka(settings)
     try:
-        found = _Kafka(settings).topics(list(recorded))
+        found = kafka.topics(list(recorded))
     except Unavailable as gone:
         return gone
     except KafkaError as error:
         return Unavailable(f"Kafka does not answer ({error!r}), after records were missing: {said}")
+    finally:
+        kafka.close()
     if any(found[name].id != known for name, known in recorded.items()):
         return Unavailable("a topic was deleted and made again")  # the next start says which, and what to do
     return Fatal(
@@ -211,14 +224,21 @@ class _Kafka:
         found = self._ask(lambda admin: admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST)))
         return {(place.topic, place.partition): found[place].offset for place in places}
 
+    def close(self) -> None:
+        """Let go of the connection; a further question makes another."""
+        with self._lock:
+            if self._admin is not None:
+                self._admin.close()
+                self._admin = None
+
     def _ask(self, question: Callable[[KafkaAdminClient], Any]) -> Any:
         with self._lock:
             try:
                 if self._admin is None:
                     self._admin = KafkaAdminClient(**self._options)
                 return question(self._admin)
-            except BaseException:
-                if self._admin is not None:
-                    self._admin.close()
-                    self._admin = None
-                raise
+            except Exception as error:
+                admin, self._admin = self._admin, None
+                if admin is not None:
+                    admin.close()
+                raise error if isinstance(error, KafkaError) else KafkaError(repr(error)) from error

@@ -70,6 +70,19 @@ def test_made_again_while_stopped_it_is_named_and_once_accepted_read_from_its_be
     accepted = settings.model_copy(update={"accept_data_loss": True, "max_offsets_per_trigger": 15})
     detect_all(accepted)
     found = scores_by_transaction(settings)
+    for f in sorted(Path(settings.checkpoint).rglob("*")):
+        if (
+            f.is_file()
+            and not f.name.startswith(".")
+            and "state" not in str(f.relative_to(settings.checkpoint))
+            and f.stat().st_size < 5000
+        ):
+            print(f.relative_to(settings.checkpoint), f.read_bytes()[-200:])
+    print(
+        len(found),
+        [(r.headers) for r in read_topic(settings.kafka_bootstrap_servers, settings.invalid_topic)],
+        len(new_log),
+    )
     assert found.keys() == {t.transaction_id for t in [*old, *new]}
     assert all(len(scores) == 1 for scores in found.values())
     expected = folded(log, new_log[:-1] if new_log[-1].value == messages(old)[0][1] else new_log)
