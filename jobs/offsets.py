@@ -9,6 +9,7 @@ from jobs.ledger import Offsets
 from jobs.storage import DurableFolder
 
 _INITIAL = "sources/0/0"
+_STASH = "offsets"
 
 ByTopic = dict[str, Offsets]
 
@@ -33,6 +34,7 @@ class QueryCheckpoint:
         self._folder = DurableFolder(spark, folder)
         self._planned = DurableFolder(spark, f"{folder}/offsets")
         self._committed = DurableFolder(spark, f"{folder}/commits")
+        self._stash = DurableFolder(spark, f"{folder}/begin-again")
 
     def of(self, micro_batch: int) -> tuple[ByTopic, ByTopic]:
         """(start, end) of a micro-batch that Spark has planned, by topic; see `CheckpointOffsets.of`."""
@@ -45,7 +47,8 @@ class QueryCheckpoint:
 
         What the last committed micro-batch ends with is what the next one starts with, so that is written anew. A
         micro-batch that is planned but not committed is dropped before; returns its number. Killed at any step, it may be
-        done again, and comes to the same.
+        done again, and comes to the same: no file system replaces a file whole for sure, so what will stand there is put
+        aside before the old one is deleted.
         """
         committed, planned = _newest(self._committed), _newest(self._planned)
         dropped = planned if planned is not None and planned != committed else None
@@ -53,11 +56,16 @@ class QueryCheckpoint:
             forget(dropped)
             self._planned.delete(str(dropped))
         name = _INITIAL if committed is None else f"offsets/{committed}"
-        content = self._folder.read(name)
+        content = self._folder.read(name) or self._stash.read_newest(_STASH)
         if content is not None:
             *head, last = content.decode().rstrip("\n").split("\n")
             offsets = json.loads(last) | {topic: {str(p): 0 for p in sorted(topics[topic])} for topic in topics}
-            self._folder.replace(name, "\n".join([*head, json.dumps(offsets, separators=(",", ":"))]).encode())
+            changed = "\n".join([*head, json.dumps(offsets, separators=(",", ":"))]).encode()
+            self._stash.write_newest(_STASH, changed)
+            self._folder.delete(name)
+            self._folder.write(name, changed)
+            for file in self._stash.names():
+                self._stash.delete(file)
         return dropped
 
 

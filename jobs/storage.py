@@ -31,14 +31,7 @@ class DurableFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file that is not there yet; when this returns, a crash no longer loses it."""
-        self._write(name, content, replace=False)
-
-    def replace(self, name: str, content: bytes) -> None:
-        """Write a file in the place of another: a crash leaves the one or the other, whole."""
-        self._write(name, content, replace=True)
-
-    def _write(self, name: str, content: bytes, replace: bool) -> None:
-        stream = self._files.createAtomic(self._path(self._root, name), replace)
+        stream = self._files.createAtomic(self._path(self._root, name), False)
         try:
             stream.write(content)
         except BaseException:

@@ -70,19 +70,6 @@ def test_made_again_while_stopped_it_is_named_and_once_accepted_read_from_its_be
     accepted = settings.model_copy(update={"accept_data_loss": True, "max_offsets_per_trigger": 15})
     detect_all(accepted)
     found = scores_by_transaction(settings)
-    for f in sorted(Path(settings.checkpoint).rglob("*")):
-        if (
-            f.is_file()
-            and not f.name.startswith(".")
-            and "state" not in str(f.relative_to(settings.checkpoint))
-            and f.stat().st_size < 5000
-        ):
-            print(f.relative_to(settings.checkpoint), f.read_bytes()[-200:])
-    print(
-        len(found),
-        [(r.headers) for r in read_topic(settings.kafka_bootstrap_servers, settings.invalid_topic)],
-        len(new_log),
-    )
     assert found.keys() == {t.transaction_id for t in [*old, *new]}
     assert all(len(scores) == 1 for scores in found.values())
     expected = folded(log, new_log[:-1] if new_log[-1].value == messages(old)[0][1] else new_log)
@@ -146,21 +133,41 @@ def test_killed_at_any_step_beginning_again_comes_to_the_same(
     expected = names[rewritten] | {"t": {"0": 0, "1": 0, "2": 0}}
     assert json.loads(whole[rewritten].splitlines()[-1]) == expected
 
-    for step in ("forget", "delete", "replace"):
-        killed = checkpoint(step)
-
-        def die(*_: object) -> None:
-            raise Killed
-
+    for step in range(20):
+        killed = checkpoint(f"killed {step}")
         with monkeypatch.context() as patched:
-            if step != "forget":
-                patched.setattr(DurableFolder, step, die)
-            with pytest.raises(Killed):
-                killed.begin_again(topics, die if step == "forget" else lambda _: None)
-        QueryCheckpoint(spark, str(tmp_path / step)).begin_again(topics)
-        assert state(step) == whole
-        QueryCheckpoint(spark, str(tmp_path / step)).begin_again(topics)
-        assert state(step) == whole
+            done = die_before(patched, step)
+            try:
+                killed.begin_again(topics)
+            except Killed:
+                pass
+            else:
+                assert done[0] <= step
+        QueryCheckpoint(spark, str(tmp_path / f"killed {step}")).begin_again(topics)
+        assert state(f"killed {step}") == whole
+        QueryCheckpoint(spark, str(tmp_path / f"killed {step}")).begin_again(topics)
+        assert state(f"killed {step}") == whole
+        if done[0] <= step:
+            break
+    assert step > 3
+
+
+def die_before(patched: pytest.MonkeyPatch, step: int) -> list[int]:
+    """Let all folders' changes after so many of them raise `Killed`; returns how many there were."""
+    done = [0]
+
+    def counted(change: Callable[..., None]) -> Callable[..., None]:
+        def changing(*arguments: Any) -> None:
+            if done[0] == step:
+                raise Killed
+            done[0] += 1
+            change(*arguments)
+
+        return changing
+
+    for name in ("write", "delete"):
+        patched.setattr(DurableFolder, name, counted(getattr(DurableFolder, name)))
+    return done
 
 
 @pytest.mark.slow
