@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, NoError, for_code
+from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
@@ -209,8 +209,10 @@ class _Kafka:
         described = self._ask(lambda admin: admin.describe_topics(list(names)))
         for topic in described:
             error = for_code(topic["error_code"])
+            if error is UnknownTopicOrPartitionError:
+                raise Unavailable(f"the topic {topic['name']} is not there now: it is waited for")
             if error is not NoError:
-                raise Unavailable(f"the topic {topic['name']} is not there now ({error.__name__})")
+                raise error(f"topic {topic['name']}")
         return {
             topic["name"]: Topic(
                 str(uuid.UUID(str(topic["topic_id"]))), [p["partition_index"] for p in topic["partitions"]]
