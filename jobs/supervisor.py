@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -18,13 +17,13 @@ from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, wait
 
 from jobs import logs
 from jobs.errors import Fatal, Stopping
+from jobs.known_causes import explain
 from jobs.session import build_session
 from settings import Settings
 from sinks.sink import SinkUnavailable
 
 _log = logging.getLogger(__name__)
 
-_CAUSE: Final = re.compile(r"(?:Caused by: )?(?:\w+\.)+[A-Z]\w*: \S")
 _HEALTHY_SECONDS: Final = 60.0
 _DATA_LOSS: Final = ("KAFKA_DATA_LOSS", "failOnDataLoss")
 
@@ -219,14 +218,12 @@ def _tell_failure(error: BaseException | None, pause_seconds: float) -> None:
 
 
 def first_line(error: BaseException | None) -> str:
-    """What an error says, in one line: of a stack trace, Java's or Python's or both, its last cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line.removeprefix("Caused by: ") for line in lines if _CAUSE.match(line)]
-    return (causes or lines or [type(error).__name__])[-1][:500]
+    """Why something failed, in one line: the cause itself, what it means here, and how to fix it."""
+    return str(explain(error))
 
 
 def _data_loss(error: Exception) -> str:
     return (
         "Kafka no longer has records that were not read yet (retention was shorter than the job's pause): "
-        f"{first_line(error)}. To go on with what is left, start with --accept-data-loss true"
+        f"{first_line(error)}"
     )
