@@ -1,4 +1,4 @@
-"""`python -m jobs submit`: hands the detection job to spark-submit, with the jars and the configuration that it needs."""
+"""`python -m jobs submit` hands a job to spark-submit, with what it needs; `python -m jobs status` says how it is."""
 
 import os
 import re
@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
+from rich.console import Console
 
+from jobs.kafka import client_options
+from jobs.status import as_table, local_checkpoint, queries_of, statuses
+from settings import Settings
 from stack.errors import StackError
 from stack.jars import connector_jars
 from stack.java import java
@@ -58,6 +63,35 @@ def submit(
     environment |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(_ROOT)}
     # The job takes the place of this process, so that a signal sent to it reaches Spark.
     os.execve(command[0], [*command, str(script), *context.args], environment)
+
+
+@app.command()
+def status(
+    checkpoint: Annotated[
+        str | None, typer.Option(help="The checkpoint's folder; by default the setting.", show_default=False)
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(help="Only this query; may be repeated. By default all that ran there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a query, in a list.")] = False,
+) -> None:
+    """Say how the queries of a checkpoint are. The exit status is 0 where all run well, else 1."""
+    settings = Settings.from_command_line([])
+    uri = checkpoint or settings.checkpoint
+    try:
+        folder = local_checkpoint(uri)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    names = query or queries_of(folder)
+    found = statuses(folder, names, client_options(settings), 60 * settings.stalled_after_minutes)
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    elif found:
+        Console(width=None if sys.stdout.isatty() else 200).print(as_table(found, settings.kafka_bootstrap_servers))
+    else:
+        print(f"No query has run on the checkpoint {uri}.")
+    raise typer.Exit(0 if found and all(one.unhealthy is None for one in found) else 1)
 
 
 def java_options(environment: dict[str, str], heap: str) -> str:

@@ -156,8 +156,13 @@ _CARRIERS: Final = re.compile(
 )
 
 
+def carries(link: Link) -> bool:
+    """Whether the link only carries another one."""
+    return _CARRIERS.fullmatch(link.name) is not None
+
+
 def cause(chain: list[Link]) -> Link:
     """The link of a chain that names what went wrong: the innermost that does not only carry another."""
-    telling = [link for link in chain if not _CARRIERS.fullmatch(link.name) and first_sentence(link.message)]
+    telling = [link for link in chain if not carries(link) and first_sentence(link.message)]
     spoken = [link for link in chain if first_sentence(link.message)]
     return (telling or spoken or chain)[-1]

@@ -21,6 +21,7 @@ from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.frozen import hold_frozen
+from jobs.gate import Gate
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
@@ -30,7 +31,7 @@ from jobs.replay import Replay
 from jobs.routing import routed, state_key
 from jobs.scoring import Judgement, dead_letter_headers, too_large_reason
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import TableFollower
 from ml.registry import Registry
 from settings import Settings
@@ -71,7 +72,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     past = None if begun else _past(spark, settings)
     query = (
         folded(transactions(spark, settings), past, settings, too_large_seen)
-        .writeStream.foreachBatch(detection.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
         .start()
@@ -125,6 +126,7 @@ class Detection:
         self._kept = Kept(spark, settings.checkpoint, registry)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
         self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest)
+        gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -138,6 +140,7 @@ class Detection:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
+        self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
         seen_before = self._too_large_seen.value
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         if self._too_large_seen.value > seen_before:

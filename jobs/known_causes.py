@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from jobs.causes import Link, cause, first_sentence, links
+from jobs.causes import Link, carries, cause, first_sentence, links
 
 
 class Known(NamedTuple):
@@ -44,7 +44,7 @@ def explain(error: BaseException | None) -> Explanation:
             link for link in chain if known.pattern.search(f"{link.name} {link.kind}: {first_sentence(link.message)}")
         ]
         if fitting:
-            named = [link for link in fitting if link.condition or "spark" in link.kind]
+            named = [link for link in fitting if (link.condition or "spark" in link.kind) and not carries(link)]
             return Explanation(str((named or fitting)[-1]), known)
     return Explanation(str(cause(chain)), None)
 
@@ -87,7 +87,8 @@ KNOWN: Final = (
     ),
     _known(
         "data loss",
-        r"KAFKA_DATA_LOSS|Some data may have been lost|failOnDataLoss|OffsetOutOfRange|RESOLVED_START_OFFSET_GREATER_THAN_END_OFFSET",
+        r"KAFKA_DATA_LOSS|Some data may have been lost|failOnDataLoss|OffsetOutOfRange"
+        r"|RESOLVED_START_OFFSET_GREATER_THAN_END_OFFSET",
         "Kafka no longer has records that were not read yet",
         "To go on with what is left, start with --accept-data-loss true",
     ),

@@ -17,11 +17,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.champion import KeptModels
+from jobs.gate import Gate
 from jobs.kafka import client_options, stream
 from jobs.preflight import check_kafka
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import newest_table, publish_table
 from ml.features import DAY
 from ml.registry import ModelRefused, Registry
@@ -48,7 +49,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     maker = TableMaker(spark, settings, gate)
     return (
         scores(spark, settings)
-        .writeStream.foreachBatch(maker.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
         .queryName(QUERY)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import detect
+from jobs import detect, file_systems
 from jobs.session import CONFIGURATION, LOCAL
 from jobs.supervisor import Gate
 from ml import features, model
@@ -31,7 +31,8 @@ from tests.integration.traffic import events_of, traffic
 def spark() -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master("local[4]").appName("tests").config("spark.ui.enabled", "false")
-    for name, value in (CONFIGURATION | LOCAL).items():
+    local_disk = {file_systems.MANAGER: file_systems.LOCAL}
+    for name, value in (CONFIGURATION | LOCAL | local_disk).items():
         builder = builder.config(name, value)
     jars = ",".join(str(jar) for jar in connector_jars())
     session = builder.config("spark.jars", jars).getOrCreate()
