@@ -11,7 +11,6 @@ import msgspec
 import typer
 from rich.console import Console
 
-from jobs.kafka import client_options
 from jobs.status import as_table, local_checkpoint, queries_of, statuses
 from settings import Settings
 from stack.errors import StackError
@@ -84,7 +83,7 @@ def status(
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     names = query or queries_of(folder)
-    found = statuses(folder, names, client_options(settings), 60 * settings.stalled_after_minutes)
+    found = statuses(folder, names, settings)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif found:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from kafka.errors import KafkaError
 
 from jobs.gate import Gate
-from jobs.kafka import client_options
 from jobs.lag import ends, lag
 from jobs.progress import Progress
 from settings import Settings
@@ -62,7 +61,7 @@ class Console:
         """How far each topic reaches, and how many records the first query has not read yet."""
         read = self._progress().read
         topics = sorted({*self._topics, *read})
-        beginnings, found = ends(client_options(self._settings), topics)
+        beginnings, found = ends(self._settings, topics)
         behind = lag(read, beginnings, {topic: found[topic] for topic in read if topic in found}) if read else None
         return {topic: sum(found.get(topic, {}).values()) for topic in self._topics}, behind
 

@@ -1,23 +1,26 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import pandas as pd
-from pyspark import Accumulator, SparkFiles
+from pyspark import SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
+from jobs.dead_letters import SetAsides, too_large
 from jobs.intake import take_in
 from jobs.local_copies import drop_other_runs
+from jobs.log_order import in_log_order
 from jobs.score_head import score_heads
 from jobs.state_log import Fold, LocalCopy, StateLog
 from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, place, position
 from ml.schema import Transaction
-from ml.segments import segment_id, segment_name
+from ml.segments import segment_ids_of
 from ml.state import identify
 
 OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
@@ -30,10 +33,6 @@ as it came, judged_by all zero, and problem, a `Problem` in JSON. One that was t
 JUDGED_BY: Final = np.dtype([("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("position", np.int64)])
 """What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
 position in the log, by which a replay knows who judged it before."""
-
-PIECE: Final = 10_000
-"""Messages worked on at a time: as many as Spark puts into one Arrow batch, few enough for the processor's cache, and Spark
-goes on with them meanwhile."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -75,12 +74,12 @@ class CustomerFold(StatefulProcessor):
         run: str,
         max_transaction_bytes: int,
         max_future_hours: float,
-        too_large_seen: "Accumulator[int]",
+        set_aside: SetAsides,
     ) -> None:
         self._run = run
         self._max_transaction_bytes = max_transaction_bytes
         self._max_future_hours = max_future_hours
-        self._too_large_seen = too_large_seen
+        self._set_aside = set_aside
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
@@ -89,19 +88,24 @@ class CustomerFold(StatefulProcessor):
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
-        # The shuffle mixes the records and hands them over in pieces; the log's order is restored before the fold.
-        messages = pd.concat(list(rows), ignore_index=True).sort_values(["partition", "offset"], ignore_index=True)
-        too_large = (messages["size"] > self._max_transaction_bytes).to_numpy()
-        if too_large.any():
-            self._too_large_seen.add(int(too_large.sum()))
-            messages = messages[~too_large]
-        if len(messages):
+        pieces = (messages for piece in in_log_order(rows) if len(messages := self._small(piece)))
+        first = next(pieces, None)
+        if first is not None:
             with self._log(key).folding() as fold:
-                for start in range(0, len(messages), PIECE):
-                    yield self._folded(fold, messages.iloc[start : start + PIECE])
+                for messages in chain([first], pieces):
+                    yield self._folded(fold, messages)
 
     def close(self) -> None:
         pass
+
+    def _small(self, messages: pd.DataFrame) -> pd.DataFrame:
+        """Those that came with key and value; the others, too large to travel, are set aside."""
+        large = (messages["size"] > self._max_transaction_bytes).to_numpy()
+        if not large.any():
+            return messages
+        places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
+        self._set_aside.add({(int(p), int(o)): too_large(size, self._max_transaction_bytes) for p, o, size in places})
+        return messages[~large]
 
     def _log(self, key: Any) -> StateLog:
         # Under Spark's own folder for this application on this machine, which Spark deletes at its end.
@@ -133,7 +137,7 @@ class CustomerFold(StatefulProcessor):
 def _judged_by(features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray) -> list[bytes]:
     rows = np.empty(len(transactions), JUDGED_BY)
     rows["features"], rows["position"] = features, places
-    rows["segment"] = [segment_id(segment_name(t.channel, t.merchant_category)) for t in transactions]
+    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
     packed, size = rows.tobytes(), JUDGED_BY.itemsize
     return [packed[start : start + size] for start in range(0, len(packed), size)]
 

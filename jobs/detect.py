@@ -1,6 +1,5 @@
 """The detection query: transactions from Kafka → folded, scored and judged → scores, alerts and dead letters to Kafka."""
 
-import json
 import logging
 import sys
 import uuid
@@ -12,7 +11,6 @@ from typing import Final
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from pyspark import Accumulator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
@@ -20,16 +18,18 @@ from pyspark.sql.streaming import StreamingQuery
 from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
+from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.frozen import hold_frozen
 from jobs.gate import Gate
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
+from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.replay import Replay
 from jobs.routing import routed, state_key
-from jobs.scoring import Judgement, dead_letter_headers, too_large_reason
+from jobs.scoring import Judgement
 from jobs.storage import DurableFolder
 from jobs.supervisor import run
 from jobs.tables import TableFollower
@@ -64,19 +64,19 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
-    too_large_seen = spark.sparkContext.accumulator(0)
-    detection = Detection(spark, settings, gate, too_large_seen)
+    set_aside = set_asides(spark)
+    detection = Detection(spark, settings, gate, set_aside)
     begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
-    query = (
-        folded(transactions(spark, settings), past, settings, too_large_seen)
+    writer = (
+        folded(transactions(spark, settings), past, settings, set_aside)
         .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
-        .start()
     )
+    query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
     return query
 
@@ -84,17 +84,17 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
     most, since = settings.max_offsets_per_trigger, settings.starting_offsets
-    return stream(spark, settings, settings.transactions_topic, most=most, since=since)
+    accept_loss = settings.accept_data_loss
+    return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
 
 
-def folded(
-    records: DataFrame, past: DataFrame | None, settings: Settings, too_large_seen: "Accumulator[int]"
-) -> DataFrame:
+def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(uuid.uuid4().hex, *limits, too_large_seen)
+    processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
+        .transform(by_state_partition(settings.state_partitions))
         .groupBy("state_key")
         .transformWithStateInPandas(
             processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key")
@@ -113,19 +113,20 @@ def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, too_large_seen: "Accumulator[int]") -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, set_aside: SetAsides) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self._too_large_seen = too_large_seen
+        self._set_aside = set_aside
+        self._dead_letters = DeadLetters(spark, settings)
         self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._kept = Kept(spark, settings.checkpoint, registry)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
-        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest)
+        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
         gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
@@ -141,10 +142,10 @@ class Detection:
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
         self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
-        seen_before = self._too_large_seen.value
+        self._set_aside.value = {}  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
-        if self._too_large_seen.value > seen_before:
-            self._write_too_large(entry)
+        if self._set_aside.value:
+            self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
 
     def _entry(self, micro_batch: int) -> Entry:
         entry = self._ledger.entry(micro_batch)
@@ -158,9 +159,8 @@ class Detection:
         """What a new micro-batch is judged by; from here on it is kept."""
         model = self._champion.current().version
         table = self._tables.current(model) if self._settings.adaptive_thresholds else None
-        if table is None:
+        if table is None or not self._kept.tables.keep(table):
             return Versions(model)
-        self._kept.tables.keep(table)
         return Versions(model, table.version)
 
     def _judgement_of(self, entry: Entry) -> Judgement:
@@ -172,36 +172,6 @@ class Detection:
             judges = [(0, self._kept.judge(entry.versions))]
             self._judgement = entry.versions, Judgement(judges, self._settings.model_name, self._settings)
         return self._judgement[1]
-
-    def _write_too_large(self, entry: Entry) -> None:
-        """Dead-letter the messages that were too large to travel: they are rare, so they are read once more, by Spark alone."""
-        limit = self._settings.max_transaction_bytes
-        # A partition that is new with this micro-batch has no start yet: -2 is Kafka's earliest.
-        start = {partition: entry.start.get(partition, -2) for partition in entry.end}
-        records = (
-            self._spark.read.format("kafka")
-            .options(**spark_options(self._settings))
-            .option("subscribe", self._settings.transactions_topic)
-            .option("startingOffsets", json.dumps({self._settings.transactions_topic: start}))
-            .option("endingOffsets", json.dumps({self._settings.transactions_topic: entry.end}))
-            .option("failOnDataLoss", not self._settings.accept_data_loss)
-            .load()
-        )
-        size = F.octet_length("value")
-        problem = F.struct(
-            too_large_reason(size, limit).alias("reason"),
-            "partition",
-            "offset",
-            F.unix_millis("timestamp").alias("kafka_time"),
-        )
-        self._to_kafka(
-            records.where(size > limit).select(
-                "key",
-                "value",
-                F.lit(self._settings.invalid_topic).alias("topic"),
-                dead_letter_headers(self._settings, problem).alias("headers"),
-            )
-        )
 
     def _to_kafka(self, records: DataFrame) -> None:
         records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()

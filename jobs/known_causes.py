@@ -85,7 +85,7 @@ KNOWN: Final = (
         "the limit of open files is reached",
         "Raise it (ulimit -n), or look with lsof for what holds so many",
     ),
-    _known(
+    _lasting(
         "data loss",
         r"KAFKA_DATA_LOSS|Some data may have been lost|failOnDataLoss|OffsetOutOfRange"
         r"|RESOLVED_START_OFFSET_GREATER_THAN_END_OFFSET",

@@ -1,20 +1,26 @@
 """How far the topics reach, asked of Kafka: of what is there for a reader of committed records."""
 
 from contextlib import closing
-from typing import Any, Final
+from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 
+from jobs.kafka import client_options
 from jobs.progress import Offsets
+from settings import Settings
 
 _TIMEOUT_MS: Final = 4_000
 
 
-def ends(client_options: dict[str, Any], topics: list[str]) -> tuple[Offsets, Offsets]:
-    """(beginnings, ends) by topic and partition; an end is Kafka's last stable offset. Raises KafkaError."""
-    options = client_options | {"request_timeout_ms": _TIMEOUT_MS, "bootstrap_timeout_ms": _TIMEOUT_MS}
+def ends(settings: Settings, topics: list[str]) -> tuple[Offsets, Offsets]:
+    """(beginnings, ends) by topic and partition; with read_committed an end is the last stable offset. Raises KafkaError."""
+    options = (
+        client_options(settings)
+        | {"isolation_level": settings.kafka_isolation_level}
+        | {"request_timeout_ms": _TIMEOUT_MS, "bootstrap_timeout_ms": _TIMEOUT_MS}
+    )
 
-    with closing(KafkaConsumer(**options, isolation_level="read_committed", enable_auto_commit=False)) as consumer:
+    with closing(KafkaConsumer(**options, enable_auto_commit=False)) as consumer:
         places = [TopicPartition(topic, n) for topic in topics for n in consumer.partitions_for_topic(topic) or ()]
         beginnings, found = consumer.beginning_offsets(places), consumer.end_offsets(places)
     return _by_topic(beginnings), _by_topic(found)

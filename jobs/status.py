@@ -13,6 +13,7 @@ from jobs.claim import holder_of, is_held
 from jobs.health import HEALTH, STALE_SECONDS, Health, read_health
 from jobs.lag import ends, lag
 from jobs.progress import Offsets, Progress, progress
+from settings import Settings
 
 QUERIES: Final = ("detect", "publish", "thresholds")
 
@@ -62,20 +63,18 @@ def queries_of(checkpoint: Path) -> list[str]:
     ]
 
 
-def statuses(
-    checkpoint: Path, queries: list[str], client_options: dict[str, Any], stalled_after_seconds: float
-) -> list[QueryStatus]:
+def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[QueryStatus]:
     """How the queries are. Asks Kafka once, for some seconds at most."""
     found = {query: progress(checkpoint / query) for query in queries}
-    kafka = _ask(client_options, sorted({topic for one in found.values() for topic in one.read}))
-    return [_status(checkpoint, query, found[query], kafka, stalled_after_seconds) for query in queries]
+    kafka = _ask(settings, sorted({topic for one in found.values() for topic in one.read}))
+    return [_status(checkpoint, query, found[query], kafka, 60 * settings.stalled_after_minutes) for query in queries]
 
 
-def _ask(client_options: dict[str, Any], topics: list[str]) -> Kafka:
+def _ask(settings: Settings, topics: list[str]) -> Kafka:
     if not topics:
         return Kafka({}, {}, None)
     try:
-        return Kafka(*ends(client_options, topics), None)
+        return Kafka(*ends(settings, topics), None)
     except (KafkaError, OSError) as error:
         return Kafka({}, {}, type(error).__name__)
 

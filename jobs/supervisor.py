@@ -16,7 +16,7 @@ from jobs.checkpoint import Checkpoint
 from jobs.claim import CheckpointGone
 from jobs.console import Console
 from jobs.ending import Ending
-from jobs.errors import Fatal, Stopping
+from jobs.errors import Fatal, Stopping, Unavailable
 from jobs.gate import Gate
 from jobs.health import HealthFile
 from jobs.known_causes import explain
@@ -180,15 +180,15 @@ class Supervisor:
             return raised
         cause = raised if isinstance(raised, Exception) else error
         explanation = explain(cause)
-        if explanation.known is not None and (explanation.known.lasting or explanation.known.name == "data loss"):
-            return Fatal(str(explanation))
+        if explanation.known is not None and explanation.known.lasting:
+            return Fatal(str(explanation).replace("--accept-data-loss", _accepts_loss(name)))
         return cause
 
     def _start(self, spark: SparkSession, name: str) -> StreamingQuery:
         try:
             query = self._starters[name](spark, self._settings, self._gate)
         except Exception as error:
-            if name in self._started or isinstance(error, (Fatal, SinkUnavailable)):
+            if name in self._started or isinstance(error, (Fatal, SinkUnavailable, Unavailable)):
                 raise
             _log.exception("the first start failed")
             raise Fatal(f"{name} can't start: {explain(error)}") from error  # what never ran is no passing failure
@@ -207,3 +207,8 @@ class Supervisor:
                 raise Stopping
         # It ended without an error: somebody stopped it, which is for nobody but the ending application to do.
         raise Stopping if self._gate.closed else RuntimeError(f"{name} was stopped from outside")
+
+
+def _accepts_loss(query: str) -> str:
+    """The flag by which a query accepts that records are lost."""
+    return "--accept-data-loss" if query == "detect" else f"--{query}-accept-data-loss"
