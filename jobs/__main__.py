@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ import typer
 from rich.console import Console
 
 from jobs.status import as_table, local_checkpoint, queries_of, statuses
+from jobs.stopping import running_under, stop
 from settings import Settings
 from stack.errors import StackError
 from stack.jars import connector_jars
@@ -21,6 +24,8 @@ _ROOT: Final = Path(__file__).resolve().parent.parent
 _LOGGING: Final = _ROOT / "jobs" / "log4j2.properties"
 
 _LOCAL_FILES: Final = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
+
+_HARMLESS: Final = "WARNING: Using incubator modules: jdk.incubator.vector$"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scoreline's Spark jobs.")
 
@@ -60,8 +65,21 @@ def submit(
     command += local_files(connectors) if master.startswith("local") else []
     command += [part for pair in conf or [] for part in ("--conf", pair)]
     environment |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(_ROOT)}
+    _filter_errors()
     # The job takes the place of this process, so that a signal sent to it reaches Spark.
     os.execve(command[0], [*command, str(script), *context.args], environment)
+
+
+def _filter_errors() -> None:
+    """Take one line off standard error: Java warns at each start of a module that Spark has chosen."""
+    sed = shutil.which("sed")
+    if sed is None:
+        return
+    # In a session of its own, so that Ctrl-C does not end it before Java; it ends when all that write to it have ended.
+    command = [sed, "-u", f"/^{_HARMLESS}/d"]
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr, start_new_session=True)
+    assert reader.stdin is not None
+    os.dup2(reader.stdin.fileno(), sys.stderr.fileno())
 
 
 @app.command()
@@ -91,6 +109,23 @@ def status(
     else:
         print(f"No query has run on the checkpoint {uri}.")
     raise typer.Exit(0 if found and all(one.unhealthy is None for one in found) else 1)
+
+
+@app.command(name="stop")
+def stop_all(
+    folder: Annotated[Path, typer.Option(help="All jobs whose checkpoint is below this folder.")] = Path(".scoreline"),
+) -> None:
+    """Stop the jobs on the checkpoints below a folder, and what sends to them from here; say which they are."""
+    found = running_under(folder)
+    for one in found:
+        print(f"Stopping {one.what} …")
+    try:
+        left = stop(found)
+    except PermissionError:
+        left = found
+    for one in left:
+        print(f"error: {one.what} still runs: end it first", file=sys.stderr)
+    raise typer.Exit(1 if left else 0)
 
 
 def java_options(environment: dict[str, str], heap: str) -> str:

@@ -48,15 +48,16 @@ class Holder(msgspec.Struct, frozen=True):
     @property
     def half_dead(self) -> bool:
         """Whether one of its processes, as far as this machine can see, is gone: the other one is about to follow."""
-        return self._here and not all(map(psutil.pid_exists, (self.pid, self.python_pid)))
+        return self.here and not all(map(psutil.pid_exists, (self.pid, self.python_pid)))
 
     @property
     def dead(self) -> bool:
         """Whether its processes ran on this machine and are gone."""
-        return self._here and not any(map(psutil.pid_exists, (self.pid, self.python_pid)))
+        return self.here and not any(map(psutil.pid_exists, (self.pid, self.python_pid)))
 
     @property
-    def _here(self) -> bool:
+    def here(self) -> bool:
+        """Whether it runs on this machine, and in this container."""
         return self.place == _place()
 
 

@@ -166,7 +166,7 @@ class LeaseClaim:
         raise CheckpointGone(
             f"{self._query} was silent for {silent:.0f} s, and its checkpoint {self._checkpoint} may be taken over"
             if mine
-            else f"the checkpoint {self._checkpoint} was taken over: {self._query} runs as {there.holder} now"
+            else f"the checkpoint {self._checkpoint} was taken over: {self._query} now runs as {there.holder}"
         )
 
     def release(self) -> None:

@@ -47,7 +47,9 @@ def set_up_logs(settings: Settings, name: str) -> None:
 
 
 def keep_small(path: Path, largest: int = _LARGEST, backups: int = _BACKUPS) -> None:
-    """Where a file has grown beyond `largest` bytes, keep its end as `path`.1 (the older ones as .2, …) and empty it.
+    """Where a file has grown beyond `largest` bytes, keep it as `path`.1 (the older ones as .2, …) and empty it.
+
+    Of one that is more than twice as large, only the end is kept.
 
     The file stays the same one: whoever appends to it has it open. What is written in the same moment may be lost.
     """
@@ -62,8 +64,8 @@ def keep_small(path: Path, largest: int = _LARGEST, backups: int = _BACKUPS) -> 
         if newer.exists():
             newer.replace(older)
     with path.open("rb") as file:
-        file.seek(max(0, size - largest))
-        numbered[0].write_bytes(file.read(largest))
+        file.seek(max(0, size - 2 * largest))
+        numbered[0].write_bytes(file.read(2 * largest))
     os.truncate(path, 0)
 
 

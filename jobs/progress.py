@@ -46,11 +46,11 @@ def _offsets(file: Path) -> Offsets:
     found: Offsets = {}
     with suppress(OSError, UnicodeDecodeError):
         for line in file.read_text().splitlines():
-            with suppress(ValueError):
-                said = json.loads(line[line.find("{") :] if line[:1] != "{" else line)
+            with suppress(ValueError):  # of a file that is being written
+                said = json.loads(line[line.index("{") :])
                 found |= {topic: ends for topic, ends in said.items() if isinstance(ends, dict) and _counts(ends)}
     return found
 
 
 def _counts(ends: dict[str, object]) -> bool:
-    return all(name.isdigit() and isinstance(end, int) for name, end in ends.items())
+    return bool(ends) and all(name.isdigit() and isinstance(end, int) for name, end in ends.items())

@@ -24,6 +24,7 @@ from ml.state import CustomerTable
 from ml.thresholds.reference import Reference
 from settings import Settings
 from stack.jars import connector_jars
+from tests.integration.application import Application
 from tests.integration.traffic import events_of, traffic
 
 
@@ -102,3 +103,17 @@ def detect_all(spark: SparkSession) -> Iterator[Callable[..., None]]:
     yield run
     for gate in gates:
         gate.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Application]]:
+    """Starts applications; those that still run at the end of the test are killed."""
+    running: list[Application] = []
+
+    def begin(settings: Settings, *flags: str) -> Application:
+        running.append(Application(settings, *flags))
+        return running[-1]
+
+    yield begin
+    for application in running:
+        application.__exit__(None, None, None)
