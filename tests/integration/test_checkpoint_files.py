@@ -45,7 +45,7 @@ def test_the_manager_is_chosen_by_the_file_system(spark: SparkSession, uri: str,
 
 
 @pytest.mark.parametrize("uri", ["relative/a", "/abs/b c", "file:/one", "file:///three"])
-def test_a_local_path_is_what_hadoop_takes_it_for(spark: SparkSession, hadoop: Any, uri: str) -> None:
+def test_a_local_path_is_what_hadoop_takes_it_for(hadoop: Any, uri: str) -> None:
     found = file_systems.local_path(uri, hadoop)
     assert found is not None
     assert file_systems.hadoop_path(uri, hadoop).toUri().getPath() == str(found)
