@@ -41,11 +41,13 @@ class Checkpoint:
 
     def take(self) -> None:
         """Take all queries, or none. Raises `CheckpointTaken` or another `Fatal`."""
+        taken = []
         try:
             for claim in self._claims:
                 claim.take()
+                taken.append(claim)
         except BaseException:
-            self.release()
+            _release(taken)
             raise
         shutil.rmtree(self.scratch, ignore_errors=True)  # of an application that was killed
 
@@ -56,9 +58,8 @@ class Checkpoint:
 
     def release(self) -> None:
         """Leave it to others."""
-        for claim in self._claims:
-            with suppress(Exception):  # a file system that is away keeps the lease until it is silent for long enough
-                claim.release()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        _release(self._claims)
 
     def progress(self, query: str) -> Callable[[], Progress]:
         """What reads how far a query has come; nothing is known where the checkpoint is not on a local disk."""
@@ -76,6 +77,12 @@ class Checkpoint:
                 shutil.rmtree(self._local / query, ignore_errors=True)
         with suppress(OSError):
             self._local.rmdir()
+
+
+def _release(claims: list[Claim]) -> None:
+    for claim in claims:
+        with suppress(Exception):  # a file system that is away keeps the lease until it is silent for long enough
+            claim.release()
 
 
 def health_folder(local: Path | None, settings: Settings) -> Path:

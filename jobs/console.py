@@ -1,6 +1,5 @@
 """What a healthy application says on its console: one line when it is ready, then one a minute."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -91,7 +90,7 @@ def topics_of(settings: Settings, query: str) -> dict[str, str]:
 def ready(settings: Settings, queries: list[str], facts: dict[str, Any], pid: int) -> str:
     """One line: what the application reads and writes, by which model, where the logs are, and how to stop it."""
     does = "; ".join(_does(settings, query, facts) for query in queries)
-    logs = os.path.relpath(settings.log_dir)
+    logs = settings.log_dir
     return f"Scoreline is ready. {does}. Logs: {logs}. How it is: python -m jobs status. Stop it: Ctrl-C or kill {pid}"
 
 

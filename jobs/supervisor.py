@@ -136,17 +136,17 @@ class Supervisor:
         # A job's pool belongs to the thread that starts its query; fair pools let alerts pass while publish writes.
         spark.sparkContext.setLocalProperty("spark.scheduler.pool", name)
         trouble = self._trouble[name]
-        try:
-            while not self._gate.closed:
-                try:
-                    self._run_once(spark, name)
-                except Fatal as fatal:
-                    trouble.fatal(fatal)
-                    self._stop_for(fatal, name)
-                except Exception as error:  # noqa: BLE001  # whatever it is, the query is started again
-                    self._gate.wait(trouble.failed(error))
-        except Stopping:
-            trouble.stopped()
+        while not self._gate.closed:
+            try:
+                self._run_once(spark, name)
+            except Stopping:
+                break
+            except Fatal as fatal:
+                trouble.fatal(fatal)
+                self._stop_for(fatal, name)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the query is started again
+                self._gate.wait(trouble.failed(error))
+        trouble.stopped()
 
     def _stop_for(self, fatal: Fatal, name: str) -> None:
         """End the application where its own query can't go on; of another query, wait before it is tried again."""

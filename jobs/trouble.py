@@ -57,6 +57,8 @@ class Trouble:
 
     def stopped(self) -> None:
         """The query was asked to stop, and did."""
+        if self._health.health.state == "ended":
+            return
         self._health.change(state="stopped")
 
     def look(self, progress: Any, busy: bool, doing: str) -> None:
