@@ -49,7 +49,15 @@ def explain(error: BaseException | None) -> Explanation:
     return Explanation(str(cause(chain)), None)
 
 
-_OURS: Final = {"Fatal", "FrozenSettingsDiffer", "CheckpointTaken", "CheckpointGone", "ModelRefused"}
+_OURS: Final = {
+    "Fatal",
+    "Unavailable",
+    "MadeAgain",
+    "FrozenSettingsDiffer",
+    "CheckpointTaken",
+    "CheckpointGone",
+    "ModelRefused",
+}
 
 
 def _own(link: Link) -> str:

@@ -19,6 +19,7 @@ from jobs.ending import Ending
 from jobs.errors import Fatal, Stopping, Unavailable
 from jobs.gate import Gate
 from jobs.health import HealthFile
+from jobs.inputs import data_loss
 from jobs.known_causes import explain
 from jobs.session import build_session, launch_java
 from jobs.trouble import Trouble
@@ -167,11 +168,11 @@ class Supervisor:
         try:
             self._await(query, name)
         except StreamingQueryException as error:
-            raise self._reason(error, name) from None
+            raise self._reason(spark, error, name) from None
         finally:
             del self._running[name]
 
-    def _reason(self, error: StreamingQueryException, name: str) -> Exception:
+    def _reason(self, spark: SparkSession, error: StreamingQueryException, name: str) -> Exception:
         """What a query ended with: what its micro-batch raised, where it did, for through Spark comes only its text."""
         if self._gate.closed:
             return Stopping()
@@ -180,8 +181,10 @@ class Supervisor:
             return raised
         cause = raised if isinstance(raised, Exception) else error
         explanation = explain(cause)
+        if explanation.known is not None and explanation.known.name == "data loss":
+            return data_loss(spark, self._settings, name, explanation.said)
         if explanation.known is not None and explanation.known.lasting:
-            return Fatal(str(explanation).replace("--accept-data-loss", _accepts_loss(name)))
+            return Fatal(str(explanation))
         return cause
 
     def _start(self, spark: SparkSession, name: str) -> StreamingQuery:
@@ -197,7 +200,7 @@ class Supervisor:
         return query
 
     def _await(self, query: StreamingQuery, name: str) -> None:
-        """Until the query fails, or the gate is closed and no micro-batch is running any more."""
+        """Until the query fails, is stopped by what watches its topics, or the gate is closed and no micro-batch is running."""
         trouble = self._trouble[name]
         while not query.awaitTermination(1):
             busy = query.status["isTriggerActive"]
@@ -205,10 +208,3 @@ class Supervisor:
             if self._gate.closed and not busy:
                 query.stop()
                 raise Stopping
-        # It ended without an error: somebody stopped it, which is for nobody but the ending application to do.
-        raise Stopping if self._gate.closed else RuntimeError(f"{name} was stopped from outside")
-
-
-def _accepts_loss(query: str) -> str:
-    """The flag by which a query accepts that records are lost."""
-    return "--accept-data-loss" if query == "detect" else f"--{query}-accept-data-loss"
