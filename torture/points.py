@@ -64,7 +64,8 @@ def parsed(content: bytes) -> Points:
     table = csv.read_csv(io.BytesIO(content), convert_options=csv.ConvertOptions(column_types=types))
     time = table["time"].to_numpy()
     # A point without the tags is of nobody.
-    partition, lap = (np.nan_to_num(table[name].to_numpy(), nan=-1.0).astype(np.int64) for name in ("partition", "lap"))
+    partition = np.nan_to_num(table["partition"].to_numpy(), nan=-1.0).astype(np.int64)
+    lap = np.nan_to_num(table["lap"].to_numpy()).astype(np.int64)
     offset = lap * LAP + time % _MILLISECOND
     return Points(
         partition,
