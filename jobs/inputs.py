@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -213,10 +212,9 @@ class _Kafka:
                 raise Unavailable(f"the topic {topic['name']} is not there now: it is waited for")
             if error is not NoError:
                 raise error(f"topic {topic['name']}")
+        # Brokers before Kafka 2.8 know no ids: there all topics of a name are the same.
         return {
-            topic["name"]: Topic(
-                str(uuid.UUID(str(topic["topic_id"]))), [p["partition_index"] for p in topic["partitions"]]
-            )
+            topic["name"]: Topic(str(topic.get("topic_id", "")), [p["partition_index"] for p in topic["partitions"]])
             for topic in described
         }
 
