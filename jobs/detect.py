@@ -20,6 +20,7 @@ from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.frozen import hold_frozen
+from jobs.gate import Gate
 from jobs.inputs import Inputs
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
@@ -31,7 +32,7 @@ from jobs.replay import Replay
 from jobs.routing import routed, state_key
 from jobs.scoring import Judgement
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import TableFollower
 from ml.registry import Registry
 from settings import Settings
@@ -77,7 +78,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     past = None if begun else _past(spark, settings)
     writer = (
         folded(transactions(spark, settings), past, settings, set_aside)
-        .writeStream.foreachBatch(detection.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
     )
@@ -142,6 +143,7 @@ class Detection:
         self._kept = Kept(spark, settings.checkpoint, registry)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
         self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
+        gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -157,6 +159,7 @@ class Detection:
         self._inputs.check()
         self._inputs.tell_losses(micro_batch)
         entry = self._entry(micro_batch)
+        self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
         self._set_aside.value = {}  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         if self._set_aside.value:
