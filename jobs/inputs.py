@@ -195,6 +195,8 @@ def data_loss(spark: SparkSession, settings: Settings, query: str, said: str) ->
         kafka.close()
     if any(found[name].differs(known) for name, known in recorded.items()):
         return Unavailable("a topic was deleted and made again")  # the next start says which, and what to do
+    if getattr(settings, _flag(query).removeprefix("--").replace("-", "_"), False):
+        return Unavailable(f"Kafka deleted records while they were read: {said}")
     return Fatal(
         f"Kafka no longer has records that were not read yet (retention was shorter than the job's pause): {said}. "
         f"To go on with what is left, start with {_flag(query)} true"

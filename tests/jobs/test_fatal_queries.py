@@ -1,9 +1,12 @@
 """Whose failure ends the application: that of its own query, and of no other."""
 
+from typing import Any
+
 import pytest
 
 from jobs import supervisor
 from jobs.errors import Fatal
+from jobs.gate import Gate
 from jobs.supervisor import Supervisor
 from settings import Settings
 
@@ -12,9 +15,15 @@ def never(*_: object) -> None:
     raise AssertionError("no query is started here")
 
 
+def supervisor_of(*queries: str) -> Supervisor:
+    starters: dict[str, Any] = dict.fromkeys(queries, never)
+    ending: Any = None  # what ends the process has no part in this
+    return Supervisor(Settings(), starters, Gate(), ending)
+
+
 @pytest.fixture
 def kept() -> Supervisor:
-    return Supervisor(Settings(_cli_parse_args=[]), {"detect": never, "publish": never, "thresholds": never})  # type: ignore[arg-type, call-arg]
+    return supervisor_of("detect", "publish", "thresholds")
 
 
 @pytest.mark.parametrize("query", ["publish", "thresholds"])
@@ -37,6 +46,6 @@ def test_what_is_fatal_to_the_application_s_own_query_ends_it(kept: Supervisor) 
 
 
 def test_publish_alone_ends_by_its_own_failure() -> None:
-    alone = Supervisor(Settings(_cli_parse_args=[]), {"publish": never})  # type: ignore[arg-type, call-arg]
+    alone = supervisor_of("publish")
     alone._stop_for(Fatal("records are lost"), "publish")
     assert alone._gate.closed
