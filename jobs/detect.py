@@ -20,6 +20,8 @@ from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.frozen import hold_frozen
+from jobs.gate import Gate
+from jobs.inputs import Inputs
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
@@ -32,7 +34,7 @@ from jobs.replay import Replay
 from jobs.routing import routed, state_key
 from jobs.scoring import Judge, Judgement
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import TableFollower
 from jobs.topic_limits import TopicLimits, check_limits, read_limits, room
 from ml.registry import Registry
@@ -77,19 +79,25 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
-    detection = Detection(spark, settings, gate)
+    ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+    inputs = Inputs(
+        spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
+    )
+    inputs.prepare()
+    detection = Detection(spark, settings, gate, ledger, inputs)
     begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
     writer = (
         folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
-        .writeStream.foreachBatch(detection.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
     )
     query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
+    inputs.watch(query)
     return query
 
 
@@ -139,7 +147,7 @@ def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: Inputs) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
@@ -147,7 +155,8 @@ class Detection:
         self.tasks = Tasks(set_asides(spark), arrivals(spark), read_limits(settings))
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings)
-        self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+        self._ledger = ledger
+        self._inputs = inputs
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         self.pace = self._pace(folder(f"{settings.checkpoint}/{QUERY}/commits").names())
         self._pace_keeper = PaceKeeper(settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace)
@@ -156,6 +165,7 @@ class Detection:
         self._kept = Kept(spark, settings.checkpoint, registry)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
         self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
+        gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -168,14 +178,16 @@ class Detection:
     def write(self, rows: DataFrame, micro_batch: int) -> None:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
+        self._inputs.check()
+        self._inputs.tell_losses(micro_batch)
         entry = self._entry(micro_batch)
-        self.tasks.set_aside.value, self.tasks.arrived.value = (
-            {},
-            Arrived(),
-        )  # an attempt that failed may have left some
+        self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
+        # An attempt that failed may have left some.
+        self.tasks.set_aside.value, self.tasks.arrived.value = {}, Arrived()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         if self.tasks.set_aside.value:
             self._dead_letters.write(self.tasks.set_aside.value, lambda: self._gate.closed)
+        self._inputs.check()
         off = self._pace_keeper.off(self.tasks.arrived.value)
         if off is not None:
             self._gate.start_again(QUERY, off)
@@ -194,7 +206,9 @@ class Detection:
         entry = self._ledger.entry(micro_batch)
         if entry is None:
             start, end = self._offsets.of(micro_batch)
-            entry = Entry.of(micro_batch, self._newest(), start, end)
+            entry = Entry.of(
+                micro_batch, self._newest(), start, end, self._inputs.id_of(self._settings.transactions_topic)
+            )
             self._ledger.record(entry)
         return entry
 

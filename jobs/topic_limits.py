@@ -26,6 +26,9 @@ KAFKA_DEFAULT: Final = 1_048_588
 SMALLEST: Final = 4096
 """Below this a topic takes neither an ordinary score nor a truncated dead letter with its headers."""
 
+LARGEST: Final = 64 << 20
+"""What the writer of micro-batches has room for, whatever a topic takes; what is larger is sent by itself."""
+
 _BATCH: Final = 160
 """Bytes of a batch of one record besides key, value and headers, and of lz4's frame about it: 61 + 21 + 15, and to spare."""
 
@@ -63,7 +66,9 @@ def read_limits(settings: Settings) -> TopicLimits:
     """The limits of the topics that detect writes to; Kafka's default where the broker may not be asked."""
     topics = settings.scores_topic, settings.alerts_topic, settings.invalid_topic
     found = topic_settings(settings, topics, ("max.message.bytes",))
-    return TopicLimits(*(int(found.get(topic, {}).get("max.message.bytes", KAFKA_DEFAULT)) for topic in topics))
+    return TopicLimits(
+        *(min(LARGEST, int(found.get(topic, {}).get("max.message.bytes", KAFKA_DEFAULT))) for topic in topics)
+    )
 
 
 def topic_settings(settings: Settings, topics: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, str]]:

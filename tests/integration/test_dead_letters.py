@@ -16,7 +16,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
 from jobs import detect
-from jobs.supervisor import Gate
+from jobs.gate import Gate
 from settings import Settings
 from tests.integration.traffic import Message, Place, messages, scores, send, traffic
 from tests.support.kafka import read_topic

@@ -7,8 +7,9 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
 from jobs import detect, pace
+from jobs.errors import StartAgain
+from jobs.gate import Gate
 from jobs.record_sizes import sample
-from jobs.supervisor import Gate
 from settings import Settings
 from tests.integration.traffic import Message, scores, send, traffic
 from tests.integration.traffic import messages as sent_as
@@ -58,7 +59,7 @@ def test_records_that_have_become_larger_make_the_query_start_again_with_fewer_i
     monkeypatch.setattr(pace, "_PAUSE_SECONDS", 0.0)
     bounded = settings.model_copy(update={"max_bytes_per_trigger": 300_000})
     spark.conf.set("spark.sql.shuffle.partitions", str(settings.state_partitions))
-    reasons = []
+    reasons: list[BaseException | None] = []
 
     def run(*batches: list[Message]) -> None:
         gate = Gate()
@@ -68,7 +69,7 @@ def test_records_that_have_become_larger_make_the_query_start_again_with_fewer_i
                 send(settings, batch)
                 query.processAllAvailable()
         except StreamingQueryException:
-            reasons.append(gate.wanted_again(detect.QUERY))
+            reasons.append(gate.take_error(detect.QUERY))
         finally:
             query.stop()
             gate.close()
@@ -76,6 +77,7 @@ def test_records_that_have_become_larger_make_the_query_start_again_with_fewer_i
     send(settings, padded(200, 4, 600))
     run([], padded(150, 5, 20_000), padded(50, 6, 20_000))
     (reason,) = reasons
+    assert isinstance(reason, StartAgain)
     assert "14 instead of 495 in a micro-batch" in str(reason)
     run([], padded(100, 7, 20_000))
     assert len(reasons) == 1
