@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobs.checkpoint import scratch_folder
 from jobs.claim import holder_of, is_held
 from settings import Settings
 from tests.integration.application import Application, status_of
@@ -33,13 +34,21 @@ def test_a_second_application_is_refused_in_one_line_and_the_first_does_not_noti
     send(settings, messages(traffic(1_000, customers=100, seed=82)))
     first.wait_until(lambda: len(scores(settings)) == before + 1_000 or len(scores(settings)) == 2_000, "more scores")
     assert "WARNING" not in first.output.replace("no --initial-state", "").split("Scoreline is ready")[1]
+    scratch = scratch_folder(settings.checkpoint, "detect")
+    assert list(scratch.rglob("scoreline-state/*/*/about"))
     first.kill()
+    (scratch / "left behind").write_text("by who was killed")
     third = start(settings)
     third.wait_until(lambda: is_held(Path(settings.checkpoint), "detect"), "the lock of who was killed")
     holder = holder_of(Path(settings.checkpoint), "detect")
     assert holder is not None
     assert holder.pid == third.pid
+    third.wait_until(
+        lambda: "Scoreline is ready" in third.output.split("Scoreline is ready", 1)[1], "the third's ready line"
+    )
+    assert not (scratch / "left behind").exists()
     assert third.stop() == 0
+    assert not scratch.exists()
 
 
 def test_of_two_that_start_at_the_same_time_one_wins(settings: Settings, start: Start, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from settings import Settings
 from stack import Stack
 from stack.server import Server
 from stack.topics import create_topics
-from tests.integration.application import Application
+from tests.integration.application import Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import count_records, read_topic
 
@@ -105,7 +105,9 @@ def test_a_second_signal_ends_at_once(own: Settings, own_stack: Stack, start: St
     send(own, messages(traffic(2_000, customers=300, seed=71)))
     application.wait_for_commit()
     with frozen(own_stack.kafka):
-        time.sleep(2)
+        begin = time.monotonic()
+        assert status_of(own)[0] in (0, 1)  # the last stable offsets are not to be had
+        assert time.monotonic() - begin < 15
         os.kill(application.pid, signal.SIGTERM)
         time.sleep(1.5)
         begin = time.monotonic()
