@@ -150,6 +150,8 @@ class Supervisor:
             except Fatal as fatal:
                 trouble.fatal(fatal)
                 self._stop_for(fatal, name)
+                if self._fatal is not None:
+                    self._ending.fatal()  # another query may hang
             except Exception as error:  # noqa: BLE001  # whatever it is, the query is started again
                 self._gate.wait(trouble.failed(error))
         trouble.stopped()
