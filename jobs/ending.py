@@ -97,10 +97,12 @@ class Ending:
     def finish(self, status: int) -> int:
         """The work is over and Spark has stopped: end Java too, which may wait for Kafka, but not for long.
 
-        Returns the status where Java did not start this process, and so has nothing to end with it.
+        Returns the status where Java did not start this process, and so has nothing to end with it, or where it has: in a
+        cluster's driver Java tells the cluster how this process ended.
         """
         self._over.set()
-        if os.getppid() != self.jvm_pid:
+        mode = self._jvm.java.lang.System.getProperty("spark.submit.deployMode")
+        if os.getppid() != self.jvm_pid or mode == "cluster":
             return status
         _flush()
         threading.Thread(target=self._exit_java, args=(status,), daemon=True).start()
