@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from ml.model import Model
@@ -132,3 +134,27 @@ def test_a_job_whose_checkpoint_is_deleted_ends_with_that_reason_and_leaves_no_h
     again = start(own)
     again.wait_for_commit(1)
     assert again.stop() == 0
+
+
+def test_a_micro_batch_that_does_not_end_is_seen_with_its_offsets(
+    own: Settings, own_stack: Stack, start: Start
+) -> None:
+    settings = own.model_copy(update={"stalled_after_minutes": 0.05, "publish_interval_seconds": 1.0})
+    application = start(settings)
+    send(own, messages(traffic(200, customers=50, seed=73)))
+    published = Path(own.checkpoint) / "publish" / "commits" / "0"
+    application.wait_until(published.exists, "publish's first commit")
+
+    def publish() -> dict[str, Any]:
+        return dict(msgspec.json.decode(status_of(settings, "--json", "--query", "publish")[1])[0])
+
+    with frozen(own_stack.influxdb):
+        send(own, messages(traffic(200, customers=50, seed=74)))
+        application.wait_until(lambda: publish()["state"] == "stalled", "that publish stands still", 120)
+        found = publish()
+        assert "no progress for" in found["unhealthy"]
+        assert found["micro_batch"] >= 1
+        assert found["offsets"][own.scores_topic]
+        assert "no progress for" in application.output
+    application.wait_until(lambda: publish()["unhealthy"] is None, "that publish goes on", 180)
+    assert application.stop() == 0
