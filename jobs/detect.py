@@ -63,16 +63,11 @@ def main() -> int:
     settings = Settings.from_command_line()
     starters = {QUERY: start} | ({publish.QUERY: publish.start} if settings.publish else {})
     topics = [settings.transactions_topic, settings.scores_topic, settings.alerts_topic, settings.invalid_topic]
+    wanted = [settings.thresholds_topic] if settings.adaptive_thresholds else []
     if settings.adaptive_thresholds:
-        topics.append(settings.thresholds_topic)
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
-    return run(
-        settings,
-        starters,
-        partial(check_kafka, settings, *topics),
-        partial(check_limits, settings),
-        partial(check_champion, settings),
-    )
+    there = partial(check_kafka, settings, *topics, wanted=wanted)
+    return run(settings, starters, there, partial(check_limits, settings), partial(check_champion, settings))
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
@@ -197,7 +192,8 @@ class Detection:
         done = self._offsets.done(commits)
         since = None if done is None else {int(partition): offset for partition, offset in done.items()}
         sizes = sample(self._spark, self._settings, self._settings.transactions_topic, since)
-        found = pace(self._settings.max_offsets_per_trigger, self._settings.max_bytes_per_trigger, sizes)
+        most, most_bytes = self._settings.max_offsets_per_trigger, self._settings.max_bytes_per_trigger
+        found = pace(most, most_bytes, sizes, careful=self._gate.failing(QUERY))
         if sizes is not None:
             _log.info("records have some %.0f bytes, at most %d; at most %d in a micro-batch", *sizes, found.most)
         return found

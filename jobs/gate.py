@@ -22,6 +22,7 @@ class Gate:
         self._errors: dict[str, BaseException] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         self._again: dict[str, str] = {}
+        self._failing: set[str] = set()
 
     def close(self) -> None:
         """Let no further micro-batch begin."""
@@ -67,13 +68,20 @@ class Gate:
                 write(rows, micro_batch)
             except BaseException as error:
                 self._errors[query] = error
+                if not isinstance(error, (Stopping, StartAgain)):
+                    self._failing.add(query)
                 raise
+            self._failing.discard(query)
 
         return guarded
 
     def take_error(self, query: str) -> BaseException | None:
         """What the query's last micro-batch raised, if it did; asked once."""
         return self._errors.pop(query, None)
+
+    def failing(self, query: str) -> bool:
+        """Whether the query's last micro-batch failed, so that it is now tried again."""
+        return query in self._failing
 
     def tell(self, query: str, **facts: Any) -> None:
         """Say what the query goes on with (its model, its table, …), for whoever asks how it is."""

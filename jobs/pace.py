@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from jobs.kafka import MOST_A_POLL
 from jobs.record_sizes import Sizes
 
+CAREFUL_POLL: Final = 10
 POLL_BYTES: Final = 16 << 20
 _FACTOR: Final = 2.0
 _ENOUGH: Final = 100
@@ -23,8 +24,10 @@ class Pace(NamedTuple):
     a_poll: int
 
 
-def pace(most: int, most_bytes: int, sizes: Sizes | None) -> Pace:
+def pace(most: int, most_bytes: int, sizes: Sizes | None, careful: bool = False) -> Pace:
     """For records of these sizes; where none could be seen, the setting's number.
+
+    careful: a micro-batch has failed, perhaps of large records among those that nobody looked at: fewer a poll.
 
     >>> pace(400_000, 1 << 30, Sizes(450.0, 700))
     Pace(most=400000, a_poll=1000)
@@ -32,11 +35,14 @@ def pace(most: int, most_bytes: int, sizes: Sizes | None) -> Pace:
     Pace(most=17895, a_poll=275)
     >>> pace(400_000, 1 << 30, None)
     Pace(most=400000, a_poll=1000)
+    >>> pace(400_000, 1 << 30, Sizes(450.0, 700), careful=True)
+    Pace(most=400000, a_poll=10)
     """
+    most_a_poll = CAREFUL_POLL if careful else MOST_A_POLL
     if sizes is None:
-        return Pace(most, MOST_A_POLL)
+        return Pace(most, most_a_poll)
     fitting = int(most_bytes / max(1.0, sizes.mean))
-    return Pace(max(1, min(most, fitting)), max(1, min(MOST_A_POLL, POLL_BYTES // max(1, sizes.largest))))
+    return Pace(max(1, min(most, fitting)), max(1, min(most_a_poll, POLL_BYTES // max(1, sizes.largest))))
 
 
 class Arrived(NamedTuple):
