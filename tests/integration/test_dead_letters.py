@@ -9,8 +9,6 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
@@ -19,7 +17,7 @@ from jobs import detect
 from jobs.gate import Gate
 from settings import Settings
 from tests.integration.traffic import Message, Place, messages, scores, send, traffic
-from tests.support.kafka import read_topic
+from tests.support.kafka import alter_topic, read_topic
 
 Detect = Callable[..., None]
 KIB, MIB = 1 << 10, 1 << 20
@@ -32,9 +30,7 @@ def noise(size: int, seed: int = 1) -> bytes:
 
 def limit(settings: Settings, topic: str, max_message_bytes: int) -> None:
     """Set how large a batch of records a topic takes."""
-    wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(max_message_bytes)})
-    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
-        admin.alter_configs([wanted])
+    alter_topic(settings.kafka_bootstrap_servers, topic, max_message_bytes=max_message_bytes)
 
 
 def send_one(

@@ -6,19 +6,16 @@ import lz4.frame
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 
 from jobs.errors import Fatal
 from jobs.topic_limits import KAFKA_DEFAULT, TopicLimits, check_limits, read_limits, room
 from settings import Settings
 from stack.topics import LARGEST_TRANSACTION, MIB
+from tests.support.kafka import alter_topic
 
 
-def alter(settings: Settings, topic: str, **values: str) -> None:
-    configs = {name.replace("_", "."): value for name, value in values.items()}
-    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
+def alter(settings: Settings, topic: str, **values: object) -> None:
+    alter_topic(settings.kafka_bootstrap_servers, topic, **values)
 
 
 def test_limits_are_those_of_the_broker(topics: Settings) -> None:
