@@ -12,6 +12,7 @@ from typing import Final
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+import msgspec
 from pyspark import Accumulator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -65,7 +66,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
     too_large_seen = spark.sparkContext.accumulator(0)
     detection = Detection(spark, settings, gate, too_large_seen)
-    begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
+    # Spark deletes the older commits, the first one among them.
+    begun = any(name.isdigit() for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
@@ -121,8 +123,8 @@ class Detection:
         self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-        self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._kept = Kept(spark, settings.checkpoint, registry)
+        self._champion = ChampionFollower(registry, self._kept.models)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
         self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest)
         self._judgement: tuple[Versions, Judgement] | None = None
@@ -153,21 +155,22 @@ class Detection:
 
     def _newest(self) -> Versions:
         """What a new micro-batch is judged by; from here on it is kept."""
-        model = self._champion.current().version
-        table = self._tables.current(model) if self._settings.adaptive_thresholds else None
+        model = self._champion.current()
+        judged_by = Versions(model.version, name=model.name, model_digest=model.digest)
+        table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
         if table is None:
-            return Versions(model)
-        self._kept.tables.keep(table)
-        return Versions(model, table.version)
+            return judged_by
+        digest = self._kept.tables.keep(table)
+        return msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
 
     def _judgement_of(self, entry: Entry) -> Judgement:
         """Of all records of a micro-batch by the same versions; in a replay, of each by what judged it before."""
         if self._replay is not None:
             own = self._kept.judge(entry.versions)
-            return Judgement(self._replay.judges(entry, own), self._settings.model_name, self._settings)
+            return Judgement(self._replay.judges(entry, own), self._settings)
         if self._judgement is None or self._judgement[0] != entry.versions:
             judges = [(0, self._kept.judge(entry.versions))]
-            self._judgement = entry.versions, Judgement(judges, self._settings.model_name, self._settings)
+            self._judgement = entry.versions, Judgement(judges, self._settings)
         return self._judgement[1]
 
     def _write_too_large(self, entry: Entry) -> None:

@@ -1,6 +1,6 @@
 """The ledger: what each micro-batch of detect judges by, and its offsets, recorded before its first record is written."""
 
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -13,58 +13,73 @@ _RANGES: Final = "ranges"
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold. risk: 0 is none."""
+    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold. risk: 0 is none.
+
+    Models and tables are named by what they are, their digests; name, model and thresholds are what people call them.
+    """
 
     model: int
     thresholds: int = 0
     risk: int = 0
+    name: str = ""
+    model_digest: str = ""
+    table_digest: str = ""
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One micro-batch: what judged it, and the records that it holds: start ≤ offset < end by partition.
+class _Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """Records that were judged by the same versions: start ≤ offset < end by partition."""
 
-    The versions that came later than the first release have defaults, so that its files can be read.
-    """
-
-    micro_batch: int
     model_version: int
     start: Offsets
     end: Offsets
     threshold_version: int = 0
     risk_version: int = 0
+    model_name: str = ""
+    model_digest: str = ""
+    table_digest: str = ""
+
+    @property
+    def versions(self) -> Versions:
+        """All that judged the records."""
+        called = self.model_version, self.threshold_version, self.risk_version
+        return Versions(*called, self.model_name, self.model_digest, self.table_digest)
+
+
+def _judged(versions: Versions, start: Offsets, end: Offsets) -> dict[str, Any]:
+    return {
+        "model_version": versions.model,
+        "start": start,
+        "end": end,
+        "threshold_version": versions.thresholds,
+        "risk_version": versions.risk,
+        "model_name": versions.name,
+        "model_digest": versions.model_digest,
+        "table_digest": versions.table_digest,
+    }
+
+
+class Entry(_Judged, frozen=True, kw_only=True):
+    """One micro-batch: what judged it, and the records that it holds."""
+
+    micro_batch: int
 
     @classmethod
     def of(cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets) -> Self:
         """The entry of a micro-batch that is judged by these versions."""
-        return cls(micro_batch, versions.model, start, end, versions.thresholds, versions.risk)
-
-    @property
-    def versions(self) -> Versions:
-        """All that judged the records."""
-        return Versions(self.model_version, self.threshold_version, self.risk_version)
+        return cls(micro_batch=micro_batch, **_judged(versions, start, end))
 
 
-class Range(msgspec.Struct, frozen=True):
+class Range(_Judged, frozen=True, kw_only=True):
     """Micro-batches that follow each other and share their versions, with the records that they hold together."""
 
     first_micro_batch: int
     last_micro_batch: int
-    model_version: int
-    start: Offsets
-    end: Offsets
-    threshold_version: int = 0
-    risk_version: int = 0
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """The range of one micro-batch."""
-        number, versions = entry.micro_batch, entry.versions
-        return cls(number, number, versions.model, entry.start, entry.end, versions.thresholds, versions.risk)
-
-    @property
-    def versions(self) -> Versions:
-        """All that judged the records."""
-        return Versions(self.model_version, self.threshold_version, self.risk_version)
+        number = entry.micro_batch
+        return cls(first_micro_batch=number, last_micro_batch=number, **_judged(entry.versions, entry.start, entry.end))
 
 
 class Ledger:
@@ -116,8 +131,8 @@ class Ledger:
 def merged(ranges: list[Range], entries: list[Entry]) -> list[Range]:
     """The ranges with the entries taken in; entries that a range holds already change nothing.
 
-    >>> one = Entry(0, 7, {"0": 0}, {"0": 10})
-    >>> two = Entry(1, 7, {"0": 10}, {"0": 15})
+    >>> one = Entry.of(0, Versions(7), {"0": 0}, {"0": 10})
+    >>> two = Entry.of(1, Versions(7), {"0": 10}, {"0": 15})
     >>> merged([], [one, two]) == merged(merged([], [one, two]), [one])
     True
     >>> merged([], [one, two])[0].end

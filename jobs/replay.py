@@ -11,7 +11,7 @@ from jobs.ledger import Entry, Ledger, Offsets, Range, Versions
 from jobs.scoring import Judge
 from jobs.storage import DurableFolder
 from ml.features import position
-from ml.registry import Registry
+from ml.registry import ModelRefused, Registry
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class Replay:
         self._checkpoint = checkpoint
         self._recorded = Ledger(DurableFolder(spark, f"{checkpoint}/ledger")).pieces()
         self._kept = Kept(spark, checkpoint, registry)
+        self._lost: set[Versions] = set()
 
     def judges(self, entry: Entry, anew: Judge) -> list[tuple[int, Judge]]:
         """Who judges from a position on, in the order of positions; `anew` where the ledger does not know, and that is told."""
@@ -33,18 +34,29 @@ class Replay:
         if unknown:
             _log.warning("%d records are judged anew: the ledger of %s does not know them", unknown, self._checkpoint)
         changes = [
-            (int(position(np.int64(partition), np.int64(offset))), anew if known is None else self._kept.judge(known))
+            (int(position(np.int64(partition), np.int64(offset))), anew if known is None else self._judge(known, anew))
             for partition, offset, known in schedule(entry, self._recorded)
         ]
         return sorted(changes, key=lambda change: change[0]) or [(0, anew)]
+
+    def _judge(self, known: Versions, anew: Judge) -> Judge:
+        """What judged some records; `anew` where that is no longer kept, which is told once."""
+        if known not in self._lost:
+            try:
+                return self._kept.judge(known)
+            except (ModelRefused, LookupError) as error:
+                _log.warning("what %s judged by is judged anew: %s", self._checkpoint, error)
+                self._lost.add(known)
+        return anew
 
 
 def schedule(entry: Entry, recorded: Sequence[Range]) -> list[Change]:
     """What judges a micro-batch's records, by partition and offset, according to the ranges of an earlier ledger.
 
-    >>> earlier = [Range(0, 3, 1, {"0": 0}, {"0": 10}), Range(4, 9, 2, {"0": 10}, {"0": 20})]
-    >>> schedule(Entry(0, 3, {"0": 5}, {"0": 25}), earlier)  # doctest: +NORMALIZE_WHITESPACE
-    [(0, 5, Versions(model=1, thresholds=0, risk=0)), (0, 10, Versions(model=2, thresholds=0, risk=0)), (0, 20, None)]
+    >>> earlier = [Range.of(Entry.of(n, Versions(n + 1), {"0": 10 * n}, {"0": 10 * n + 10})) for n in range(2)]
+    >>> anew = Entry.of(0, Versions(3), {"0": 5}, {"0": 25})
+    >>> [(partition, offset, by and by.model) for partition, offset, by in schedule(anew, earlier)]
+    [(0, 5, 1), (0, 10, 2), (0, 20, None)]
     """
     changes: list[Change] = []
     for partition, end in entry.end.items():

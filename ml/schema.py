@@ -74,6 +74,9 @@ TRANSACTION_ARROW: Final = pa.schema(
 """The Arrow and Parquet form of `Transaction`: what history files hold, and Spark's schema is derived from."""
 
 
+DIGEST_DIGITS: Final = 16
+"""How much of a model's digest (SHA-256, hexadecimal) a score carries."""
+
 EXTRA_PREFIX: Final = "extra_"
 """What a column of a history begins with that no transaction carries: a number for training and evaluation alone."""
 
@@ -91,7 +94,8 @@ class Score(Transaction, gc=False, kw_only=True):
     """One scored transaction, as JSON on `scores` and, for anomalies, on `alerts`: the transaction's own fields and these.
 
     (partition, offset) is the record's identity. Times are milliseconds since the epoch, as Kafka counts them.
-    threshold_version: of the table that the threshold is from; 0 for the model's own.
+    threshold_version: of the table that the threshold is from; 0 for the model's own. model_digest: what the model is, by
+    the first `DIGEST_DIGITS` of its digest; "" in records of earlier releases.
     """
 
     partition: int
@@ -108,4 +112,5 @@ class Score(Transaction, gc=False, kw_only=True):
     model_version: int
     scored_at: int
     threshold_version: int = 0
+    model_digest: str = ""
     reasons: list[Reason] = []

@@ -18,6 +18,7 @@ class Table(msgspec.Struct, frozen=True):
 
     version: 1 and up; 0 stands for the model's own threshold. since, until: the Kafka times (ms) between which the scores
     that it was made from came. alarm: see `ml.thresholds.making.Plan`. default: for segments that are not listed.
+    model_digest: which model it is for, as its scores say; the version is for people.
     """
 
     version: int
@@ -27,11 +28,12 @@ class Table(msgspec.Struct, frozen=True):
     alarm: int
     default: float
     thresholds: dict[str, float]
+    model_digest: str = ""
 
     def same_thresholds(self, other: "Table | None") -> bool:
         """Whether it judges as another does, so that nobody needs to hear of it."""
-        return other is not None and (self.model_version, self.default, self.thresholds) == (
-            other.model_version,
+        return other is not None and (self.model_digest, self.default, self.thresholds) == (
+            other.model_digest,
             other.default,
             other.thresholds,
         )

@@ -16,7 +16,7 @@ def test_an_entry_is_found_by_micro_batch_and_by_record_also_after_old_ones_were
     for n in range(401):
         versions = Versions(1) if n < 150 else Versions(2, 5)
         ledger.record(Entry.of(n, versions, {"0": 10 * n, "1": n}, {"0": 10 * n + 10, "1": n + 1}))
-    assert ledger.entry(400) == Entry(400, 2, {"0": 4000, "1": 400}, {"0": 4010, "1": 401}, 5)
+    assert ledger.entry(400) == Entry.of(400, Versions(2, 5), {"0": 4000, "1": 400}, {"0": 4010, "1": 401})
     assert ledger.entry(3) is None
     assert [ledger.versions_at(0, offset) for offset in (0, 1499, 1500, 4009, 4010)] == [
         *[Versions(1)] * 2,

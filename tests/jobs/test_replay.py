@@ -21,7 +21,7 @@ def test_each_record_of_a_micro_batch_has_the_versions_of_the_ledger(
         written.append(Entry.of(number, versions, start, ends))
         known |= {(int(p), offset): versions for p in ends for offset in range(start[p], ends[p])}
     recorded: list[Range] = merged([], written)
-    entry = Entry(0, 9, {"0": min(a, b), "1": min(c, d)}, {"0": max(a, b), "1": max(c, d)})
+    entry = Entry.of(0, Versions(9), {"0": min(a, b), "1": min(c, d)}, {"0": max(a, b), "1": max(c, d)})
     changes = schedule(entry, recorded)
     assert [change[:2] for change in changes] == sorted({change[:2] for change in changes})
     anew = 0
