@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.features import HOUR
-from ml.segments import segment_id, segment_name
+from ml.segments import segment_ids_of
 from ml.thresholds.counts import COUNT, counted, merged
 from ml.thresholds.grid import Grid
 
@@ -76,7 +76,7 @@ class ScoreCounts:
 
 def _counted(scores: list[_Score], grid: Grid | None) -> Counted:
     time = np.array([score.kafka_time for score in scores], np.int64)
-    segment = [segment_id(segment_name(score.channel, score.merchant_category)) for score in scores]
+    segment = segment_ids_of([(score.channel, score.merchant_category) for score in scores])
     values = np.array([score.anomaly_score for score in scores], np.float64)
     is_alert = np.array([score.is_anomaly for score in scores], np.bool_)
     bins = np.full(len(scores), _UNKNOWN, np.int64) if grid is None else grid.bins(values)

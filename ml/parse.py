@@ -1,9 +1,9 @@
 """What a message has to be to count as a transaction, and the events that the fold takes from it."""
 
-import json
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -19,10 +19,20 @@ from ml.schema import CHANNELS, REQUIRED_FIELDS, TRANSACTION_FIELDS, Transaction
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _decode: Final = msgspec.json.Decoder(Transaction).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _ALL_MARKS: Final = 3 * 2 + 9 * 4
 """Quotation marks of a transaction with all its fields: three are numbers, and nine are texts."""
 _quoted_names: Final = [f'"{name}"'.encode() for name in TRANSACTION_FIELDS]
 _quoted_nulls: Final = [f'"{name}":null'.encode() for name in TRANSACTION_FIELDS[len(REQUIRED_FIELDS) :]]
+_escaped_in_a_name: Final = re.compile(rb"\\u00[567]").search
+"""Finds the escapes of the characters that field names consist of: small letters and the underscore."""
+_tokens: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")([ \t\r\n]*:)?|[\[{]|[\]}]', re.DOTALL).finditer
+"""Of a JSON text the strings, those with a colon after them being names, and the brackets that open and close."""
+
+DEEPEST: Final = 64
+"""How deep objects and arrays may stand in each other: what a decoder bears would depend on the stack that it runs on."""
+
+_TOO_DEEP: Final = f"objects and arrays stand in each other more than {DEEPEST} levels deep"
 
 
 class Invalid(ValueError):
@@ -34,17 +44,19 @@ def parse(value: bytes | None) -> Transaction:
 
     Raises `Invalid` where the value is not exactly one JSON object that fits `ml.schema.Transaction`: another type (a
     number for a string too), a missing field, an infinite, NaN or negative amount, a time without zone, a field twice,
-    text after the object, bytes that are not UTF-8.
+    text after the object, bytes that are not UTF-8, more than `DEEPEST` levels. Fields that are ignored are JSON too, of
+    any size. Nothing else is raised, whatever the bytes are.
     """
     if value is None:
         raise Invalid("the value is null (a tombstone); a transaction is a JSON object")
     try:
         transaction = _decode(value)
+        if not _is_plain(value, transaction):
+            _check_whole(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(_in_words(value, error)) from None
-    repeated = _repeated_field(value, transaction)
-    if repeated is not None:
-        raise Invalid(f"the field {repeated!r} stands in the object more than once")
+    except RecursionError:
+        raise Invalid(_TOO_DEEP) from None
     time = transaction.event_time
     if time.tzinfo is not UTC:
         try:
@@ -60,13 +72,13 @@ def _in_words(value: bytes, error: Exception) -> str:
     if not value.strip():
         return "the value is empty; a transaction is a JSON object"
     if isinstance(error, UnicodeDecodeError):
-        return f"the value is not UTF-8: {error.reason} (byte {error.object[error.start]:#04x})"
+        return f"the value is not UTF-8: {error.reason} (byte {error.object[error.start]:#04x} at {error.start:,})"
     text = str(error).replace(" - at `$.", " in the field `")
     return text if isinstance(error, msgspec.ValidationError) else f"the value is not JSON: {text}"
 
 
-def _repeated_field(value: bytes, t: Transaction) -> str | None:
-    """The first field that occurs twice in the object, found the slow way only where a quick count leaves a doubt."""
+def _is_plain(value: bytes, t: Transaction) -> bool:
+    """Whether a quick count shows that the object holds nothing but the fields that were decoded, each of them once."""
     optional = (
         t.currency,
         t.merchant_id,
@@ -81,29 +93,46 @@ def _repeated_field(value: bytes, t: Transaction) -> str | None:
     marks = _ALL_MARKS - 4 * unknown
     if unknown:
         marks += 2 * ((t.latitude is None) + (t.longitude is None))  # a number has no marks of its own
-    if b"\\" not in value:
-        # Where the marks are just those of the fields and texts that were decoded, there is no room for another field.
-        extra = value.count(b'"') - marks
-        if extra == 0:
-            return None
-        if extra == 2 * unknown and all(
-            null in value for null, field in zip(_quoted_nulls, optional, strict=True) if field is None
-        ):
-            return None
-        if all(value.count(name) <= 1 for name in _quoted_names):
-            return None
-    return _first_repeated(value)
+    if b"\\" in value:
+        return False
+    # Where the marks are just those of the fields and texts that were decoded, there is no room for another field.
+    extra = value.count(b'"') - marks
+    return extra == 0 or (
+        extra == 2 * unknown
+        and all(null in value for null, field in zip(_quoted_nulls, optional, strict=True) if field is None)
+    )
+
+
+def _check_whole(value: bytes) -> None:
+    """Raises where something that the decoder passes over is wrong with a JSON object: its text, its depth, its names."""
+    if not value.isascii():
+        value.decode()
+    if value.count(b"{") + value.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
+        raise Invalid(_TOO_DEEP)
+    if _escaped_in_a_name(value) or any(value.count(name) > 1 for name in _quoted_names):
+        repeated = _first_repeated(value)
+        if repeated is not None:
+            raise Invalid(f"the field {repeated!r} stands in the object more than once")
 
 
 def _first_repeated(value: bytes) -> str | None:
-    outermost: list[tuple[str, Any]] = []
+    """Of a JSON text the first field that its outermost object has twice, however the names are written."""
+    names = Counter(_decode_text(token[1]) for depth, token in _with_depth(value) if depth == 1 and token[2])
+    return next((name for name in TRANSACTION_FIELDS if names[name] > 1), None)
 
-    def keep(pairs: list[tuple[str, Any]]) -> None:
-        outermost[:] = pairs  # the outermost object is closed, and so seen, last
 
-    json.loads(value, object_pairs_hook=keep)
-    names = [name for name, _ in outermost]
-    return next((name for name in TRANSACTION_FIELDS if names.count(name) > 1), None)
+def _depth(value: bytes) -> int:
+    """How deep objects and arrays of a JSON text stand in each other."""
+    return max((depth for depth, _ in _with_depth(value)), default=0)
+
+
+def _with_depth(value: bytes) -> "Iterable[tuple[int, re.Match[bytes]]]":
+    """The tokens of a JSON text, each with the number of objects and arrays that are open after it."""
+    depth = 0
+    for token in _tokens(value):
+        if token[1] is None:
+            depth += 1 if token[0] in b"[{" else -1
+        yield depth, token
 
 
 def too_early(transaction: Transaction, kafka_time: int, max_future_hours: float) -> str | None:
@@ -136,7 +165,6 @@ def hash_id(text: str | None) -> int:
     return 0 if text is None else xxhash.xxh3_64_intdigest(text.encode()) or 1
 
 
-_hash_of_few: Final = lru_cache(maxsize=65_536)(hash_id)
 _channel_numbers: Final[dict[str | None, int]] = {name: number for number, name in enumerate(CHANNELS, 1)}
 
 
@@ -149,13 +177,19 @@ def events(transactions: Sequence[Transaction], positions: npt.NDArray[np.int64]
     out["latitude"] = [nan if t.latitude is None else t.latitude for t in transactions]
     out["longitude"] = [nan if t.longitude is None else t.longitude for t in transactions]
     out["transaction"] = [hash_id(t.transaction_id) for t in transactions]
-    out["merchant"] = [_hash_of_few(t.merchant_id) for t in transactions]
-    out["category"] = [_hash_of_few(t.merchant_category) for t in transactions]
-    out["country"] = [_hash_of_few(t.country) for t in transactions]
+    out["merchant"] = _hashes_of_few([t.merchant_id for t in transactions])
+    out["category"] = _hashes_of_few([t.merchant_category for t in transactions])
+    out["country"] = _hashes_of_few([t.country for t in transactions])
     out["device"] = [hash_id(t.device_id) for t in transactions]
     out["channel"] = [_channel_numbers.get(t.channel, 0) for t in transactions]
     out["position"] = positions
     return out
+
+
+def _hashes_of_few(texts: list[str | None]) -> list[int]:
+    """The hash of each text, of which many are alike. Nothing is kept: texts may be long, and all of them different."""
+    known = {text: hash_id(text) for text in set(texts)}
+    return [known[text] for text in texts]
 
 
 def events_from_arrow(table: pa.Table) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Segments of the traffic: channel × merchant category."""
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,6 @@ Names = npt.NDArray[np.object_]
 _UNKNOWN: Final = "?"
 
 
-@lru_cache(maxsize=65_536)
 def segment_name(channel: str | None, merchant_category: str | None) -> str:
     """What a person calls a segment.
 
@@ -27,10 +25,21 @@ def segment_name(channel: str | None, merchant_category: str | None) -> str:
     return f"{channel or _UNKNOWN} × {merchant_category or _UNKNOWN}"
 
 
-@lru_cache(maxsize=65_536)
 def segment_id(name: str) -> int:
     """A segment's number: 64-bit xxh3 of its name, the same in every process."""
     return hash_id(name)
+
+
+def segment_ids_of(parts: Sequence[tuple[str | None, str | None]]) -> list[int]:
+    """The numbers of the segments of some (channel, merchant_category), of which many are alike.
+
+    Nothing is kept from call to call: a stranger may send long names, and another one each time.
+
+    >>> segment_ids_of([("atm", None), ("atm", None)]) == [segment_id("atm × ?")] * 2
+    True
+    """
+    known = {part: segment_id(segment_name(*part)) for part in set(parts)}
+    return [known[part] for part in parts]
 
 
 def segment_names(table: pa.Table) -> Names:

@@ -1,6 +1,7 @@
 """What counts as a transaction: quick and slow look for repeated fields agree, and what is read is what was sent."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.parse import Invalid, events, events_from_arrow, milliseconds, parse, too_early
+from ml.parse import DEEPEST, Invalid, events, events_from_arrow, milliseconds, parse, too_early
 from ml.schema import TRANSACTION_ARROW, TRANSACTION_FIELDS, Transaction
+from ml.segments import segment_ids_of
 
 texts = st.text(min_size=1, max_size=20).filter(lambda text: text.encode("utf-8", "ignore").decode() == text)
 zones = st.integers(-12 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -67,6 +69,54 @@ def test_bytes_that_are_no_transaction_are_refused_with_a_reason(value: bytes) -
         parse(value)
 
 
+GOOD = b'{"transaction_id":"T1","event_time":"2026-03-02T08:00:00Z","customer_id":"C1","amount":5}'
+ESCAPE = b',"m":"a\\nb"'
+REFUSED = {
+    "a Latin-1 byte in a field that is ignored": b',"n":"caf\xe9"',
+    "a Latin-1 byte in a name that is ignored": b',"caf\xe9":1',
+    "an overlong form": b',"n":"\xc0\xaf"',
+    "a surrogate as UTF-8 would never write it": b',"n":"\xed\xa0\x80"',
+    "a lone surrogate": b',"n":"\\ud800","o":"and more text"',
+    "a lone surrogate as a name": b',"\\udc00 and more text":1',
+    "arrays 5,000 deep": b',"n":' + 5_000 * b"[" + 5_000 * b"]",
+    "objects 5,000 deep": b',"n":' + 5_000 * b'{"a":' + b"1" + 5_000 * b"}",
+    "arrays deeper by one than may be": b',"n":' + DEEPEST * b"[" + DEEPEST * b"]",
+    "brackets that are never closed": b',"n":' + 60_000 * b"[",
+    "an escaped name that comes twice": b',"\\u0061mount":7',
+    "half an escape": b',"n":"\\u12"',
+    "a control character": b',"n":"a\x00b"',
+}
+SCORED = {
+    "an integer of 5,000 digits": b',"n":' + 5_000 * b"9",
+    "a fraction of 5,000 digits": b',"n":0.' + 5_000 * b"1",
+    "an enormous exponent": b',"n":1e999999999999',
+    "arrays as deep as they may be": b',"n":' + (DEEPEST - 1) * b"[" + (DEEPEST - 1) * b"]",
+    "a thousand arrays side by side": b',"n":[' + 999 * b"[]," + b"[]]",
+    "brackets in a text": b',"n":"' + 30_000 * b"[{" + b'"',
+    "a field that is ignored twice": b',"n":1,"n":2',
+    "a name as long as the message may be": b',"' + 60_000 * b"n" + b'":1',
+    "an escaped NUL": b',"n":"\\u0000"',
+    "an escaped name of a field, further in": b',"n":{"\\u0061mount":7}',
+    "quotation marks in a text": b',"n":"' + 20_000 * b'\\"' + b'"',
+}
+
+
+@pytest.mark.parametrize("beside", [b"", ESCAPE])
+@pytest.mark.parametrize("fragment", REFUSED.values(), ids=REFUSED.keys())
+def test_what_stands_in_a_field_that_is_ignored_must_be_utf_8_and_json_of_a_sane_depth(
+    fragment: bytes, beside: bytes
+) -> None:
+    for value in (GOOD[:-1] + fragment + beside + b"}", GOOD[:-1] + beside + fragment + b"}"):
+        with pytest.raises(Invalid, match=r"not UTF-8|not JSON|levels deep|more than once"):
+            parse(value)
+
+
+@pytest.mark.parametrize("beside", [b"", ESCAPE])
+@pytest.mark.parametrize("fragment", SCORED.values(), ids=SCORED.keys())
+def test_what_stands_in_a_field_that_is_ignored_may_be_of_any_size(fragment: bytes, beside: bytes) -> None:
+    assert parse(GOOD[:-1] + fragment + beside + b"}") == parse(GOOD)
+
+
 @settings(deadline=None)
 @given(st.lists(transactions, min_size=1, max_size=5))
 def test_a_history_gives_the_same_events_as_messages(sent: list[Transaction]) -> None:
@@ -94,3 +144,21 @@ def test_a_field_that_is_null_once_and_known_once_is_found(text: str, spelled_ou
     kept = {k: v for k, v in fields.items() if not text.startswith(f'"{k}"') and (spelled_out or v is not None)}
     with pytest.raises(Invalid, match="stands in the object more than once"):
         parse(f"{json.dumps(kept, separators=(',', ':'))[:-1]},{text}}}".encode())
+
+
+def test_long_texts_that_never_come_again_are_not_kept() -> None:
+    def piece(number: int) -> int:
+        texts = [f"{number}-{row}-" + "x" * 60_000 for row in range(20)]
+        sent = [Transaction(f"t{row}", datetime(2026, 5, 1, tzinfo=UTC), "c", 1.0) for row in range(20)]
+        for transaction, text in zip(sent, texts, strict=True):
+            transaction.merchant_id = transaction.merchant_category = transaction.channel = text
+        segment_ids_of([(t.channel, t.merchant_category) for t in sent])
+        return len(events(sent, np.arange(20)))
+
+    piece(0)
+    tracemalloc.start()
+    try:
+        assert sum(piece(number) for number in range(1, 11)) == 200
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
