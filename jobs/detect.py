@@ -26,7 +26,8 @@ from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
-from jobs.replay import Replay
+from jobs.ranges import cuts
+from jobs.replay import Replay, by_position
 from jobs.routing import routed, state_key
 from jobs.scoring import Judgement
 from jobs.storage import DurableFolder
@@ -144,11 +145,18 @@ class Detection:
             self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
 
     def _entry(self, micro_batch: int) -> Entry:
-        entry = self._ledger.entry(micro_batch)
-        if entry is None:
-            start, end = self._offsets.of(micro_batch)
-            entry = Entry.of(micro_batch, self._newest(), start, end)
-            self._ledger.record(entry)
+        start, end = self._offsets.of(micro_batch)
+        recorded = self._ledger.entry(micro_batch)
+        if recorded is not None and (recorded.start, recorded.end) == (start, end):
+            return recorded
+        if recorded is not None:
+            _log.warning(
+                "the ledger has other offsets for this micro-batch: Spark lost its newest files, and planned it again"
+            )
+            self._ledger.overtake(micro_batch)
+        entry = self._ledger.bound(Entry.of(micro_batch, self._newest(), start, end))
+        if self._ledger.record(entry):
+            self._kept.purge(self._ledger)
         return entry
 
     def _newest(self) -> Versions:
@@ -162,10 +170,13 @@ class Detection:
         return msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
 
     def _judgement_of(self, entry: Entry) -> Judgement:
-        """Of all records of a micro-batch by the same versions; in a replay, of each by what judged it before."""
+        """Of all records of a micro-batch by the same versions; of those that were judged before, by what judged them."""
         if self._replay is not None:
             own = self._kept.judge(entry.versions)
             return Judgement(self._replay.judges(entry, own), self._settings)
+        if entry.bound:
+            judges = by_position(cuts(entry, entry.bound), lambda known: self._kept.judge(known or entry.versions))
+            return Judgement(judges, self._settings)
         if self._judgement is None or self._judgement[0] != entry.versions:
             judges = [(0, self._kept.judge(entry.versions))]
             self._judgement = entry.versions, Judgement(judges, self._settings)

@@ -6,7 +6,7 @@ from typing import Final
 from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
-from jobs.ledger import Versions
+from jobs.ledger import Ledger, Versions
 from jobs.models import KeptModels
 from jobs.scoring import Judge
 from jobs.storage import DurableFolder
@@ -15,6 +15,7 @@ from ml.model import Model
 from ml.registry import Registry
 
 _SENT: Final = 8
+_DELETED_AT_ONCE: Final = 200
 
 
 class Kept:
@@ -30,6 +31,15 @@ class Kept:
         """Raises `ml.registry.ModelRefused` or LookupError where a version can't be had."""
         table = self.tables.table(versions.thresholds, versions.table_digest) if versions.thresholds else None
         return Judge.of(versions, self._sent(versions), table)
+
+    def purge(self, ledger: Ledger) -> None:
+        """Delete what the ledger no longer names; of the models all but those that a restart may need and those used last.
+
+        Called between two micro-batches, now and then, it deletes a few at a time.
+        """
+        self.models.purge(ledger.models_in_single_entries())
+        if ledger.dropped:
+            ledger.dropped = self.tables.purge(ledger.tables(), _DELETED_AT_ONCE)
 
     def _sent(self, versions: Versions) -> "Broadcast[Model]":
         digest = versions.model_digest

@@ -73,13 +73,16 @@ class KeptTables:
         newest = max(((int(version), digest) for version, digest in kept), default=None)
         return None if newest is None else self.table(*newest)
 
-    def purge(self, named: AbstractSet[str], most: int) -> None:
-        """Delete at most so many tables that are not named, by `VERSION-DIGEST`; the newest stays."""
+    def purge(self, named: AbstractSet[str], most: int) -> bool:
+        """Delete at most so many tables that are not named, as VERSION-DIGEST; returns whether more are left.
+
+        The newest stays."""
         names = [name for name in self._folder.names() if _KEPT.fullmatch(name)]
         newest = max(names, key=lambda name: int(name.split("-")[0]), default=None)
         unnamed = [name for name in names if name != newest and name.removesuffix(".json") not in named]
         for name in unnamed[:most]:
             self._folder.delete(name)
+        return len(unnamed) > most
 
 
 def _digest(content: bytes) -> str:
