@@ -85,7 +85,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
     most, since = settings.max_offsets_per_trigger, settings.starting_offsets
-    return stream(spark, settings, settings.transactions_topic, most=most, since=since)
+    accept_loss = settings.accept_data_loss
+    return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
 
 
 def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides) -> DataFrame:
@@ -125,7 +126,7 @@ class Detection:
         self._kept = Kept(spark, settings.checkpoint, registry)
         self._champion = ChampionFollower(registry, self._kept.models)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
-        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest)
+        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 

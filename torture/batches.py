@@ -50,9 +50,15 @@ def entries_in(ledger: Path, known: Container[int] = ()) -> list[Entry]:
 
 
 def ranges_in(ledger: Path) -> list[Range]:
-    """What the ledger has merged."""
-    newest = max(ledger.glob("ranges.*"), key=lambda path: int(path.suffix[1:]), default=None)
-    return [] if newest is None else msgspec.json.decode(newest.read_bytes(), type=list[Range])
+    """What the ledger has merged: files of ranges by number, of each the newest revision."""
+    newest: dict[int, Path] = {}
+    for path in sorted(ledger.glob("ranges-*"), key=lambda path: int(path.suffix[1:])):
+        newest[int(path.stem.removeprefix("ranges-"))] = path
+    return [
+        merged
+        for _, path in sorted(newest.items())
+        for merged in msgspec.json.decode(path.read_bytes(), type=list[Range])
+    ]
 
 
 def restored(ranges: Iterable[Range], partition: Integers, offset: Integers, micro_batch: Integers) -> list[Entry]:

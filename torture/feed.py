@@ -16,6 +16,7 @@ import typer
 from confluent_kafka import KafkaException, Producer
 
 from ml.schema import Label, Transaction
+from settings import Settings
 from torture.hostile import RARE, kinds
 from torture.traffic import Message, Payments, message
 
@@ -171,6 +172,18 @@ def producer_options(servers: str) -> dict[str, Any]:
         "topic.metadata.refresh.interval.ms": 5_000,
         "log_level": 2,
     }
+
+
+def send_some(settings: Settings, count: int, seed: int) -> None:
+    """Send so many ordinary payments at once, for a job to begin with. Raises RuntimeError where Kafka does not take them."""
+    producer = Producer(producer_options(settings.kafka_bootstrap_servers))
+    payments, now = Payments(seed), int(time.time() * 1000)
+    for _ in range(count):
+        payment = payments.next(now, 0.0)
+        key, value = message(msgspec.structs.replace(payment, transaction_id=f"W{payment.transaction_id}"))
+        producer.produce(settings.transactions_topic, value, key, timestamp=now)
+    if producer.flush(60):
+        raise RuntimeError("Kafka did not take the first payments")
 
 
 def main(
