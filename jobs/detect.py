@@ -1,6 +1,7 @@
 """The detection query: transactions from Kafka → folded, scored and judged → scores, alerts and dead letters to Kafka."""
 
 import logging
+import re
 import sys
 import uuid
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
+from jobs.errors import Fatal
 from jobs.frozen import hold_frozen
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
@@ -103,11 +105,20 @@ def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_a
 
 
 def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
-    if settings.initial_state is None:
+    """Raises `Fatal` where it can't be read."""
+    place = settings.initial_state
+    if place is None:
         return None
-    return spark.read.parquet(str(settings.initial_state)).select(
-        state_key(F.col("customer_id"), settings.state_partitions).alias("state_key"), "state"
-    )
+    try:
+        # Spark takes some characters for wildcards, which here are part of a name.
+        past = spark.read.parquet(re.sub(r"([\\*?{}\[\]])", r"\\\1", str(place))).select("customer_id", "state")
+    except Exception as error:
+        why = str(error).strip().splitlines()[0][:300]
+        raise Fatal(
+            f"--initial-state {place} can't be read ({why}): a first start needs it until its first micro-batch is done; "
+            "name the folder that `python -m ml train --state-out` wrote, or leave the flag out to begin without a past"
+        ) from error
+    return past.select(state_key(F.col("customer_id"), settings.state_partitions).alias("state_key"), "state")
 
 
 class Detection:
