@@ -60,7 +60,7 @@ class Feed:
             if due <= 0:
                 time.sleep(TICK_SECONDS)
             self.status.behind_ms = max(self.status.behind_ms, due * 1000 / rate)
-            for _ in range(due):
+            while self.status.sent < elapsed * rate - 1:
                 at = began + self.status.sent / rate
                 self._next(int(at * 1000), (at - began) / 60)
             if elapsed >= next_huge:
@@ -77,16 +77,16 @@ class Feed:
         write(self.status)
 
     def _next(self, due_ms: int, minute: float) -> None:
-        if self._rng.random() < HOSTILE:
+        # Some kinds are many messages at once: the share is kept by messages, and the moments are random.
+        if self.hostile.total() < HOSTILE * self.status.sent and self._rng.random() < 2 * HOSTILE:
             names = list(self._kinds)
             name = names[int(self._rng.integers(len(names)))]
             self._hostile(name, self._kinds[name], due_ms, minute)
-        else:
-            good = self._payments.next(due_ms, minute)
-            self._put(message(good), due_ms)
-            if self._rng.random() < 0.02:
-                self._label(good)
-        self.status.sent += 1
+            return
+        good = self._payments.next(due_ms, minute)
+        self._put(message(good), due_ms)
+        if self._rng.random() < 0.02:
+            self._label(good)
 
     def _hostile(self, name: str, make: Any, due_ms: int, minute: float) -> None:
         for made in make(self._payments.next(due_ms, minute), self._rng):
@@ -103,6 +103,7 @@ class Feed:
     def _put(self, made: Message, due_ms: int) -> None:
         key, value = made
         self._produce(self._topic, value, key, due_ms)
+        self.status.sent += 1
 
     def _produce(self, topic: str, value: bytes | None, key: bytes | None, time_ms: int) -> None:
         while True:

@@ -40,7 +40,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a person may choose. kills: None for as many as fit the time. data: where the servers' folder shall be."""
+    """What a person may choose. kills: None for as many as fit the time. data: where the servers' folder shall be.
+
+    patience_seconds: how long working off may take at least, even where the minutes are over by then.
+    """
 
     minutes: float = 30.0
     rate: float = 1_000.0
@@ -48,6 +51,7 @@ class Options:
     seed: int = 1
     data: Path | None = None
     keep: bool = False
+    patience_seconds: float = 60.0
 
     def feed_seconds(self, passed: float) -> float:
         """How long there is traffic, where so many seconds have passed; the rest is for working off and accounting."""
@@ -179,10 +183,10 @@ class Torture:
         while feed.poll() is None:
             passed = time.monotonic() - began
             if passed >= next_promotion:
-                next_promotion += promotion
+                next_promotion = passed + promotion
                 threading.Thread(target=self._promote, daemon=True).start()
             if passed >= next_partition and self._servers.add_partition():
-                next_partition += partition
+                next_partition = passed + partition
             self._tell(f"kills {sum(kill.hit for kill in killer.done)} of {len(plan)}")
             with suppress(subprocess.TimeoutExpired):
                 feed.wait(0.5)
@@ -204,7 +208,7 @@ class Torture:
         """Until detect and publish have committed all that there is, or the time is over."""
         options, settings = self._options, self._servers.direct
         accounting = 20 + options.accounting_share * feed_seconds
-        deadline = max(self._began + 60 * options.minutes - accounting, time.monotonic() + 60)
+        deadline = max(self._began + 60 * options.minutes - accounting, time.monotonic() + options.patience_seconds)
         detect, publish = self._checkpoint / "detect", self._checkpoint / "publish"
         while time.monotonic() < deadline:
             if reached(detect, ends_of(settings, settings.transactions_topic)) and reached(

@@ -149,7 +149,7 @@ def test_micro_batches_that_the_ledger_knows_go_on_with_the_old_model_when_versi
 
 
 def test_records_that_were_sent_are_judged_alike_when_spark_lost_its_newest_plans(
-    settings: Settings, registry: Registry, models: list[Model], detect_all: Detect
+    settings: Settings, registry: Registry, detect_all: Detect
 ) -> None:
     """As after a loss of power: offsets and commits of some micro-batches are gone, and they are planned otherwise."""
     whole = messages(traffic(1_200, customers=60, seed=64))

@@ -13,7 +13,20 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_short_torture_loses_nothing_and_judges_everything_as_the_reference(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torture", "--minutes", "4", "--kills", "11", "--rate", "500", "--keep"]
+    command = [
+        sys.executable,
+        "-m",
+        "torture",
+        "--minutes",
+        "4",
+        "--kills",
+        "11",
+        "--rate",
+        "500",
+        "--patience",
+        "400",
+        "--keep",
+    ]
     done = subprocess.run(
         [*command, "--data", str(tmp_path), "--results", str(tmp_path)],
         cwd=ROOT,
