@@ -10,7 +10,7 @@ from jobs.errors import Fatal
 from jobs.follower import Follower
 from jobs.models import Had, KeptModels, Use
 from ml.model import Model
-from ml.registry import Entry, ModelRefused, NoChampion, NotReady, Registry
+from ml.registry import Entry, ModelRefused, NoChampion, NotReady, Registry, RegistryAway
 
 _T = TypeVar("_T")
 
@@ -49,22 +49,22 @@ class ChampionFollower(Follower):
         try:
             champion = self._registry.champion_entry()
         except NoChampion as error:
-            self._say(f"{error}; scoring goes on with {self.in_use}")
+            self._say(error, str(error))
             return
         if champion == self._seen or time.monotonic() < self._refused_until.get(champion, 0.0):
             return
         try:
             self._take(champion, self._models.of_entry(champion))
         except (ModelRefused, NotReady) as refusal:
-            self._say(f"version {champion.version} is refused: {refusal}; scoring goes on with {self.in_use}")
+            self._say(refusal, f"version {champion.version} is refused: {refusal}")
             if isinstance(refusal, ModelRefused):
                 self._refused_until = {champion: time.monotonic() + _REFUSED_SECONDS}
 
-    def _say(self, problem: str) -> None:
+    def _say(self, problem: Exception, words: str) -> None:
         """Log a problem once, however often it is met."""
-        if problem != self._said:
-            _log.error("%s", problem)
-        self._said = problem
+        if str(problem) != self._said:
+            _log.error("%s; scoring goes on with %s", words, self.in_use)
+        self._said = str(problem)
 
     def _take(self, champion: Entry, had: Had) -> None:
         before, model = self._models.last, had.model
@@ -105,6 +105,7 @@ class ChampionFollower(Follower):
                 f"last: {refusal}"
             ) from error
         _log.warning("the champion can't be had (%s); going on with %s, used last", error, last.called)
+        self._said, self._away = str(error), isinstance(error, RegistryAway | TimeoutError)
         return model
 
 

@@ -8,6 +8,7 @@ still gives the scores that it gave when it was stored is checked here.
 import hashlib
 import json
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version as installed
@@ -57,7 +58,8 @@ def log(model: Model, example: Floats) -> tuple[ModelInfo, str]:
 
 def save(model: Model, example: Floats, folder: Path) -> str:
     """Store a model in a folder that is not there yet, in the same form; returns its digest."""
-    with _parts(model, example) as (parts, digest):
+    with _parts(model, example) as (parts, digest), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)  # from MLflow's import of its own modules
         mlflow.pyfunc.save_model(path=str(folder), **parts)
     return digest
 
@@ -141,8 +143,9 @@ def _probe(usual: Floats) -> Floats:
     return np.stack([low, (low + high) / 2, high, high + 10 * (1 + high - low)])
 
 
-def read(folder: Path, name: str, version: int, features: Sequence[str], extras: Sequence[str] = ()) -> Model:
-    """The model in a folder that `log` made; it must judge by exactly these features, and may by some of these extras.
+def read(folder: Path, name: str, version: int, features: Sequence[str], extras: Sequence[str] | None = ()) -> Model:
+    """The model in a folder that `log` or `save` made; it must judge by exactly these features, and may by some of these
+    extras, with None by any.
 
     Raises `ModelRefused` where a file is missing or damaged, where it was trained on other features, where it lacks a
     threshold, or where it does not score as it did when it was stored.
@@ -178,10 +181,10 @@ def _read_metadata(folder: Path) -> tuple[Metadata, str]:
         raise ModelRefused(f"its file MLmodel can't be read: {_first_line(error)}") from error
 
 
-def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str]) -> None:
+def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str] | None) -> None:
     extra = [name for name in came if name.startswith(EXTRA_PREFIX)]
     _refuse_unless(
-        set(extra) <= set(extras),
+        extras is None or set(extra) <= set(extras),
         f"it judges by extra columns of the history that it was trained on ({_listed(extra)}), which transactions do not "
         "carry: train one without them, with `python -m ml train --no-extras`",
     )

@@ -133,7 +133,9 @@ def test_micro_batches_that_the_ledger_knows_go_on_with_the_old_model_when_versi
         with pytest.raises(StreamingQueryException):
             detect_all(settings)
     rebuilt = Registry(f"sqlite:///{tmp_path / 'rebuilt.db'}", "cards", "champion")
-    other = rebuilt.register(dataclasses.replace(models[0], threshold=0.4), np.zeros((5, len(FEATURES))))
+    other = rebuilt.register(
+        dataclasses.replace(models[0], threshold=0.4, reference=None), np.zeros((5, len(FEATURES)))
+    )
     rebuilt.promote(1)
     after = settings.model_copy(update={"mlflow_tracking_uri": rebuilt.uri, "model_name": "cards"})
     detect_all(after)

@@ -194,6 +194,10 @@ def test_whatever_became_of_the_champion_a_restart_goes_on_with_the_model_used_l
     caplog.clear()
     after = trouble(registry)
     again = started(after, folder)
+    wanted = True
+    again.follow(lambda: wanted)
+    time.sleep(0.3)
+    wanted = False
     assert again.current().digest == models[0].digest
     assert same(again.current(), models[0], features)
     said = [record for record in caplog.records if record.name.startswith("jobs")]
