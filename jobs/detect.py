@@ -26,6 +26,7 @@ from jobs.frozen import hold_frozen
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
+from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.ranges import cuts
@@ -73,13 +74,13 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
-    query = (
+    writer = (
         folded(transactions(spark, settings), past, settings, set_aside)
         .writeStream.foreachBatch(detection.write)
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
-        .start()
     )
+    query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
     return query
 
@@ -97,6 +98,7 @@ def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_a
     processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
+        .transform(by_state_partition(settings.state_partitions))
         .groupBy("state_key")
         .transformWithStateInPandas(
             processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key")

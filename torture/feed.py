@@ -132,9 +132,9 @@ class Transactions(threading.Thread):
         began = time.time()
         while not self.ended.is_set():
             # A producer that has failed is replaced, and fences the transaction that it left open.
+            own = {"transactional.id": f"torture-{self._seed}", "transaction.timeout.ms": 15_000}
+            producer = Producer(producer_options(self._servers) | own | {"delivery.timeout.ms": 15_000})
             with suppress(KafkaException):
-                own = {"transactional.id": f"torture-{self._seed}", "transaction.timeout.ms": 15_000}
-                producer = Producer(producer_options(self._servers) | own)
                 producer.init_transactions(20)
                 while not self.ended.wait(1.0):
                     number += 1
