@@ -32,11 +32,11 @@ from jobs.preflight import check_champion, check_kafka
 from jobs.ranges import cuts
 from jobs.replay import Replay, by_position
 from jobs.routing import routed, state_key
-from jobs.scoring import Judgement
+from jobs.scoring import Judge, Judgement
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
 from jobs.tables import TableFollower
-from ml.registry import Registry
+from ml.registry import ModelRefused, Registry
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -186,15 +186,25 @@ class Detection:
     def _judgement_of(self, entry: Entry) -> Judgement:
         """Of all records of a micro-batch by the same versions; of those that were judged before, by what judged them."""
         if self._replay is not None:
-            own = self._kept.judge(entry.versions)
+            own = self._judge(entry.versions)
             return Judgement(self._replay.judges(entry, own), self._settings)
         if entry.bound:
-            judges = by_position(cuts(entry, entry.bound), lambda known: self._kept.judge(known or entry.versions))
+            judges = by_position(cuts(entry, entry.bound), lambda known: self._judge(known or entry.versions))
             return Judgement(judges, self._settings)
         if self._judgement is None or self._judgement[0] != entry.versions:
-            judges = [(0, self._kept.judge(entry.versions))]
+            judges = [(0, self._judge(entry.versions))]
             self._judgement = entry.versions, Judgement(judges, self._settings)
         return self._judgement[1]
+
+    def _judge(self, versions: Versions) -> Judge:
+        """Raises `Fatal` where what the ledger names can't be had: nothing else may judge these records."""
+        try:
+            return self._kept.judge(versions)
+        except (ModelRefused, LookupError) as error:
+            raise Fatal(
+                f"the ledger binds this micro-batch to what can't be had: {error}. Restore the folders models and tables of "
+                f"{self._settings.checkpoint} from a copy, or start with another --checkpoint"
+            ) from error
 
     def _to_kafka(self, records: DataFrame) -> None:
         records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()
