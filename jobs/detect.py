@@ -23,6 +23,7 @@ from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.errors import Fatal
 from jobs.frozen import hold_frozen
+from jobs.inputs import Inputs
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
@@ -68,7 +69,12 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
     set_aside = set_asides(spark)
-    detection = Detection(spark, settings, gate, set_aside)
+    ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+    inputs = Inputs(
+        spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
+    )
+    inputs.prepare()
+    detection = Detection(spark, settings, gate, set_aside, ledger, inputs)
     # Spark deletes the older commits, the first one among them.
     begun = any(name.isdigit() for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
     if not begun and settings.initial_state is None:
@@ -82,6 +88,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     )
     query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
+    inputs.watch(query)
     return query
 
 
@@ -126,14 +133,23 @@ def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, set_aside: SetAsides) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        gate: Gate,
+        set_aside: SetAsides,
+        ledger: Ledger,
+        inputs: Inputs,
+    ) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
         self._set_aside = set_aside
         self._dead_letters = DeadLetters(spark, settings)
-        self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+        self._ledger = ledger
+        self._inputs = inputs
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._kept = Kept(spark, settings.checkpoint, registry)
@@ -152,11 +168,14 @@ class Detection:
     def write(self, rows: DataFrame, micro_batch: int) -> None:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
+        self._inputs.check()
+        self._inputs.tell_losses(micro_batch)
         entry = self._entry(micro_batch)
         self._set_aside.value = {}  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         if self._set_aside.value:
             self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
+        self._inputs.check()
 
     def _entry(self, micro_batch: int) -> Entry:
         start, end = self._offsets.of(micro_batch)
@@ -168,7 +187,8 @@ class Detection:
                 "the ledger has other offsets for this micro-batch: Spark lost its newest files, and planned it again"
             )
             self._ledger.overtake(micro_batch)
-        entry = self._ledger.bound(Entry.of(micro_batch, self._newest(), start, end))
+        topic_id = self._inputs.id_of(self._settings.transactions_topic)
+        entry = self._ledger.bound(Entry.of(micro_batch, self._newest(), start, end, topic_id))
         if self._ledger.record(entry):
             self._kept.purge(self._ledger)
         return entry

@@ -89,15 +89,24 @@ class Ledger:
         """A new entry, with those of its records that were judged before by what judged them."""
         return msgspec.structs.replace(entry, bound=judged_before(entry, self._overtaken)) if self._overtaken else entry
 
-    def pieces(self) -> list[Range]:
-        """All that is recorded, as ranges in the order of the micro-batches; neighbours differ in their versions."""
+    def forget(self, micro_batch: int) -> None:
+        """Take back the entry of a micro-batch that was planned of a topic that is gone, and never committed."""
+        self._folder.delete(f"{micro_batch}.json")
+        self._recent.pop(micro_batch, None)
+
+    def pieces(self, topic_id: str = "") -> list[Range]:
+        """What is recorded, as ranges in the order of the micro-batches, each with versions of its own.
+
+        topic_id: of this topic alone (or of one whose id is not known, as in an earlier release).
+        """
         files = sorted(self._chunks().items())
         ranges = [piece for number, revisions in files for piece in self._chunk(number, revisions[-1])]
-        return merged(ranges, self._entries(self._numbers()))
+        pieces = merged(ranges, self._entries(self._numbers()))
+        return [piece for piece in pieces if not topic_id or piece.topic_id in ("", topic_id)]
 
-    def versions_at(self, partition: int, offset: int) -> Versions | None:
+    def versions_at(self, partition: int, offset: int, topic_id: str = "") -> Versions | None:
         """What judged a record; None where the ledger does not know the record."""
-        for piece in self.pieces():
+        for piece in self.pieces(topic_id):
             if piece.start.get(str(partition), 0) <= offset < piece.end.get(str(partition), 0):
                 return piece.versions
         return None

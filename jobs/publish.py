@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.arrivals import TransactionsTopic
+from jobs.inputs import Inputs
 from jobs.kafka import stream
 from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
@@ -48,8 +49,11 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """
     with sink_of(settings) as sink:
         sink.check()  # so that a start costs next to nothing while there is nowhere to write
-    publisher = Publisher(settings, gate)
-    return (
+    topics = settings.scores_topic, settings.invalid_topic
+    inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
+    inputs.prepare()
+    publisher = Publisher(settings, gate, inputs)
+    query = (
         judged(spark, settings)
         .transform(published(settings))
         .writeStream.foreachBatch(publisher.write)
@@ -58,6 +62,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         .queryName(QUERY)
         .start()
     )
+    inputs.watch(query)
+    return query
 
 
 def judged(spark: SparkSession, settings: Settings) -> DataFrame:
@@ -108,8 +114,9 @@ def sink_of(settings: Settings) -> Sink:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(self, settings: Settings, gate: Gate) -> None:
+    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs) -> None:
         self._gate = gate
+        self._inputs = inputs
         self._sink = sink_of(settings)
         self._transactions = TransactionsTopic(settings)
         self._publication = Publication(self._sink, settings.publish_points, settings.publish_share)
@@ -119,6 +126,8 @@ class Publisher:
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
         self._gate.enter(QUERY, micro_batch)
+        self._inputs.check()
+        self._inputs.tell_losses(micro_batch)
         # A task that waits for the sink holds its slot. Half of them stay free, so that detection never waits for one.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
         rows = records.coalesce(slots).mapInArrow(self._publication.publish, TALLY).collect()
@@ -128,6 +137,7 @@ class Publisher:
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)
+        self._inputs.check()
 
     def _arrived(self, time_ms: int) -> Arrived | None:
         try:

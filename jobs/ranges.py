@@ -23,7 +23,10 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 class _Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """Records that were judged by the same versions: start ≤ offset < end by partition."""
+    """Records that were judged by the same versions: start ≤ offset < end by partition.
+
+    topic_id: of the topic that the offsets are of; a topic that is made again under the same name has another one.
+    """
 
     model_version: int
     start: Offsets
@@ -33,6 +36,7 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str = ""
     model_digest: str = ""
     table_digest: str = ""
+    topic_id: str = ""
 
     @property
     def versions(self) -> Versions:
@@ -41,7 +45,7 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
         return Versions(*called, self.model_name, self.model_digest, self.table_digest)
 
 
-def _judged(versions: Versions, start: Offsets, end: Offsets) -> dict[str, Any]:
+def _judged(versions: Versions, start: Offsets, end: Offsets, topic_id: str) -> dict[str, Any]:
     return {
         "model_version": versions.model,
         "start": start,
@@ -51,6 +55,7 @@ def _judged(versions: Versions, start: Offsets, end: Offsets) -> dict[str, Any]:
         "model_name": versions.name,
         "model_digest": versions.model_digest,
         "table_digest": versions.table_digest,
+        "topic_id": topic_id,
     }
 
 
@@ -65,9 +70,9 @@ class Entry(_Judged, frozen=True, kw_only=True):
     bound: "list[Range]" = []
 
     @classmethod
-    def of(cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets) -> Self:
+    def of(cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets, topic_id: str = "") -> Self:
         """The entry of a micro-batch that is judged by these versions."""
-        return cls(micro_batch=micro_batch, **_judged(versions, start, end))
+        return cls(micro_batch=micro_batch, **_judged(versions, start, end, topic_id))
 
 
 class Range(_Judged, frozen=True, kw_only=True):
@@ -79,8 +84,8 @@ class Range(_Judged, frozen=True, kw_only=True):
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """The range of one micro-batch."""
-        number = entry.micro_batch
-        return cls(first_micro_batch=number, last_micro_batch=number, **_judged(entry.versions, entry.start, entry.end))
+        number, judged = entry.micro_batch, _judged(entry.versions, entry.start, entry.end, entry.topic_id)
+        return cls(first_micro_batch=number, last_micro_batch=number, **judged)
 
 
 def merged(ranges: Iterable[Range], entries: Iterable[Entry]) -> list[Range]:
@@ -99,11 +104,16 @@ def merged(ranges: Iterable[Range], entries: Iterable[Entry]) -> list[Range]:
         if last is not None and entry.micro_batch <= last.last_micro_batch:
             continue
         pieces = pieces_of(entry)
-        if len(pieces) == 1 and last is not None and (last.versions, last.end) == (entry.versions, entry.start):
+        if len(pieces) == 1 and last is not None and _follows(entry, last):
             out[-1] = msgspec.structs.replace(last, last_micro_batch=entry.micro_batch, end=entry.end)
         else:
             out += pieces
     return out
+
+
+def _follows(entry: Entry, last: Range) -> bool:
+    same = (last.versions, last.topic_id) == (entry.versions, entry.topic_id)
+    return same and last.end == entry.start
 
 
 def pieces_of(entry: Entry) -> list[Range]:
@@ -120,7 +130,8 @@ def judged_before(entry: Entry, recorded: Sequence[Range]) -> list[Range]:
 
 
 def _piece(entry: Entry, partition: int, start: int, end: int, versions: Versions) -> Range:
-    return Range.of(Entry.of(entry.micro_batch, versions, {str(partition): start}, {str(partition): end}))
+    name = str(partition)
+    return Range.of(Entry.of(entry.micro_batch, versions, {name: start}, {name: end}, entry.topic_id))
 
 
 Cut = tuple[int, int, int, Versions | None]
@@ -130,12 +141,15 @@ Cut = tuple[int, int, int, Versions | None]
 def cuts(entry: Entry, recorded: Sequence[Range]) -> list[Cut]:
     """What judges a micro-batch's records according to ranges of an earlier ledger, by partition and offset, without gaps.
 
+    Ranges of another topic of the same name, as their ids tell, hold none of its records.
+
     >>> earlier = [Range.of(Entry.of(n, Versions(n + 1), {"0": 10 * n}, {"0": 10 * n + 10})) for n in range(2)]
     >>> anew = Entry.of(0, Versions(3), {"0": 5}, {"0": 25})
     >>> [(partition, start, end, by and by.model) for partition, start, end, by in cuts(anew, earlier)]
     [(0, 5, 10, 1), (0, 10, 20, 2), (0, 20, 25, None)]
     """
     found: list[Cut] = []
+    recorded = [piece for piece in recorded if not entry.topic_id or piece.topic_id in ("", entry.topic_id)]
     for name, end in sorted(entry.end.items(), key=lambda item: int(item[0])):
         partition, at = int(name), entry.start.get(name, 0)
         for piece in _overlapping(recorded, name, at, end):

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
-from jobs.ranges import Cut, cuts
+from jobs.ranges import Cut, Range, cuts
 from jobs.scoring import Judge
 from jobs.storage import DurableFolder
 from ml.features import position
@@ -22,13 +22,16 @@ class Replay:
 
     def __init__(self, spark: SparkSession, checkpoint: str, registry: Registry) -> None:
         self._checkpoint = checkpoint
-        self._recorded = Ledger(DurableFolder(spark, f"{checkpoint}/ledger")).pieces()
+        self._ledger = Ledger(DurableFolder(spark, f"{checkpoint}/ledger"))
+        self._recorded: dict[str, list[Range]] = {}
         self._kept = Kept(spark, checkpoint, registry)
         self._lost: set[Versions] = set()
 
     def judges(self, entry: Entry, anew: Judge) -> list[tuple[int, Judge]]:
         """Who judges from a position on, in the order of positions; `anew` where the ledger does not know, and that is told."""
-        found = cuts(entry, self._recorded)
+        if entry.topic_id not in self._recorded:
+            self._recorded[entry.topic_id] = self._ledger.pieces(entry.topic_id)
+        found = cuts(entry, self._recorded[entry.topic_id])
         unknown = sum(end - start for _, start, end, known in found if known is None)
         if unknown:
             _log.warning("%d records are judged anew: the ledger of %s does not know them", unknown, self._checkpoint)

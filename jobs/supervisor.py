@@ -18,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, wait
 
 from jobs import logs
 from jobs.errors import Fatal, Stopping, Unavailable
+from jobs.inputs import data_loss
 from jobs.session import build_session
 from settings import Settings
 from sinks.sink import SinkUnavailable
@@ -144,7 +145,7 @@ class Supervisor:
             if self._gate.closed:
                 raise Stopping from None
             if any(mark in str(error) for mark in _DATA_LOSS):
-                raise Fatal(_data_loss(error, name)) from None
+                raise data_loss(spark, self._settings, name, first_line(error)) from None
             if time.monotonic() - started < _HEALTHY_SECONDS:
                 raise
             _tell_failure(error, 0.0)
@@ -237,11 +238,3 @@ def first_line(error: BaseException | None) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line.removeprefix("Caused by: ") for line in lines if _CAUSE.match(line)]
     return (causes or lines or [type(error).__name__])[-1][:500]
-
-
-def _data_loss(error: Exception, name: str) -> str:
-    flag = "--accept-data-loss" if name == "detect" else f"--{name}-accept-data-loss"
-    return (
-        "Kafka no longer has records that were not read yet (retention was shorter than the job's pause): "
-        f"{first_line(error)}. To go on with what is left, start with {flag} true"
-    )

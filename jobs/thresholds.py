@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
+from jobs.inputs import Inputs
 from jobs.kafka import client_options, stream
 from jobs.models import KeptModels
 from jobs.preflight import check_kafka
@@ -45,8 +46,10 @@ def main() -> int:
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint, or with the oldest score that Kafka still has."""
-    maker = TableMaker(spark, settings, gate)
-    return (
+    inputs = Inputs(spark, settings, QUERY, [settings.scores_topic], settings.thresholds_accept_data_loss)
+    inputs.prepare()
+    maker = TableMaker(spark, settings, gate, inputs)
+    query = (
         scores(spark, settings)
         .writeStream.foreachBatch(maker.write)
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
@@ -54,6 +57,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         .queryName(QUERY)
         .start()
     )
+    inputs.watch(query)
+    return query
 
 
 def scores(spark: SparkSession, settings: Settings) -> DataFrame:
@@ -96,8 +101,9 @@ class TableMaker:
     that is run again before comes to the same table, and publishes it once more.
     """
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, inputs: Inputs) -> None:
         self._settings = settings
+        self._inputs = inputs
         self._gate = gate
         self._options = client_options(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
@@ -115,12 +121,15 @@ class TableMaker:
         state = self._state or State(-1, {}, None)
         if micro_batch <= state.micro_batch:
             return
+        self._inputs.check()
+        self._inputs.tell_losses(micro_batch)
         newest = self._newest_on_topic()
         seen = state.seen | {
             digest: state.seen.get(digest, _NOTHING).with_more(more) for digest, more in self._counted(records).items()
         }
         latest = max((of_model.latest for of_model in seen.values()), default=0)
         seen = {digest: of_model for digest, of_model in seen.items() if of_model.latest > latest - DAY}
+        self._inputs.check()
         table = self._made(seen, state.table, newest)
         if table is not None:
             publish_table(self._settings.thresholds_topic, self._options, self._settings.model_name, table)
