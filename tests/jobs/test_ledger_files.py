@@ -230,7 +230,7 @@ def test_tables_are_kept_for_as_long_as_anything_in_the_ledger_names_them(
     for piece in pieces:
         assert (
             tables.table(piece.versions.thresholds, piece.versions.table_digest).default
-            == piece.versions.thresholds / 1000
+            == (piece.versions.thresholds - 1) / 1000
         )
     assert tables.newest is not None
     assert tables.newest.version == 1_000
