@@ -34,6 +34,7 @@ from jobs.ranges import cuts
 from jobs.replay import Replay, by_position
 from jobs.routing import routed, state_key
 from jobs.scoring import Judge, Judgement
+from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
 from jobs.tables import TableFollower
@@ -150,6 +151,7 @@ class Detection:
         self._dead_letters = DeadLetters(spark, settings)
         self._ledger = ledger
         self._inputs = inputs
+        self._spark_files = SparkFiles(spark, f"{settings.checkpoint}/{QUERY}")
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._kept = Kept(spark, settings.checkpoint, registry)
@@ -170,12 +172,15 @@ class Detection:
         self._gate.enter(QUERY, micro_batch)
         self._inputs.check()
         self._inputs.tell_losses(micro_batch)
+        settling = self._spark_files.plan(micro_batch)
         entry = self._entry(micro_batch)
+        wait(settling)
         self._set_aside.value = {}  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         if self._set_aside.value:
             self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
         self._inputs.check()
+        self._spark_files.state()
 
     def _entry(self, micro_batch: int) -> Entry:
         start, end = self._offsets.of(micro_batch)

@@ -29,10 +29,9 @@ class DurableFolder:
     """A folder of small files: a path or any URI that Hadoop knows (file, hdfs, s3a, …).
 
     What holds when `write` has returned: on a local disk the file and its name are on the disk (fsync), so that neither a
-    crash of the process nor of the machine loses them; elsewhere what the file system's close() promises: HDFS then has
-    the file on its data nodes, an object store has it for good.
-    Spark itself does not do so: after a loss of power on a local disk its newest offsets, commits and states may be gone,
-    while what is here is not (see docs/operations.md).
+    crash of the process nor a loss of power loses them, as far as the disk itself keeps its word; elsewhere what the file
+    system's close() promises: HDFS then has the file in the memory of its data nodes, an object store has it for good.
+    Spark's own files are another matter: see `jobs.settling`.
     """
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
@@ -44,6 +43,11 @@ class DurableFolder:
         folder = cls.__new__(cls)
         folder._files = LocalFiles(path)
         return folder
+
+    @property
+    def local(self) -> Path | None:
+        """Where it is on a local disk; None where it is elsewhere."""
+        return self._files.folder if isinstance(self._files, LocalFiles) else None
 
     def read(self, name: str) -> bytes | None:
         """The file's content, or None where there is no such file."""
@@ -93,7 +97,7 @@ class LocalFiles:
     """On a local disk. Every write ends with the file, and its name in the folder, on the disk."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
@@ -102,13 +106,13 @@ class LocalFiles:
     def read(self, name: str) -> bytes | None:
         """See `Files`."""
         try:
-            return (self._folder / name).read_bytes()
+            return (self.folder / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def write(self, name: str, content: bytes) -> None:
         """See `Files`."""
-        target = self._folder / name
+        target = self.folder / name
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         try:
             with temporary.open("xb") as stream:
@@ -122,11 +126,11 @@ class LocalFiles:
 
     def names(self) -> list[str]:
         """See `Files`."""
-        return [file.name for file in self._folder.iterdir()]
+        return [file.name for file in self.folder.iterdir()]
 
     def delete(self, name: str) -> None:
         """See `Files`."""
-        target = self._folder / name
+        target = self.folder / name
         target.unlink(missing_ok=True)
         with suppress(FileNotFoundError):  # the checksum that Hadoop's own class may have put beside it
             target.with_name(f".{target.name}.crc").unlink()

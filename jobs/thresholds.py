@@ -21,6 +21,7 @@ from jobs.kafka import client_options, stream
 from jobs.models import KeptModels
 from jobs.preflight import check_kafka
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
+from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
 from jobs.tables import TableReader, publish_table
@@ -107,6 +108,7 @@ class TableMaker:
         self._gate = gate
         self._options = client_options(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
+        self._spark_files = SparkFiles(spark, f"{settings.checkpoint}/{QUERY}")
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._models = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
         self._tables = TableReader(settings.thresholds_topic, self._options, settings.model_name)
@@ -135,6 +137,7 @@ class TableMaker:
             publish_table(self._settings.thresholds_topic, self._options, self._settings.model_name, table)
             _log.info("table %d: alarm %d, by default %.4f", table.version, table.alarm, table.default)
         self._state = State(micro_batch, seen, table or state.table)
+        wait(self._spark_files.plan(micro_batch))  # what is counted here, Spark must not plan otherwise
         self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self._state), 1))
 
     def _counted(self, records: DataFrame) -> dict[str, Counted]:
