@@ -106,10 +106,10 @@ up: ## start everything in containers, with Grafana (docker compose)
 down: ## stop the containers; their volumes stay
 	@docker compose down
 
-reset: ## stop the stack and delete all that Scoreline wrote here, after asking (YES=1 does not ask)
+reset: ## stop the jobs and the stack, and delete all that Scoreline wrote here, after asking (YES=1 does not ask)
 	@if [ "$(YES)" != 1 ]; then \
-		printf 'Stop the local stack and delete .scoreline with all its data, models and checkpoints? [y/N] '; \
+		printf 'Stop the jobs and the local stack and delete .scoreline with all its data, models and checkpoints? [y/N] '; \
 		read answer; case $$answer in y|Y|yes) ;; *) echo "Nothing was changed."; exit 1;; esac; \
 	fi; \
-	if [ -x $(PYTHON) ]; then $(PYTHON) -m stack down || exit 1; fi; \
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m jobs stop || exit 1; $(PYTHON) -m stack down || exit 1; fi; \
 	rm -rf .scoreline; echo "Reset."

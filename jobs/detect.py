@@ -23,6 +23,7 @@ from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.errors import Fatal
 from jobs.frozen import hold_frozen
+from jobs.gate import Gate
 from jobs.inputs import Inputs
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
@@ -36,7 +37,7 @@ from jobs.routing import routed, state_key
 from jobs.scoring import Judge, Judgement
 from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import TableFollower
 from ml.registry import ModelRefused, Registry
 from settings import Settings
@@ -83,7 +84,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     past = None if begun else _past(spark, settings)
     writer = (
         folded(transactions(spark, settings), past, settings, set_aside)
-        .writeStream.foreachBatch(detection.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
     )
@@ -158,6 +159,7 @@ class Detection:
         self._champion = ChampionFollower(registry, self._kept.models)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
         self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
+        gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -175,6 +177,7 @@ class Detection:
         settling = self._spark_files.plan(micro_batch)
         entry = self._entry(micro_batch)
         wait(settling)
+        self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
         self._set_aside.value = {}  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         if self._set_aside.value:

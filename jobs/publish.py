@@ -16,13 +16,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.arrivals import TransactionsTopic
+from jobs.gate import Gate
 from jobs.inputs import Inputs
 from jobs.kafka import stream
 from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
-from jobs.supervisor import Gate, run
-from jobs.throughput import Arrived, Tally, Throughput
+from jobs.supervisor import run
+from jobs.throughput import Arrived, Tally, Throughput, percentile
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink
@@ -56,7 +57,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     query = (
         judged(spark, settings)
         .transform(published(settings))
-        .writeStream.foreachBatch(publisher.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
         .queryName(QUERY)
@@ -134,6 +135,7 @@ class Publisher:
         tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
+            self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)

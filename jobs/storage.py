@@ -8,6 +8,8 @@ from typing import Any, Protocol, Self
 
 from pyspark.sql import SparkSession
 
+from jobs.file_systems import local_path
+
 
 class Files(Protocol):
     """The files of one folder."""
@@ -85,12 +87,9 @@ class DurableFolder:
 def _files(spark: SparkSession, uri: str) -> Files:
     jvm: Any = spark._jvm
     session: Any = spark._jsparkSession
-    root = jvm.org.apache.hadoop.fs.Path(uri)
-    configuration = session.sessionState().newHadoopConf()
-    system = root.getFileSystem(configuration)
-    if system.getUri().getScheme() == "file":
-        return LocalFiles(Path(system.makeQualified(root).toUri().getPath()))
-    return _HadoopFiles(jvm, root, configuration)
+    hadoop = session.sessionState().newHadoopConf()
+    local = local_path(uri, hadoop)
+    return LocalFiles(local) if local is not None else _HadoopFiles(jvm, jvm.org.apache.hadoop.fs.Path(uri), hadoop)
 
 
 class LocalFiles:

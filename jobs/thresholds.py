@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
+from jobs.gate import Gate
 from jobs.inputs import Inputs
 from jobs.kafka import client_options, stream
 from jobs.models import KeptModels
@@ -23,7 +24,7 @@ from jobs.preflight import check_kafka
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import TableReader, publish_table
 from ml.features import DAY
 from ml.registry import ModelRefused, Registry
@@ -52,7 +53,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     maker = TableMaker(spark, settings, gate, inputs)
     query = (
         scores(spark, settings)
-        .writeStream.foreachBatch(maker.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
         .queryName(QUERY)
