@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         None,
         description="an earlier checkpoint (a path or a Hadoop URI): records that its ledger knows are judged by what it says",
     )
+    ledger_ranges: int = Field(
+        100_000,
+        ge=1_000,
+        description="ranges of the ledger that are kept, the newest; a replay judges older records anew",
+    )
     state_partitions: int = Field(2, gt=0, description="partitions of the customers' state; frozen by the checkpoint")
     max_transaction_bytes: int = Field(
         65_536, gt=0, description="messages whose key and value together are larger become dead letters unread"

@@ -71,7 +71,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
     set_aside = set_asides(spark)
-    ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+    ledger = Ledger(folder(f"{settings.checkpoint}/ledger"), settings.ledger_ranges)
     inputs = Inputs(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
