@@ -58,7 +58,7 @@ torture: setup ## kill everything in turn for MINUTES=30 under hostile traffic, 
 lint: setup ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict ml sinks generator stack scorecard settings.py
+	@$(PYTHON) -m mypy --strict ml sinks generator stack scorecard torture settings.py
 
 bench: setup .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
 	@$(PYTHON) -m bench full

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -32,10 +31,17 @@ class MadeAgain(Exception):
 
 
 class Topic(NamedTuple):
-    """What Kafka says of a topic: its id, which a topic that is made again under the same name does not share."""
+    """What Kafka says of a topic: its id, which a topic that is made again under the same name does not share.
+
+    Brokers before Kafka 2.8 know no ids; then it is empty, and all topics of a name are the same.
+    """
 
     id: str
     partitions: list[int]
+
+    def differs(self, id: str) -> bool:
+        """Whether this is another topic than one with that id."""
+        return bool(self.id and id) and self.id != id
 
 
 class Inputs:
@@ -84,7 +90,7 @@ class Inputs:
         content = self._record.read_newest(self._query)
         recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
         self._ids = {name: topic.id for name, topic in found.items()}
-        again = {name: found[name] for name, known in recorded.items() if name in found and found[name].id != known}
+        again = {name: found[name] for name, known in recorded.items() if name in found and found[name].differs(known)}
         if again:
             self._rewind(again)
         if self._ids != recorded:
@@ -106,7 +112,7 @@ class Inputs:
         except KafkaError:
             return
         for name, topic in found.items():
-            if topic.id != self._ids[name]:
+            if topic.differs(self._ids[name]):
                 raise MadeAgain(_made_again(name))
 
     def tell_losses(self, micro_batch: int) -> None:
@@ -187,8 +193,10 @@ def data_loss(spark: SparkSession, settings: Settings, query: str, said: str) ->
         return Unavailable(f"Kafka does not answer ({error!r}), after records were missing: {said}")
     finally:
         kafka.close()
-    if any(found[name].id != known for name, known in recorded.items()):
+    if any(found[name].differs(known) for name, known in recorded.items()):
         return Unavailable("a topic was deleted and made again")  # the next start says which, and what to do
+    if getattr(settings, _flag(query).removeprefix("--").replace("-", "_"), False):
+        return Unavailable(f"Kafka deleted records while they were read: {said}")
     return Fatal(
         f"Kafka no longer has records that were not read yet (retention was shorter than the job's pause): {said}. "
         f"To go on with what is left, start with {_flag(query)} true"
@@ -214,9 +222,7 @@ class _Kafka:
             if error is not NoError:
                 raise error(f"topic {topic['name']}")
         return {
-            topic["name"]: Topic(
-                str(uuid.UUID(str(topic["topic_id"]))), [p["partition_index"] for p in topic["partitions"]]
-            )
+            topic["name"]: Topic(str(topic.get("topic_id", "")), [p["partition_index"] for p in topic["partitions"]])
             for topic in described
         }
 

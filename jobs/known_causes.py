@@ -201,7 +201,7 @@ KNOWN: Final = (
     ),
     _known(
         "InfluxDB refuses",
-        r"\bSinkRejected\b",
+        r"\b(?:SinkRejected|PointsRefused)\b",
         "the points are refused",
         "See INFLUXDB_TOKEN, INFLUXDB_ORG and INFLUXDB_BUCKET, and the retention of the bucket",
     ),

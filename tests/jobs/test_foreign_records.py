@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from demo.records import decode_place, decode_score, place_of_dead_letter
 from demo.tally import Tally as Watched
 from jobs.kafka import client_options
-from jobs.publish_points import Publication
+from jobs.publish_points import Publication, PublishedScore, placed
 from jobs.score_counts import ScoreCounts, added_up
 from jobs.tables import TableReader, newest_table, publish_table
 from jobs.throughput import Arrived, Tally, Throughput
@@ -94,7 +94,12 @@ def test_whatever_stands_beside_it_a_score_is_a_point_and_the_real_influxdb_take
         stack.influxdb.drop_database(database)
     assert tally.scored + tally.unreadable == len(values) + 1
     assert "whole" in {row["transaction_id"] for row in rows}
-    assert len(rows) <= tally.scored
+    read = Reader(PublishedScore).read_all([*values, WHOLE]).records
+    columns = {name: pa.array([getattr(one, name) for one in read]) for name in ("offset", "kafka_time")}
+    found = placed(columns)
+    places = zip([one.partition for one in read], found["lap"].to_pylist(), found["time_ns"].to_pylist(), strict=True)
+    assert len(set(places)) <= len(rows) <= tally.scored
+    assert tally.unreadable == len(values) + 1 - len(read)
     point = Throughput(lambda spans: {}).point(tally, 2**40, Arrived({0: 5, 5: 78}, {0: 5, 5: 78}))
     assert point.startswith(b"throughput ")
 
