@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.features import CUSTOMER, DAY, EVENT, FEATURES, HOUR, MINUTE, NO_POSITION, RECENT, fold, place, position
+from ml.layout import OPEN
 from ml.schema import CHANNELS
 from tests.ml.reference import Customer
 
@@ -23,18 +24,18 @@ degrees = st.floats(-80, 80, width=32) | st.just(float("nan"))
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """(slots, events): bursts and pauses of a few customers, longer than the memory, with late events and duplicates."""
-    n = draw(st.integers(1, 3 * RECENT))
+    n = draw(st.integers(1, 4 * OPEN))
     events = np.zeros(n, EVENT)
-    steps = draw(
-        st.lists(st.integers(-2 * HOUR, 2 * HOUR) | st.integers(0, 20_000) | st.just(2 * DAY), min_size=n, max_size=n)
-    )
-    events["time"] = START + np.cumsum(steps)
+    forward = st.integers(0, 2 * HOUR) | st.integers(0, 20_000) | st.sampled_from([2 * DAY, 0, 0, 0])
+    aside = st.sampled_from([0] * 6) | st.integers(-3 * DAY, DAY) | st.sampled_from([-30 * DAY, 23 * HOUR, -2 * HOUR])
+    events["time"] = START + np.cumsum(draw(st.lists(forward, min_size=n, max_size=n)))
+    events["time"] += np.array(draw(st.lists(aside, min_size=n, max_size=n)))
     rows = [(draw(amounts), draw(degrees), draw(degrees), *[draw(hashes) for _ in range(4)]) for _ in range(n)]
     for i, name in enumerate(("amount", "latitude", "longitude", "merchant", "category", "country", "device")):
         events[name] = [row[i] for row in rows]
     events["channel"] = draw(st.lists(st.integers(0, len(CHANNELS)), min_size=n, max_size=n))
     events["transaction"] = draw(st.lists(st.integers(1, 2 * n), min_size=n, max_size=n))
-    events["position"] = position(np.full(n, 2), np.arange(n))
+    events["position"] = position(np.array(draw(st.lists(st.sampled_from([2, 2, 2, 3]), min_size=n, max_size=n))), np.arange(n))
     return np.array(draw(st.lists(st.integers(0, CUSTOMERS - 1), min_size=n, max_size=n))), events
 
 
@@ -57,8 +58,8 @@ def test_the_fold_says_what_the_reference_says(log: tuple[np.ndarray, np.ndarray
     folded = fold(np.zeros(CUSTOMERS, CUSTOMER), slots, events)
     reference = [Customer() for _ in range(CUSTOMERS)]
     for i, (slot, event) in enumerate(zip(slots, events, strict=True)):
-        features, late, duplicate_of = reference[slot].add(as_dict(event))
-        assert (folded.late[i], folded.duplicate_of[i]) == (late, duplicate_of)
+        features, *about = reference[slot].add(as_dict(event))
+        assert [folded.late[i], folded.duplicate_of[i], folded.order_undefined[i]] == about
         np.testing.assert_allclose(
             folded.features[i], features, rtol=1e-9, atol=1e-6, err_msg=str(dict(zip(FEATURES, features, strict=True)))
         )
