@@ -22,12 +22,15 @@ def main(
     seed: Annotated[int, Option(help="Of traffic, hostile messages and kills.")] = 1,
     data: Annotated[Path | None, Option(help="Where the servers' temporary folder shall be.")] = None,
     keep: Annotated[bool, Option("--keep", help="Leave that folder, with all logs.")] = False,
+    patience: Annotated[
+        float, Option(min=0, help="Seconds for working off at least, on a machine that is busy.")
+    ] = 60.0,
     results: Annotated[Path, Option(help="Folder for the result.")] = RESULTS,
 ) -> None:
     """Exit status 0 where every record is accounted for and judged as the reference says."""
     Interruption()
     try:
-        result = torture(Options(minutes, rate, kills, seed, data, keep))
+        result = torture(Options(minutes, rate, kills, seed, data, keep, patience))
     except (StackError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except Interrupted:

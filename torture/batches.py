@@ -1,5 +1,6 @@
 """Which micro-batch holds a record, and what judged it: from the files of the job's ledger."""
 
+import re
 import threading
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from torture.reference import Integers
 
 POLL_SECONDS: Final = 0.5
+
+_RANGES: Final = re.compile(r"ranges(?:-(\d+))?\.(\d+)")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -50,9 +53,14 @@ def entries_in(ledger: Path, known: Container[int] = ()) -> list[Entry]:
 
 
 def ranges_in(ledger: Path) -> list[Range]:
-    """What the ledger has merged."""
-    newest = max(ledger.glob("ranges.*"), key=lambda path: int(path.suffix[1:]), default=None)
-    return [] if newest is None else msgspec.json.decode(newest.read_bytes(), type=list[Range])
+    """What the ledger has merged: of each file of ranges, `ranges-NUMBER.REVISION`, the highest revision counts."""
+    newest: dict[int, tuple[int, Path]] = {}
+    for path in ledger.glob("ranges*"):
+        if match := _RANGES.fullmatch(path.name):
+            number, revision = int(match[1] or 0), int(match[2])
+            newest[number] = max(newest.get(number, (-1, path)), (revision, path))
+    files = [path for _, (_, path) in sorted(newest.items())]
+    return [merged for path in files for merged in msgspec.json.decode(path.read_bytes(), type=list[Range])]
 
 
 def restored(ranges: Iterable[Range], partition: Integers, offset: Integers, micro_batch: Integers) -> list[Entry]:

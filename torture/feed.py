@@ -16,6 +16,7 @@ import typer
 from confluent_kafka import KafkaException, Producer
 
 from ml.schema import Label, Transaction
+from settings import Settings
 from torture.hostile import RARE, kinds
 from torture.traffic import Message, Payments, message
 
@@ -59,7 +60,7 @@ class Feed:
             if due <= 0:
                 time.sleep(TICK_SECONDS)
             self.status.behind_ms = max(self.status.behind_ms, due * 1000 / rate)
-            for _ in range(due):
+            while self.status.sent < elapsed * rate - 1:
                 at = began + self.status.sent / rate
                 self._next(int(at * 1000), (at - began) / 60)
             if elapsed >= next_huge:
@@ -76,16 +77,16 @@ class Feed:
         write(self.status)
 
     def _next(self, due_ms: int, minute: float) -> None:
-        if self._rng.random() < HOSTILE:
+        # Some kinds are many messages at once: the share is kept by messages, and the moments are random.
+        if self.hostile.total() < HOSTILE * self.status.sent and self._rng.random() < 2 * HOSTILE:
             names = list(self._kinds)
             name = names[int(self._rng.integers(len(names)))]
             self._hostile(name, self._kinds[name], due_ms, minute)
-        else:
-            good = self._payments.next(due_ms, minute)
-            self._put(message(good), due_ms)
-            if self._rng.random() < 0.02:
-                self._label(good)
-        self.status.sent += 1
+            return
+        good = self._payments.next(due_ms, minute)
+        self._put(message(good), due_ms)
+        if self._rng.random() < 0.02:
+            self._label(good)
 
     def _hostile(self, name: str, make: Any, due_ms: int, minute: float) -> None:
         for made in make(self._payments.next(due_ms, minute), self._rng):
@@ -102,6 +103,7 @@ class Feed:
     def _put(self, made: Message, due_ms: int) -> None:
         key, value = made
         self._produce(self._topic, value, key, due_ms)
+        self.status.sent += 1
 
     def _produce(self, topic: str, value: bytes | None, key: bytes | None, time_ms: int) -> None:
         while True:
@@ -130,9 +132,9 @@ class Transactions(threading.Thread):
         began = time.time()
         while not self.ended.is_set():
             # A producer that has failed is replaced, and fences the transaction that it left open.
+            own = {"transactional.id": f"torture-{self._seed}", "transaction.timeout.ms": 15_000}
+            producer = Producer(producer_options(self._servers) | own | {"delivery.timeout.ms": 15_000})
             with suppress(KafkaException):
-                own = {"transactional.id": f"torture-{self._seed}", "transaction.timeout.ms": 15_000}
-                producer = Producer(producer_options(self._servers) | own)
                 producer.init_transactions(20)
                 while not self.ended.wait(1.0):
                     number += 1
@@ -171,6 +173,18 @@ def producer_options(servers: str) -> dict[str, Any]:
         "topic.metadata.refresh.interval.ms": 5_000,
         "log_level": 2,
     }
+
+
+def send_some(settings: Settings, count: int, seed: int) -> None:
+    """Send so many ordinary payments at once, for a job to begin with. Raises RuntimeError where Kafka does not take them."""
+    producer = Producer(producer_options(settings.kafka_bootstrap_servers))
+    payments, now = Payments(seed), int(time.time() * 1000)
+    for _ in range(count):
+        payment = payments.next(now, 0.0)
+        key, value = message(msgspec.structs.replace(payment, transaction_id=f"W{payment.transaction_id}"))
+        producer.produce(settings.transactions_topic, value, key, timestamp=now)
+    if producer.flush(60):
+        raise RuntimeError("Kafka did not take the first payments")
 
 
 def main(

@@ -97,7 +97,7 @@ def expected(
     order = np.lexsort((out.position, out.micro_batch))
     for start in range(0, len(order), PIECE):
         rows = order[start : start + PIECE]
-        taken = [row for row in rows.tolist() if not _too_large(out, row, log.values[out.source[row]], limits)]
+        taken = [row for row in rows.tolist() if not _too_large(out, row, log, limits)]
         _fold(out, customers, list(_transactions(out, taken, log, limits)))
     _judge(out, models)
     return out
@@ -108,10 +108,12 @@ def fields_hash(transaction: Transaction) -> int:
     return xxhash.xxh3_64_intdigest(_encode(transaction))
 
 
-def _too_large(out: Expected, row: int, value: bytes | None, limits: Limits) -> bool:
-    if value is None or len(value) <= limits.max_transaction_bytes:
+def _too_large(out: Expected, row: int, log: Log, limits: Limits) -> bool:
+    source = int(out.source[row])
+    size = len(log.keys[source] or b"") + len(log.values[source] or b"")
+    if size <= limits.max_transaction_bytes:
         return False
-    out.set_aside(row, f"the message has {len(value):,} bytes")
+    out.set_aside(row, f"the message has {size:,} bytes")
     return True
 
 

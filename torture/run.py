@@ -23,7 +23,7 @@ from torture.application import ROOT, Application
 from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch
 from torture.checkpoint import reached
-from torture.feed import Status
+from torture.feed import Status, send_some
 from torture.kills import Done, Killer, planned
 from torture.models import register_two
 from torture.result import Result
@@ -32,6 +32,7 @@ from torture.servers import Servers
 KILLS_IN_30_MINUTES: Final = 100
 FIRST_COMMIT_SECONDS: Final = 240.0
 STOP_SECONDS: Final = 60.0
+WARM_UP: Final = 200
 TELL_SECONDS: Final = 5.0
 
 Say = Callable[[str], None]
@@ -39,7 +40,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a person may choose. kills: None for as many as fit the time. data: where the servers' folder shall be."""
+    """What a person may choose. kills: None for as many as fit the time. data: where the servers' folder shall be.
+
+    patience_seconds: how long working off may take at least, even where the minutes are over by then.
+    """
 
     minutes: float = 30.0
     rate: float = 1_000.0
@@ -47,12 +51,12 @@ class Options:
     seed: int = 1
     data: Path | None = None
     keep: bool = False
+    patience_seconds: float = 60.0
 
-    @property
-    def feed_seconds(self) -> float:
-        """How long there is traffic; the rest is for the start, for working off and for the accounting."""
+    def feed_seconds(self, passed: float) -> float:
+        """How long there is traffic, where so many seconds have passed; the rest is for working off and accounting."""
         total = 60 * self.minutes
-        return max(30.0, (total - 45 - min(100.0, 0.2 * total)) / (1 + self.accounting_share))
+        return max(30.0, (total - passed - 20 - min(90.0, 0.2 * total)) / (1 + self.accounting_share))
 
     @property
     def accounting_share(self) -> float:
@@ -86,20 +90,23 @@ class Torture:
         started = datetime.now(UTC)
         with self._timed("models"):
             register_two(self._registry, self._options.seed)
-        feed = self._feed()
+        feed: subprocess.Popen[bytes] | None = None
         try:
             self._application.start()
             with self._watch:
                 with self._timed("first commit"):
-                    self._await_first_commit(feed)
-                killer = self._disturb(feed)
+                    self._await_first_commit()
+                feed_seconds = self._options.feed_seconds(time.monotonic() - self._began)
+                feed = self._feed(feed_seconds)
+                killer = self._disturb(feed, feed_seconds)
                 with self._timed("drain"):
-                    drained = self._drain()
+                    drained = self._drain(feed_seconds)
                 with self._timed("stop"):
                     stopped = self._application.stop(STOP_SECONDS)
         finally:
-            feed.kill()
-            feed.wait()
+            if feed is not None:
+                feed.kill()
+                feed.wait()
             left = self._application.sweep()
         with self._timed("accounting"):
             self._say("accounting for every record")
@@ -111,7 +118,7 @@ class Torture:
             seed=self._options.seed,
             minutes=self._options.minutes,
             rate=self._options.rate,
-            feed_seconds=self._options.feed_seconds,
+            feed_seconds=feed_seconds,
             seconds=self._seconds,
             kills=dict(hits),
             missed_kills=sum(not kill.hit for kill in killer.done),
@@ -130,14 +137,14 @@ class Torture:
             each_kill=killer.done,
         )
 
-    def _feed(self) -> subprocess.Popen[bytes]:
+    def _feed(self, seconds: float) -> subprocess.Popen[bytes]:
         options, settings = self._options, self._servers.direct
         flags = {
             "servers": settings.kafka_bootstrap_servers,
             "topic": settings.transactions_topic,
             "labels-topic": settings.labels_topic,
             "rate": options.rate,
-            "seconds": options.feed_seconds,
+            "seconds": seconds,
             "seed": options.seed,
             "status": self._status_file,
         }
@@ -150,7 +157,9 @@ class Torture:
             return msgspec.json.decode(self._status_file.read_bytes(), type=Status)
         return Status()
 
-    def _await_first_commit(self, feed: subprocess.Popen[bytes]) -> None:
+    def _await_first_commit(self) -> None:
+        """Until a few ordinary payments are judged."""
+        send_some(self._servers.direct, WARM_UP, self._options.seed)
         commit = self._checkpoint / "detect" / "commits" / "0"
         deadline = time.monotonic() + FIRST_COMMIT_SECONDS
         while not commit.exists():
@@ -160,27 +169,27 @@ class Torture:
                     f"detect committed nothing in {FIRST_COMMIT_SECONDS:.0f} s; the application said {said}"
                 )
             self._tell("starting")
-            self._pause(feed)
+            time.sleep(0.5)
 
-    def _disturb(self, feed: subprocess.Popen[bytes]) -> Killer:
+    def _disturb(self, feed: subprocess.Popen[bytes], seconds: float) -> Killer:
         """Until the feed has ended: kills by plan, promotions, and partitions that are added."""
         options = self._options
-        left = max(10.0, options.feed_seconds - self._seconds["first commit"])
-        plan = planned(options.planned_kills, 0.95 * left, options.seed)
+        plan = planned(options.planned_kills, 0.95 * seconds, options.seed)
         killer = Killer(plan, self._servers, self._application, options.seed, self._note)
         began = time.monotonic()
-        promotion, partition = max(10.0, left / 20), left / 6
+        promotion, partition = max(10.0, seconds / 20), seconds / 6
         next_promotion, next_partition = promotion, partition
         killer.start()
         while feed.poll() is None:
             passed = time.monotonic() - began
             if passed >= next_promotion:
-                next_promotion += promotion
+                next_promotion = passed + promotion
                 threading.Thread(target=self._promote, daemon=True).start()
             if passed >= next_partition and self._servers.add_partition():
-                next_partition += partition
+                next_partition = passed + partition
             self._tell(f"kills {sum(kill.hit for kill in killer.done)} of {len(plan)}")
-            self._pause(feed)
+            with suppress(subprocess.TimeoutExpired):
+                feed.wait(0.5)
         killer.ended.set()
         killer.join()
         self._servers.kafka.proxy.let_go()
@@ -195,11 +204,11 @@ class Torture:
         except RegistryError:
             pass  # it is away just now
 
-    def _drain(self) -> bool:
+    def _drain(self, feed_seconds: float) -> bool:
         """Until detect and publish have committed all that there is, or the time is over."""
         options, settings = self._options, self._servers.direct
-        accounting = 20 + options.accounting_share * options.feed_seconds
-        deadline = max(self._began + 60 * options.minutes - accounting, time.monotonic() + 60)
+        accounting = 20 + options.accounting_share * feed_seconds
+        deadline = max(self._began + 60 * options.minutes - accounting, time.monotonic() + options.patience_seconds)
         detect, publish = self._checkpoint / "detect", self._checkpoint / "publish"
         while time.monotonic() < deadline:
             if reached(detect, ends_of(settings, settings.transactions_topic)) and reached(
@@ -214,10 +223,6 @@ class Torture:
         with self._kill_log.open("ab") as log:
             log.write(msgspec.json.encode(kill) + b"\n")
         self._say(f"{kill.kind}: {kill.what}")
-
-    def _pause(self, feed: subprocess.Popen[bytes]) -> None:
-        with suppress(subprocess.TimeoutExpired):
-            feed.wait(0.5)
 
     def _tell(self, what: str) -> None:
         passed = time.monotonic() - self._began

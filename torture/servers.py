@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 from kafka import KafkaAdminClient
-from kafka.admin import NewPartitions
 from kafka.errors import KafkaError
 
 from settings import Settings
@@ -78,11 +77,16 @@ class Servers:
         return self.settings.model_copy(update=own)
 
     def add_partition(self) -> bool:
-        """One more partition for the transactions; False where Kafka does not answer."""
+        """One more partition for the transactions; False where Kafka does not answer or is just adding one."""
         topic = self.settings.transactions_topic
         try:
-            with KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap_servers, request_timeout_ms=5_000) as admin:
-                admin.create_partitions({topic: NewPartitions(total_count=self.partitions + 1)})
+            with KafkaAdminClient(
+                bootstrap_servers=self.kafka.bootstrap_servers, request_timeout_ms=5_000, bootstrap_timeout_ms=5_000
+            ) as admin:
+                [found] = admin.describe_topics([topic])
+                there = len(found["partitions"])  # asked for: an answer may have been lost before
+                if there == self.partitions:
+                    admin.create_partitions({topic: there + 1})
         except KafkaError:
             return False
         self.partitions += 1

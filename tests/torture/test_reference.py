@@ -97,12 +97,13 @@ def test_the_watch_keeps_entries_that_go_away_and_notices_one_that_changes(tmp_p
     watch.look()
     (tmp_path / "0.json").unlink()
     write(Entry(1, 2, {"0": 5}, {"0": 7}))
-    (tmp_path / "ranges.3").write_bytes(msgspec.json.encode([Range(0, 0, 1, {"0": 0}, {"0": 5})]))
+    for name, end in (("ranges-0.2", 1), ("ranges-0.10", 5), ("ranges-1.0", 7)):
+        (tmp_path / name).write_bytes(msgspec.json.encode([Range(0, 0, 1, {"0": 0}, {"0": end})]))
     watch.look()
     assert [entry.micro_batch for entry in watch.entries] == [0, 1]
     assert watch.changed == {1}
     assert [entry.micro_batch for entry in entries_in(tmp_path)] == [1]
-    assert ranges_in(tmp_path)[0].end == {"0": 5}
+    assert [merged.end["0"] for merged in ranges_in(tmp_path)] == [5, 7]
 
 
 def test_a_spool_gives_back_what_it_was_given(tmp_path: Path) -> None:
