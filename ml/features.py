@@ -27,7 +27,7 @@ from ml.layout import SECOND as SECOND
 
 
 class Folded(NamedTuple):
-    """What a fold says of n events: features (n, len(FEATURES)) float64, late (n,) bool, duplicate_of (n,) int64, order_undefined (n,) bool.
+    """Of n events: features (n, len(FEATURES)) float64; late, order_undefined (n,) bool; duplicate_of (n,) int64.
 
     late: an event of the customer's that came before has a later time, and was not just early: alone, hours ahead.
     duplicate_of: the position of the earlier event with the same transaction_id, else NO_POSITION. A duplicate is not folded,

@@ -156,7 +156,7 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
                 if state["open_devices"][s] == device:
                     new_device = False
                     if state["kinds"][s] & NEW_DEVICE:
-                        device_since = last
+                        device_since = first
                 if place < 0 and state["latitudes"][s] != NO_PLACE:
                     place = s
         elif time <= border:

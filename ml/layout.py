@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 FOLD_VERSION: Final = 2
-"""What a state and its features mean. A state, a checkpoint or a model of another version is refused; without one it is of 1."""
+"""What a state and its features mean. A state, checkpoint or model of another version is refused; one that has none is of 1."""
 
 RECENT: Final = 20
 """Transactions whose identity is kept for each customer, the last by order of arrival: those a duplicate is found among."""
@@ -121,18 +121,19 @@ id: 128-bit hash of customer_id. count: transactions folded. partition: one more
 came, 0 before the first; order_undefined: 1 once they have come by two. transactions, positions: ring buffer of the last RECENT
 to arrive, 64-bit hashes of transaction_id and where each stands in the log. Times are milliseconds since the epoch.
 
-The settled past, all that lies SETTLED_AFTER before `newest`, the latest event time that has come: settled: how many
-transactions taught it, at most 201; mean, m2: running mean and variance of the amount, log_mean: running mean of log(1 + amount), weighted
-over the last 200; last_time: its latest event; place_time, latitude, longitude: its last known place, in steps of LATITUDE_STEP and LONGITUDE_STEP;
-merchants … countries: Bloom masks with one bit a number, a current generation and after it the one before; devices: the last
-known, the newest first; by_country: payments in each country, all halved when one reaches 128; new_device, new_device_time: the
-device that was first seen last, and when, 0 where all were there from the start.
+The settled past, all that lies SETTLED_AFTER before `newest`, the latest event time that has come. settled: how many
+transactions taught it, at most 201. mean, m2: running mean and variance of the amount, log_mean: running mean of
+log(1 + amount), weighted over the last 200. last_time: its latest event. place_time, latitude, longitude: its last known
+place, in LATITUDE_STEP and LONGITUDE_STEP. merchants … countries: Bloom masks with one bit a number, a current generation and
+after it the one before. devices: the last that were used, the newest first. by_country: payments in each country, all halved
+when one reaches 128. new_device, new_device_time: the device that was first seen last, and when, 0 where all were there from
+the start.
 
 The open past, what lies later and still has to prove to be past for all that comes: a ring of `open` entries, sorted by time,
-from first_open on. times: of an entry's newest transaction; spans: how far it reaches back, s; amounts, payments: of its
-transactions together; new_merchants, new_countries: how many had one; kinds … longitudes: of its newest alone.
-mean_now, m2_now, log_mean_now: as above, with the open past taken in. Entries that came long after their time stand there too,
-settled, as long as nobody needs the room.
+from first_open on. times: of an entry's newest transaction; spans: how far it reaches back, s. amounts, payments: of its
+transactions together; new_merchants, new_countries: how many of them had one. kinds … longitudes: of its newest alone.
+mean_now, m2_now, log_mean_now: as above, with the open past taken in. What came long after its time stands there too, settled,
+as long as nobody needs the room.
 """
 
 EVENT: Final = np.dtype(

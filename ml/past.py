@@ -57,10 +57,10 @@ def seen(masks, number):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, error_model="numpy")
 def knows_device(state, device):  # type: ignore[no-untyped-def]
     """Whether the settled past knows a device."""
+    known = False
     for k in range(KNOWN_DEVICES):
-        if state["devices"][k] == device:
-            return True
-    return False
+        known |= state["devices"][k] == device
+    return known
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -132,7 +132,8 @@ def _teach(state, s):  # type: ignore[no-untyped-def]
     _mark(state["countries"], np.int64(state["open_countries"][s]), COUNTRIES_A_GENERATION)
     _get_to_know(state, state["open_devices"][s])
     if state["kinds"][s] & NEW_DEVICE:
-        state["new_device"], state["new_device_time"] = state["open_devices"][s], state["times"][s]
+        state["new_device"] = state["open_devices"][s]
+        state["new_device_time"] = state["times"][s] - np.int64(state["spans"][s]) * SECOND
     country = state["open_countries"][s] % COUNTED_COUNTRIES
     state["by_country"][country] += 1
     if state["by_country"][country] == _MOST_BY_COUNTRY:
@@ -202,6 +203,8 @@ def _join_closest(state):  # type: ignore[no-untyped-def]
     s, t = slot(state, best), slot(state, best + 1)
     first = min(_begin(state, best), _begin(state, best + 1))
     state["spans"][t] = min(-((first - state["times"][t]) // SECOND), _LONGEST_SPAN)
+    if state["open_devices"][s] == state["open_devices"][t]:
+        state["kinds"][t] |= state["kinds"][s] & NEW_DEVICE
     state["amounts"][t] += state["amounts"][s]
     state["payments"][t] = min(np.int64(state["payments"][t]) + state["payments"][s], _MOST_PAYMENTS)
     state["new_merchants"][t] = min(np.int64(state["new_merchants"][t]) + state["new_merchants"][s], _MOST_NEW)

@@ -87,9 +87,10 @@ class Customer:
         self.open.insert(place, entry)
 
     def _join_closest(self) -> None:
-        length, k = min((b["time"] - a["first"], k) for k, (a, b) in enumerate(zip(self.open, self.open[1:], strict=False)))
+        _, k = min((b["time"] - a["first"], k) for k, (a, b) in enumerate(zip(self.open, self.open[1:], strict=False)))
         a, b = self.open[k : k + 2]
         seconds = math.ceil((b["time"] - min(a["first"], b["first"])) / 1000)
+        b = b | {"new_device": b["new_device"] or (a["new_device"] and a["device"] == b["device"])}
         together = {name: b[name] + a[name] for name in ("amount", "payments", "new_merchant", "new_country")}
         self.open[k : k + 2] = [b | together | {"first": b["time"] - 1000 * seconds}]
 
@@ -157,10 +158,10 @@ class Customer:
         for entry in past:
             payments[entry["country"] % 32] += 1
         out["country_share"] = payments[event["country"] % 32] / sum(payments) if settled or past else 1.0
-        first_seen = [e["time"] for e in past if e["new_device"] and e["device"] == event["device"]]
+        first_seen = [e["first"] for e in past if e["new_device"] and e["device"] == event["device"]]
         if not first_seen:  # of those settled the last new one alone is known
             newest = [e for e in settled if e["new_device"]][-1:]
-            first_seen = [e["time"] for e in newest if e["device"] == event["device"]]
+            first_seen = [e["first"] for e in newest if e["device"] == event["device"]]
         seconds = 365 * DAY / 1000
         if out["new_device"]:
             seconds = 0
