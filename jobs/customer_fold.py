@@ -14,6 +14,7 @@ from pyspark.sql.streaming.stateful_processor import MapState
 
 from jobs.dead_letters import SetAsides, too_large
 from jobs.intake import take_in
+from jobs.local_copies import drop_other_runs
 from jobs.log_order import in_log_order
 from jobs.score_head import score_heads
 from jobs.state_log import Fold, LocalCopy, StateLog
@@ -109,6 +110,7 @@ class CustomerFold(StatefulProcessor):
     def _log(self, key: Any) -> StateLog:
         # Under Spark's own folder for this application on this machine, which Spark deletes at its end.
         copies = Path(SparkFiles.getRootDirectory()) / "scoreline-state" / self._run
+        drop_other_runs(copies)
         return StateLog(self._store, LocalCopy(copies / str(key[0])))
 
     def _folded(self, fold: Fold, messages: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import psutil
 from stack.errors import StackError
 from stack.server import Server
 from torture.application import Application
+from torture.proxy import Proxy
 from torture.servers import Servers
 
 SHARES: Final[dict[str, int]] = {
@@ -33,8 +34,11 @@ RECOVERY_SECONDS: Final[dict[str, float]] = {"driver": 20.0, "driver's Python": 
 """What a kill takes besides the ordinary pause, so that the traffic is really worked on between two of them."""
 
 
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 """How long a kill waits for something to kill: a worker, say, while the driver is starting."""
+
+ENDS_THE_APPLICATION: Final = ("driver", "driver's Python")
+"""Kinds of which the next one waits until the application has worked again: else nothing but its start would be seen."""
 
 
 class Planned(NamedTuple):
@@ -89,19 +93,22 @@ def _apportioned(kills: int) -> list[str]:
     return [kind for kind, count in counts.items() for _ in range(count)]
 
 
+class Targets(NamedTuple):
+    """What can be killed; worked: how many micro-batches the application has begun by now."""
+
+    servers: Servers
+    application: Application
+    worked: Callable[[], int]
+
+
 class Killer(threading.Thread):
     """Carries a plan out, and reports each kill to `note`."""
 
-    def __init__(
-        self,
-        plan: Sequence[Planned],
-        servers: Servers,
-        application: Application,
-        seed: int,
-        note: Callable[[Done], None],
-    ) -> None:
+    def __init__(self, plan: Sequence[Planned], targets: Targets, seed: int, note: Callable[[Done], None]) -> None:
         super().__init__(daemon=True, name="killer")
-        self._plan, self._servers, self._application, self._note = plan, servers, application, note
+        self._plan, self._note = plan, note
+        self._servers, self._application, self._worked = targets
+        self._worked_before = -1
         self._rng = random.Random(seed)
         self._threads: list[threading.Thread] = []
         self._away: set[Server] = set()
@@ -115,6 +122,8 @@ class Killer(threading.Thread):
             if self.ended.wait(max(0.0, began + kill.at - time.monotonic())):
                 break
             what = self._hit(kill)
+            if kill.kind in ENDS_THE_APPLICATION and what is not None:
+                self._worked_before = self._worked()
             done = Done(time.time(), time.monotonic() - began, kill.kind, what or "there was none", what is not None)
             self.done.append(done)
             self._note(done)
@@ -138,6 +147,8 @@ class Killer(threading.Thread):
     def _do(self, kill: Planned) -> str | None:
         """What was done, in words; None where there was nothing to kill."""
         servers, application = self._servers, self._application
+        if kill.kind in ENDS_THE_APPLICATION and self._worked() <= self._worked_before:
+            return None
         match kill.kind:
             case "driver":
                 return "SIGKILL" if application.kill() else None
@@ -152,9 +163,9 @@ class Killer(threading.Thread):
             case "MLflow":
                 return self._restarted(servers.mlflow, kill.away)
             case "connections to Kafka":
-                return f"{servers.kafka.proxy.cut()} cut"
+                return _cut(servers.kafka.proxy)
             case "connections to InfluxDB":
-                return f"{servers.influxdb_proxy.cut()} cut"
+                return _cut(servers.influxdb_proxy)
             case "Kafka hangs" | "InfluxDB hangs":
                 proxy = servers.kafka.proxy if kill.kind == "Kafka hangs" else servers.influxdb_proxy
                 proxy.hold()
@@ -202,3 +213,8 @@ class Killer(threading.Thread):
         thread = threading.Thread(target=wait_and_do, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+
+def _cut(proxy: Proxy) -> str | None:
+    cut = proxy.cut()
+    return f"{cut} cut" if cut else None

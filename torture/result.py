@@ -57,16 +57,8 @@ class Result(msgspec.Struct):
             "hostile": sum(self.fed.hostile.values()),
             **{name: getattr(figures, name) for name in ("lost", "differing", "points_missing", "alerts_sent_twice")},
         }
-        more = (
-            "scored",
-            "dead_letters",
-            "truncated",
-            "alerts",
-            "order_undefined",
-            "order_undefined_differing",
-            "unknown",
-        )
-        more += "alerts_missing", "points_differing", "points_beyond", "scores_sent_twice", "dead_letters_sent_twice"
+        names = Figures.__struct_fields__[:-1]
+        more = [name for name in names if name not in first]
         return {
             **first,
             **{name: getattr(figures, name) for name in more},

@@ -24,7 +24,7 @@ from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch
 from torture.checkpoint import reached
 from torture.feed import Status, send_some
-from torture.kills import Done, Killer, planned
+from torture.kills import Done, Killer, Targets, planned
 from torture.models import register_two
 from torture.result import Result
 from torture.servers import Servers
@@ -54,9 +54,12 @@ class Options:
     patience_seconds: float = 60.0
 
     def feed_seconds(self, passed: float) -> float:
-        """How long there is traffic, where so many seconds have passed; the rest is for working off and accounting."""
+        """How long there is traffic, where so many seconds have passed; the rest is for working off and accounting.
+
+        Where the start took very long, the minutes do not suffice.
+        """
         total = 60 * self.minutes
-        return max(30.0, (total - passed - 20 - min(90.0, 0.2 * total)) / (1 + self.accounting_share))
+        return max(0.35 * total, (total - passed - 20 - min(90.0, 0.2 * total)) / (1 + self.accounting_share))
 
     @property
     def accounting_share(self) -> float:
@@ -175,7 +178,8 @@ class Torture:
         """Until the feed has ended: kills by plan, promotions, and partitions that are added."""
         options = self._options
         plan = planned(options.planned_kills, 0.95 * seconds, options.seed)
-        killer = Killer(plan, self._servers, self._application, options.seed, self._note)
+        targets = Targets(self._servers, self._application, lambda: len(self._watch.entries))
+        killer = Killer(plan, targets, options.seed, self._note)
         began = time.monotonic()
         promotion, partition = max(10.0, seconds / 20), seconds / 6
         next_promotion, next_partition = promotion, partition
