@@ -55,10 +55,11 @@ def main() -> int:
     settings = Settings.from_command_line()
     starters = {QUERY: start} | ({publish.QUERY: publish.start} if settings.publish else {})
     topics = [settings.transactions_topic, settings.scores_topic, settings.alerts_topic, settings.invalid_topic]
+    wanted = [settings.thresholds_topic] if settings.adaptive_thresholds else []
     if settings.adaptive_thresholds:
-        topics.append(settings.thresholds_topic)
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
-    return run(settings, starters, partial(check_kafka, settings, *topics), partial(check_champion, settings))
+    there = partial(check_kafka, settings, *topics, wanted=wanted)
+    return run(settings, starters, there, partial(check_champion, settings))
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
