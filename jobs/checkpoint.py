@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ class Checkpoint:
         hadoop = configuration(jvm)
         self._uri = settings.checkpoint
         self._queries = queries
+        self._lock = threading.Lock()
+        self._released = False
         self._local = local_path(self._uri, hadoop)
         self._claims: list[Claim] = [self._claim(query, jvm, hadoop) for query in queries]
         self.health = health_folder(self._local, settings)
@@ -53,13 +56,16 @@ class Checkpoint:
 
     def check(self) -> None:
         """Raises `CheckpointGone` where it is this application's no longer."""
-        for claim in self._claims:
-            claim.check()
+        with self._lock:
+            for claim in [] if self._released else self._claims:
+                claim.check()
 
     def release(self) -> None:
         """Leave it to others."""
         shutil.rmtree(self.scratch, ignore_errors=True)
-        _release(self._claims)
+        with self._lock:
+            self._released = True
+            _release(self._claims)
 
     def progress(self, query: str) -> Callable[[], Progress]:
         """What reads how far a query has come; nothing is known where the checkpoint is not on a local disk."""

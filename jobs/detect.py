@@ -1,7 +1,6 @@
 """The detection query: transactions from Kafka → folded, scored and judged → scores, alerts and dead letters to Kafka."""
 
 import logging
-import re
 import sys
 import uuid
 from collections.abc import Callable
@@ -14,7 +13,6 @@ if not __package__:  # spark-submit runs this file as a script, and knows only t
 
 import msgspec
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs import publish, thresholds
@@ -24,6 +22,7 @@ from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.errors import Fatal
 from jobs.frozen import hold_frozen
 from jobs.gate import Gate
+from jobs.initial_state import initial_state
 from jobs.inputs import Inputs
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
@@ -33,7 +32,7 @@ from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.ranges import cuts
 from jobs.replay import Replay, by_position
-from jobs.routing import routed, state_key
+from jobs.routing import routed
 from jobs.scoring import Judge, Judgement
 from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
@@ -60,10 +59,11 @@ def main() -> int:
     settings = Settings.from_command_line()
     starters = {QUERY: start} | ({publish.QUERY: publish.start} if settings.publish else {})
     topics = [settings.transactions_topic, settings.scores_topic, settings.alerts_topic, settings.invalid_topic]
+    wanted = [settings.thresholds_topic] if settings.adaptive_thresholds else []
     if settings.adaptive_thresholds:
-        topics.append(settings.thresholds_topic)
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
-    return run(settings, starters, partial(check_kafka, settings, *topics), partial(check_champion, settings))
+    there = partial(check_kafka, settings, *topics, wanted=wanted)
+    return run(settings, starters, there, partial(check_champion, settings))
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
@@ -81,7 +81,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     begun = any(name.isdigit() for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
-    past = None if begun else _past(spark, settings)
+    past = None if begun else initial_state(spark, settings)
     writer = (
         folded(transactions(spark, settings), past, settings, set_aside)
         .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
@@ -113,23 +113,6 @@ def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_a
             processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key")
         )
     )
-
-
-def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
-    """Raises `Fatal` where it can't be read."""
-    place = settings.initial_state
-    if place is None:
-        return None
-    try:
-        # Spark takes some characters for wildcards, which here are part of a name.
-        past = spark.read.parquet(re.sub(r"([\\*?{}\[\]])", r"\\\1", str(place))).select("customer_id", "state")
-    except Exception as error:
-        why = str(error).strip().splitlines()[0][:300]
-        raise Fatal(
-            f"--initial-state {place} can't be read ({why}): a first start needs it until its first micro-batch is done; "
-            "name the folder that `python -m ml train --state-out` wrote, or leave the flag out to begin without a past"
-        ) from error
-    return past.select(state_key(F.col("customer_id"), settings.state_partitions).alias("state_key"), "state")
 
 
 class Detection:

@@ -69,28 +69,40 @@ class Ending:
             now = time.monotonic()
             first, self._asked_at = self._asked_at is None, self._asked_at or now
         if first:
-            self._gate.close()
-            threading.Thread(target=self._see_it_through, name="ending", daemon=True).start()
+            self._begin(0)
         elif now - self._asked_at > _SAME_SIGNAL_SECONDS:
             _log.warning("asked to stop a second time: ending at once")
             self.by_force(1)
 
-    def _see_it_through(self) -> None:
+    def fatal(self) -> None:
+        """The application's own query cannot go on: the others have as long as after a signal. Its exit status is 1."""
+        with self._lock:
+            first, self._asked_at = self._asked_at is None, self._asked_at or time.monotonic()
+        if first:
+            self._begin(1)
+
+    def _begin(self, status: int) -> None:
+        self._gate.close()
+        threading.Thread(target=self._see_it_through, args=(status,), name="ending", daemon=True).start()
+
+    def _see_it_through(self, status: int) -> None:
         if self._hurry is None:
-            self.by_force(0)
+            self.by_force(status)
         if self._over.wait(GRACE_SECONDS):
             return
         threading.Thread(target=self._hurry, name="hurry", daemon=True).start()
         if not self._over.wait(LIMIT_SECONDS - GRACE_SECONDS):
-            self.by_force(0)
+            self.by_force(status)
 
     def finish(self, status: int) -> int:
         """The work is over and Spark has stopped: end Java too, which may wait for Kafka, but not for long.
 
-        Returns the status where Java did not start this process, and so has nothing to end with it.
+        Returns the status where Java did not start this process, and so has nothing to end with it, or where it has: in a
+        cluster's driver Java tells the cluster how this process ended.
         """
         self._over.set()
-        if os.getppid() != self.jvm_pid:
+        mode = self._jvm.java.lang.System.getProperty("spark.submit.deployMode")
+        if os.getppid() != self.jvm_pid or mode == "cluster":
             return status
         _flush()
         threading.Thread(target=self._exit_java, args=(status,), daemon=True).start()

@@ -197,7 +197,7 @@ KNOWN: Final = (
         "InfluxDB away",
         r"\bSinkUnavailable\b",
         "the points cannot be written now",
-        "Nothing is lost: they are written when it is back. See whether it runs, and INFLUXDB_URL",
+        "Nothing is lost: they are written when it is back",
     ),
     _known(
         "InfluxDB refuses",

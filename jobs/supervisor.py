@@ -108,16 +108,21 @@ class Supervisor:
         while True:
             try:
                 checkpoint.check()
+                if time.monotonic() - beat >= _BEAT_SECONDS:
+                    beat = time.monotonic()
+                    self._beat(console)
             except CheckpointGone as gone:
                 self._leave(checkpoint, gone)
-            if time.monotonic() - beat >= _BEAT_SECONDS:
-                beat = time.monotonic()
-                logs.keep_small(self._settings.log_dir / logs.WORKERS)
-                for name, trouble in self._trouble.items():
-                    trouble.beat(self._gate.facts(name))
-                if self._own in self._started and not self._gate.closed:
-                    console.tell()
+            except Exception:  # noqa: BLE001  # what watches must outlive whatever it meets
+                _log.exception("the watch over the queries failed; it goes on")
             time.sleep(_WATCH_SECONDS)
+
+    def _beat(self, console: Console) -> None:
+        logs.keep_small(self._settings.log_dir / logs.WORKERS)
+        for name, trouble in self._trouble.items():
+            trouble.beat(self._gate.facts(name))
+        if self._own in self._started and not self._gate.closed:
+            console.tell()
 
     def _leave(self, checkpoint: Checkpoint, gone: CheckpointGone) -> None:
         """End at once, before anything more is written to a checkpoint that is no longer this application's."""
@@ -127,10 +132,7 @@ class Supervisor:
 
     def _break_off(self) -> None:
         for name, query in list(self._running.items()):
-            _log.warning(
-                "%s has not finished its micro-batch in time: it is left to the next start, which repeats it", name
-            )
-            threading.Thread(target=query.stop, daemon=True).start()
+            threading.Thread(target=_break_off, args=(query, name), daemon=True).start()
 
     def _keep(self, spark: SparkSession, name: str) -> None:
         logs.query.set(name)
@@ -145,6 +147,8 @@ class Supervisor:
             except Fatal as fatal:
                 trouble.fatal(fatal)
                 self._stop_for(fatal, name)
+                if self._fatal is not None:
+                    self._ending.fatal()  # another query may hang
             except Exception as error:  # noqa: BLE001  # whatever it is, the query is started again
                 self._gate.wait(trouble.failed(error))
         trouble.stopped()
@@ -208,3 +212,12 @@ class Supervisor:
             if self._gate.closed and not busy:
                 query.stop()
                 raise Stopping
+
+
+def _break_off(query: StreamingQuery, name: str) -> None:
+    logs.query.set(name)
+    _log.warning("the micro-batch is not finished in time: it is left to the next start, which repeats it")
+    try:
+        query.stop()
+    except Exception as error:  # noqa: BLE001  # it hangs in what is away; the application ends by force then
+        _log.info("it cannot be broken off: %s", explain(error))

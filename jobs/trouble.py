@@ -39,8 +39,10 @@ class Trouble:
         self._attempts += 1
         self._failing_since = self._failing_since or time.time()
         pause = min(2.0 ** (self._attempts - 1), _LONGEST_PAUSE_SECONDS)
-        cause = str(explain(error))
-        self._say(cause, f"failed: {cause}{self._place()}; {self._since()}starting again in {pause:.0f} s")
+        explanation = explain(error)
+        cause = str(explanation)
+        kind = explanation.said if explanation.known is None else explanation.known.name
+        self._say(kind, f"failed: {cause}{self._place()}; {self._since()}starting again in {pause:.0f} s")
         _log.info("the failure in full", exc_info=error)
         self._health.change(
             state="failing", attempts=self._attempts, failing_since=self._failing_since, cause=cause, **self._where()

@@ -104,7 +104,9 @@ class Score(Transaction, gc=False, kw_only=True):
 
     (partition, offset) is the record's identity. Times are milliseconds since the epoch, as Kafka counts them.
     threshold_version: of the table that the threshold is from; 0 for the model's own. model_digest: what the model is, by
-    the first `DIGEST_DIGITS` of its digest; "" in records of earlier releases.
+    the first `DIGEST_DIGITS` of its digest; "" in records of earlier releases. order_undefined: the customer's records have
+    come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it
+    was folded; 1 where a score does not say it.
     """
 
     partition: Partition
@@ -122,6 +124,8 @@ class Score(Transaction, gc=False, kw_only=True):
     scored_at: int
     threshold_version: Version = 0
     model_digest: Digest = ""
+    order_undefined: bool = False
+    fold_version: Version = 1
     reasons: list[Reason] = []
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,19 +91,22 @@ class Application:
         except subprocess.TimeoutExpired:
             return None
 
-    def sweep(self) -> int:
-        """Kill what is left of it, and of its earlier lives; returns how many processes those were."""
+    def sweep(self) -> list[str]:
+        """Kill what is left of it, and of its earlier lives; returns the command lines of those processes."""
         self._ending.set()
         self._keeper.join(10) if self._keeper.ident else None
         if self._process is not None:
             self._process.poll()  # one that has ended is no longer a process then
         left = [process for process in psutil.process_iter() if _session_of(process.pid) in self._groups]
+        told = []
         for process in left:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                told.append(f"{process.status()}: {' '.join(process.cmdline())[:200]}")
+                process.kill()
         psutil.wait_procs(left, timeout=10)
         if self._process is not None:
             self._process.wait()
-        return len(left)
+        return told
 
     def _keep(self) -> None:
         while not self._ending.is_set():

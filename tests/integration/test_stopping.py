@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from ml.model import Model
@@ -15,7 +17,7 @@ from settings import Settings
 from stack import Stack
 from stack.server import Server
 from stack.topics import create_topics
-from tests.integration.application import Application
+from tests.integration.application import Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import count_records, read_topic
 
@@ -105,7 +107,9 @@ def test_a_second_signal_ends_at_once(own: Settings, own_stack: Stack, start: St
     send(own, messages(traffic(2_000, customers=300, seed=71)))
     application.wait_for_commit()
     with frozen(own_stack.kafka):
-        time.sleep(2)
+        begin = time.monotonic()
+        assert status_of(own)[0] in (0, 1)  # the last stable offsets are not to be had
+        assert time.monotonic() - begin < 15
         os.kill(application.pid, signal.SIGTERM)
         time.sleep(1.5)
         begin = time.monotonic()
@@ -130,3 +134,27 @@ def test_a_job_whose_checkpoint_is_deleted_ends_with_that_reason_and_leaves_no_h
     again = start(own)
     again.wait_for_commit(1)
     assert again.stop() == 0
+
+
+def test_a_micro_batch_that_does_not_end_is_seen_with_its_offsets(
+    own: Settings, own_stack: Stack, start: Start
+) -> None:
+    settings = own.model_copy(update={"stalled_after_minutes": 0.05, "publish_interval_seconds": 1.0})
+    application = start(settings)
+    send(own, messages(traffic(200, customers=50, seed=73)))
+    published = Path(own.checkpoint) / "publish" / "commits" / "0"
+    application.wait_until(published.exists, "publish's first commit")
+
+    def publish() -> dict[str, Any]:
+        return dict(msgspec.json.decode(status_of(settings, "--json", "--query", "publish")[1])[0])
+
+    with frozen(own_stack.influxdb):
+        send(own, messages(traffic(200, customers=50, seed=74)))
+        application.wait_until(lambda: publish()["state"] == "stalled", "that publish stands still", 120)
+        found = publish()
+        assert "no progress for" in found["unhealthy"]
+        assert found["micro_batch"] >= 1
+        assert found["offsets"][own.scores_topic]
+        assert "no progress for" in application.output
+    application.wait_until(lambda: publish()["unhealthy"] is None, "that publish goes on", 180)
+    assert application.stop() == 0

@@ -55,7 +55,7 @@ def test_what_was_killed_is_started_again_and_not_taken_for_an_end_of_its_own(
     assert application.ended_by_itself == []
     children = psutil.Process().children(recursive=True)
     assert application.stop(10) == 0
-    assert application.sweep() == 2  # the children of both lives
+    assert len(application.sweep()) == 2  # the children of both lives
     assert not [process for process in children if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -32,7 +32,7 @@ def a_result() -> Result:
         fed=Status(sent=1_450_000, hostile={"poison": 70_000, "tombstone": 2_500}, ended=True),
         drained=True,
         stopped=0,
-        left_behind=0,
+        left_behind=[],
         ledger_changed=[],
         ended_by_itself=[],
         troubles=[],
