@@ -23,7 +23,7 @@ def initial_state(spark: SparkSession, settings: Settings) -> DataFrame | None:
     try:
         # What Spark takes for wildcards is here part of a name.
         states = spark.read.parquet(re.sub(r"([\\*?{}\[\]])", r"\\\1", where))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a file system that can not be had raises what it likes
         why = error.getCondition() if isinstance(error, AnalysisException) else str(error).strip().splitlines()[0][:300]
         raise Fatal(
             f"--initial-state {where} can't be read ({why}): it is the customers.parquet that `make train` writes, and a first "
