@@ -9,7 +9,7 @@ from jobs.causes import Link, carries, cause, first_sentence, links
 class Known(NamedTuple):
     """A cause that has words of its own. pattern: searched in "condition kind: message" of each link of a chain.
 
-    lasting: no further attempt can succeed, so that the query is not started again.
+    lasting: further attempts can hardly succeed, so that the query is not started again for ever.
     """
 
     name: str
