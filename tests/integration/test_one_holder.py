@@ -14,6 +14,8 @@ from settings import Settings
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, scores, send, traffic
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
 Start = Callable[..., Application]
 
 

@@ -11,6 +11,8 @@ from stack import Stack
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, send, traffic
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
 Start = Callable[..., Application]
 
 
