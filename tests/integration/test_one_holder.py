@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from jobs.checkpoint import scratch_folder
 from jobs.claim import Holder, holder_of, is_held

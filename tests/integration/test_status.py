@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from settings import Settings
 from stack import Stack
