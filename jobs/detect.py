@@ -12,7 +12,6 @@ if not __package__:  # spark-submit runs this file as a script, and knows only t
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs import publish, thresholds
@@ -21,6 +20,7 @@ from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.frozen import hold_frozen
 from jobs.gate import Gate
+from jobs.initial_state import initial_state
 from jobs.inputs import Inputs
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
@@ -29,7 +29,7 @@ from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.replay import Replay
-from jobs.routing import routed, state_key
+from jobs.routing import routed
 from jobs.scoring import Judgement
 from jobs.storage import DurableFolder
 from jobs.supervisor import run
@@ -76,7 +76,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
-    past = None if begun else _past(spark, settings)
+    past = None if begun else initial_state(spark, settings)
     writer = (
         folded(transactions(spark, settings), past, settings, set_aside)
         .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
@@ -107,14 +107,6 @@ def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_a
         .transformWithStateInPandas(
             processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key")
         )
-    )
-
-
-def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
-    if settings.initial_state is None:
-        return None
-    return spark.read.parquet(str(settings.initial_state)).select(
-        state_key(F.col("customer_id"), settings.state_partitions).alias("state_key"), "state"
     )
 
 

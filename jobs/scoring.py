@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from jobs.customer_fold import JUDGED_BY
 from jobs.ledger import Versions
+from ml.features import FOLD_VERSION
 from ml.model import Model
 from ml.schema import Reason
 from ml.thresholds.table import Lookup, Table
@@ -57,6 +58,7 @@ class Judgement:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
         end = {
             "model_name": self._model_name,
+            "fold_version": FOLD_VERSION,
             "micro_batch": micro_batch,
             "scored_at": time.time_ns() // 1_000_000,
         }

@@ -132,10 +132,7 @@ class Supervisor:
 
     def _break_off(self) -> None:
         for name, query in list(self._running.items()):
-            _log.warning(
-                "%s has not finished its micro-batch in time: it is left to the next start, which repeats it", name
-            )
-            threading.Thread(target=query.stop, daemon=True).start()
+            threading.Thread(target=_break_off, args=(query, name), daemon=True).start()
 
     def _keep(self, spark: SparkSession, name: str) -> None:
         logs.query.set(name)
@@ -215,3 +212,12 @@ class Supervisor:
             if self._gate.closed and not busy:
                 query.stop()
                 raise Stopping
+
+
+def _break_off(query: StreamingQuery, name: str) -> None:
+    logs.query.set(name)
+    _log.warning("the micro-batch is not finished in time: it is left to the next start, which repeats it")
+    try:
+        query.stop()
+    except Exception as error:  # noqa: BLE001  # it hangs in what is away; the application ends by force then
+        _log.info("it cannot be broken off: %s", explain(error))

@@ -98,7 +98,9 @@ class Score(Transaction, gc=False, kw_only=True):
     """One scored transaction, as JSON on `scores` and, for anomalies, on `alerts`: the transaction's own fields and these.
 
     (partition, offset) is the record's identity. Times are milliseconds since the epoch, as Kafka counts them.
-    threshold_version: of the table that the threshold is from; 0 for the model's own.
+    threshold_version: of the table that the threshold is from; 0 for the model's own. order_undefined: the customer's records
+    have come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features
+    it was folded; 1 where a score does not say it.
     """
 
     partition: Partition
@@ -115,6 +117,8 @@ class Score(Transaction, gc=False, kw_only=True):
     model_version: Version
     scored_at: int
     threshold_version: Version = 0
+    order_undefined: bool = False
+    fold_version: Version = 1
     reasons: list[Reason] = []
 
 

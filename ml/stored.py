@@ -20,6 +20,7 @@ from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, Schema, TensorSpec
 
+from ml.layout import FOLD_VERSION
 from ml.model import Floats, Model
 from ml.schema import EXTRA_PREFIX
 from ml.scorers import form
@@ -90,11 +91,14 @@ class Metadata(msgspec.Struct):
     features: list[str]
     usual: list[tuple[float, float, float]]
     probe_scores: list[float]
+    fold_version: int = 1
 
 
 def _metadata(model: Model) -> dict[str, Any]:
     probe_scores = model.anomaly_score(_probe(model.usual)).tolist()
-    metadata = Metadata(model.threshold, model.budget, list(model.features), model.usual.tolist(), probe_scores)
+    metadata = Metadata(
+        model.threshold, model.budget, list(model.features), model.usual.tolist(), probe_scores, FOLD_VERSION
+    )
     return msgspec.structs.asdict(metadata)
 
 
@@ -111,6 +115,11 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     threshold, or where it does not score as it did when it was stored.
     """
     metadata = _read_metadata(folder)
+    _refuse_unless(
+        metadata.fold_version == FOLD_VERSION,
+        f"it was trained on features of fold version {metadata.fold_version}, and here they are of {FOLD_VERSION}: the same "
+        "names mean something else; train one with `make train`",
+    )
     _refuse_other_features(metadata.features, features, extras)
     usual = np.array(metadata.usual, np.float64)
     _refuse_unless(
