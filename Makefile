@@ -82,11 +82,11 @@ generate: setup ## send simulated transactions to Kafka, on from where it ended 
 		$(if $(SCENARIO),--scenario $(SCENARIO)) --resume
 
 train: setup ## train a model on HISTORY (which is simulated if it is not there), and make it the champion
-	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY) $(if $(SEED),--seed $(SEED))
+	@case '$(HISTORY)' in *:/*) ;; *) test -e '$(HISTORY)';; esac || $(PYTHON) -m generator history --out '$(HISTORY)' $(if $(SEED),--seed $(SEED))
 	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --no-extras --promote --state-out $(STATE)
 
 submit: setup ## start the detection job on the stack, by spark-submit
-	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(wildcard $(STATE)),--initial-state $(STATE))
+	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(filter-out file,$(origin STATE))$(wildcard $(STATE)),--initial-state $(STATE))
 
 scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (some minutes)
 	@$(PYTHON) -m scorecard

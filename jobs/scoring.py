@@ -15,7 +15,7 @@ from jobs.customer_fold import JUDGED_BY
 from jobs.ledger import Versions
 from ml.features import FOLD_VERSION
 from ml.model import Model
-from ml.schema import Reason
+from ml.schema import DIGEST_DIGITS, Reason
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
 
@@ -40,8 +40,7 @@ class Judgement:
     The expressions are built once for the same judges, not for each micro-batch: each costs a call to the JVM.
     """
 
-    def __init__(self, judges: Sequence[tuple[int, Judge]], model_name: str, settings: Settings) -> None:
-        self._model_name = model_name
+    def __init__(self, judges: Sequence[tuple[int, Judge]], settings: Settings) -> None:
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
@@ -57,7 +56,6 @@ class Judgement:
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
         end = {
-            "model_name": self._model_name,
             "fold_version": FOLD_VERSION,
             "micro_batch": micro_batch,
             "scored_at": time.time_ns() // 1_000_000,
@@ -74,7 +72,9 @@ class Judged(msgspec.Struct, gc=False):
     anomaly_score: float
     is_anomaly: bool
     threshold: float
+    model_name: str
     model_version: int
+    model_digest: str
     threshold_version: int
     reasons: list[Reason]
 
@@ -101,13 +101,14 @@ def judge(judges: Sequence[tuple[int, Judge]]) -> Any:
 def _judged(rows: np.ndarray, judge: Judge) -> list[Judged]:
     """Rows (n,) JUDGED_BY, by one judge. Above the threshold of its segment a score is an anomaly, at it normal."""
     model, versions = judge.model.value, judge.versions
+    by = versions.name, versions.model, versions.model_digest[:DIGEST_DIGITS], versions.thresholds
     features = np.ascontiguousarray(rows["features"])
     scores = model.anomaly_score(features)
     thresholds = judge.lookup.of_segments(rows["segment"])
     anomalies = scores > thresholds
     reasons = iter(model.reasons(features[anomalies]))
     return [
-        Judged(score, anomaly, threshold, versions.model, versions.thresholds, next(reasons) if anomaly else [])
+        Judged(score, anomaly, threshold, *by, next(reasons) if anomaly else [])
         for score, anomaly, threshold in zip(scores.tolist(), anomalies.tolist(), thresholds.tolist(), strict=True)
     ]
 

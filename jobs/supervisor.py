@@ -29,6 +29,9 @@ from sinks.sink import SinkUnavailable
 _log = logging.getLogger(__name__)
 
 _FATAL_PAUSE_SECONDS: Final = 60.0
+_TRIALS: Final = 3
+"""So often in a row a query fails by what should last before that is believed: a file may be missing for a moment."""
+
 _WATCH_SECONDS: Final = 0.5
 _BEAT_SECONDS: Final = 5.0
 
@@ -187,7 +190,7 @@ class Supervisor:
         explanation = explain(cause)
         if explanation.known is not None and explanation.known.name == "data loss":
             return data_loss(spark, self._settings, name, explanation.said)
-        if explanation.known is not None and explanation.known.lasting:
+        if explanation.known is not None and explanation.known.lasting and self._trouble[name].attempts >= _TRIALS - 1:
             return Fatal(str(explanation))
         return cause
 
