@@ -135,7 +135,8 @@ class CustomerFold(StatefulProcessor):
         for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():
             problems[int(rows[k])] = _duplicate(transactions[k].transaction_id, int(folded.duplicate_of[k]))
         records = list(messages[["partition", "offset", "kafka_time", "key"]].itertuples(index=False, name=None))
-        heads = score_heads(transactions, [records[row] for row in rows.tolist()], folded.late, folded.features)
+        described = [records[row] for row in rows.tolist()]
+        heads = score_heads(transactions, described, folded.late, folded.order_undefined, folded.features)
         out = {"key": messages["key"].to_numpy(), "value": values.copy()}
         out["judged_by"] = np.array([bytes(JUDGED_BY.itemsize)] * len(messages), object)
         out["problem"] = np.full(len(messages), None, object)

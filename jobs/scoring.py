@@ -15,14 +15,14 @@ from jobs.customer_fold import JUDGED_BY
 from jobs.dead_letters import SetAside, SetAsides
 from jobs.ledger import Versions
 from jobs.topic_limits import TopicLimits, room
-from ml.features import place
+from ml.features import FOLD_VERSION, place
 from ml.model import Model
-from ml.schema import Reason
+from ml.schema import DIGEST_DIGITS, Reason
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
 
-_CLOSING_BYTES: Final = 512
-"""More than a score has after its judgement, besides the model's name."""
+CLOSING_BYTES: Final = 256
+"""More than a score has after its judgement."""
 
 
 class Judge(NamedTuple):
@@ -48,8 +48,6 @@ class Judgement:
     def __init__(
         self, judges: Sequence[tuple[int, Judge]], settings: Settings, limits: TopicLimits, set_aside: SetAsides
     ) -> None:
-        model_name = settings.model_name
-        self._model_name = model_name
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
@@ -65,14 +63,13 @@ class Judgement:
         problem = F.from_json("problem", "reason string, partition string, offset string, kafka_time string")
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
-        fitting = Fitting(limits, _CLOSING_BYTES + len(msgspec.json.encode(model_name)), set_aside)
-        self._judged = judge(judges, fitting)("judged_by")
+        self._judged = judge(judges, Fitting(limits, set_aside))("judged_by")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
 
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
         end = {
-            "model_name": self._model_name,
+            "fold_version": FOLD_VERSION,
             "micro_batch": micro_batch,
             "scored_at": time.time_ns() // 1_000_000,
         }
@@ -88,21 +85,22 @@ class Judged(msgspec.Struct, gc=False):
     anomaly_score: float
     is_anomaly: bool
     threshold: float
+    model_name: str
     model_version: int
+    model_digest: str
     threshold_version: int
     reasons: list[Reason]
 
 
 class Fitting(NamedTuple):
-    """Sets aside what the topics of scores and alerts do not take. more: bytes that a score gets after its judgement."""
+    """Sets aside what the topics of scores and alerts do not take."""
 
     limits: TopicLimits
-    more: int
     set_aside: SetAsides
 
     def unfit(self, rows: np.ndarray, parts: Sequence[bytes], anomalies: np.ndarray) -> list[int]:
         """Of rows (n,) JUDGED_BY, with the JSON of their judgements, those whose score or alert would be too large."""
-        sizes = rows["bytes"] + np.fromiter(map(len, parts), np.int64, len(parts)) + self.more
+        sizes = rows["bytes"] + np.fromiter(map(len, parts), np.int64, len(parts)) + CLOSING_BYTES
         most = np.where(anomalies, room(min(self.limits.scores, self.limits.alerts)), room(self.limits.scores))
         found: list[int] = np.flatnonzero((sizes > most) & (rows["bytes"] > 0)).tolist()
         if found:
@@ -145,13 +143,14 @@ def judge(judges: Sequence[tuple[int, Judge]], fitting: Fitting) -> Any:
 def _judged(rows: np.ndarray, judge: Judge) -> list[Judged]:
     """Rows (n,) JUDGED_BY, by one judge. Above the threshold of its segment a score is an anomaly, at it normal."""
     model, versions = judge.model.value, judge.versions
+    by = versions.name, versions.model, versions.model_digest[:DIGEST_DIGITS], versions.thresholds
     features = np.ascontiguousarray(rows["features"])
     scores = model.anomaly_score(features)
     thresholds = judge.lookup.of_segments(rows["segment"])
     anomalies = scores > thresholds
     reasons = iter(model.reasons(features[anomalies]))
     return [
-        Judged(score, anomaly, threshold, versions.model, versions.thresholds, next(reasons) if anomaly else [])
+        Judged(score, anomaly, threshold, *by, next(reasons) if anomaly else [])
         for score, anomaly, threshold in zip(scores.tolist(), anomalies.tolist(), thresholds.tolist(), strict=True)
     ]
 
