@@ -206,7 +206,8 @@ def test_limits_that_are_lowered_while_the_query_runs_cost_one_attempt(
     query = detect.start(spark, settings, gate)
     try:
         query.processAllAvailable()
-        limit(settings, settings.scores_topic, 8 * KIB)
+        for topic in (settings.scores_topic, settings.alerts_topic):
+            limit(settings, topic, 8 * KIB)
         place = send_one(settings, *payment(3, 30 * KIB))
         with pytest.raises(StreamingQueryException):
             query.processAllAvailable()
