@@ -135,8 +135,9 @@ class Detection:
         self._dead_letters = DeadLetters(spark, settings)
         self._ledger = ledger
         self._inputs = inputs
-        self._spark_files = SparkFiles(spark, f"{settings.checkpoint}/{QUERY}")
-        self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
+        own = folder(f"{settings.checkpoint}/{QUERY}")
+        self._spark_files = SparkFiles(own.local)
+        self._offsets = CheckpointOffsets(own, settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._kept = Kept(spark, settings.checkpoint, registry)
         self._champion = ChampionFollower(registry, self._kept.models)

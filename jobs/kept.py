@@ -21,10 +21,11 @@ _DELETED_AT_ONCE: Final = 200
 class Kept:
     """The judges of one checkpoint's ledger, each model broadcast once."""
 
-    def __init__(self, spark: SparkSession, checkpoint: str, registry: Registry) -> None:
+    def __init__(self, spark: SparkSession, checkpoint: str, registry: Registry, *, others: bool = False) -> None:
+        """others: the checkpoint is another job's, in which nothing is written."""
         self._spark = spark
-        self.models = KeptModels(registry, DurableFolder(spark, f"{checkpoint}/models"))
-        self.tables = KeptTables(DurableFolder(spark, f"{checkpoint}/tables"))
+        self.models = KeptModels(registry, DurableFolder(spark, f"{checkpoint}/models", create=not others), others)
+        self.tables = KeptTables(DurableFolder(spark, f"{checkpoint}/tables", create=not others))
         self._broadcast: OrderedDict[str, Broadcast[Model]] = OrderedDict()
 
     def judge(self, versions: Versions) -> Judge:

@@ -61,9 +61,10 @@ class Had(NamedTuple):
 
 
 class KeptModels:
-    """The models beside one checkpoint, and the registry for what is not kept."""
+    """The models beside one checkpoint, and the registry for what is not kept. others: nothing is written there."""
 
-    def __init__(self, registry: Registry, folder: DurableFolder) -> None:
+    def __init__(self, registry: Registry, folder: DurableFolder, others: bool = False) -> None:
+        self._others = others
         self._registry = registry
         self._folder = folder
         self._lock = threading.RLock()  # the follower keeps models while micro-batches purge them
@@ -130,7 +131,7 @@ class KeptModels:
         """What is kept under its digest and is damaged is replaced."""
         name = had.model.digest + _ENDING
         with self._lock:
-            if had.content is None or self._folder.read(name) == had.content:
+            if self._others or had.content is None or self._folder.read(name) == had.content:
                 return
             self._folder.delete(name)
             self._folder.write(name, had.content)
@@ -150,4 +151,8 @@ class KeptModels:
 
     def _read_uses(self) -> list[Use]:
         content = self._folder.read_newest(_USES)
-        return [] if content is None else msgspec.json.decode(content, type=list[Use])
+        try:
+            return [] if content is None else msgspec.json.decode(content, type=list[Use])
+        except msgspec.MsgspecError as error:
+            _log.warning("which models were used last is not known any more: what is kept of it is damaged (%s)", error)
+            return []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pyspark.sql import SparkSession
 
+from jobs.errors import Fatal
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.ranges import Cut, Range, cuts
@@ -21,10 +22,16 @@ class Replay:
     """The judges of records that an earlier ledger knows."""
 
     def __init__(self, spark: SparkSession, checkpoint: str, registry: Registry) -> None:
+        """Raises `Fatal` where the checkpoint has no ledger."""
         self._checkpoint = checkpoint
-        self._ledger = Ledger(DurableFolder(spark, f"{checkpoint}/ledger"))
+        self._ledger = Ledger(DurableFolder(spark, f"{checkpoint}/ledger", create=False))
+        if not self._ledger.pieces():
+            raise Fatal(
+                f"--replay-of {checkpoint} has no ledger that this release can read: name the checkpoint of an earlier run of "
+                "detect, or leave the flag out to judge all records anew"
+            )
         self._recorded: dict[str, list[Range]] = {}
-        self._kept = Kept(spark, checkpoint, registry)
+        self._kept = Kept(spark, checkpoint, registry, others=True)
         self._lost: set[Versions] = set()
 
     def judges(self, entry: Entry, anew: Judge) -> list[tuple[int, Judge]]:

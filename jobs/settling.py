@@ -9,24 +9,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
-from jobs.storage import DurableFolder
-
 _AT_ONCE = 8  # eight files one after the other take 20 ms, all at once 5: the disk's journal takes them together
 
 _REMEMBERED = 20_000
 
 
 class SparkFiles:
-    """The files of one query's streaming checkpoint.
+    """The files of one query's streaming checkpoint, whose folder on a local disk this is; None where it is elsewhere.
 
     `plan` before a micro-batch sends anything and `state` before it is done: then what was sent has its plan on the disk,
     and a commit that is on the disk has its state there, so that after a loss of power the query goes on from there.
     """
 
-    def __init__(self, spark: SparkSession, checkpoint: str) -> None:
-        self._folder = DurableFolder(spark, checkpoint).local
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self._settled: set[str] = set()
         self._pool = ThreadPoolExecutor(_AT_ONCE, "settling")
 

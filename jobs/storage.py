@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from pyspark.sql import SparkSession
 
+from jobs import file_systems
 from jobs.file_systems import local_path
 
 
@@ -36,8 +37,8 @@ class DurableFolder:
     Spark's own files are another matter: see `jobs.settling`.
     """
 
-    def __init__(self, spark: SparkSession, uri: str) -> None:
-        self._files: Files = _files(spark, uri)
+    def __init__(self, spark: SparkSession, uri: str, *, create: bool = True) -> None:
+        self._files: Files = _files(spark, uri, create=create)
 
     @classmethod
     def on_disk(cls, path: Path) -> Self:
@@ -84,19 +85,23 @@ class DurableFolder:
         self._files.delete(name)
 
 
-def _files(spark: SparkSession, uri: str) -> Files:
+def _files(spark: SparkSession, uri: str, *, create: bool) -> Files:
     jvm: Any = spark._jvm
     session: Any = spark._jsparkSession
     hadoop = session.sessionState().newHadoopConf()
     local = local_path(uri, hadoop)
-    return LocalFiles(local) if local is not None else _HadoopFiles(jvm, jvm.org.apache.hadoop.fs.Path(uri), hadoop)
+    if local is not None:
+        return LocalFiles(local, create=create)
+    return _HadoopFiles(jvm, jvm.org.apache.hadoop.fs.Path(uri), hadoop, create=create)
 
 
 class LocalFiles:
     """On a local disk. Every write ends with the file, and its name in the folder, on the disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
         self.folder = folder
+        if not create:
+            return
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
@@ -125,7 +130,7 @@ class LocalFiles:
 
     def names(self) -> list[str]:
         """See `Files`."""
-        return [file.name for file in self.folder.iterdir()]
+        return [file.name for file in self.folder.iterdir()] if self.folder.exists() else []
 
     def delete(self, name: str) -> None:
         """See `Files`."""
@@ -158,12 +163,15 @@ def _sync(folder: Path) -> None:
 class _HadoopFiles:
     """On any other file system, through Spark's own checkpoint writer."""
 
-    def __init__(self, jvm: Any, root: Any, configuration: Any) -> None:
+    def __init__(self, jvm: Any, root: Any, configuration: Any, *, create: bool) -> None:
         self._path = jvm.org.apache.hadoop.fs.Path
         self._root = root
+        # The session's own checkpoint may be on a local disk, which is written in another way.
+        configuration.set(file_systems.MANAGER, file_systems.ELSEWHERE)
         checkpointing = jvm.org.apache.spark.sql.execution.streaming.checkpointing
         self._files = checkpointing.CheckpointFileManager.create(root, configuration)
-        self._files.mkdirs(root)
+        if create:
+            self._files.mkdirs(root)
 
     def read(self, name: str) -> bytes | None:
         """See `Files`."""
@@ -188,7 +196,8 @@ class _HadoopFiles:
 
     def names(self) -> list[str]:
         """See `Files`."""
-        return [status.getPath().getName() for status in self._files.list(self._root)]
+        there = self._files.exists(self._root)
+        return [status.getPath().getName() for status in self._files.list(self._root)] if there else []
 
     def delete(self, name: str) -> None:
         """See `Files`."""

@@ -109,7 +109,7 @@ class TableMaker:
         self._gate = gate
         self._options = client_options(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
-        self._spark_files = SparkFiles(spark, f"{settings.checkpoint}/{QUERY}")
+        self._spark_files = SparkFiles(DurableFolder(spark, f"{settings.checkpoint}/{QUERY}").local)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._models = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
         self._tables = TableReader(settings.thresholds_topic, self._options, settings.model_name)

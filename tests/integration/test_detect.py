@@ -222,3 +222,12 @@ def test_a_start_with_other_state_settings_is_refused(settings: Settings, detect
     detect_all(settings)
     with pytest.raises(Fatal, match="state_partitions was 2 and is now 3"):
         detect_all(settings.model_copy(update={"state_partitions": 3}))
+
+
+def test_a_replay_of_a_place_without_a_ledger_is_refused_and_nothing_is_made_there(
+    settings: Settings, detect_all: Detect, tmp_path: Path
+) -> None:
+    place = tmp_path / "mistyped"
+    with pytest.raises(Fatal, match=r"--replay-of .*mistyped has no ledger"):
+        detect_all(settings.model_copy(update={"replay_of": f"file://{place}"}))
+    assert not place.exists()
