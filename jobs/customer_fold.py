@@ -97,7 +97,7 @@ class CustomerFold(StatefulProcessor):
         if len(messages):
             with self._log(key).folding() as fold:
                 for start in range(0, len(messages), PIECE):
-                    yield self._folded(fold, messages.iloc[start : start + PIECE])
+                    yield self._worked(messages.iloc[start : start + PIECE], fold)
 
     def close(self) -> None:
         pass
@@ -107,36 +107,10 @@ class CustomerFold(StatefulProcessor):
         copies = Path(SparkFiles.getRootDirectory()) / "scoreline-state" / self._run
         return StateLog(self._store, LocalCopy(copies / str(key[0])))
 
-    def _folded(self, fold: Fold, messages: pd.DataFrame) -> pd.DataFrame:
+    def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         """Messages, in log order → rows as `OUTPUT` says."""
-        values, kafka_times = messages["value"].to_numpy(), messages["kafka_time"].to_numpy()
-        places = position(messages["partition"].to_numpy(np.int64), messages["offset"].to_numpy())
-        transactions, rows, events, problems = take_in(values, kafka_times, places, self._max_future_hours)
-        folded = fold(identify([transaction.customer_id for transaction in transactions]), events)
-        for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():
-            problems[int(rows[k])] = _duplicate(transactions[k].transaction_id, int(folded.duplicate_of[k]))
-        records = list(messages[["partition", "offset", "kafka_time", "key"]].itertuples(index=False, name=None))
-        heads = score_heads(transactions, [records[row] for row in rows.tolist()], folded.late, folded.features)
-        out = {"key": messages["key"].to_numpy(), "value": values.copy()}
-        out["judged_by"] = np.array([bytes(JUDGED_BY.itemsize)] * len(messages), object)
-        out["problem"] = np.full(len(messages), None, object)
-        out["value"][rows] = np.array(heads, object)
-        out["judged_by"][rows] = np.array(_judged_by(folded.features, transactions, places[rows]), object)
-        for row, reason in problems.items():
-            out["value"][row] = values[row]
-            out["problem"][row] = _encode(Problem(reason, *records[row][:3])).decode()
-        return pd.DataFrame(out)
-
-
-def _judged_by(features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray) -> list[bytes]:
-    rows = np.empty(len(transactions), JUDGED_BY)
-    rows["features"], rows["position"] = features, places
-    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
-    packed, size = rows.tobytes(), JUDGED_BY.itemsize
-    return [packed[start : start + size] for start in range(0, len(packed), size)]
-
-
-def _duplicate(transaction_id: str, earlier: int) -> str:
-    if earlier == HISTORY:
-        return f"transaction_id {transaction_id!r} is a duplicate of one in the history"
-    return "transaction_id {!r} is a duplicate of {}/{}".format(transaction_id, *place(earlier))
+        rows, errors = work(messages, fold, self._max_future_hours)
+        if errors:
+            at = messages[["partition", "offset"]].to_numpy()
+            self._failed.add(Failed.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()}))
+        return rows
