@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         None, description="an earlier checkpoint: records that its ledger knows are judged by what it says"
     )
     state_partitions: int = Field(2, gt=0, description="partitions of the customers' state; frozen by the checkpoint")
-    max_transaction_bytes: int = Field(65_536, gt=0, description="larger messages become dead letters unread")
+    max_transaction_bytes: int = Field(
+        65_536, gt=0, description="messages whose key and value together are larger become dead letters unread"
+    )
     max_future_hours: float = Field(
         24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"
     )

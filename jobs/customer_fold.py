@@ -7,10 +7,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import pandas as pd
-from pyspark import Accumulator, SparkFiles
+from pyspark import SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
+from jobs.dead_letters import SetAsides, too_large
 from jobs.intake import take_in
 from jobs.score_head import score_heads
 from jobs.state_log import Fold, LocalCopy, StateLog
@@ -74,12 +75,12 @@ class CustomerFold(StatefulProcessor):
         run: str,
         max_transaction_bytes: int,
         max_future_hours: float,
-        too_large_seen: "Accumulator[int]",
+        set_aside: SetAsides,
     ) -> None:
         self._run = run
         self._max_transaction_bytes = max_transaction_bytes
         self._max_future_hours = max_future_hours
-        self._too_large_seen = too_large_seen
+        self._set_aside = set_aside
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
@@ -90,10 +91,13 @@ class CustomerFold(StatefulProcessor):
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
         # The shuffle mixes the records and hands them over in pieces; the log's order is restored before the fold.
         messages = pd.concat(list(rows), ignore_index=True).sort_values(["partition", "offset"], ignore_index=True)
-        too_large = (messages["size"] > self._max_transaction_bytes).to_numpy()
-        if too_large.any():
-            self._too_large_seen.add(int(too_large.sum()))
-            messages = messages[~too_large]
+        large = (messages["size"] > self._max_transaction_bytes).to_numpy()
+        if large.any():
+            places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
+            self._set_aside.add(
+                {(int(p), int(o)): too_large(size, self._max_transaction_bytes) for p, o, size in places}
+            )
+            messages = messages[~large]
         if len(messages):
             with self._log(key).folding() as fold:
                 for start in range(0, len(messages), PIECE):

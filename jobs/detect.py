@@ -1,6 +1,5 @@
 """The detection query: transactions from Kafka → folded, scored and judged → scores, alerts and dead letters to Kafka."""
 
-import json
 import logging
 import sys
 import uuid
@@ -12,7 +11,6 @@ from typing import Final
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from pyspark import Accumulator
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
@@ -20,6 +18,7 @@ from pyspark.sql.streaming import StreamingQuery
 from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
+from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.frozen import hold_frozen
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
@@ -28,7 +27,7 @@ from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.replay import Replay
 from jobs.routing import routed, state_key
-from jobs.scoring import Judgement, dead_letter_headers, too_large_reason
+from jobs.scoring import Judgement
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
 from jobs.tables import TableFollower
@@ -63,14 +62,14 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
-    too_large_seen = spark.sparkContext.accumulator(0)
-    detection = Detection(spark, settings, gate, too_large_seen)
+    set_aside = set_asides(spark)
+    detection = Detection(spark, settings, gate, set_aside)
     begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
     query = (
-        folded(transactions(spark, settings), past, settings, too_large_seen)
+        folded(transactions(spark, settings), past, settings, set_aside)
         .writeStream.foreachBatch(detection.write)
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
@@ -86,12 +85,10 @@ def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     return stream(spark, settings, settings.transactions_topic, most=most, since=since)
 
 
-def folded(
-    records: DataFrame, past: DataFrame | None, settings: Settings, too_large_seen: "Accumulator[int]"
-) -> DataFrame:
+def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(uuid.uuid4().hex, *limits, too_large_seen)
+    processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .groupBy("state_key")
@@ -112,12 +109,13 @@ def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, too_large_seen: "Accumulator[int]") -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, set_aside: SetAsides) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self._too_large_seen = too_large_seen
+        self._set_aside = set_aside
+        self._dead_letters = DeadLetters(spark, settings)
         self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
@@ -138,10 +136,10 @@ class Detection:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
-        seen_before = self._too_large_seen.value
+        self._set_aside.value = {}  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
-        if self._too_large_seen.value > seen_before:
-            self._write_too_large(entry)
+        if self._set_aside.value:
+            self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
 
     def _entry(self, micro_batch: int) -> Entry:
         entry = self._ledger.entry(micro_batch)
@@ -169,36 +167,6 @@ class Detection:
             judges = [(0, self._kept.judge(entry.versions))]
             self._judgement = entry.versions, Judgement(judges, self._settings.model_name, self._settings)
         return self._judgement[1]
-
-    def _write_too_large(self, entry: Entry) -> None:
-        """Dead-letter the messages that were too large to travel: they are rare, so they are read once more, by Spark alone."""
-        limit = self._settings.max_transaction_bytes
-        # A partition that is new with this micro-batch has no start yet: -2 is Kafka's earliest.
-        start = {partition: entry.start.get(partition, -2) for partition in entry.end}
-        records = (
-            self._spark.read.format("kafka")
-            .options(**spark_options(self._settings))
-            .option("subscribe", self._settings.transactions_topic)
-            .option("startingOffsets", json.dumps({self._settings.transactions_topic: start}))
-            .option("endingOffsets", json.dumps({self._settings.transactions_topic: entry.end}))
-            .option("failOnDataLoss", not self._settings.accept_data_loss)
-            .load()
-        )
-        size = F.octet_length("value")
-        problem = F.struct(
-            too_large_reason(size, limit).alias("reason"),
-            "partition",
-            "offset",
-            F.unix_millis("timestamp").alias("kafka_time"),
-        )
-        self._to_kafka(
-            records.where(size > limit).select(
-                "key",
-                "value",
-                F.lit(self._settings.invalid_topic).alias("topic"),
-                dead_letter_headers(self._settings, problem).alias("headers"),
-            )
-        )
 
     def _to_kafka(self, records: DataFrame) -> None:
         records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()

@@ -41,6 +41,11 @@ def spark_options(settings: Settings) -> dict[str, str]:
     return options
 
 
+def kafka_properties(settings: Settings) -> dict[str, str]:
+    """Properties for Kafka's own Java clients."""
+    return {name.removeprefix("kafka."): value for name, value in spark_options(settings).items()}
+
+
 def _jaas(settings: Settings) -> str:
     module = "plain.PlainLoginModule" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
     username, password = client_credentials(settings)

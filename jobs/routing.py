@@ -9,20 +9,20 @@ _MASK: Final = 0xFFFFFFFF
 
 
 def routed(max_transaction_bytes: int, state_partitions: int):  # type: ignore[no-untyped-def]
-    """Kafka records → what the fold takes: state_key, partition, offset, kafka_time (ms), key, value, size (bytes).
-
-    A value that is larger than a transaction may be travels as null, with its size.
+    """Kafka records → what the fold takes: state_key, partition, offset, kafka_time (ms), key, value, size (bytes of
+    key and value). What is larger than a transaction may be travels without key and value.
     """
 
     def transform(records: DataFrame) -> DataFrame:
-        size = F.octet_length("value")
+        size = F.coalesce(F.octet_length("key"), F.lit(0)) + F.coalesce(F.octet_length("value"), F.lit(0))
+        fits = size <= max_transaction_bytes
         return records.select(
             state_key(customer(F.col("key"), F.col("value")), state_partitions).alias("state_key"),
             "partition",
             "offset",
             F.unix_millis("timestamp").alias("kafka_time"),
-            "key",
-            F.when(size <= max_transaction_bytes, F.col("value")).alias("value"),
+            F.when(fits, F.col("key")).alias("key"),
+            F.when(fits, F.col("value")).alias("value"),
             size.alias("size"),
         )
 

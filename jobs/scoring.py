@@ -134,10 +134,3 @@ def dead_letter_headers(settings: Settings, problem: Column) -> Column:
         header("offset", problem["offset"]),
         header("kafka_time", problem["kafka_time"]),
     )
-
-
-def too_large_reason(size: Column, limit: int) -> Column:
-    """Why a message of `size` bytes is a dead letter."""
-    return F.format_string(
-        f"the message has %,d bytes; a transaction has at most {limit:,} (max_transaction_bytes)", size
-    )
