@@ -1,10 +1,9 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pandas as pd
 from pyspark import SparkFiles
@@ -12,39 +11,21 @@ from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
 from jobs.dead_letters import SetAsides, too_large
-from jobs.intake import take_in
-from jobs.score_head import score_heads
+from jobs.failures import FailureCount, Failures
+from jobs.piece import work
 from jobs.state_log import Fold, LocalCopy, StateLog
-from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, place, position
-from ml.schema import Transaction
-from ml.segments import segment_ids_of
-from ml.state import identify
+from ml.features import CUSTOMER
 
 OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
 """What the operator returns for each message; columns are few because each costs time for each message.
 
 A valid one: value, the beginning of its score's JSON, and judged_by, the bytes of a `JUDGED_BY`. An invalid one: its value
-as it came, judged_by all zero, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
+as it came, judged_by NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
-
-JUDGED_BY: Final = np.dtype([("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("position", np.int64)])
-"""What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
-position in the log, by which a replay knows who judged it before."""
 
 PIECE: Final = 10_000
 """Messages worked on at a time: as many as Spark puts into one Arrow batch, few enough for the processor's cache, and Spark
 goes on with them meanwhile."""
-
-_encode: Final = msgspec.json.Encoder().encode
-
-
-class Problem(msgspec.Struct):
-    """Why a message is a dead letter, and where it stands; kafka_time in ms."""
-
-    reason: str
-    partition: int
-    offset: int
-    kafka_time: int
 
 
 class MapStateStore:
@@ -76,11 +57,13 @@ class CustomerFold(StatefulProcessor):
         max_transaction_bytes: int,
         max_future_hours: float,
         set_aside: SetAsides,
+        failures: FailureCount,
     ) -> None:
         self._run = run
         self._max_transaction_bytes = max_transaction_bytes
         self._max_future_hours = max_future_hours
         self._set_aside = set_aside
+        self._failures = failures
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
@@ -116,5 +99,5 @@ class CustomerFold(StatefulProcessor):
         rows, errors = work(messages, fold, self._max_future_hours)
         if errors:
             at = messages[["partition", "offset"]].to_numpy()
-            self._failed.add(Failed.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()}))
+            self._failures.add(Failures.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()}))
         return rows

@@ -19,6 +19,7 @@ from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
+from jobs.failures import FailureCount, Failures, failure_count, tell
 from jobs.frozen import hold_frozen
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
@@ -27,7 +28,7 @@ from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.replay import Replay
 from jobs.routing import routed, state_key
-from jobs.scoring import Judgement
+from jobs.scoring import Judge, Judgement
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
 from jobs.tables import TableFollower
@@ -62,14 +63,14 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
-    set_aside = set_asides(spark)
-    detection = Detection(spark, settings, gate, set_aside)
+    set_aside, failures = set_asides(spark), failure_count(spark)
+    detection = Detection(spark, settings, gate, set_aside, failures)
     begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
     query = (
-        folded(transactions(spark, settings), past, settings, set_aside)
+        folded(transactions(spark, settings), past, settings, set_aside, failures)
         .writeStream.foreachBatch(detection.write)
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
@@ -85,10 +86,12 @@ def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     return stream(spark, settings, settings.transactions_topic, most=most, since=since)
 
 
-def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides) -> DataFrame:
+def folded(
+    records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides, failures: FailureCount
+) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside)
+    processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside, failures)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .groupBy("state_key")
@@ -109,12 +112,15 @@ def _past(spark: SparkSession, settings: Settings) -> DataFrame | None:
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, set_aside: SetAsides) -> None:
+    def __init__(
+        self, spark: SparkSession, settings: Settings, gate: Gate, set_aside: SetAsides, failures: FailureCount
+    ) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
         self._set_aside = set_aside
+        self._failures = failures
         self._dead_letters = DeadLetters(spark, settings)
         self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
@@ -136,8 +142,9 @@ class Detection:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         entry = self._entry(micro_batch)
-        self._set_aside.value = {}  # an attempt that failed may have left some
+        self._set_aside.value, self._failures.value = {}, Failures(0, {})  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
+        tell(self._failures.value, self._settings.transactions_topic)
         if self._set_aside.value:
             self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
 
@@ -162,11 +169,14 @@ class Detection:
         """Of all records of a micro-batch by the same versions; in a replay, of each by what judged it before."""
         if self._replay is not None:
             own = self._kept.judge(entry.versions)
-            return Judgement(self._replay.judges(entry, own), self._settings.model_name, self._settings)
+            return self._judged_by(self._replay.judges(entry, own))
         if self._judgement is None or self._judgement[0] != entry.versions:
             judges = [(0, self._kept.judge(entry.versions))]
-            self._judgement = entry.versions, Judgement(judges, self._settings.model_name, self._settings)
+            self._judgement = entry.versions, self._judged_by(judges)
         return self._judgement[1]
+
+    def _judged_by(self, judges: list[tuple[int, Judge]]) -> Judgement:
+        return Judgement(judges, self._settings, self._set_aside, self._failures)
 
     def _to_kafka(self, records: DataFrame) -> None:
         records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()

@@ -16,7 +16,8 @@ from ml.schema import Transaction
 GOOD: Final = Transaction("good", datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC), "good", 12.5, "EUR", "M1", "fuel", "FR")
 """A transaction that every step must get through: where it does not, no message is to blame."""
 _GOOD_VALUE: Final = (
-    b'{"transaction_id":"good","event_time":"2026-01-02T03:04:05.678Z","customer_id":"good","amount":12.5,"note":"\\u00e9"}'
+    b'{"transaction_id":"good","event_time":"2026-01-02T03:04:05.678Z",'
+    b'"customer_id":"good","amount":12.5,"country":"FR","note":"\\u00e9"}'
 )
 
 
@@ -89,7 +90,10 @@ def joined(parts: "list[tuple[Rows, tuple[np.ndarray, ...]]]", none: "tuple[np.n
         return [parts[0][0], *parts[0][1]]
     if not parts:
         return [np.zeros(0, np.int64), *none]
-    return [np.concatenate([rows for rows, _ in parts]), *map(np.concatenate, zip(*(out for _, out in parts), strict=True))]
+    return [
+        np.concatenate([rows for rows, _ in parts]),
+        *map(np.concatenate, zip(*(out for _, out in parts), strict=True)),
+    ]
 
 
 def _sound() -> None:

@@ -116,7 +116,9 @@ def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> "list[
         mine, of_records = taken(transactions, some), [records[row] for row in rows[some].tolist()]
         late, features = folded.late[some], folded.features[some]
         if not np.isfinite(features.sum()):  # any number that is not finite makes the sum so
-            raise ValueError(f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}")
+            raise ValueError(
+                f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
+            )
         heads = score_heads(mine, of_records, late, features)
         return _objects(heads), _objects(_judged_by(features, mine, arrivals["position"][some]))
 
