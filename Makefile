@@ -5,6 +5,7 @@ RATE ?= 500
 DURATION ?=
 SEED ?=
 SCENARIO ?=
+MINUTES ?= 30
 HISTORY ?= .scoreline/history
 STATE ?= .scoreline/state
 
@@ -16,7 +17,7 @@ WITH_STACK := $(PYTHON) -m stack run
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup demo test test-quick test-long torture lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,12 +42,18 @@ setup: ## make the virtual environment in .venv from requirements.lock (all othe
 demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=500 DURATION=60; without DURATION until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
-test: lint ## check everything: style, types, and all tests against real servers
-	@$(SIDE_BY_SIDE) -m "not alone"
-	@$(PYTHON) -m pytest -m alone
+test: lint ## check style, types, and what the tests against real servers show in less than 20 minutes
+	@$(SIDE_BY_SIDE) -m "not alone and not long"
+	@$(PYTHON) -m pytest -m "alone and not long"
 
 test-quick: setup ## run the tests that take less than half a minute each
-	@$(SIDE_BY_SIDE) -m "not slow and not alone"
+	@$(SIDE_BY_SIDE) -m "not slow and not alone and not long"
+
+test-long: setup ## run what takes longer: many kills, runs of a million records made smaller, a short torture (under 35 minutes)
+	@$(PYTHON) -m pytest -m long
+
+torture: setup ## kill everything in turn for MINUTES=30 under hostile traffic, then account for every record; ends with one line of JSON
+	@$(PYTHON) -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## check style and types
 	@$(PYTHON) -m ruff check

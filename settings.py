@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     kafka_ssl_ca: Path | None = _named(
         "kafka_ssl_ca", None, "PEM file of the authority that signed the brokers' certificates"
     )
+    kafka_isolation_level: Literal["read_committed", "read_uncommitted"] = _named(
+        "kafka_isolation_level", "read_committed", "whether records of aborted or open Kafka transactions are left out"
+    )
 
     influxdb_url: str = _named("influxdb_url", "http://localhost:8086", "InfluxDB 1.8, 2 or 3")
     influxdb_token: SecretStr = _named("influxdb_token", "", "InfluxDB token; for 1.8 user:password")
@@ -79,7 +82,9 @@ class Settings(BaseSettings):
     )
     # In catch-up detect alone comes to 43,100 txn/s with 200,000 of them, to 47,600 with 400,000.
     max_offsets_per_trigger: int = Field(400_000, gt=0, description="most records in one micro-batch")
-    accept_data_loss: bool = Field(False, description="go on when Kafka no longer has records that were not read yet")
+    accept_data_loss: bool = Field(
+        False, description="detect goes on when Kafka no longer has transactions that were not read yet"
+    )
     replay_of: str | None = Field(
         None, description="an earlier checkpoint: records that its ledger knows are judged by what it says"
     )
@@ -97,8 +102,14 @@ class Settings(BaseSettings):
         True, description="with adaptive_thresholds: detect also runs thresholds, in the same Spark application"
     )
     thresholds_interval_seconds: float = Field(10.0, gt=0, description="pause between thresholds' micro-batches")
+    thresholds_accept_data_loss: bool = Field(
+        True, description="thresholds goes on when Kafka no longer has scores that were not read yet"
+    )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
+    publish_accept_data_loss: bool = Field(
+        True, description="publish goes on when Kafka no longer has scores that were not read yet"
+    )
     publish_points: Literal["all", "sampled", "anomalies"] = Field(
         "all", description="scores written one by one to InfluxDB"
     )

@@ -22,7 +22,6 @@ from ml.schema import Score, Transaction
 from ml.state import Customers, identify
 from sinks.sink import Sink
 
-_PARTITIONS: Final = 4
 _KAFKA_TIME: Final = 1_800_000_000_000
 
 
@@ -115,7 +114,7 @@ class Materials:
 
     def published(self, messages: pa.RecordBatch) -> None:
         """What a task of publish does with scores, but for writing their points."""
-        for _ in Publication(Nowhere(), _PARTITIONS).publish(iter([messages])):
+        for _ in Publication(Nowhere()).publish(iter([messages])):
             pass
 
     def _chunk(self, customers: Customers, keys: list[bytes], values: list[bytes], first: int) -> Chunk:

@@ -1,7 +1,8 @@
 """Accounts for every record: an anti-join of the topics by (partition, offset), and a count of the points."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +16,9 @@ from confluent_kafka import Message
 
 from demo.errors import DemoError
 from demo.kafka_reader import Reader
-from demo.records import decode_place, place_of_dead_letter
+from demo.records import decode_place, headers_of, place_of_dead_letter
 from jobs.publish_points import SCORE
+from ml.schema import Unreadable
 from settings import Settings
 
 _OFFSET_BITS: Final = 48
@@ -61,19 +63,26 @@ def read_accounts(settings: Settings) -> Accounts:
     servers = settings.kafka_bootstrap_servers
 
     def places(topic: str, place: Any) -> Places:
-        with Reader(servers, topic) as reader:
-            return np.array(array("q", (packed(*place(message)) for message in reader.read_all())), np.int64)
+        with Reader(servers, topic, isolation_level=settings.kafka_isolation_level) as reader:
+            return np.array(array("q", (packed(*at) for at in _readable(place, reader.read_all()))), np.int64)
 
     return balanced(
         places(settings.transactions_topic, lambda message: (message.partition(), message.offset())),
         places(settings.scores_topic, _place_of_score),
-        places(settings.invalid_topic, lambda message: place_of_dead_letter(message.headers())),
+        places(settings.invalid_topic, lambda message: place_of_dead_letter(headers_of(message))),
         places(settings.alerts_topic, _place_of_score),
     )
 
 
+def _readable(place: Any, messages: Iterable[Message]) -> Iterator[tuple[int, int]]:
+    """The places of the job's own records; what is another's says nothing about any transaction."""
+    for message in messages:
+        with suppress(Unreadable):
+            yield place(message)
+
+
 def _place_of_score(message: Message) -> tuple[int, int]:
-    place = decode_place(message.value() or b"")
+    place = decode_place(message.value())
     return place.partition, place.offset
 
 

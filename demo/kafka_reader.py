@@ -15,13 +15,15 @@ ANSWER_SECONDS: Final = 10.0
 class Reader:
     """The records of some topics. Not for use by two threads at once. Raises DemoError where Kafka does not answer."""
 
-    def __init__(self, servers: str, *topics: str) -> None:
+    def __init__(self, servers: str, *topics: str, isolation_level: str = "read_committed") -> None:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers,
                 "group.id": "demo",  # required, and never used: nothing is committed, partitions are assigned by hand
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                "isolation.level": isolation_level,
+                "enable.partition.eof": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 32_768,
                 "log_level": 2,  # what matters comes as exceptions, without librdkafka's own lines on stderr
@@ -32,10 +34,14 @@ class Reader:
 
     def read(self, seconds: float) -> list[Message]:
         """The next records, in the order of each partition; waits for the first few at most so long."""
+        return [message for message in self._read(seconds) if message.error() is None]
+
+    def _read(self, seconds: float) -> list[Message]:
+        """The next records, and the ends of partitions."""
         messages = []
         for message in self._consumer.consume(AT_ONCE, seconds):
             error = message.error()
-            if error is None:
+            if error is None or error.code() == KafkaError._PARTITION_EOF:
                 messages.append(message)
             elif error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
                 raise DemoError(f"Kafka's records cannot be read: {error.str()}.")
@@ -48,14 +54,13 @@ class Reader:
 
     def read_all(self) -> Iterator[Message]:
         """Every record that the topics hold now, each topic's partitions in any order."""
-        missing = {(t, p): end for t in self._partitions for p, end in self.ends(t).items() if end > 0}
+        missing = {(topic, number) for topic, numbers in self._partitions.items() for number in numbers}
         while missing:
-            messages = self.read(0.1)
-            yield from messages
-            for message in messages:
-                place, offset = (message.topic(), message.partition()), message.offset()
-                if place in missing and offset is not None and offset + 1 >= missing[place]:
-                    del missing[place]
+            for message in self._read(0.1):
+                if message.error() is None:
+                    yield message
+                else:  # an end: the last offsets may hold no records, but commit markers
+                    missing.discard((message.topic(), message.partition()))
 
     def _partitions_of(self, topic: str) -> list[int]:
         try:

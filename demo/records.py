@@ -1,27 +1,27 @@
 """The parts of Kafka's records that the demo looks at; the rest of their JSON is skipped, unread."""
 
-from datetime import datetime
 from typing import Final
 
 import msgspec
+from confluent_kafka import Message
 
-from ml.schema import Label, Reason
+from ml.schema import Identifier, KafkaTime, Label, Offset, Partition, Reader, Reason, Time, Unreadable, Version
 
 
 class WatchedScore(msgspec.Struct, gc=False):
     """What the live view needs of a `ml.schema.Score`."""
 
-    transaction_id: str
-    event_time: datetime
-    customer_id: str
+    transaction_id: Identifier
+    event_time: Time
+    customer_id: Identifier
     amount: float
-    partition: int
-    offset: int
-    kafka_time: int
+    partition: Partition
+    offset: Offset
+    kafka_time: KafkaTime
     anomaly_score: float
     threshold: float
     is_anomaly: bool
-    model_version: int
+    model_version: Version
     currency: str | None = None
     merchant_category: str | None = None
     country: str | None = None
@@ -31,19 +31,34 @@ class WatchedScore(msgspec.Struct, gc=False):
 class Place(msgspec.Struct, gc=False):
     """Which transaction a score is of."""
 
-    partition: int
-    offset: int
+    partition: Partition
+    offset: Offset
 
 
 Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
 """Of a record, as confluent_kafka gives them."""
 
-decode_score: Final = msgspec.json.Decoder(WatchedScore).decode
-decode_place: Final = msgspec.json.Decoder(Place).decode
-decode_label: Final = msgspec.json.Decoder(Label).decode
+decode_score: Final = Reader(WatchedScore).read
+decode_place: Final = Reader(Place).read
+decode_label: Final = Reader(Label).read
+"""Each raises `ml.schema.Unreadable` for what is another's record."""
 
 
 def place_of_dead_letter(headers: Headers) -> tuple[int, int]:
-    """(partition, offset) of the transaction that a dead letter is of, from its headers."""
+    """(partition, offset) of the transaction that a dead letter is of, from its headers. Raises `Unreadable`."""
     said = dict(headers or {})
-    return int(said["partition"] or ""), int(said["offset"] or "")
+    try:
+        partition, offset = int(said["partition"] or ""), int(said["offset"] or "")
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"no dead letter of ours: {error!r}") from None
+    if not (0 <= partition < 2**15 and 0 <= offset < 2**48):
+        raise Unreadable(f"no dead letter of ours: partition {partition}, offset {offset}")
+    return partition, offset
+
+
+def headers_of(message: Message) -> Headers:
+    """A record's headers. Raises `Unreadable` where a name is no text."""
+    try:
+        return message.headers()
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"no dead letter of ours: {error}") from None

@@ -1,6 +1,7 @@
 """Watches Kafka in a thread of its own, and always has a snapshot of the run ready."""
 
 import time
+from contextlib import suppress
 from threading import Event
 from typing import Final
 
@@ -8,9 +9,10 @@ from confluent_kafka import Message
 
 from demo.background import Background
 from demo.kafka_reader import Reader
-from demo.records import decode_label, decode_score, place_of_dead_letter
+from demo.records import decode_label, decode_score, headers_of, place_of_dead_letter
 from demo.snapshot import Gauges, Snapshot
 from demo.tally import Tally
+from ml.schema import Unreadable
 from settings import Settings
 
 SNAPSHOT_SECONDS: Final = 0.5
@@ -32,7 +34,9 @@ class Watcher(Background):
 
     def work(self, stopped: Event) -> None:
         names = self._settings.scores_topic, self._settings.invalid_topic, self._settings.truth_topic
-        with Reader(self._settings.kafka_bootstrap_servers, *names) as reader:
+        with Reader(
+            self._settings.kafka_bootstrap_servers, *names, isolation_level=self._settings.kafka_isolation_level
+        ) as reader:
             while not stopped.is_set():
                 self._take_until(time.monotonic() + SNAPSHOT_SECONDS, reader, stopped)
                 arrived = sum(reader.ends(self._settings.transactions_topic).values())
@@ -41,7 +45,8 @@ class Watcher(Background):
     def _take_until(self, deadline: float, reader: Reader, stopped: Event) -> None:
         while time.monotonic() < deadline and not stopped.is_set():
             for message in reader.read(WAIT_SECONDS):
-                self._take(message)
+                with suppress(Unreadable):  # another's record, of which the job's log tells
+                    self._take(message)
 
     def _take(self, message: Message) -> None:
         topic, value = message.topic(), message.value()
@@ -52,4 +57,4 @@ class Watcher(Background):
         elif topic == self._settings.truth_topic and value is not None:
             self.tally.truth(decode_label(value))
         elif topic == self._settings.invalid_topic:
-            self.tally.dead_letter(*place_of_dead_letter(message.headers()))
+            self.tally.dead_letter(*place_of_dead_letter(headers_of(message)))

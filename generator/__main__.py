@@ -183,7 +183,7 @@ def _begin(origin: Origin, kafka: Kafka, start: str | None, resume: bool) -> dat
         raise WrongUse(f"--resume begins where the topic ends, but --start is {start}: leave one of them out")
     if start is not None:
         return time_of_option("--start", start)
-    newest = newest_event_time(kafka.servers, kafka.topics.transactions, kafka.security) if resume else None
+    newest = newest_event_time(kafka) if resume else None
     return origin.live_start if newest is None else max(origin.live_start, newest + timedelta(milliseconds=1))
 
 
@@ -221,7 +221,7 @@ def _origin(folder: Path | None, seed: int | None, customers: int | None) -> Ori
 def _kafka() -> Kafka:
     settings = Settings.from_command_line([])  # typer has read the flags already
     topics = Topics(settings.transactions_topic, settings.labels_topic, settings.truth_topic)
-    return Kafka(settings.kafka_bootstrap_servers, topics, _security(settings))
+    return Kafka(settings.kafka_bootstrap_servers, topics, _security(settings), settings.kafka_isolation_level)
 
 
 def _security(settings: Settings) -> Security:

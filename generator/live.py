@@ -23,6 +23,7 @@ class Kafka:
     servers: str
     topics: Topics = field(default_factory=Topics)
     security: Security = field(default_factory=dict)
+    isolation_level: str = "read_committed"
 
 
 def live_sender(

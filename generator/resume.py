@@ -6,32 +6,31 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from generator.drafts import HOUR_MS
 from generator.history import Origin
 from generator.live import Kafka
 from generator.population import make_population
-from generator.producer import CONNECT_SECONDS, KafkaUnreachable, Security
+from generator.producer import CONNECT_SECONDS, KafkaUnreachable
 from generator.stream import milliseconds, transactions
 from generator.tables import LABEL_ARROW
-from ml.schema import Label, Transaction
+from ml.schema import Label, Reader, Transaction, Unreadable
 
 LOOKED_AT: Final = 100  # records of each partition: the very first and last ones may be no transactions
-_decode = msgspec.json.Decoder(Transaction).decode
+_reader: Final = Reader(Transaction)
 
 
-def newest_event_time(servers: str, topic: str, security: Security) -> datetime | None:
-    """The newest event_time, not in the future, among the last records of a topic; None where it has none.
+def newest_event_time(kafka: Kafka) -> datetime | None:
+    """The newest event_time, not in the future, among the last transactions on their topic; None where it has none.
 
     Raises KafkaUnreachable where no broker answers.
     """
     now = datetime.now(UTC)
-    return max((moment for moment in _event_times(servers, topic, security, False) if moment <= now), default=None)
+    return max((moment for moment in _event_times(kafka, False) if moment <= now), default=None)
 
 
 def unsent_labels(origin: Origin, kafka: Kafka, begin: datetime) -> list[Label]:
@@ -40,7 +39,7 @@ def unsent_labels(origin: Origin, kafka: Kafka, begin: datetime) -> list[Label]:
     The traffic is made again, as far as it is on the topic; it has to have been sent with the same origin. Raises
     KafkaUnreachable where no broker answers.
     """
-    found = _event_times(kafka.servers, kafka.topics.transactions, kafka.security, True)
+    found = _event_times(kafka, True)
     since = max(min(found, default=begin), origin.live_start)
     population = make_population(origin.seed, origin.customers)
     hours = 1 + milliseconds(begin) // HOUR_MS - milliseconds(since) // HOUR_MS
@@ -55,21 +54,22 @@ def unsent_labels(origin: Origin, kafka: Kafka, begin: datetime) -> list[Label]:
     return labels
 
 
-def _event_times(servers: str, topic: str, security: Security, first: bool) -> list[datetime]:
+def _event_times(kafka: Kafka, first: bool) -> list[datetime]:
     """Of the first or the last transactions in each partition."""
     configuration: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": servers,
+        "bootstrap.servers": kafka.servers,
+        "isolation.level": kafka.isolation_level,
         "group.id": "scoreline-generator",  # librdkafka wants one; nothing is committed
         "enable.auto.commit": False,
-        "enable.partition.eof": False,
+        "enable.partition.eof": True,
         "log_level": 2,
-        **security,
+        **kafka.security,
     }
     try:
-        return _read_event_times(configuration, topic, first)
+        return _read_event_times(configuration, kafka.topics.transactions, first)
     except KafkaException as error:
         raise KafkaUnreachable(
-            f"no Kafka broker answers at {servers} ({error.args[0].str()}); start one, or set KAFKA_BOOTSTRAP_SERVERS"
+            f"no Kafka broker answers at {kafka.servers} ({error.args[0].str()}); start one, or set KAFKA_BOOTSTRAP_SERVERS"
         ) from None
 
 
@@ -86,8 +86,24 @@ def _outermost(consumer: Consumer, topic: str, first: bool) -> Iterator[Transact
         begin, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=CONNECT_SECONDS)
         begin, end = (begin, min(end, begin + LOOKED_AT)) if first else (max(begin, end - LOOKED_AT), end)
         consumer.assign([TopicPartition(topic, number, begin)])
-        for message in consumer.consume(end - begin, timeout=CONNECT_SECONDS) if end > begin else ():
+        for message in _until(consumer, begin, end):
             try:
-                yield _decode(message.value() or b"")
-            except msgspec.DecodeError:
+                yield _reader.read(message.value())
+            except Unreadable:
                 continue  # a dead letter, as the job will find
+
+
+def _until(consumer: Consumer, begin: int, end: int) -> Iterator[Message]:
+    """The assigned partition's records up to an offset; fewer than offsets, where a producer used Kafka's transactions."""
+    offset = begin
+    while offset < end:
+        messages = consumer.consume(end - offset, timeout=CONNECT_SECONDS)
+        for message in messages:
+            error = message.error()
+            if error is None:
+                offset = (message.offset() or 0) + 1
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return
+        if not messages:
+            return

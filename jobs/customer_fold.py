@@ -1,6 +1,7 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from pyspark.sql.streaming.stateful_processor import MapState
 
 from jobs.dead_letters import SetAsides, too_large
 from jobs.failures import FailureCount, Failures
+from jobs.log_order import in_log_order
 from jobs.piece import work
 from jobs.state_log import Fold, LocalCopy, StateLog
 from ml.features import CUSTOMER
@@ -22,10 +24,6 @@ OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
 A valid one: value, the beginning of its score's JSON, and judged_by, the bytes of a `JUDGED_BY`. An invalid one: its value
 as it came, judged_by NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
-
-PIECE: Final = 10_000
-"""Messages worked on at a time: as many as Spark puts into one Arrow batch, few enough for the processor's cache, and Spark
-goes on with them meanwhile."""
 
 
 class MapStateStore:
@@ -72,22 +70,24 @@ class CustomerFold(StatefulProcessor):
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
-        # The shuffle mixes the records and hands them over in pieces; the log's order is restored before the fold.
-        messages = pd.concat(list(rows), ignore_index=True).sort_values(["partition", "offset"], ignore_index=True)
-        large = (messages["size"] > self._max_transaction_bytes).to_numpy()
-        if large.any():
-            places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
-            self._set_aside.add(
-                {(int(p), int(o)): too_large(size, self._max_transaction_bytes) for p, o, size in places}
-            )
-            messages = messages[~large]
-        if len(messages):
+        pieces = (messages for piece in in_log_order(rows) if len(messages := self._small(piece)))
+        first = next(pieces, None)
+        if first is not None:
             with self._log(key).folding() as fold:
-                for start in range(0, len(messages), PIECE):
-                    yield self._worked(messages.iloc[start : start + PIECE], fold)
+                for messages in chain([first], pieces):
+                    yield self._worked(messages, fold)
 
     def close(self) -> None:
         pass
+
+    def _small(self, messages: pd.DataFrame) -> pd.DataFrame:
+        """Those that came with key and value; the others, too large to travel, are set aside."""
+        large = (messages["size"] > self._max_transaction_bytes).to_numpy()
+        if not large.any():
+            return messages
+        places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
+        self._set_aside.add({(int(p), int(o)): too_large(size, self._max_transaction_bytes) for p, o, size in places})
+        return messages[~large]
 
     def _log(self, key: Any) -> StateLog:
         # Under Spark's own folder for this application on this machine, which Spark deletes at its end.

@@ -24,6 +24,7 @@ from jobs.frozen import hold_frozen
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
+from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
 from jobs.replay import Replay
@@ -69,13 +70,13 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
-    query = (
+    writer = (
         folded(transactions(spark, settings), past, settings, set_aside, failures)
         .writeStream.foreachBatch(detection.write)
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
-        .start()
     )
+    query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
     return query
 
@@ -83,7 +84,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
     most, since = settings.max_offsets_per_trigger, settings.starting_offsets
-    return stream(spark, settings, settings.transactions_topic, most=most, since=since)
+    accept_loss = settings.accept_data_loss
+    return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
 
 
 def folded(
@@ -94,6 +96,7 @@ def folded(
     processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside, failures)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
+        .transform(by_state_partition(settings.state_partitions))
         .groupBy("state_key")
         .transformWithStateInPandas(
             processor, OUTPUT, "Append", "None", None if past is None else past.groupBy("state_key")
@@ -128,7 +131,7 @@ class Detection:
         self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._kept = Kept(spark, settings.checkpoint, registry)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
-        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest)
+        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -160,9 +163,8 @@ class Detection:
         """What a new micro-batch is judged by; from here on it is kept."""
         model = self._champion.current().version
         table = self._tables.current(model) if self._settings.adaptive_thresholds else None
-        if table is None:
+        if table is None or not self._kept.tables.keep(table):
             return Versions(model)
-        self._kept.tables.keep(table)
         return Versions(model, table.version)
 
     def _judgement_of(self, entry: Entry) -> Judgement:

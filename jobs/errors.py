@@ -7,3 +7,7 @@ class Fatal(Exception):
 
 class Stopping(Exception):
     """The application has been asked to stop; what was not begun is left to the next start."""
+
+
+class Unavailable(Exception):
+    """Something outside is not there now, and may come back: the query that needs it waits and is started again."""

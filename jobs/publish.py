@@ -16,11 +16,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.arrivals import TransactionsTopic
-from jobs.kafka import client_options, stream
+from jobs.kafka import stream
+from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
 from jobs.supervisor import Gate, run
-from jobs.throughput import Positions, Tally, Throughput
+from jobs.throughput import Arrived, Tally, Throughput
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink
@@ -62,7 +63,10 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 def judged(spark: SparkSession, settings: Settings) -> DataFrame:
     """The records of the scores topic and of the dead letters' topic, as Spark's Kafka source gives them."""
     topics = settings.scores_topic, settings.invalid_topic
-    return stream(spark, settings, *topics, most=2 * settings.max_offsets_per_trigger, headers=True)
+    accept_loss = settings.publish_accept_data_loss
+    return stream(
+        spark, settings, *topics, most=2 * settings.max_offsets_per_trigger, accept_loss=accept_loss, headers=True
+    )
 
 
 def published(settings: Settings):  # type: ignore[no-untyped-def]
@@ -106,13 +110,11 @@ class Publisher:
 
     def __init__(self, settings: Settings, gate: Gate) -> None:
         self._gate = gate
-        self._scores = settings.scores_topic
         self._sink = sink_of(settings)
-        self._transactions = TransactionsTopic(settings.transactions_topic, client_options(settings))
-        self._publication = Publication(
-            self._sink, self._transactions.partitions(), settings.publish_points, settings.publish_share
-        )
-        self._throughput = Throughput()
+        self._transactions = TransactionsTopic(settings)
+        self._publication = Publication(self._sink, settings.publish_points, settings.publish_share)
+        self._throughput = Throughput(self._transactions.records)
+        self._left_out = LeftOut(f"of {settings.scores_topic}, being no scores")
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
@@ -121,18 +123,15 @@ class Publisher:
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
         rows = records.coalesce(slots).mapInArrow(self._publication.publish, TALLY).collect()
         tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
-        if tally.unreadable:
-            _log.error(
-                "left out %d of %s, being no scores, the first %s", tally.unreadable, self._scores, tally.example
-            )
+        self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)
 
-    def _arrived(self, time_ms: int) -> Positions | None:
+    def _arrived(self, time_ms: int) -> Arrived | None:
         try:
-            return self._transactions.offsets_at(time_ms)
+            return self._transactions.at(time_ms)
         except KafkaError as error:
             _log.warning("lag and input are left out: Kafka did not say how far the transactions are (%r)", error)
             return None

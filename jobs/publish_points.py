@@ -1,5 +1,6 @@
 """Scores and dead letters, as Arrow batches → points in a sink, and a tally of them. Runs in Spark's Python workers."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -10,28 +11,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.throughput import Tally
+from jobs.throughput import LATEST_MS, Tally
 from ml.explanation import all_in_words
-from ml.schema import Reason
+from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, Version
 from sinks.line_protocol import points
-from sinks.sink import Sink
+from sinks.sink import PointsRefused, Sink
 
 SCORE: Final = "transaction_score"
 ALERT: Final = "alert"
 
 POINTS_A_REQUEST: Final = 10_000
+BYTES_A_REQUEST: Final = 16 << 20
+"""Of the scores' JSON. Ordinary ones come to less; InfluxDB refuses a request of more than 25 MB."""
+
+_MOST_REFUSED: Final = 100
+"""So many records of a task may be refused one by one; more are no matter of records, and the query fails."""
 
 TALLY: Final = "tally binary"
 """What a task returns: one row, its `Tally` in MessagePack."""
 
-SCORE_TAGS: Final = ("merchant_category", "channel")
+SCORE_TAGS: Final = ("merchant_category", "channel", "partition", "lap")
 SCORE_FIELDS: Final = (
     *("anomaly_score", "threshold", "is_anomaly"),
     *("amount", "transaction_id", "customer_id", "merchant_id", "country"),
 )
 """Each field costs the database about 0.8 µs of CPU a point; what else a score says stands in the topic and the lake."""
 
-_ALERT_TAGS: Final = ("country", "merchant_category", "channel")
+_ALERT_TAGS: Final = ("country", "merchant_category", "channel", "partition", "lap")
 _ALERT_FIELDS: Final = (
     "transaction_id",
     "customer_id",
@@ -48,17 +54,17 @@ Columns = dict[str, pa.Array]
 class PublishedScore(msgspec.Struct, gc=False):
     """The part of a `ml.schema.Score` that is published; the rest of its JSON is skipped."""
 
-    transaction_id: str
-    customer_id: str
+    transaction_id: Identifier
+    customer_id: Identifier
     amount: float
-    partition: int
-    offset: int
-    kafka_time: int
+    partition: Partition
+    offset: Offset
+    kafka_time: KafkaTime
     late: bool
     anomaly_score: float
     threshold: float
     is_anomaly: bool
-    model_version: int
+    model_version: Version
     merchant_id: str | None = None
     merchant_category: str | None = None
     country: str | None = None
@@ -66,16 +72,15 @@ class PublishedScore(msgspec.Struct, gc=False):
     reasons: list[Reason] = []
 
 
-_decode: Final = msgspec.json.Decoder(PublishedScore).decode
+_reader: Final = Reader(PublishedScore)
 _COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name != "reasons")
 
 
 @dataclass(frozen=True)
 class Publication:
-    """How scores become points: where to, which of them, and the transactions topic's partition count."""
+    """How scores become points: where to, and which of them."""
 
     sink: Sink
-    partitions: int
     points: Literal["all", "sampled", "anomalies"] = "all"
     share: float = 0.0
 
@@ -83,31 +88,58 @@ class Publication:
         """A task of `mapInArrow`: writes the points of its records, then returns their `TALLY`.
 
         Columns that come in: value (a score's JSON; null for a dead letter), dead (is it one?), this record's kafka_time
-        (ms), partition and offset, and of a dead letter's transaction input_partition and input_offset. Raises what the
-        sink raises: the task fails, and with it the query.
+        (ms), partition and offset, and of a dead letter's transaction input_partition and input_offset. A record that is no
+        score, or that can't be a point, is left out and counted. Raises what the sink raises otherwise: the task fails, and
+        with it the query.
         """
-        tally = Tally()
+        tally, refusals = Tally(), itertools.count(1)
         with self.sink as sink:
             for batch in batches:
-                for start in range(0, batch.num_rows, POINTS_A_REQUEST):
-                    tally += self._publish(sink, batch.slice(start, POINTS_A_REQUEST))
+                for piece in requests(batch):
+                    tally += self._publish(sink, piece, refusals)
         yield pa.record_batch({"tally": pa.array([msgspec.msgpack.encode(tally)], pa.binary())})
 
-    def _publish(self, sink: Sink, batch: pa.RecordBatch) -> Tally:
+    def _publish(self, sink: Sink, batch: pa.RecordBatch, refusals: Iterator[int]) -> Tally:
         dead = batch.filter(batch["dead"])
         alive = batch.filter(pc.invert(batch["dead"]))
-        decoded, readable, example = _decoded(alive)
+        read = _reader.read_all(alive["value"].to_pylist())
         tally = _tally_of_times(batch) + _tally_of_dead(dead)
-        tally.unreadable, tally.example = alive.num_rows - len(decoded), example
-        if decoded:
-            scores = {name: pa.array(map(attrgetter(name), decoded)) for name in _COLUMNS}
-            sink.write(self._lines(scores, [score.reasons for score in decoded if score.is_anomaly]))
-            tally += _tally_of_scores(scores, alive["kafka_time"].to_numpy()[readable])
-        return tally
+        for row, why in itertools.islice(read.unreadable.items(), 1):
+            tally += _left_out(alive.slice(row, 1), why)
+        tally.unreadable = len(read.unreadable)
+        scored = alive.take(pa.array(read.rows, pa.int64())) if read.unreadable else alive
+        return tally + self._write(sink, read.records, scored.drop_columns("value"), refusals)
+
+    def _write(
+        self, sink: Sink, scores: Sequence[PublishedScore], records: pa.RecordBatch, refusals: Iterator[int]
+    ) -> Tally:
+        """Write the scores (n,) of records (n,). What fails is tried in halves, until the one at fault is found."""
+        if not scores:
+            return Tally()
+        try:
+            columns = {name: pa.array(map(attrgetter(name), scores)) for name in _COLUMNS}
+            lines = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
+            tally = _tally_of_scores(columns, records["kafka_time"].to_numpy())
+        except Exception as error:  # noqa: BLE001  # our own bugs too: a record costs itself, and no other
+            why = f"it can't be a point: {error!r}"
+        else:
+            try:
+                sink.write(lines)
+                return tally
+            except PointsRefused as refused:
+                if len(scores) == 1 and next(refusals) > _MOST_REFUSED:
+                    raise
+                why = str(refused)
+        if len(scores) == 1:
+            return _left_out(records, why)
+        half = len(scores) // 2
+        return self._write(sink, scores[:half], records.slice(0, half), refusals) + self._write(
+            sink, scores[half:], records.slice(half), refusals
+        )
 
     def _lines(self, scores: Columns, reasons: Sequence[Sequence[Reason]]) -> bytes:
         """Line protocol of the scores that are written one by one, and of the alerts; `reasons`: one entry an anomaly."""
-        columns = scores | {"time_ns": point_times(scores, self.partitions)}
+        columns = scores | placed(scores)
         lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(columns, self._chosen(scores)))
         if reasons:
             told = pa.array(map(all_in_words, reasons), pa.string())
@@ -137,13 +169,38 @@ def _points(measurement: str, tags: Sequence[str], fields: Sequence[str], column
     )
 
 
-def point_times(scores: Columns, partitions: int) -> pa.Array:
-    """A score's point in time in ns: its input's Kafka time, and within that millisecond a place of its own.
+def requests(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in pieces of at most POINTS_A_REQUEST records and, if it is not a single one, BYTES_A_REQUEST of values."""
+    if batch.num_rows <= POINTS_A_REQUEST and batch["value"].nbytes <= BYTES_A_REQUEST:
+        yield from [batch] if batch.num_rows else []
+        return
+    ends = np.cumsum(pc.fill_null(pc.binary_length(batch["value"]), 0).to_numpy().astype(np.int64))
+    start, before = 0, 0
+    while start < batch.num_rows:
+        by_bytes = int(np.searchsorted(ends, before + BYTES_A_REQUEST, "right"))
+        end = min(max(by_bytes, start + 1), start + POINTS_A_REQUEST, batch.num_rows)
+        yield batch.slice(start, end - start)
+        start, before = end, int(ends[end - 1])
 
-    Up to a million transactions that share a millisecond stay distinct, and a retry finds the same place.
+
+_MILLISECOND: Final = 1_000_000
+_LAPS: Final = 100
+
+
+def placed(scores: Columns) -> Columns:
+    """What makes each record a point of its own: its time_ns and its lap; the tag `partition` is the third.
+
+    time_ns is the Kafka time of its transaction, and within that millisecond its offset's place; a million of places are a
+    lap, and there are 100. So 100 million records of one partition may share a millisecond, all from the record alone: a
+    retry, a restart and partitions that are added change nothing. Kafka times before 1970 (-1 stands for none) and after
+    2262 stand at the first and the last millisecond that InfluxDB can hold.
     """
-    place = scores["offset"].to_numpy() * partitions + scores["partition"].to_numpy()
-    return pa.array(scores["kafka_time"].to_numpy() * 1_000_000 + place % 1_000_000)
+    place = scores["offset"].to_numpy() % (_LAPS * _MILLISECOND)
+    times = np.clip(scores["kafka_time"].to_numpy(), 0, LATEST_MS)
+    return {
+        "time_ns": pa.array(times * _MILLISECOND + place % _MILLISECOND),
+        "lap": pa.array(place // _MILLISECOND),
+    }
 
 
 def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
@@ -164,50 +221,44 @@ def _known(values: pa.Array) -> pa.Array:
     return pc.if_else(pc.fill_null(pc.equal(text, ""), True), "unknown", text)
 
 
-def _decoded(scores: pa.RecordBatch) -> tuple[list[PublishedScore], np.ndarray, str | None]:
-    """(scores, which rows they are of, what is wrong with the first of the other rows)."""
-    values = scores["value"].to_pylist()
-    decoded, readable, example = [], np.zeros(len(values), bool), None
-    try:
-        return [_decode(value) for value in values], ~readable, None
-    except (msgspec.DecodeError, TypeError):
-        pass  # A record that is no score must not stop the panels of the others: find it, leave it out, and report it.
-    for row, value in enumerate(values):
-        try:
-            decoded.append(_decode(b"" if value is None else value))
-            readable[row] = True
-        except msgspec.DecodeError as error:
-            example = example or f"at partition {scores['partition'][row]}, offset {scores['offset'][row]}: {error}"
-    return decoded, readable, example
+def _left_out(record: pa.RecordBatch, why: str) -> Tally:
+    example = f"at partition {record['partition'][0]}, offset {record['offset'][0]}: {why}"
+    return Tally(unreadable=1, example=example)
 
 
 def _tally_of_times(batch: pa.RecordBatch) -> Tally:
-    span = pc.min_max(batch["kafka_time"])
-    return Tally(first_time=span["min"].as_py(), last_time=span["max"].as_py())
+    if not batch.num_rows:
+        return Tally()
+    times = np.clip(batch["kafka_time"].to_numpy(), 0, LATEST_MS)
+    return Tally(first_time=int(times.min()), last_time=int(times.max()))
 
 
 def _tally_of_dead(dead: pa.RecordBatch) -> Tally:
-    placed = dead.filter(pc.and_(dead["input_partition"].is_valid(), dead["input_offset"].is_valid()))
-    first, following = _reach(placed["input_partition"].to_numpy(), placed["input_offset"].to_numpy())
-    return Tally(invalid=dead.num_rows, first=first, next=following)
+    partition, offset = dead["input_partition"].fill_null(-1).to_numpy(), dead["input_offset"].fill_null(-1).to_numpy()
+    known = (partition >= 0) & (offset >= 0)
+    return Tally(invalid=dead.num_rows, **_reach(partition[known], offset[known]))
 
 
 def _tally_of_scores(scores: Columns, kafka_time: np.ndarray) -> Tally:
-    """`kafka_time` (n,) int64: of the records on the scores topic."""
-    latency, counts = np.unique(kafka_time - scores["kafka_time"].to_numpy(), return_counts=True)
-    first, following = _reach(scores["partition"].to_numpy(), scores["offset"].to_numpy())
+    """`kafka_time` (n,) int64: of the records on the scores topic. A transaction without a Kafka time has no latency."""
+    sent = scores["kafka_time"].to_numpy()
+    timed = (sent >= 0) & (sent <= LATEST_MS)
+    latency, counts = np.unique(np.clip(kafka_time, 0, LATEST_MS)[timed] - sent[timed], return_counts=True)
     return Tally(
         scored=len(kafka_time),
         late=scores["late"].true_count,
         anomalies=scores["is_anomaly"].true_count,
         model_version=pc.max(scores["model_version"]).as_py(),
         latency=dict(zip(latency.tolist(), counts.tolist(), strict=True)),
-        first=first,
-        next=following,
+        **_reach(scores["partition"].to_numpy(), scores["offset"].to_numpy()),
     )
 
 
-def _reach(partition: np.ndarray, offset: np.ndarray) -> tuple[dict[int, int], dict[int, int]]:
-    """By partition: the smallest offset, and the largest plus one."""
+def _reach(partition: np.ndarray, offset: np.ndarray) -> dict[str, dict[int, int]]:
+    """By partition: the smallest offset, the largest plus one, and how many records there are."""
     found = {number: offset[partition == number] for number in np.unique(partition).tolist()}
-    return {p: int(o.min()) for p, o in found.items()}, {p: int(o.max()) + 1 for p, o in found.items()}
+    return {
+        "first": {number: int(offsets.min()) for number, offsets in found.items()},
+        "next": {number: int(offsets.max()) + 1 for number, offsets in found.items()},
+        "records": {number: len(offsets) for number, offsets in found.items()},
+    }

@@ -8,10 +8,12 @@ was run elsewhere, the copy is read anew from the log.
 
 The log is cleaned as it grows (Rosenblum & Ousterhout, "The design and implementation of a log-structured file system",
 ACM TOCS 10, 1992): what still counts of the oldest segments moves into the new one.
+
+What is written depends on the log before and on the events alone, never on the local copy: two attempts of one task write
+the same bytes, whichever machine they run on and whatever failed there before.
 """
 
 import mmap
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,19 +22,20 @@ from typing import Any, Final, Protocol
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import xxhash
 from filelock import FileLock
 
 from ml.features import CUSTOMER, Folded, fold
 from ml.state import IDENTITY, Customers
 
 SEGMENT_ROWS: Final = 4096
-"""Most customers in one segment: 2.6 MiB."""
+"""Most customers in one segment: 4 MiB."""
 
 MOST_SEGMENTS: Final = 2048
 SPARE_ROWS: Final = 2 * SEGMENT_ROWS
 
 _HEAD: Final = -1
-
+_FIRST: Final = 1  # a customer who is in no segment has the number 0
 
 Fold = Callable[[np.ndarray, np.ndarray], Folded]
 
@@ -53,12 +56,14 @@ class KeyValue(Protocol):
 class Head(msgspec.Struct, frozen=True):
     """What the log consists of: the segments from number `first` on, each with its number of rows.
 
-    version: drawn anew at each write; a copy that carries the same one is a copy of just this log.
+    version: a hash of the version before and of what was written to it; a copy that carries the same one is a copy of just
+    this log. customers: how many there are in it, each counted once.
     """
 
     version: bytes
     first: int
     rows: list[int]
+    customers: int
 
 
 class LocalCopy:
@@ -154,14 +159,23 @@ class StateLog:
     def seed(self, states: np.ndarray) -> None:
         """Append states (n,) CUSTOMER of customers who are not in the log yet."""
         head = self._head()
-        self._put_head(head.first, head.rows + self._append(head.first + len(head.rows), states))
+        in_order = states[np.lexsort((states["id_low"], states["id_high"]))]
+        self._put_head(head, head.first, head.rows, in_order, head.customers + len(states))
 
     def _head(self) -> Head:
         content = self._store.get(_HEAD)
-        return Head(b"", 0, []) if content is None else msgspec.msgpack.decode(content, type=Head)
+        return Head(b"", _FIRST, [], 0) if content is None else msgspec.msgpack.decode(content, type=Head)
 
-    def _put_head(self, first: int, rows: list[int]) -> Head:
-        head = Head(secrets.token_bytes(16), first, rows)
+    def _put_head(self, before: Head, first: int, kept: list[int], states: np.ndarray, customers: int) -> Head:
+        """Append states (n,) CUSTOMER to what is kept of the log, whose segments begin with number `first` now."""
+        pieces = [states[start : start + SEGMENT_ROWS] for start in range(0, len(states), SEGMENT_ROWS)]
+        for number, piece in enumerate(pieces, before.first + len(before.rows)):
+            self._store.put(number, piece.tobytes())
+        rows = kept + [len(piece) for piece in pieces]
+        version = xxhash.xxh3_128(before.version)
+        version.update(msgspec.msgpack.encode((first, rows, customers)))
+        version.update(np.ascontiguousarray(states).view(np.uint8).data)
+        head = Head(version.digest(), first, rows, customers)
         self._store.put(_HEAD, msgspec.msgpack.encode(head))
         return head
 
@@ -180,22 +194,23 @@ class StateLog:
     def _write(self, head: Head, customers: Customers, touched: np.ndarray) -> Head:
         """Append the touched rows, and what still counts of the oldest segments where the log has grown too long."""
         first, kept = head.first, list(head.rows)
-        segments = customers.segments
+        states, segments = customers.states, customers.segments
+        touched = _by_identity(touched, states)
+        count = head.customers + int(np.count_nonzero(segments[touched] == 0))
         new = head.first + len(head.rows)
         segments[touched] = new
-        most_rows = 2 * customers.count + SPARE_ROWS
+        most_rows = 2 * count + SPARE_ROWS
         while kept and (sum(kept) + len(touched) > most_rows or len(kept) >= MOST_SEGMENTS):
             self._store.remove(first)
             first += 1
             kept.pop(0)
-        moved = np.flatnonzero(segments < first) if first > head.first else touched[:0]
+        moved = _by_identity(np.flatnonzero((segments > 0) & (segments < first)), states)
         rows = np.concatenate([touched, moved])
         for number, start in enumerate(range(0, len(rows), SEGMENT_ROWS), new):
             segments[rows[start : start + SEGMENT_ROWS]] = number
-        return self._put_head(first, kept + self._append(new, customers.states[rows]))
+        return self._put_head(head, first, kept, states[rows], count)
 
-    def _append(self, number: int, states: np.ndarray) -> list[int]:
-        pieces = [states[start : start + SEGMENT_ROWS] for start in range(0, len(states), SEGMENT_ROWS)]
-        for k, piece in enumerate(pieces, number):
-            self._store.put(k, piece.tobytes())
-        return [len(piece) for piece in pieces]
+
+def _by_identity(rows: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """The rows, in an order that has nothing to do with how they came into the local copy."""
+    return rows[np.lexsort((states["id_low"][rows], states["id_high"][rows]))]

@@ -17,7 +17,7 @@ from pyspark.sql.streaming import StreamingQuery
 from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, wait_exponential
 
 from jobs import logs
-from jobs.errors import Fatal, Stopping
+from jobs.errors import Fatal, Stopping, Unavailable
 from jobs.session import build_session
 from settings import Settings
 from sinks.sink import SinkUnavailable
@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _CAUSE: Final = re.compile(r"(?:Caused by: )?(?:\w+\.)+[A-Z]\w*: \S")
 _HEALTHY_SECONDS: Final = 60.0
 _DATA_LOSS: Final = ("KAFKA_DATA_LOSS", "failOnDataLoss")
+_FATAL_PAUSE_SECONDS: Final = 60.0
 
 Starter = Callable[[SparkSession, Settings, "Gate"], StreamingQuery]
 
@@ -72,11 +73,16 @@ class Gate:
 
 
 class Supervisor:
-    """One application's queries. A query that fails is started again with growing pauses; the others don't notice."""
+    """One application's queries. A query that fails is started again with growing pauses; the others don't notice.
+
+    The first starter is the application's own query: a `Fatal` of it ends the application. A `Fatal` of any other is
+    logged, and after a long pause that query is tried again: panels must never end alerts.
+    """
 
     def __init__(self, settings: Settings, starters: dict[str, Starter]) -> None:
         self._settings = settings
         self._starters = starters
+        self._own = next(iter(starters))
         self._gate = Gate()
         self._started: set[str] = set()
         self._fatal: Fatal | None = None
@@ -115,9 +121,17 @@ class Supervisor:
         except Stopping:
             pass
         except Fatal as fatal:
+            self._stop_for(fatal, name)
+
+    def _stop_for(self, fatal: Fatal, name: str) -> None:
+        """End the application where its own query can't go on; of another query, wait before it is tried again."""
+        if name == self._own:
             _log.error("%s", fatal)
             self._fatal = fatal
             self._gate.close()
+        else:
+            _log.error("%s; %s goes on; trying again in %.0f s", fatal, self._own, _FATAL_PAUSE_SECONDS)
+            self._gate.wait(_FATAL_PAUSE_SECONDS)
 
     def _run_once(self, spark: SparkSession, name: str) -> None:
         if self._gate.closed:
@@ -130,7 +144,7 @@ class Supervisor:
             if self._gate.closed:
                 raise Stopping from None
             if any(mark in str(error) for mark in _DATA_LOSS):
-                raise Fatal(_data_loss(error)) from None
+                raise Fatal(_data_loss(error, name)) from None
             if time.monotonic() - started < _HEALTHY_SECONDS:
                 raise
             _tell_failure(error, 0.0)
@@ -139,7 +153,7 @@ class Supervisor:
         try:
             query = self._starters[name](spark, self._settings, self._gate)
         except Exception as error:
-            if name in self._started or isinstance(error, (Fatal, SinkUnavailable)):
+            if name in self._started or isinstance(error, (Fatal, SinkUnavailable, Unavailable)):
                 raise
             _log.exception("the first start failed")
             raise Fatal(f"{name} can't start: {first_line(error)}") from error  # what never ran is no passing failure
@@ -225,8 +239,9 @@ def first_line(error: BaseException | None) -> str:
     return (causes or lines or [type(error).__name__])[-1][:500]
 
 
-def _data_loss(error: Exception) -> str:
+def _data_loss(error: Exception, name: str) -> str:
+    flag = "--accept-data-loss" if name == "detect" else f"--{name}-accept-data-loss"
     return (
         "Kafka no longer has records that were not read yet (retention was shorter than the job's pause): "
-        f"{first_line(error)}. To go on with what is left, start with --accept-data-loss true"
+        f"{first_line(error)}. To go on with what is left, start with {flag} true"
     )

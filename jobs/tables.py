@@ -1,21 +1,50 @@
 """Which table of thresholds a micro-batch is judged by: follows the topic of tables, and keeps those that are used."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any, Final
 
 import msgspec
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from kafka import KafkaProducer
 
 from jobs.follower import Follower
+from jobs.kafka import as_librdkafka
+from jobs.left_out import LeftOut
 from jobs.storage import DurableFolder
+from ml.features import DAY
+from ml.schema import Reader, Unreadable
 from ml.thresholds.table import Table
 
 _log = logging.getLogger(__name__)
 
-_POLL_MS: Final = 1_000
+_POLL_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.1
 _SEND_SECONDS: Final = 30.0
+_ANSWER_SECONDS: Final = 10.0
+_READING_SECONDS: Final = 60.0
+_PARTITIONS_SECONDS: Final = 30.0
+_AT_ONCE: Final = 1_000
+_FIRST_TABLES_MS: Final = 1_577_836_800_000
+_CONSUMER: Final = {
+    "group.id": "thresholds",  # librdkafka wants one; nothing is committed, partitions are assigned by hand
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "earliest",
+    "log_level": 2,
+}
+
+_tables: Final = Reader(Table)
 
 
 class KeptTables:
@@ -34,10 +63,11 @@ class KeptTables:
             self._loaded[version] = msgspec.json.decode(content, type=Table)
         return self._loaded[version]
 
-    def keep(self, table: Table) -> None:
-        """Keep a table that is about to be used, if its version is not kept yet."""
+    def keep(self, table: Table) -> bool:
+        """Keep a table that is about to be used, if its version is not kept yet; False where another has its number."""
         if table.version not in self._loaded and self._folder.read(f"{table.version}.json") is None:
             self._folder.write(f"{table.version}.json", msgspec.json.encode(table))
+        return self.version(table.version) == table
 
     @property
     def newest(self) -> Table | None:
@@ -47,84 +77,139 @@ class KeptTables:
 
 
 class TableFollower(Follower):
-    """The newest table on the topic; before anything is heard from it, the newest that is kept."""
+    """The newest table on the topic for each version of the model; before any is heard of, the newest that is kept.
 
-    def __init__(self, topic: str, client_options: dict[str, Any], kept: Table | None) -> None:
+    key: the key of our tables, the model's name; None for any.
+    """
+
+    def __init__(
+        self, topic: str, client_options: Mapping[str, Any], kept: Table | None, key: str | None = None
+    ) -> None:
         super().__init__(f"the topic {topic}", _PAUSE_SECONDS)
-        self._topic = topic
-        self._options = client_options
-        self._consumer: KafkaConsumer | None = None
-        self._current = kept
+        self._reader = TableReader(topic, client_options, key)
+        self._newest: dict[int, Table] = {} if kept is None else {kept.model_version: kept}
 
     def current(self, model_version: int) -> Table | None:
         """The table for a new micro-batch that this model judges; None for the model's own threshold. Never waits."""
-        table = self._current
-        return table if table is not None and table.model_version == model_version else None
+        latest = max((table.until for table in self._newest.values()), default=0)
+        table = self._newest.get(model_version)
+        return table if table is not None and table.until > latest - DAY else None
 
     @property
     def in_use(self) -> str:
         """See `Follower`."""
-        return "the model's own threshold" if self._current is None else f"table {self._current.version}"
+        versions = sorted(table.version for table in self._newest.values())
+        return f"table {versions[-1]}" if versions else "the model's own threshold"
 
     def look(self) -> None:
         """See `Follower`."""
-        if self._consumer is None:
-            self._consumer = reader(self._topic, self._options)
-        for table in _tables(self._consumer.poll(_POLL_MS)):
-            if self._current is None or table.version > self._current.version:
-                self._current = table
+        for table in self._reader.read(_POLL_SECONDS):
+            known = self._newest.get(table.model_version)
+            if known is None or table.version > known.version:
+                self._newest = {**self._newest, table.model_version: table}
                 _log.info("table %d of thresholds, for version %d of the model", table.version, table.model_version)
 
     def _follow(self, wanted: Callable[[], bool]) -> None:
         try:
             super()._follow(wanted)
         finally:
-            if self._consumer is not None:
-                self._consumer.close()
+            self._reader.close()
 
 
-def reader(topic: str, client_options: dict[str, Any]) -> KafkaConsumer:
-    """A consumer at the beginning of all of a topic's partitions. Raises KafkaError."""
-    consumer = KafkaConsumer(**client_options, group_id=None, enable_auto_commit=False)
-    try:
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-    except BaseException:
-        consumer.close()
-        raise
-    return consumer
+class TableReader:
+    """Reads our tables from their topic, from its beginning on. What is another's is left out, counted and logged.
+
+    A table of ours has the model's name for its key. Its version is at most the number of seconds since 2020 when it came:
+    no table is made more often, and so none with an invented version stays the newest for ever. It was made from scores
+    that had come before.
+    """
+
+    def __init__(self, topic: str, client_options: Mapping[str, Any], key: str | None = None) -> None:
+        self._topic = topic
+        self._options = as_librdkafka(client_options) | _CONSUMER
+        self._key = None if key is None else key.encode()
+        self._consumer: Consumer | None = None
+        self._partitions: set[int] = set()
+        self._unread: set[int] = set()
+        self._looked = 0.0
+        self._left_out = LeftOut(f"of {topic}, being no tables of thresholds of ours")
+
+    def read(self, seconds: float) -> list[Table]:
+        """The next tables; waits for the first at most so long. Raises `KafkaException`."""
+        if self._consumer is None or time.monotonic() - self._looked > _PARTITIONS_SECONDS:
+            self._assign()
+        assert self._consumer is not None
+        found: list[Table] = []
+        for message in self._consumer.consume(_AT_ONCE, seconds):
+            error = message.error()
+            if error is None:
+                try:
+                    found.append(self._table(message))
+                except Unreadable as why:
+                    self._left_out.add(1, f"at partition {message.partition()}, offset {message.offset()}: {why}")
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._unread.discard(message.partition())
+            elif error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+                raise KafkaException(error)
+        self._left_out.add(0, None)
+        return found
+
+    def read_all(self) -> list[Table]:
+        """All tables up to the topic's end as it is now. Raises `KafkaException` where Kafka does not give them."""
+        found = self.read(_POLL_SECONDS)
+        deadline = time.monotonic() + _READING_SECONDS
+        while self._unread:
+            if time.monotonic() > deadline:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"the topic {self._topic} was not read"))
+            found += self.read(_POLL_SECONDS)
+        return found
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _assign(self) -> None:
+        """All partitions from the beginning, where they are others than before: some may have been added."""
+        consumer = self._consumer or Consumer(self._options)
+        try:
+            listed = consumer.list_topics(self._topic, _ANSWER_SECONDS).topics[self._topic]
+            if listed.error is not None:
+                raise KafkaException(listed.error)
+        except BaseException:
+            consumer.close()
+            self._consumer = None
+            raise
+        if self._consumer is None or set(listed.partitions) != self._partitions:
+            self._partitions, self._unread = set(listed.partitions), set(listed.partitions)
+            consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in self._partitions])
+        self._consumer, self._looked = consumer, time.monotonic()
+
+    def _table(self, message: Message) -> Table:
+        if self._key is not None and message.key() != self._key:
+            raise Unreadable(f"its key is {message.key()!r:.50}, ours is {self._key!r}")
+        table = _tables.read(message.value())
+        now = time.time() * 1000
+        kind, timestamp = message.timestamp()
+        came = now if kind == TIMESTAMP_NOT_AVAILABLE else min(timestamp, now)
+        if table.version > (came - _FIRST_TABLES_MS) / 1000:
+            raise Unreadable(f"so many tables ({table.version}) can't have been made by then")
+        if not 0 <= table.since <= table.until <= came + DAY:
+            raise Unreadable(f"scores from {table.since} to {table.until} can't have been counted by then")
+        return table
 
 
-def newest_table(topic: str, client_options: dict[str, Any]) -> Table | None:
-    """The newest table that the topic holds. Raises KafkaError."""
-    consumer = reader(topic, client_options)
-    try:
-        ends = consumer.end_offsets(list(consumer.assignment()))
-        newest: Table | None = None
-        while any(consumer.position(partition) < end for partition, end in ends.items()):
-            for table in _tables(consumer.poll(_POLL_MS)):
-                newest = table if newest is None or table.version > newest.version else newest
-        return newest
-    finally:
-        consumer.close()
+def newest_table(topic: str, client_options: Mapping[str, Any], key: str | None = None) -> Table | None:
+    """The table with the highest version that the topic holds. Raises `KafkaException`."""
+    with closing(TableReader(topic, client_options, key)) as reader:
+        return max(reader.read_all(), key=lambda table: table.version, default=None)
 
 
-def publish_table(topic: str, client_options: dict[str, Any], key: str, table: Table) -> None:
+def publish_table(topic: str, client_options: Mapping[str, Any], key: str, table: Table) -> None:
     """Put a table on its topic, durably; compaction keeps a key's newest. Raises KafkaError."""
     producer = KafkaProducer(**client_options, acks="all")
     try:
         producer.send(topic, key=key.encode(), value=msgspec.json.encode(table)).get(_SEND_SECONDS)
     finally:
         producer.close()
-
-
-def _tables(polled: dict[TopicPartition, list[Any]]) -> list[Table]:
-    """The tables among polled records; others' records on the topic are left out, and told."""
-    found = []
-    for record in (record for records in polled.values() for record in records):
-        try:
-            found.append(msgspec.json.decode(record.value, type=Table))
-        except (msgspec.MsgspecError, TypeError) as error:
-            _log.error("left out offset %d of %s: no table of thresholds (%s)", record.offset, record.topic, error)
-    return found

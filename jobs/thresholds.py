@@ -22,7 +22,7 @@ from jobs.preflight import check_kafka
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate, run
-from jobs.tables import newest_table, publish_table
+from jobs.tables import TableReader, publish_table
 from ml.features import DAY
 from ml.registry import ModelRefused, Registry
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, COUNT
@@ -58,7 +58,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
 def scores(spark: SparkSession, settings: Settings) -> DataFrame:
     """The scores topic: value, and time (ms) at which Kafka took the score in."""
-    records = stream(spark, settings, settings.scores_topic, most=4 * settings.max_offsets_per_trigger)
+    most, accept_loss = 4 * settings.max_offsets_per_trigger, settings.thresholds_accept_data_loss
+    records = stream(spark, settings, settings.scores_topic, most=most, accept_loss=accept_loss)
     return records.select("value", F.unix_millis("timestamp").alias("time"))
 
 
@@ -101,6 +102,8 @@ class TableMaker:
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._models = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
+        self._tables = TableReader(settings.thresholds_topic, self._options, settings.model_name)
+        self._on_topic: Table | None = None
         self._references: dict[int, Reference | None] = {}
         content = self._folder.read_newest(_STATE)
         self._state = None if content is None else msgspec.msgpack.decode(zlib.decompress(content), type=State)
@@ -108,20 +111,19 @@ class TableMaker:
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Count a micro-batch's scores, and publish a table where its thresholds are others than the last one's."""
         self._gate.enter(QUERY, micro_batch)
-        topic = self._settings.thresholds_topic
-        # A first start may find tables of an earlier checkpoint on the topic, and goes on with their numbers.
-        state = self._state or State(-1, {}, newest_table(topic, self._options))
+        state = self._state or State(-1, {}, None)
         if micro_batch <= state.micro_batch:
             return
+        newest = self._newest_on_topic()
         seen = state.seen | {
             version: state.seen.get(version, _NOTHING).with_more(more)
             for version, more in self._counted(records).items()
         }
         latest = max((of_version.latest for of_version in seen.values()), default=0)
         seen = {version: of_version for version, of_version in seen.items() if of_version.latest > latest - DAY}
-        table = self._made(seen, state.table)
+        table = self._made(seen, state.table, newest)
         if table is not None:
-            publish_table(topic, self._options, self._settings.model_name, table)
+            publish_table(self._settings.thresholds_topic, self._options, self._settings.model_name, table)
             _log.info("table %d: alarm %d, by default %.4f", table.version, table.alarm, table.default)
         self._state = State(micro_batch, seen, table or state.table)
         self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self._state), 1))
@@ -153,15 +155,28 @@ class TableMaker:
             _log.warning("no thresholds for version %d of the model: it was trained by an earlier release", version)
         return reference
 
-    def _made(self, seen: dict[int, Seen], last: Table | None) -> Table | None:
-        """The table of the version that judged last, where its thresholds are others than those in force."""
+    def _newest_on_topic(self) -> Table | None:
+        """Tables of an earlier checkpoint may be there, or another's: ours go on with their numbers."""
+        tables = self._tables.read_all() if self._on_topic is None else self._tables.read(0.0)
+        self._on_topic = max([*filter(None, [self._on_topic]), *tables], key=lambda table: table.version, default=None)
+        return self._on_topic
+
+    def _made(self, seen: dict[int, Seen], last: Table | None, newest: Table | None) -> Table | None:
+        """The table of the version that judged last, where its thresholds are others than those in force.
+
+        newest: on the topic. Where that is neither `last` nor, after a micro-batch that was not finished, this one, it was
+        made elsewhere: then the table is published in any case, with a higher number.
+        """
         if not seen:
             return None
-        model_version, newest = max(seen.items(), key=lambda pair: pair[1].latest)
-        counts, reference = np.frombuffer(newest.counts, COUNT), self._reference(model_version)
-        if reference is None or counts["block"][0] == newest.latest // BLOCK:
+        model_version, latest = max(seen.items(), key=lambda pair: pair[1].latest)
+        counts, reference = np.frombuffer(latest.counts, COUNT), self._reference(model_version)
+        if reference is None or counts["block"][0] == latest.latest // BLOCK:
             return None  # the first block is not over: the model's own threshold holds
-        table = table_at(newest.latest, counts, reference, 1 + (last.version if last else 0), model_version)
+        known = last.version if last else 0
+        table = table_at(latest.latest, counts, reference, known + 1, model_version)
+        if newest is not None and newest.version > known and newest != table:
+            return msgspec.structs.replace(table, version=newest.version + 1)
         return None if table.same_thresholds(last) else table
 
 

@@ -1,8 +1,8 @@
 """What a micro-batch of publish adds up to: counts, latency percentiles, rate and lag, as one point."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,15 +11,36 @@ from sinks.line_protocol import points
 
 MEASUREMENT: Final = "throughput"
 
+LATEST_MS: Final = (2**63 - 2) // 1_000_000 - 1
+"""The last millisecond (in the year 2262) of which InfluxDB can hold all nanoseconds."""
+
 Positions = Mapping[int, int]
 """Partition of the transactions topic → offset."""
+
+
+class Arrived(NamedTuple):
+    """How far the transactions topic had grown at a time, and how far it has by now: end offsets."""
+
+    then: Positions
+    now: Positions
+
+
+Span = tuple[int, int]
+"""Offsets of a partition: the first, and the one after the last."""
+
+Count = Callable[[Mapping[int, Span]], Mapping[int, int]]
+"""How many records partitions hold in spans; it may leave out what is long, and is then estimated."""
+
+
+def _as_many_as_offsets(spans: Mapping[int, Span]) -> Mapping[int, int]:
+    return {partition: end - start for partition, (start, end) in spans.items()}
 
 
 class Tally(msgspec.Struct):
     """Sums over some of a micro-batch's records; each task makes one, and the driver adds them up.
 
-    `latency` counts records by latency in ms; `first` and `next` are the transactions' offsets by partition: the
-    smallest that came, and the largest plus one. Times are Kafka's, in ms.
+    `latency` counts records by latency in ms; `first`, `next` and `records` are of the transactions by partition: the
+    smallest offset that came, the largest plus one, and how many came. Times are Kafka's, in ms.
     """
 
     scored: int = 0
@@ -34,6 +55,7 @@ class Tally(msgspec.Struct):
     latency: dict[int, int] = {}
     first: dict[int, int] = {}
     next: dict[int, int] = {}
+    records: dict[int, int] = {}
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -49,6 +71,7 @@ class Tally(msgspec.Struct):
             latency=_merged(int.__add__, self.latency, other.latency),
             first=_merged(min, self.first, other.first),
             next=_merged(max, self.next, other.next),
+            records=_merged(int.__add__, self.records, other.records),
         )
 
 
@@ -84,32 +107,35 @@ class Throughput:
     what is filled in after an outage shows what was, and a retry writes the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: Count = _as_many_as_offsets) -> None:
+        self._count = count
         self._time: int | None = None
-        self._arrived: Positions = {}
+        self._since: dict[int, int] = {}
         self._next: dict[int, int] = {}
+        self._records: dict[int, int] = {}
+        self._arrived: dict[int, int] = {}
 
-    def point(self, tally: Tally, micro_batch: int, arrived: Positions | None) -> bytes:
+    def point(self, tally: Tally, micro_batch: int, arrived: Arrived | None) -> bytes:
         """One line of line protocol, stamped T ms plus the micro-batch's number in ns: two may share their T.
 
-        `tally` has at least one record. `arrived`: the transactions' end offsets at T, None where Kafka did not say;
-        `input` and `lag` are left out then.
+        `tally` has at least one record. `arrived`: of the transactions at T, None where Kafka did not say; `input` and
+        `lag` are left out then.
         """
         assert tally.last_time is not None
-        self._next = _merged(max, self._next, tally.next)
+        self._take(tally, arrived)
+        waiting = None if arrived is None else self._waiting(arrived.then)
         fields = {
-            "input": self._input(tally, arrived),
+            "input": None if arrived is None or waiting is None else self._input(arrived.then, waiting),
             "scored": tally.scored,
             "invalid": tally.invalid,
             "late": tally.late,
             "anomalies": tally.anomalies,
             "rows_per_second": self._rate(tally, tally.last_time),
             **{f"latency_p{q}_ms": _latency(tally, q / 100) for q in (50, 95, 99)},
-            "lag": self._lag(arrived),
+            "lag": None if waiting is None else sum(waiting.values()),
             "model_version": tally.model_version,
         }
         self._time = max(tally.last_time, self._time or 0)
-        self._arrived = arrived or self._arrived
         time_ns = tally.last_time * 1_000_000 + micro_batch % 1_000_000
         return points(MEASUREMENT, {}, {name: [value] for name, value in fields.items()}, [time_ns])
 
@@ -119,15 +145,39 @@ class Throughput:
         milliseconds = time - (since or time)
         return (tally.scored + tally.invalid) * 1000 / milliseconds if milliseconds > 0 else None
 
-    def _input(self, tally: Tally, arrived: Positions | None) -> int | None:
-        """Transactions that arrived since the last micro-batch that knew; for a run's first, since its first record."""
-        if arrived is None:
-            return None
-        since = {**tally.first, **self._arrived}
-        return sum(max(0, offset - since.get(partition, offset)) for partition, offset in arrived.items())
+    def _take(self, tally: Tally, arrived: Arrived | None) -> None:
+        """Take a tally in. An offset that the topic does not have is another's invention, or of a topic since deleted."""
+        ends = {} if arrived is None else arrived.now
+        for gone in [partition for partition, after in self._next.items() if after > ends.get(partition, after)]:
+            for kept in (self._since, self._next, self._records, self._arrived):
+                kept.pop(gone, None)
+        for partition, after in tally.next.items():
+            if after <= ends.get(partition, after):
+                self._since.setdefault(partition, tally.first[partition])
+                self._next[partition] = max(after, self._next.get(partition, 0))
+                self._records[partition] = self._records.get(partition, 0) + tally.records[partition]
 
-    def _lag(self, arrived: Positions | None) -> int | None:
-        """Transactions that had arrived at T and had no score or dead letter yet, on the partitions that this run has seen."""
-        if arrived is None:
-            return None
-        return sum(max(0, offset - self._next.get(partition, offset)) for partition, offset in arrived.items())
+    def _input(self, arrived: Positions, waiting: Mapping[int, int]) -> int:
+        """Transactions that arrived since the last micro-batch that knew; for a run's first, since its first record."""
+        more = 0
+        for partition, end in arrived.items():
+            since = self._since.setdefault(partition, end)
+            after = self._next.get(partition, end)
+            without_record = max(0, after - since - self._records[partition]) if partition in self._next else 0
+            total = max(0, min(after, end) - since - without_record) + waiting.get(partition, 0)
+            before = self._arrived.get(partition, 0)
+            self._arrived[partition] = max(before, total)
+            more += max(0, total - before)
+        return more
+
+    def _waiting(self, arrived: Positions) -> dict[int, int]:
+        """Transactions that had arrived and had no score or dead letter yet, on the partitions that this run has seen."""
+        spans = {p: (self._next[p], end) for p, end in arrived.items() if end > self._next.get(p, end)}
+        counted = self._count(spans) if spans else {}
+        return {p: counted[p] if p in counted else self._estimated(p, *span) for p, span in spans.items()}
+
+    def _estimated(self, partition: int, start: int, end: int) -> int:
+        """Records in a long span, by what share of the offsets before it held any."""
+        before = self._next[partition] - self._since[partition]
+        share = min(1.0, self._records[partition] / before) if before > 0 else 1.0
+        return round((end - start) * share)

@@ -182,6 +182,7 @@ def _kafka(settings: Settings) -> dict[str, str]:
     kafka = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "security.protocol": settings.kafka_security_protocol,
+        "isolation.level": settings.kafka_isolation_level,
     }
     if settings.kafka_security_protocol.startswith("SASL"):
         password = settings.kafka_sasl_password

@@ -1,7 +1,8 @@
 """The records that travel between Scoreline's parts, each declared once; everything else derives its form from here."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +21,12 @@ CHANNELS: Final = ("contactless", "chip", "atm", "online", "transfer")
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 Time = Annotated[datetime, Meta(tz=True)]
+Partition = Annotated[int, Meta(ge=0, lt=2**15)]
+Offset = Annotated[int, Meta(ge=0, lt=2**48)]
+"""A record's place; both together fit into one integer of 64 bits (`ml.features.position`)."""
+KafkaTime = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""Milliseconds since the epoch, as Kafka counts them; a producer may set any, and -1 stands for none."""
+Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class Transaction(msgspec.Struct, gc=False):
@@ -94,9 +101,9 @@ class Score(Transaction, gc=False, kw_only=True):
     threshold_version: of the table that the threshold is from; 0 for the model's own.
     """
 
-    partition: int
-    offset: int
-    kafka_time: int
+    partition: Partition
+    offset: Offset
+    kafka_time: KafkaTime
     late: bool
     key_mismatch: bool
     micro_batch: int
@@ -105,7 +112,57 @@ class Score(Transaction, gc=False, kw_only=True):
     threshold: float
     is_anomaly: bool
     model_name: str
-    model_version: int
+    model_version: Version
     scored_at: int
-    threshold_version: int = 0
+    threshold_version: Version = 0
     reasons: list[Reason] = []
+
+
+T = TypeVar("T")
+
+
+class Unreadable(Exception):
+    """A record is not what its topic is for; the text says why."""
+
+
+class Read(NamedTuple, Generic[T]):
+    """What could be read of n values: the records, the row of each, and by row why the others could not."""
+
+    records: list[T]
+    rows: list[int]
+    unreadable: dict[int, str]
+
+
+class Reader(Generic[T]):
+    """Reads a topic's records as JSON of one kind. Anybody may write to a topic: what is another's is left out.
+
+    >>> Reader(Label).read_all([b"{", None]).unreadable
+    {0: 'Input data was truncated', 1: 'no value'}
+    """
+
+    def __init__(self, kind: type[T]) -> None:
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    def read(self, value: bytes | None) -> T:
+        """One value. Raises `Unreadable`, and nothing else whatever the value is."""
+        if value is None:
+            raise Unreadable("no value")
+        try:
+            return self._decode(value)
+        except Exception as error:  # noqa: BLE001  # bytes of others: too deep (RecursionError), no text, too large, …
+            raise Unreadable(f"{error or type(error).__name__}"[:200]) from None
+
+    def read_all(self, values: Sequence[bytes | None]) -> Read[T]:
+        """Those of (n,) values that can be read."""
+        try:
+            return Read([self._decode(value) for value in values], list(range(len(values))), {})  # type: ignore[arg-type]
+        except Exception:  # noqa: BLE001  # some are others': find them one by one
+            pass
+        out: Read[T] = Read([], [], {})
+        for row, value in enumerate(values):
+            try:
+                out.records.append(self.read(value))
+                out.rows.append(row)
+            except Unreadable as error:
+                out.unreadable[row] = str(error)
+        return out

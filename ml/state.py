@@ -55,7 +55,7 @@ class Customers:
 
     @property
     def segments(self) -> npt.NDArray[np.int64]:
-        """(count,) number of the log segment that a row was last written to; kept for whoever writes the rows."""
+        """(count,) number of the log segment that a row was last written to, 0 for none; kept for whoever writes the rows."""
         return self._segments[: self.count]
 
     def locate(self, identities: np.ndarray) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ from influxdb_client.service.write_service import WriteService
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError, SSLError
 
-from sinks.sink import SinkRejected, SinkUnavailable
+from sinks.sink import PointsRefused, SinkRejected, SinkUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,12 @@ _RETRY: Final = Retry(
     raise_on_status=False,
 )
 
-_TOO_OLD: Final = "points beyond retention policy dropped"
+_OTHERS_STORED: Final = (
+    "points beyond retention policy dropped",
+    "max-values-per-tag limit exceeded",
+    "max-series-per-database limit exceeded",
+)
+_POINTS_AT_FAULT: Final = frozenset({400, 413, 422})
 
 _MEND: Final = {
     400: "the points are at fault: see its words; the points before the bad one may be stored",
@@ -51,8 +56,9 @@ class InfluxDBSink:
     A point is known by measurement, tags and time, so that writing it again changes nothing: a request without an
     answer, one that answers 429 or 5xx, and the whole micro-batch after a failure may all be sent once more. A request is
     tried three times within some three seconds (plus what the server takes to answer, and Retry-After up to three
-    seconds). Then, `SinkUnavailable`; `SinkRejected` at once for any other answer. Points that are older than the bucket
-    keeps are the one exception: InfluxDB stores the others, and says how many it did not take, which is logged.
+    seconds). Then, `SinkUnavailable`; `SinkRejected` at once for any other answer, `PointsRefused` where the points are at
+    fault. Points that are older than the bucket keeps, or whose tags pass the server's limits, are the one exception:
+    InfluxDB stores the others, and says how many it did not take, which is logged.
     """
 
     url: str
@@ -90,7 +96,7 @@ class InfluxDBSink:
                 urlopen_kw={"retries": _RETRY},
             )
         except ApiException as error:
-            if _TOO_OLD not in _words(error):
+            if not any(known in _words(error) for known in _OTHERS_STORED):
                 raise self._answered(error) from error
             _log.warning("InfluxDB at %s, bucket %r: %s", self.url, self.bucket, _words(error))
         except HTTPError as error:
@@ -125,7 +131,8 @@ class InfluxDBSink:
         said = f"InfluxDB at {self.url} answered {status} for bucket {self.bucket!r}: {_words(error)}"
         if status in _MAY_PASS:
             return SinkUnavailable(f"{said}; it may pass, look at the server's log if it does not")
-        return SinkRejected(f"{said}; {_MEND.get(status, 'see its words')}")
+        kind = PointsRefused if status in _POINTS_AT_FAULT else SinkRejected
+        return kind(f"{said}; {_MEND.get(status, 'see its words')}")
 
 
 def _words(error: ApiException) -> str:

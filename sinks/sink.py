@@ -33,3 +33,7 @@ class SinkUnavailable(Exception):
 
 class SinkRejected(Exception):
     """The sink refused the points, or this client; the same write will be refused again."""
+
+
+class PointsRefused(SinkRejected):
+    """The sink refused a request for the points in it; without those at fault the others would be taken."""

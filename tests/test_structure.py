@@ -19,6 +19,7 @@ ALLOWED = {
     "scorecard": {"ml", "generator"},
     "demo": {"ml", "sinks", "stack", "generator", "jobs"},
     "bench": {"ml", "sinks", "stack", "generator", "jobs", "demo"},
+    "torture": {"ml", "stack", "bench", "demo"},
 }
 # Only the command lines read the settings there; the rest takes arguments.
 EDGES = {"ml": {"__main__"}, "generator": {"__main__"}, "sinks": set[str]()}

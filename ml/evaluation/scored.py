@@ -1,11 +1,12 @@
 """Reads what the streaming job made of transactions back from the topic of scores."""
 
+import logging
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from rich.progress import Progress
 
 from ml.evaluation.data import Transactions
@@ -13,6 +14,7 @@ from ml.evaluation.split import EvaluationError
 from ml.metrics import Flags
 from ml.model import Floats
 from ml.parse import hash_id
+from ml.schema import Identifier, Reader, Unreadable
 
 ANSWER_SECONDS: Final = 10.0
 _AT_ONCE: Final = 10_000
@@ -22,19 +24,24 @@ _AWAY: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 class Scored(msgspec.Struct, frozen=True):
     """The part of `ml.schema.Score` that is judged."""
 
-    transaction_id: str
-    anomaly_score: float
+    transaction_id: Identifier
+    anomaly_score: Annotated[float, msgspec.Meta(ge=0, le=1)]
     is_anomaly: bool
+
+
+_log = logging.getLogger(__name__)
+_reader: Final = Reader(Scored)
 
 
 def read_scores(kafka: Mapping[str, str], topic: str, progress: Progress) -> dict[int, Scored]:
     """All that the topic holds now, by the hash of transaction_id; kafka: librdkafka's configuration.
 
-    A record that was scored again after a restart has the same judgement, and counts once. Raises `EvaluationError` where
-    Kafka does not answer or has no such topic.
+    A record that was scored again after a restart has the same judgement, and counts once. What is no score is left out,
+    and logged. Raises `EvaluationError` where Kafka does not answer or has no such topic.
     """
     quiet = {"group.id": "evaluate", "enable.auto.commit": "false", "auto.offset.reset": "earliest", "log_level": "2"}
-    consumer = Consumer({**quiet, **kafka})  # the group is required and never used: partitions are assigned by hand
+    # The group is required and never used: partitions are assigned by hand.
+    consumer = Consumer({**quiet, "enable.partition.eof": "true", **kafka})
     try:
         return _read(consumer, topic, progress)
     except KafkaException as error:
@@ -50,29 +57,34 @@ def _read(consumer: Consumer, topic: str, progress: Progress) -> dict[int, Score
     if listed.error is not None:
         raise KafkaException(listed.error)
     places = [TopicPartition(topic, number, 0) for number in listed.partitions]
-    ends = {p.partition: consumer.get_watermark_offsets(p, ANSWER_SECONDS)[1] for p in places}
-    first = {p.partition: consumer.get_watermark_offsets(p, ANSWER_SECONDS)[0] for p in places}
-    missing = {number: end for number, end in ends.items() if end > first[number]}
-    bar = progress.add_task(f"reading {topic}", total=sum(end - first[n] for n, end in missing.items()))
+    spans = [consumer.get_watermark_offsets(place, ANSWER_SECONDS) for place in places]
+    bar = progress.add_task(f"reading {topic}", total=sum(end - first for first, end in spans))
     consumer.assign(places)
-    decode = msgspec.json.Decoder(Scored).decode
+    missing = {place.partition for place in places}
     found: dict[int, Scored] = {}
+    unreadable: list[str] = []
     while missing:
         for message in consumer.consume(_AT_ONCE, 1.0):
-            error, value = message.error(), message.value()
-            if error is not None and error.code() not in _AWAY:
-                raise KafkaException(error)
-            if error is None and value is not None:
-                score = decode(value)
-                found[hash_id(score.transaction_id)] = score
+            error = message.error()
+            if error is None:
                 progress.advance(bar)
-            _strike(missing, message.partition(), message.offset())
+                _take(message, found, unreadable)
+            elif error.code() == KafkaError._PARTITION_EOF:  # the last offsets may hold no records, but commit markers
+                missing.discard(message.partition())
+            elif error.code() not in _AWAY:
+                raise KafkaException(error)
+    if unreadable:
+        _log.warning("left out %d of %s, being no scores, the first %s", len(unreadable), topic, unreadable[0])
     return found
 
 
-def _strike(missing: dict[int, int], partition: int | None, offset: int | None) -> None:
-    if partition in missing and offset is not None and offset + 1 >= missing[partition]:
-        del missing[partition]
+def _take(message: Message, found: dict[int, Scored], unreadable: list[str]) -> None:
+    try:
+        score = _reader.read(message.value())
+    except Unreadable as why:
+        unreadable.append(f"at partition {message.partition()}, offset {message.offset()}: {why}")
+    else:
+        found[hash_id(score.transaction_id)] = score
 
 
 def matched(part: Transactions, scores: Mapping[int, Scored]) -> tuple[Transactions, Floats, Flags]:

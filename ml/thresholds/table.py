@@ -1,9 +1,10 @@
 """A table of thresholds: what a micro-batch takes up, and judges each segment's transactions by."""
 
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from ml.metrics import Ints
 from ml.model import Floats
@@ -11,6 +12,8 @@ from ml.segments import SegmentIds, places_among, segment_ids
 from ml.thresholds.counts import ALERTS, BLOCK, BLOCKS_A_DAY
 from ml.thresholds.making import Plan, plan_at
 from ml.thresholds.reference import Reference
+
+Threshold = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Table(msgspec.Struct, frozen=True):

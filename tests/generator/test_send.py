@@ -108,10 +108,9 @@ def test_labels_that_are_due_are_sent_and_the_others_when_asked_for(kafka: Kafka
 
 
 def test_traffic_goes_on_where_the_topic_ends(kafka: Kafka) -> None:
-    topic = kafka.topics.transactions
-    assert newest_event_time(kafka.servers, topic, kafka.security) is None
+    assert newest_event_time(kafka) is None
     report = live_sender(ORIGIN, kafka, Plan(rate=0, count=2_000)).run()
-    assert newest_event_time(kafka.servers, topic, kafka.security) == report.last_event_time
+    assert newest_event_time(kafka) == report.last_event_time
 
 
 def test_labels_that_were_not_due_when_a_sender_stopped_come_after_the_next_start(kafka: Kafka) -> None:

@@ -105,5 +105,5 @@ def _published(sink: InfluxDBSink, scores: list[Score]) -> Tally:
         "input_partition": pa.array([None] * len(scores) + [0], pa.int32()),
         "input_offset": pa.array([None] * len(scores) + [scores[-1].offset], pa.int64()),
     }
-    [answer] = Publication(sink, PARTITIONS).publish(iter([pa.record_batch(columns)]))
+    [answer] = Publication(sink).publish(iter([pa.record_batch(columns)]))
     return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally)

@@ -134,12 +134,14 @@ def test_a_score_is_a_point_at_its_transaction_s_time_with_all_its_fields(
         [of_score(score(3, 10, 1_700_000_000_123, merchant_category="", merchant_id="m1"))],
     )
     run(settings)
-    time_ns = 1_700_000_000_123_000_000 + 10 * 4 + 3
+    time_ns = 1_700_000_000_123_000_000 + 10
     assert database.query("SELECT * FROM transaction_score") == [
         {
             "time": time_ns,
             "merchant_category": "unknown",
             "channel": "chip",
+            "partition": "3",
+            "lap": "0",
             "anomaly_score": 0.7,
             "threshold": 0.65,
             "amount": 12.5,
@@ -156,6 +158,8 @@ def test_a_score_is_a_point_at_its_transaction_s_time_with_all_its_fields(
             "merchant_category": "unknown",
             "channel": "chip",
             "country": "DE",
+            "partition": "3",
+            "lap": "0",
             "transaction_id": "t3-10",
             "customer_id": "c10",
             "amount": 12.5,

@@ -10,12 +10,12 @@ from confluent_kafka import Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from ml import features, parse
-from ml.features import FEATURES, NO_POSITION
+from ml.features import FEATURES
 from ml.model import Model
 from ml.schema import Transaction
-from ml.state import Customers, identify
 from settings import Settings
 from tests.support.kafka import read_topic
+from torture.reference import Limits, Log, expected
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 CATEGORIES = ("groceries", "fuel", "travel", None)
@@ -92,25 +92,21 @@ Place = tuple[int, int]
 
 
 def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[str, Any]]:
-    """What scores must say of the records of `transactions`: one fold over the whole log, and the model asked once."""
-    transactions = [parse.parse(record.value) for record in records]
-    places = [(record.partition, record.offset) for record in records]
-    positions = np.array([features.position(np.int64(p), np.int64(o)) for p, o in places])
-    customers = Customers()
-    rows = customers.locate(identify([t.customer_id for t in transactions]))
-    folded = features.fold(customers.states, rows, parse.events(transactions, positions))
-    scores = model.anomaly_score(folded.features)
+    """What scores must say of the records of `transactions`: the reference, with the whole log as one micro-batch."""
+    places = np.array([(r.partition, r.offset, r.timestamp) for r in records], np.int64).reshape(-1, 3)
+    log = Log(*places.T.copy(), [record.key for record in records], [record.value for record in records])
+    one, versions = np.zeros(len(records), np.int64), np.full(len(records), model.version, np.int64)
+    wanted = expected(log, one, versions, {model.version: model}, Limits())
     return {
-        places[i]: {
-            "features": dict(zip(FEATURES, folded.features[i].tolist(), strict=True)),
-            "late": bool(folded.late[i]),
-            "anomaly_score": float(scores[i]),
-            "is_anomaly": bool(model.is_anomaly(scores[i : i + 1])[0]),
+        wanted.place(row): {
+            "features": dict(zip(FEATURES, wanted.features[row].tolist(), strict=True)),
+            "late": bool(wanted.late[row]),
+            "anomaly_score": float(wanted.anomaly_score[row]),
+            "is_anomaly": bool(wanted.is_anomaly[row]),
             "threshold": model.threshold,
             "model_version": model.version,
         }
-        for i in range(len(records))
-        if folded.duplicate_of[i] == NO_POSITION
+        for row in np.flatnonzero(~wanted.dead).tolist()
     }
 
 

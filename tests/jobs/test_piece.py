@@ -189,7 +189,11 @@ def test_a_failure_after_the_fold_costs_the_message_alone_and_its_dead_letter_sa
 
 
 def test_a_customer_whose_messages_all_fail_leaves_the_others_as_they_are() -> None:
-    bad = {number for number in range(len(GOOD)) if json.loads(GOOD[number])["customer_id"] == json.loads(GOOD[7])["customer_id"]}
+    bad = {
+        number
+        for number in range(len(GOOD))
+        if json.loads(GOOD[number])["customer_id"] == json.loads(GOOD[7])["customer_id"]
+    }
     expected = outcome([number for number in range(len(GOOD)) if number not in bad])
     with pytest.MonkeyPatch.context() as patch:
         broken_identities(patch, {min(bad)})

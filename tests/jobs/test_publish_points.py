@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.publish_points import Publication, PublishedScore, draw, point_times
+from jobs.publish_points import Publication, PublishedScore, draw, placed, requests
 from jobs.throughput import Tally
 from ml.schema import Reason, Score
 from sinks.points_file import PointsFileSink
+from sinks.sink import PointsRefused
 
 Record = tuple[bytes | None, bool, int, int, int, int | None, int | None]
 COLUMNS = pa.schema(
@@ -73,7 +74,7 @@ def batch_of(records: list[Record]) -> pa.RecordBatch:
 def publish(path: Path, batches: list[pa.RecordBatch], **how: Any) -> tuple[Tally, list[bytes]]:
     """(tally, lines written)"""
     path.unlink(missing_ok=True)
-    [answer] = Publication(PointsFileSink(path), 4, **how).publish(iter(batches))
+    [answer] = Publication(PointsFileSink(path), **how).publish(iter(batches))
     lines = path.read_bytes().splitlines() if path.exists() else []
     return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally), lines
 
@@ -145,34 +146,141 @@ def test_the_draw_is_even_over_every_partition() -> None:
         assert counts.max() < 2_200
 
 
-@given(partitions=st.integers(1, 64), start=st.integers(0, 2**40), kafka_time=st.integers(0, 4_000_000_000_000))
-def test_transactions_of_one_millisecond_have_times_of_their_own(partitions: int, start: int, kafka_time: int) -> None:
-    count = 1_000
-    partition = np.arange(count) % partitions
-    offset = start + np.arange(count) // partitions
-    columns = {"partition": partition, "offset": offset, "kafka_time": np.full(count, kafka_time)}
-    times = point_times({name: pa.array(values) for name, values in columns.items()}, partitions).to_numpy()
-    assert len(set(times.tolist())) == count
-    assert set((times // 1_000_000).tolist()) == {kafka_time}
+def identity(partition: list[int], offset: list[int], kafka_time: list[int]) -> list[tuple[int, int, int]]:
+    """What InfluxDB knows each record by, apart from tags that do not tell records apart."""
+    columns = {"partition": partition, "offset": offset, "kafka_time": kafka_time}
+    found = placed({name: pa.array(values, pa.int64()) for name, values in columns.items()})
+    return list(zip(partition, found["lap"].to_pylist(), found["time_ns"].to_pylist(), strict=True))
+
+
+OFFSETS = st.integers(0, 2**47).flatmap(
+    lambda start: st.lists(st.integers(start, start + 99_999_999), unique=True, min_size=2, max_size=50)
+)
+
+
+@given(offsets=OFFSETS, kafka_time=st.integers(-(2**63), 2**63 - 1), partitions=st.integers(1, 64))
+def test_100_million_records_of_a_partition_in_one_millisecond_have_points_of_their_own(
+    offsets: list[int], kafka_time: int, partitions: int
+) -> None:
+    places = [(partition, offset) for partition in range(partitions) for offset in offsets]
+    found = identity([p for p, _ in places], [o for _, o in places], [kafka_time] * len(places))
+    assert len(set(found)) == len(places)
+    assert all(0 <= time < 2**63 - 1 for _, _, time in found)
+    if 0 <= kafka_time < 9_000_000_000_000:
+        assert {time // 1_000_000 for _, _, time in found} == {kafka_time}
+
+
+def test_the_ends_of_a_millisecond_and_of_the_laps_stay_apart() -> None:
+    offsets = [0, 999_999, 1_000_000, 1_999_999, 99_999_999]
+    assert identity([3] * 5, offsets, [7] * 5) == [
+        (3, 0, 7_000_000),
+        (3, 0, 7_999_999),
+        (3, 1, 7_000_000),
+        (3, 1, 7_999_999),
+        (3, 99, 7_999_999),
+    ]
 
 
 def test_nulls_are_unknown_as_tags_and_left_out_as_fields(tmp_path: Path) -> None:
     value = msgspec.json.encode(score(3, country=None, merchant_category=None, channel="", merchant_id=None))
     record = (value, False, 1_700_000_000_500, 0, 0, None, None)
     _, [point, alert] = publish(tmp_path / "points", [batch_of([record])])
-    assert point.startswith(b"transaction_score,channel=unknown,merchant_category=unknown anomaly_score=0.5,")
+    assert point.startswith(
+        b"transaction_score,channel=unknown,lap=0,merchant_category=unknown,partition=3 anomaly_score=0.5,"
+    )
     assert b"country" not in point
     assert b"merchant_id" not in point
-    assert alert.startswith(b"alert,channel=unknown,country=unknown,merchant_category=unknown transaction_id=")
+    assert alert.startswith(
+        b"alert,channel=unknown,country=unknown,lap=0,merchant_category=unknown,partition=3 transaction_id="
+    )
 
 
 def test_what_is_published_are_fields_of_a_score() -> None:
     assert set(PublishedScore.__struct_fields__) <= set(Score.__struct_fields__)
 
 
-@pytest.mark.parametrize("value", [b'{"transaction_id": 5}', b"[]", b"\xff", b""])
+WHOLE = msgspec.json.encode(score(0))
+FOREIGN = [
+    b'{"transaction_id": 5}',
+    b"[]",
+    b"null",
+    b"\xff",
+    b"",
+    b"[" * 100_000,
+    WHOLE[:-1] + b',"more":' + b"[" * 100_000 + b"}",
+    WHOLE.replace(b'"t0"', b'"\xff"'),
+    WHOLE.replace(b'"t0"', b'"\\ud800"'),
+    WHOLE.replace(b'"t0"', b'""'),
+    WHOLE.replace(b'"offset":0', b'"offset":100000000000000000000'),
+    WHOLE.replace(b'"offset":0', b'"offset":-1'),
+    WHOLE.replace(b'"partition":0', b'"partition":2147483648'),
+    WHOLE.replace(b'"kafka_time":1700000000000', b'"kafka_time":9223372036854775808'),
+    WHOLE.replace(b'"model_version":1', b'"model_version":1000000000000000000'),
+    WHOLE.replace(b"12.5", b"NaN"),
+    WHOLE.replace(b"12.5", b"1e400"),
+    WHOLE.replace(b"12.5", b"9" * 5_000),
+]
+
+
+@pytest.mark.parametrize("value", FOREIGN, ids=range(len(FOREIGN)))
 def test_what_is_no_score_is_named_with_the_reason(tmp_path: Path, value: bytes) -> None:
     tally, lines = publish(tmp_path / "points", [batch_of([(value, False, 1, 2, 33, None, None)])])
     assert (tally.scored, tally.unreadable, lines) == (0, 1, [])
     assert tally.example is not None
     assert tally.example.startswith("at partition 2, offset 33: ")
+
+
+@pytest.mark.parametrize("kafka_time", [-(2**63), -1, 0, 2**63 - 1])
+def test_a_kafka_time_that_no_clock_shows_is_a_point_all_the_same(tmp_path: Path, kafka_time: int) -> None:
+    value = msgspec.json.encode(score(1, kafka_time=kafka_time))
+    tally, [line] = publish(tmp_path / "points", [batch_of([(value, False, kafka_time, 0, 0, None, None)])])
+    assert 0 <= int(line.split()[-1]) < 2**63 - 1
+    assert tally.scored == 1
+    assert set(tally.latency) <= {0}
+    assert tally.last_time is not None
+    assert 0 <= tally.last_time * 1_000_000 < 2**63 - 1_000_000
+
+
+def test_a_request_has_a_bounded_number_of_records_and_of_bytes() -> None:
+    short = [record_of(number, "score") for number in range(25_000)]
+    assert [piece.num_rows for piece in requests(batch_of(short))] == [10_000, 10_000, 5_000]
+    long = [(msgspec.json.encode(score(n, merchant_id="x" * 60_000)), False, 1, 0, n, None, None) for n in range(1_000)]
+    pieces = list(requests(batch_of(long)))
+    assert sum(piece.num_rows for piece in pieces) == 1_000
+    assert all(sum(map(len, piece["value"].to_pylist())) <= 16 << 20 for piece in pieces)
+    assert len(pieces) == 4
+    assert [piece.num_rows for piece in requests(batch_of([(b"x" * (17 << 20), False, 1, 0, 0, None, None)] * 2))] == [
+        1,
+        1,
+    ]
+    assert list(requests(batch_of([]))) == []
+
+
+class Refusing(PointsFileSink):
+    """Refuses a request that holds one of some transactions."""
+
+    refused: tuple[bytes, ...] = ()
+
+    def write(self, lines: bytes) -> None:
+        if any(b'"%b"' % name in lines for name in self.refused):
+            raise PointsRefused("the points are at fault")
+        super().write(lines)
+
+
+def test_points_that_the_sink_refuses_are_left_out_alone(tmp_path: Path) -> None:
+    sink = Refusing(tmp_path / "points")
+    sink.refused = b"t17", b"t18", b"t99"
+    batch = batch_of([record_of(number, "score") for number in range(100)])
+    [answer] = Publication(sink).publish(iter([batch]))
+    tally = msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally)
+    assert (tally.scored, tally.unreadable) == (97, 3)
+    assert tally.example == "at partition 0, offset 17: the points are at fault"
+    lines = sink.path.read_bytes().splitlines()
+    assert sum(line.startswith(b"transaction_score") for line in lines) == 97
+
+
+def test_a_sink_that_refuses_everything_fails_the_query(tmp_path: Path) -> None:
+    sink = Refusing(tmp_path / "points")
+    sink.refused = tuple(b"t%d" % number for number in range(300))
+    with pytest.raises(PointsRefused):
+        list(Publication(sink).publish(iter([batch_of([record_of(number, "score") for number in range(300)])])))

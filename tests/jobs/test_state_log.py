@@ -103,6 +103,77 @@ def test_states_are_those_of_a_plain_fold_whatever_fails_in_between(plan: list[t
         assert set(store.content) <= {-1, *range(head.first, head.first + len(head.rows))}
 
 
+def attempt(content: dict[int, bytes], copy: LocalCopy, batch: list[int], done: int) -> tuple[dict[int, bytes], bytes]:
+    """(what the store holds after one attempt at a micro-batch, the features) from what it held before."""
+    store = Dict()
+    store.content = dict(content)
+    folded = StateLog(store, copy).fold(identify([f"C{c}" for c in batch]), events_of(batch, done))
+    return store.content, folded.features.tobytes()
+
+
+def breaks_off(content: dict[int, bytes], copy: LocalCopy, batch: list[int], done: int, writes: int) -> None:
+    """An attempt that dies before its write number `writes`, counted from 0, and leaves its copy as it is."""
+    with suppress(Broken):
+        StateLog(BreakingDict(dict(content), writes), copy).fold(
+            identify([f"C{c}" for c in batch]), events_of(batch, done)
+        )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.integers(0, CUSTOMERS - 1), min_size=1, max_size=30),
+            st.lists(st.integers(0, CUSTOMERS - 1), min_size=1, max_size=30),
+            st.integers(0, 2),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_attempts_write_the_same_bytes_whatever_their_copies_look_like(
+    plan: list[tuple[list[int], list[int], int]],
+) -> None:
+    """Each micro-batch is tried by a copy that is up to date, by one made from the log, and by one that has seen failures."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(state_log, "SEGMENT_ROWS", 7)
+        patch.setattr(state_log, "SPARE_ROWS", 9)
+        patch.setattr(state_log, "MOST_SEGMENTS", 5)
+        current, restless, content, done = (
+            LocalCopy(Path(folder) / "a"),
+            LocalCopy(Path(folder) / "b"),
+            Dict().content,
+            0,
+        )
+        for number, (batch, other, wins) in enumerate(plan):
+            attempt(content, restless, other, done)  # rolled back; its copy has customers that the log never gets
+            for writes in range(4):
+                breaks_off(content, restless, batch, done, writes)
+            attempts = [attempt(content, copy, batch, done) for copy in (current, restless)]
+            attempts.append(attempt(content, LocalCopy(Path(folder) / f"new-{number}"), batch, done))
+            assert attempts[0] == attempts[1] == attempts[2]
+            content = attempts[wins][0]
+            done += len(batch)
+
+
+def test_a_customer_whom_no_write_ever_reached_counts_for_nothing_in_the_log(tmp_path: Path) -> None:
+    """A copy can hold customers whose only message was set aside; what is written does not depend on them."""
+    content: list[dict[int, bytes]] = []
+    for strangers in (0, 30):
+        store, copy = Dict(), LocalCopy(tmp_path / str(strangers))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(state_log, "SEGMENT_ROWS", 7)
+            patch.setattr(state_log, "SPARE_ROWS", 9)
+            for step in range(12):
+                with copy.open(StateLog(store, copy)._head().version) as (customers, _):
+                    customers.locate(identify([f"stranger {k}" for k in range(strangers)]))
+                    copy.close(StateLog(store, copy)._head().version, customers)
+                batch = [(step + k) % 10 for k in range(6)]
+                StateLog(store, copy).fold(identify([f"C{c}" for c in batch]), events_of(batch, 6 * step))
+        content.append(store.content)
+    assert content[0] == content[1]
+
+
 def test_a_seeded_log_goes_on_from_its_seed(tmp_path: Path) -> None:
     identities = identify([f"C{c}" for c in range(10_000)])
     before = Customers()
@@ -120,15 +191,15 @@ def test_a_seeded_log_goes_on_from_its_seed(tmp_path: Path) -> None:
 def test_a_missing_segment_is_an_error_and_not_a_new_customer(tmp_path: Path) -> None:
     store = Dict()
     StateLog(store, LocalCopy(tmp_path / "one")).fold(identify(["C1"]), events_of([1], 0))
-    store.remove(0)
-    with pytest.raises(LookupError, match="lacks its segment 0"):
+    store.remove(1)
+    with pytest.raises(LookupError, match="lacks its segment 1"):
         StateLog(store, LocalCopy(tmp_path / "two")).fold(identify(["C1"]), events_of([1], 1))
 
 
 def test_states_of_a_customer_are_as_large_as_the_layout_says(tmp_path: Path) -> None:
     store = Dict()
     StateLog(store, LocalCopy(tmp_path)).fold(identify(["C1", "C2"]), events_of([1, 2], 0))
-    assert len(store.content[0]) == 2 * CUSTOMER.itemsize
+    assert len(store.content[1]) == 2 * CUSTOMER.itemsize
 
 
 @settings(deadline=None, max_examples=50)

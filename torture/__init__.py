@@ -1,0 +1,1 @@
+"""The torture: the real system under traffic, hostile messages and kills, and then every record accounted for."""

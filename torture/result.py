@@ -1,0 +1,84 @@
+"""What a torture found out, as one JSON file."""
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.result import Machine
+from torture.accounting import Figures
+from torture.application import Ended
+from torture.feed import Status
+from torture.kills import Done
+
+
+class Result(msgspec.Struct):
+    """All about one run. drained: whether everything was worked off in time; stopped: the exit status after SIGTERM.
+
+    ledger_changed: micro-batches whose entry in the ledger was another one later. troubles: what the harness could not do.
+    """
+
+    started: datetime
+    machine: Machine
+    seed: int
+    minutes: float
+    rate: float
+    feed_seconds: float
+    seconds: dict[str, float]
+    kills: dict[str, int]
+    missed_kills: int
+    starts: int
+    promotions: int
+    partitions: int
+    micro_batches: int
+    fed: Status
+    drained: bool
+    stopped: int | None
+    left_behind: int
+    ledger_changed: list[int]
+    ended_by_itself: list[Ended]
+    troubles: list[str]
+    figures: Figures
+    each_kill: list[Done]
+
+    @property
+    def right(self) -> bool:
+        """Whether all holds that the torture asks for."""
+        whole = self.drained and self.stopped == 0 and not self.ledger_changed and not self.fed.failed
+        return whole and self.figures.right
+
+    def summary(self) -> dict[str, object]:
+        """The line that ends a run: the most telling figures first."""
+        figures = self.figures
+        first = {
+            "minutes": self.minutes,
+            "kills": sum(self.kills.values()),
+            "records": figures.records,
+            "hostile": sum(self.fed.hostile.values()),
+            **{name: getattr(figures, name) for name in ("lost", "differing", "points_missing", "alerts_sent_twice")},
+        }
+        more = (
+            "scored",
+            "dead_letters",
+            "truncated",
+            "alerts",
+            "order_undefined",
+            "order_undefined_differing",
+            "unknown",
+        )
+        more += "alerts_missing", "points_differing", "points_beyond", "scores_sent_twice", "dead_letters_sent_twice"
+        return {
+            **first,
+            **{name: getattr(figures, name) for name in more},
+            "ended_by_itself": len(self.ended_by_itself),
+            "drained": self.drained,
+            "stopped": self.stopped,
+        }
+
+
+def save(result: Result, folder: Path) -> Path:
+    """Write the result into the folder; returns where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result.started:%Y-%m-%d-%H%M%S}-torture.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+    return path
