@@ -15,6 +15,7 @@ from jobs.dead_letters import SetAsides, too_large
 from jobs.failures import FailureCount, Failures
 from jobs.log_order import in_log_order
 from jobs.piece import work
+from jobs.routing import balanced_keys, keeps
 from jobs.state_log import Fold, LocalCopy, StateLog
 from ml.features import CUSTOMER
 
@@ -54,12 +55,14 @@ class CustomerFold(StatefulProcessor):
         run: str,
         max_transaction_bytes: int,
         max_future_hours: float,
+        state_partitions: int,
         set_aside: SetAsides,
         failures: FailureCount,
     ) -> None:
         self._run = run
         self._max_transaction_bytes = max_transaction_bytes
         self._max_future_hours = max_future_hours
+        self._state_partitions = state_partitions
         self._set_aside = set_aside
         self._failures = failures
 
@@ -70,7 +73,8 @@ class CustomerFold(StatefulProcessor):
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
-        pieces = (messages for piece in in_log_order(rows) if len(messages := self._small(piece)))
+        number = balanced_keys(self._state_partitions).index(key[0])
+        pieces = (messages for piece in in_log_order(rows) if len(messages := self._own(self._small(piece), number)))
         first = next(pieces, None)
         if first is not None:
             with self._log(key).folding() as fold:
@@ -88,6 +92,17 @@ class CustomerFold(StatefulProcessor):
         places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
         self._set_aside.add({(int(p), int(o)): too_large(size, self._max_transaction_bytes) for p, o, size in places})
         return messages[~large]
+
+    def _own(self, messages: pd.DataFrame, number: int) -> pd.DataFrame:
+        """Without those that all state partitions were sent and another one keeps. number: of this state partition."""
+        everywhere = messages["everywhere"].to_numpy(bool)
+        if not everywhere.any():
+            return messages
+        own = ~everywhere
+        for row in np.flatnonzero(everywhere).tolist():
+            value, offset = messages["value"].iat[row], int(messages["offset"].iat[row])
+            own[row] = keeps(value, offset, number, self._state_partitions)
+        return messages[own]
 
     def _log(self, key: Any) -> StateLog:
         # Under Spark's own folder for this application on this machine, which Spark deletes at its end.

@@ -93,7 +93,7 @@ def folded(
 ) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside, failures)
+    processor = CustomerFold(uuid.uuid4().hex, *limits, settings.state_partitions, set_aside, failures)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .transform(by_state_partition(settings.state_partitions))
