@@ -1,7 +1,7 @@
 """Each message that the parser reads is kept by one state partition, its customer's; each other one by just one, too."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -104,14 +104,14 @@ Route = Callable[[list[tuple[bytes | None, bytes | None]]], list[Row]]
 
 
 @pytest.fixture(scope="module")
-def route(spark: SparkSession) -> Iterator[Route]:
+def route(spark: SparkSession) -> Route:
     def run(sent: list[tuple[bytes | None, bytes | None]]) -> list[Row]:
         rows = [(key, value, 0, offset, 0) for offset, (key, value) in enumerate(sent)]
         records = spark.createDataFrame(rows, "key binary, value binary, partition int, offset long, seconds long")
         records = records.withColumn("timestamp", F.timestamp_seconds("seconds"))
         return records.transform(routed(LIMIT, PARTITIONS)).collect()
 
-    yield run
+    return run
 
 
 def stays(row: Row) -> bool:
