@@ -58,7 +58,7 @@ torture: setup ## kill everything in turn for MINUTES=30 under hostile traffic, 
 lint: setup ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict ml sinks generator stack scorecard settings.py
+	@$(PYTHON) -m mypy --strict ml sinks generator stack scorecard torture settings.py
 
 bench: setup .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
 	@$(PYTHON) -m bench full
@@ -106,10 +106,10 @@ up: ## start everything in containers, with Grafana (docker compose)
 down: ## stop the containers; their volumes stay
 	@docker compose down
 
-reset: ## stop the stack and delete all that Scoreline wrote here, after asking (YES=1 does not ask)
+reset: ## stop the jobs and the stack, and delete all that Scoreline wrote here, after asking (YES=1 does not ask)
 	@if [ "$(YES)" != 1 ]; then \
-		printf 'Stop the local stack and delete .scoreline with all its data, models and checkpoints? [y/N] '; \
+		printf 'Stop the jobs and the local stack and delete .scoreline with all its data, models and checkpoints? [y/N] '; \
 		read answer; case $$answer in y|Y|yes) ;; *) echo "Nothing was changed."; exit 1;; esac; \
 	fi; \
-	if [ -x $(PYTHON) ]; then $(PYTHON) -m stack down || exit 1; fi; \
+	if [ -x $(PYTHON) ]; then $(PYTHON) -m jobs stop || exit 1; $(PYTHON) -m stack down || exit 1; fi; \
 	rm -rf .scoreline; echo "Reset."

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
         0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores that is written"
     )
     points_file: Path | None = Field(None, description="write line protocol to this file instead of InfluxDB")
+    stalled_after_minutes: float = Field(
+        5.0, gt=0, description="a query with records to read that finishes no micro-batch for so long is unhealthy"
+    )
     log_dir: Path = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line in the log files"

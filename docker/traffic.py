@@ -26,7 +26,8 @@ def check() -> None:
     """Exit with 0 if a transaction came in the last minute, else with 1."""
     settings = Settings.from_command_line([])
     since = round((time.time() - QUIET_SECONDS) * 1000)
-    with closing(KafkaConsumer(**client_options(settings))) as consumer:
+    options = client_options(settings) | {"isolation_level": settings.kafka_isolation_level}
+    with closing(KafkaConsumer(**options)) as consumer:
         found = consumer.offsets_for_times(dict.fromkeys(_places(consumer, settings), since))
     if not any(found.values()):
         sys.exit(f"no transaction in the last {QUIET_SECONDS} seconds")

@@ -1,14 +1,21 @@
-"""`python -m jobs submit`: hands the detection job to spark-submit, with the jars and the configuration that it needs."""
+"""`python -m jobs submit` hands a job to spark-submit, with what it needs; `python -m jobs status` says how it is."""
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
+from rich.console import Console
 
+from jobs.status import as_table, local_checkpoint, queries_of, statuses
+from jobs.stopping import running_under, stop
+from settings import Settings
 from stack.errors import StackError
 from stack.jars import connector_jars
 from stack.java import java
@@ -17,6 +24,8 @@ _ROOT: Final = Path(__file__).resolve().parent.parent
 _LOGGING: Final = _ROOT / "jobs" / "log4j2.properties"
 
 _LOCAL_FILES: Final = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
+
+_HARMLESS: Final = "WARNING: Using incubator modules: jdk.incubator.vector$"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scoreline's Spark jobs.")
 
@@ -56,8 +65,67 @@ def submit(
     command += local_files(connectors) if master.startswith("local") else []
     command += [part for pair in conf or [] for part in ("--conf", pair)]
     environment |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(_ROOT)}
+    _filter_errors()
     # The job takes the place of this process, so that a signal sent to it reaches Spark.
     os.execve(command[0], [*command, str(script), *context.args], environment)
+
+
+def _filter_errors() -> None:
+    """Take one line off standard error: Java warns at each start of a module that Spark has chosen."""
+    sed = shutil.which("sed")
+    if sed is None:
+        return
+    # In a session of its own, so that Ctrl-C does not end it before Java; it ends when all that write to it have ended.
+    command = [sed, "-u", f"/^{_HARMLESS}/d"]
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr, start_new_session=True)
+    assert reader.stdin is not None
+    os.dup2(reader.stdin.fileno(), sys.stderr.fileno())
+
+
+@app.command()
+def status(
+    checkpoint: Annotated[
+        str | None, typer.Option(help="The checkpoint's folder; by default the setting.", show_default=False)
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(help="Only this query; may be repeated. By default all that ran there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a query, in a list.")] = False,
+) -> None:
+    """Say how the queries of a checkpoint are. The exit status is 0 where all run well, else 1."""
+    settings = Settings.from_command_line([])
+    uri = checkpoint or settings.checkpoint
+    try:
+        folder = local_checkpoint(uri)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    names = query or queries_of(folder)
+    found = statuses(folder, names, settings)
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    elif found:
+        Console(width=None if sys.stdout.isatty() else 200).print(as_table(found, settings.kafka_bootstrap_servers))
+    else:
+        print(f"No query has run on the checkpoint {uri}.")
+    raise typer.Exit(0 if found and all(one.unhealthy is None for one in found) else 1)
+
+
+@app.command(name="stop")
+def stop_all(
+    folder: Annotated[Path, typer.Option(help="All jobs whose checkpoint is below this folder.")] = Path(".scoreline"),
+) -> None:
+    """Stop the jobs on the checkpoints below a folder, and what sends to them from here; say which they are."""
+    found = running_under(folder)
+    for one in found:
+        print(f"Stopping {one.what} …")
+    try:
+        left = stop(found)
+    except PermissionError:
+        left = found
+    for one in left:
+        print(f"error: {one.what} still runs: end it first", file=sys.stderr)
+    raise typer.Exit(1 if left else 0)
 
 
 def java_options(environment: dict[str, str], heap: str) -> str:

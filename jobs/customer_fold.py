@@ -13,6 +13,7 @@ from pyspark.sql.streaming.stateful_processor import MapState
 
 from jobs.dead_letters import SetAsides, too_large
 from jobs.failures import FailureCount, Failures
+from jobs.local_copies import drop_other_runs
 from jobs.log_order import in_log_order
 from jobs.piece import work
 from jobs.routing import balanced_keys, keeps
@@ -107,6 +108,7 @@ class CustomerFold(StatefulProcessor):
     def _log(self, key: Any) -> StateLog:
         # Under Spark's own folder for this application on this machine, which Spark deletes at its end.
         copies = Path(SparkFiles.getRootDirectory()) / "scoreline-state" / self._run
+        drop_other_runs(copies)
         return StateLog(self._store, LocalCopy(copies / str(key[0])))
 
     def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:

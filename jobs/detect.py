@@ -21,6 +21,8 @@ from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
 from jobs.failures import FailureCount, Failures, failure_count, tell
 from jobs.frozen import hold_frozen
+from jobs.gate import Gate
+from jobs.inputs import Inputs
 from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
@@ -31,7 +33,7 @@ from jobs.replay import Replay
 from jobs.routing import routed, state_key
 from jobs.scoring import Judge, Judgement
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import TableFollower
 from ml.registry import Registry
 from settings import Settings
@@ -65,19 +67,25 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
     set_aside, failures = set_asides(spark), failure_count(spark)
-    detection = Detection(spark, settings, gate, set_aside, failures)
+    ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+    inputs = Inputs(
+        spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
+    )
+    inputs.prepare()
+    detection = Detection(spark, settings, gate, (set_aside, failures), ledger, inputs)
     begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else _past(spark, settings)
     writer = (
         folded(transactions(spark, settings), past, settings, set_aside, failures)
-        .writeStream.foreachBatch(detection.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
     )
     query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
+    inputs.watch(query)
     return query
 
 
@@ -116,22 +124,29 @@ class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, gate: Gate, set_aside: SetAsides, failures: FailureCount
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        gate: Gate,
+        told_by_tasks: tuple[SetAsides, FailureCount],
+        ledger: Ledger,
+        inputs: Inputs,
     ) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self._set_aside = set_aside
-        self._failures = failures
+        self._set_aside, self._failures = told_by_tasks
         self._dead_letters = DeadLetters(spark, settings)
-        self._ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+        self._ledger = ledger
+        self._inputs = inputs
         self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._kept = Kept(spark, settings.checkpoint, registry)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
         self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
+        gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -144,18 +159,24 @@ class Detection:
     def write(self, rows: DataFrame, micro_batch: int) -> None:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
+        self._inputs.check()
+        self._inputs.tell_losses(micro_batch)
         entry = self._entry(micro_batch)
+        self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
         self._set_aside.value, self._failures.value = {}, Failures(0, {})  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         tell(self._failures.value, self._settings.transactions_topic)
         if self._set_aside.value:
             self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
+        self._inputs.check()
 
     def _entry(self, micro_batch: int) -> Entry:
         entry = self._ledger.entry(micro_batch)
         if entry is None:
             start, end = self._offsets.of(micro_batch)
-            entry = Entry.of(micro_batch, self._newest(), start, end)
+            entry = Entry.of(
+                micro_batch, self._newest(), start, end, self._inputs.id_of(self._settings.transactions_topic)
+            )
             self._ledger.record(entry)
         return entry
 

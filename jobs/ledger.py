@@ -23,6 +23,8 @@ class Versions(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One micro-batch: what judged it, and the records that it holds: start ≤ offset < end by partition.
 
+    topic_id: of the topic that the offsets are of; a topic that is made again under the same name has another one.
+
     The versions that came later than the first release have defaults, so that its files can be read.
     """
 
@@ -32,11 +34,12 @@ class Entry(msgspec.Struct, frozen=True):
     end: Offsets
     threshold_version: int = 0
     risk_version: int = 0
+    topic_id: str = ""
 
     @classmethod
-    def of(cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets) -> Self:
+    def of(cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets, topic_id: str = "") -> Self:
         """The entry of a micro-batch that is judged by these versions."""
-        return cls(micro_batch, versions.model, start, end, versions.thresholds, versions.risk)
+        return cls(micro_batch, versions.model, start, end, versions.thresholds, versions.risk, topic_id)
 
     @property
     def versions(self) -> Versions:
@@ -54,12 +57,13 @@ class Range(msgspec.Struct, frozen=True):
     end: Offsets
     threshold_version: int = 0
     risk_version: int = 0
+    topic_id: str = ""
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """The range of one micro-batch."""
-        number, versions = entry.micro_batch, entry.versions
-        return cls(number, number, versions.model, entry.start, entry.end, versions.thresholds, versions.risk)
+        number, of = entry.micro_batch, entry.versions
+        return cls(number, number, of.model, entry.start, entry.end, of.thresholds, of.risk, entry.topic_id)
 
     @property
     def versions(self) -> Versions:
@@ -87,13 +91,21 @@ class Ledger:
         if entry.micro_batch and entry.micro_batch % _KEPT == 0:
             self._merge(before=entry.micro_batch - _KEPT)
 
-    def pieces(self) -> list[Range]:
-        """All that is recorded, as ranges in the order of the micro-batches, each with versions of its own."""
-        return merged(self._ranges(), self._entries())
+    def forget(self, micro_batch: int) -> None:
+        """Take back the entry of a micro-batch that was planned of a topic that is gone, and never committed."""
+        self._folder.delete(f"{micro_batch}.json")
 
-    def versions_at(self, partition: int, offset: int) -> Versions | None:
+    def pieces(self, topic_id: str = "") -> list[Range]:
+        """What is recorded, as ranges in the order of the micro-batches, each with versions of its own.
+
+        topic_id: of this topic alone (or of one whose id is not known, as in an earlier release).
+        """
+        pieces = merged(self._ranges(), self._entries())
+        return [piece for piece in pieces if not topic_id or piece.topic_id in ("", topic_id)]
+
+    def versions_at(self, partition: int, offset: int, topic_id: str = "") -> Versions | None:
         """What judged a record; None where the ledger does not know the record."""
-        for piece in self.pieces():
+        for piece in self.pieces(topic_id):
             if piece.start.get(str(partition), 0) <= offset < piece.end.get(str(partition), 0):
                 return piece.versions
         return None
@@ -128,7 +140,7 @@ def merged(ranges: list[Range], entries: list[Entry]) -> list[Range]:
         last = out[-1] if out else None
         if last is not None and entry.micro_batch <= last.last_micro_batch:
             continue
-        if last is not None and last.versions == entry.versions:
+        if last is not None and (last.versions, last.topic_id) == (entry.versions, entry.topic_id):
             out[-1] = msgspec.structs.replace(last, last_micro_batch=entry.micro_batch, end=entry.end)
         else:
             out.append(Range.of(entry))

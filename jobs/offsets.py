@@ -1,9 +1,17 @@
-"""Which records a micro-batch holds, read from the streaming checkpoint."""
+"""The offset log of a query's streaming checkpoint: which records a micro-batch holds, and how to begin a topic again."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+
+from pyspark.sql import SparkSession
 
 from jobs.ledger import Offsets
 from jobs.storage import DurableFolder
+
+_INITIAL = "sources/0/0"
+_STASH = "offsets"
+
+ByTopic = dict[str, Offsets]
 
 
 class CheckpointOffsets:
@@ -15,13 +23,63 @@ class CheckpointOffsets:
 
     def of(self, micro_batch: int) -> tuple[Offsets, Offsets]:
         """(start, end) of a micro-batch that Spark has planned: partition → offset, start inclusive, end exclusive."""
-        before = f"offsets/{micro_batch - 1}" if micro_batch else "sources/0/0"
-        return self._read(before), self._read(f"offsets/{micro_batch}")
+        start, end = _offsets(self._checkpoint, micro_batch)
+        return start[self._topic], end[self._topic]
 
-    def _read(self, name: str) -> Offsets:
-        content = self._checkpoint.read(name)
-        if content is None:
-            raise FileNotFoundError(
-                f"the streaming checkpoint lacks {name}; was it deleted, or is it another version's?"
-            )
-        return dict(json.loads(content.decode().splitlines()[-1])[self._topic])
+
+class QueryCheckpoint:
+    """The streaming checkpoint of a query with one Kafka source, as Spark writes it (version 1)."""
+
+    def __init__(self, spark: SparkSession, folder: str) -> None:
+        self._folder = DurableFolder(spark, folder)
+        self._planned = DurableFolder(spark, f"{folder}/offsets")
+        self._committed = DurableFolder(spark, f"{folder}/commits")
+        self._stash = DurableFolder(spark, f"{folder}/begin-again")
+
+    def of(self, micro_batch: int) -> tuple[ByTopic, ByTopic]:
+        """(start, end) of a micro-batch that Spark has planned, by topic; see `CheckpointOffsets.of`."""
+        return _offsets(self._folder, micro_batch)
+
+    def begin_again(
+        self, topics: Mapping[str, Sequence[int]], forget: Callable[[int], None] = lambda micro_batch: None
+    ) -> int | None:
+        """Let the next micro-batch start at offset 0 of all partitions of some topics; other topics stay where they are.
+
+        What the last committed micro-batch ends with is what the next one starts with, so that is written anew. A
+        micro-batch that is planned but not committed is dropped before; returns its number. Killed at any step, it may be
+        done again, and comes to the same: no file system replaces a file whole for sure, so what will stand there is put
+        aside before the old one is deleted.
+        """
+        committed, planned = _newest(self._committed), _newest(self._planned)
+        dropped = planned if planned is not None and planned != committed else None
+        if dropped is not None:
+            forget(dropped)
+            self._planned.delete(str(dropped))
+        name = _INITIAL if committed is None else f"offsets/{committed}"
+        content = self._folder.read(name) or self._stash.read_newest(_STASH)
+        if content is not None:
+            *head, last = content.decode().rstrip("\n").split("\n")
+            offsets = json.loads(last) | {topic: {str(p): 0 for p in sorted(topics[topic])} for topic in topics}
+            changed = "\n".join([*head, json.dumps(offsets, separators=(",", ":"))]).encode()
+            self._stash.write_newest(_STASH, changed)
+            self._folder.delete(name)
+            self._folder.write(name, changed)
+            for file in self._stash.names():
+                self._stash.delete(file)
+        return dropped
+
+
+def _newest(folder: DurableFolder) -> int | None:
+    return max((int(name) for name in folder.names() if name.isdigit()), default=None)
+
+
+def _offsets(checkpoint: DurableFolder, micro_batch: int) -> tuple[ByTopic, ByTopic]:
+    before = f"offsets/{micro_batch - 1}" if micro_batch else _INITIAL
+    return _read(checkpoint, before), _read(checkpoint, f"offsets/{micro_batch}")
+
+
+def _read(checkpoint: DurableFolder, name: str) -> ByTopic:
+    content = checkpoint.read(name)
+    if content is None:
+        raise FileNotFoundError(f"the streaming checkpoint lacks {name}; was it deleted, or is it another version's?")
+    return dict(json.loads(content.decode().splitlines()[-1]))

@@ -16,12 +16,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.arrivals import TransactionsTopic
+from jobs.gate import Gate
+from jobs.inputs import Inputs
 from jobs.kafka import stream
 from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
-from jobs.supervisor import Gate, run
-from jobs.throughput import Arrived, Tally, Throughput
+from jobs.supervisor import run
+from jobs.throughput import Arrived, Tally, Throughput, percentile
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink
@@ -48,16 +50,21 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """
     with sink_of(settings) as sink:
         sink.check()  # so that a start costs next to nothing while there is nowhere to write
-    publisher = Publisher(settings, gate)
-    return (
+    topics = settings.scores_topic, settings.invalid_topic
+    inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
+    inputs.prepare()
+    publisher = Publisher(settings, gate, inputs)
+    query = (
         judged(spark, settings)
         .transform(published(settings))
-        .writeStream.foreachBatch(publisher.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
         .queryName(QUERY)
         .start()
     )
+    inputs.watch(query)
+    return query
 
 
 def judged(spark: SparkSession, settings: Settings) -> DataFrame:
@@ -108,8 +115,9 @@ def sink_of(settings: Settings) -> Sink:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(self, settings: Settings, gate: Gate) -> None:
+    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs) -> None:
         self._gate = gate
+        self._inputs = inputs
         self._sink = sink_of(settings)
         self._transactions = TransactionsTopic(settings)
         self._publication = Publication(self._sink, settings.publish_points, settings.publish_share)
@@ -119,15 +127,19 @@ class Publisher:
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
         self._gate.enter(QUERY, micro_batch)
+        self._inputs.check()
+        self._inputs.tell_losses(micro_batch)
         # A task that waits for the sink holds its slot. Half of them stay free, so that detection never waits for one.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
         rows = records.coalesce(slots).mapInArrow(self._publication.publish, TALLY).collect()
         tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
+            self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)
+        self._inputs.check()
 
     def _arrived(self, time_ms: int) -> Arrived | None:
         try:

@@ -24,17 +24,21 @@ class Replay:
 
     def __init__(self, spark: SparkSession, checkpoint: str, registry: Registry) -> None:
         self._checkpoint = checkpoint
-        self._recorded = Ledger(DurableFolder(spark, f"{checkpoint}/ledger")).pieces()
+        self._ledger = Ledger(DurableFolder(spark, f"{checkpoint}/ledger"))
+        self._recorded: dict[str, list[Range]] = {}
         self._kept = Kept(spark, checkpoint, registry)
 
     def judges(self, entry: Entry, anew: Judge) -> list[tuple[int, Judge]]:
         """Who judges from a position on, in the order of positions; `anew` where the ledger does not know, and that is told."""
-        unknown = judged_anew(entry, self._recorded)
+        if entry.topic_id not in self._recorded:
+            self._recorded[entry.topic_id] = self._ledger.pieces(entry.topic_id)
+        recorded = self._recorded[entry.topic_id]
+        unknown = judged_anew(entry, recorded)
         if unknown:
             _log.warning("%d records are judged anew: the ledger of %s does not know them", unknown, self._checkpoint)
         changes = [
             (int(position(np.int64(partition), np.int64(offset))), anew if known is None else self._kept.judge(known))
-            for partition, offset, known in schedule(entry, self._recorded)
+            for partition, offset, known in schedule(entry, recorded)
         ]
         return sorted(changes, key=lambda change: change[0]) or [(0, anew)]
 

@@ -1,75 +1,56 @@
 """Keeps streaming queries running: each on its own, started again after a failure, stopped between two micro-batches."""
 
 import logging
-import os
-import re
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, Final
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
-from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, wait_exponential
 
 from jobs import logs
+from jobs.checkpoint import Checkpoint
+from jobs.claim import CheckpointGone
+from jobs.console import Console
+from jobs.ending import Ending
 from jobs.errors import Fatal, Stopping, Unavailable
-from jobs.session import build_session
+from jobs.gate import Gate
+from jobs.health import HealthFile
+from jobs.inputs import data_loss
+from jobs.known_causes import explain
+from jobs.session import build_session, launch_java
+from jobs.trouble import Trouble
 from settings import Settings
 from sinks.sink import SinkUnavailable
 
 _log = logging.getLogger(__name__)
 
-_CAUSE: Final = re.compile(r"(?:Caused by: )?(?:\w+\.)+[A-Z]\w*: \S")
-_HEALTHY_SECONDS: Final = 60.0
-_DATA_LOSS: Final = ("KAFKA_DATA_LOSS", "failOnDataLoss")
 _FATAL_PAUSE_SECONDS: Final = 60.0
+_WATCH_SECONDS: Final = 0.5
+_BEAT_SECONDS: Final = 5.0
 
-Starter = Callable[[SparkSession, Settings, "Gate"], StreamingQuery]
+Starter = Callable[[SparkSession, Settings, Gate], StreamingQuery]
 
 
 def run(settings: Settings, starters: dict[str, Starter], *checks: Callable[[], None]) -> int:
     """What an application's main does: logs, checks, then its queries until it is told to stop. Returns the exit status."""
     logs.set_up_logs(settings, next(iter(starters)))
+    gateway, jvm = launch_java()
+    gate = Gate()
+    ending = Ending(gate, jvm)
+    ending.listen(gateway)
+    status = 0
     try:
         for check in checks:
             check()
-        Supervisor(settings, starters).run()
+        Supervisor(settings, starters, gate, ending).run(jvm)
     except Fatal as fatal:
         print(f"error: {fatal}", file=sys.stderr)
-        return 1
-    return 0
-
-
-class Gate:
-    """Where micro-batches pass before they begin; closed once the application has been asked to stop."""
-
-    def __init__(self) -> None:
-        self._closed = threading.Event()
-
-    def close(self) -> None:
-        """Let no further micro-batch begin."""
-        self._closed.set()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the application has been asked to stop."""
-        return self._closed.is_set()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, but no longer than until the gate closes."""
-        self._closed.wait(seconds)
-
-    def enter(self, query: str, micro_batch: int) -> None:
-        """Called at the start of each micro-batch. Raises `Stopping` when closed: the batch is then run at the next start."""
-        if self.closed:
-            raise Stopping
-        logs.query.set(query)
-        logs.micro_batch.set(str(micro_batch))
+        status = 1
+    return ending.finish(status)
 
 
 class Supervisor:
@@ -79,49 +60,101 @@ class Supervisor:
     logged, and after a long pause that query is tried again: panels must never end alerts.
     """
 
-    def __init__(self, settings: Settings, starters: dict[str, Starter]) -> None:
+    def __init__(self, settings: Settings, starters: dict[str, Starter], gate: Gate, ending: Ending) -> None:
         self._settings = settings
         self._starters = starters
         self._own = next(iter(starters))
-        self._gate = Gate()
+        self._gate = gate
+        self._ending = ending
+        self._running: dict[str, StreamingQuery] = {}
         self._started: set[str] = set()
+        self._trouble: dict[str, Trouble] = {}
         self._fatal: Fatal | None = None
 
-    def run(self) -> None:
-        """Run until SIGTERM or SIGINT. Raises `Fatal` where a query fails in a way that no further attempt can mend."""
-        spark = build_session(self._settings, "+".join(self._starters))
-        self._close_gate_on_signals(spark)
+    def run(self, jvm: Any) -> None:
+        """Run until SIGTERM or SIGINT. Raises `Fatal` where the first query fails in a way that no further attempt can fix."""
+        checkpoint = Checkpoint(self._settings, list(self._starters), jvm)
+        checkpoint.take()
+        try:
+            self._run(checkpoint)
+        finally:
+            checkpoint.release()
+        if self._fatal is not None:
+            raise self._fatal
+
+    def _run(self, checkpoint: Checkpoint) -> None:
+        spark = build_session(self._settings, "+".join(self._starters), checkpoint.scratch)
+        self._ending.on_hurry(self._break_off)
+        for name in self._starters:
+            health = HealthFile(checkpoint.health, name, self._ending.jvm_pid)
+            self._trouble[name] = Trouble(name, checkpoint.progress(name), health, self._settings.stalled_after_minutes)
+            self._gate.check_first(name, checkpoint.check)
+        queries, pid = list(self._starters), self._ending.jvm_pid
+        console = Console(self._settings, queries, self._gate, pid, checkpoint.progress(self._own))
+        threading.Thread(target=self._watch, args=(checkpoint, console), name="watch", daemon=True).start()
         threads = [
             threading.Thread(target=self._keep, args=(spark, name), name=name, daemon=True) for name in self._starters
         ]
         for thread in threads:
             thread.start()
-        _join(threads)
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(1)
         spark.stop()
-        if self._fatal is not None:
-            raise self._fatal
+
+    def _watch(self, checkpoint: Checkpoint, console: Console) -> None:
+        """Until the application ends: that the checkpoint is still its own, how the queries are, that no file grows."""
+        beat = 0.0
+        while True:
+            try:
+                checkpoint.check()
+                if time.monotonic() - beat >= _BEAT_SECONDS:
+                    beat = time.monotonic()
+                    self._beat(console)
+            except CheckpointGone as gone:
+                self._leave(checkpoint, gone)
+            except Exception:  # noqa: BLE001  # what watches must outlive whatever it meets
+                _log.exception("the watch over the queries failed; it goes on")
+            time.sleep(_WATCH_SECONDS)
+
+    def _beat(self, console: Console) -> None:
+        logs.keep_small(self._settings.log_dir / logs.WORKERS)
+        for name, trouble in self._trouble.items():
+            trouble.beat(self._gate.facts(name))
+        if self._own in self._started and not self._gate.closed:
+            console.tell()
+
+    def _leave(self, checkpoint: Checkpoint, gone: CheckpointGone) -> None:
+        """End at once, before anything more is written to a checkpoint that is no longer this application's."""
+        _log.error("%s", gone)
+        print(f"error: {gone}", file=sys.stderr)
+        self._ending.by_force(1, checkpoint.sweep)
+
+    def _break_off(self) -> None:
+        for name, query in list(self._running.items()):
+            _log.warning(
+                "%s has not finished its micro-batch in time: it is left to the next start, which repeats it", name
+            )
+            threading.Thread(target=query.stop, daemon=True).start()
 
     def _keep(self, spark: SparkSession, name: str) -> None:
         logs.query.set(name)
         # A job's pool belongs to the thread that starts its query; fair pools let alerts pass while publish writes.
         spark.sparkContext.setLocalProperty("spark.scheduler.pool", name)
+        trouble = self._trouble[name]
         while not self._gate.closed:
-            self._keep_until_healthy(spark, name)
-
-    def _keep_until_healthy(self, spark: SparkSession, name: str) -> None:
-        """Start the query as often as it fails soon; returns after a late failure, so that pauses start small again."""
-        retrying = Retrying(
-            wait=wait_exponential(multiplier=1, max=30),
-            retry=retry_if_not_exception_type((Fatal, Stopping)),
-            sleep=self._gate.wait,
-            before_sleep=_tell,
-        )
-        try:
-            retrying(self._run_once, spark, name)
-        except Stopping:
-            pass
-        except Fatal as fatal:
-            self._stop_for(fatal, name)
+            try:
+                self._run_once(spark, name)
+            except Stopping:
+                break
+            except Fatal as fatal:
+                trouble.fatal(fatal)
+                self._stop_for(fatal, name)
+                if self._fatal is not None:
+                    self._ending.fatal()  # another query may hang
+            except Exception as error:  # noqa: BLE001  # whatever it is, the query is started again
+                self._gate.wait(trouble.failed(error))
+        trouble.stopped()
 
     def _stop_for(self, fatal: Fatal, name: str) -> None:
         """End the application where its own query can't go on; of another query, wait before it is tried again."""
@@ -136,18 +169,30 @@ class Supervisor:
     def _run_once(self, spark: SparkSession, name: str) -> None:
         if self._gate.closed:
             raise Stopping
-        started = time.monotonic()
+        self._gate.take_error(name)
         query = self._start(spark, name)
+        self._running[name] = query
         try:
-            self._await(query)
+            self._await(query, name)
         except StreamingQueryException as error:
-            if self._gate.closed:
-                raise Stopping from None
-            if any(mark in str(error) for mark in _DATA_LOSS):
-                raise Fatal(_data_loss(error, name)) from None
-            if time.monotonic() - started < _HEALTHY_SECONDS:
-                raise
-            _tell_failure(error, 0.0)
+            raise self._reason(spark, error, name) from None
+        finally:
+            del self._running[name]
+
+    def _reason(self, spark: SparkSession, error: StreamingQueryException, name: str) -> Exception:
+        """What a query ended with: what its micro-batch raised, where it did, for through Spark comes only its text."""
+        if self._gate.closed:
+            return Stopping()
+        raised = self._gate.take_error(name)
+        if isinstance(raised, (Fatal, Stopping)):
+            return raised
+        cause = raised if isinstance(raised, Exception) else error
+        explanation = explain(cause)
+        if explanation.known is not None and explanation.known.name == "data loss":
+            return data_loss(spark, self._settings, name, explanation.said)
+        if explanation.known is not None and explanation.known.lasting:
+            return Fatal(str(explanation))
+        return cause
 
     def _start(self, spark: SparkSession, name: str) -> StreamingQuery:
         try:
@@ -156,92 +201,17 @@ class Supervisor:
             if name in self._started or isinstance(error, (Fatal, SinkUnavailable, Unavailable)):
                 raise
             _log.exception("the first start failed")
-            raise Fatal(f"{name} can't start: {first_line(error)}") from error  # what never ran is no passing failure
+            raise Fatal(f"{name} can't start: {explain(error)}") from error  # what never ran is no passing failure
         _log.info("started")
         self._started.add(name)
         return query
 
-    def _await(self, query: StreamingQuery) -> None:
-        """Until the query fails, or the gate is closed and no micro-batch is running any more."""
-        told = -1
+    def _await(self, query: StreamingQuery, name: str) -> None:
+        """Until the query fails, is stopped by what watches its topics, or the gate is closed and no micro-batch is running."""
+        trouble = self._trouble[name]
         while not query.awaitTermination(1):
-            told = _tell_progress(query, told)
-            if self._gate.closed and not query.status["isTriggerActive"]:
+            busy = query.status["isTriggerActive"]
+            trouble.look(query.lastProgress, busy, query.status["message"])
+            if self._gate.closed and not busy:
                 query.stop()
                 raise Stopping
-
-    def _close_gate_on_signals(self, spark: SparkSession) -> None:
-        def close(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            self._gate.close()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, close)
-        _handle_in_jvm(spark, self._gate)
-
-
-class _JvmHandler:
-    """Java's sun.misc.SignalHandler: spark-submit's JVM gets the signal, not the Python process that it started."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def handle(self, number: Any) -> None:
-        self._gate.close()
-
-    class Java:
-        implements: Final = ["sun.misc.SignalHandler"]
-
-
-def _join(threads: list[threading.Thread]) -> None:
-    """Wait for the threads; leave at once where the JVM that started this process is gone, for nothing here can go on then."""
-    jvm = os.getppid()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(1)
-            if os.getppid() != jvm:
-                os._exit(1)
-
-
-def _handle_in_jvm(spark: SparkSession, gate: Gate) -> None:
-    from pyspark.java_gateway import ensure_callback_server_started
-
-    jvm: Any = spark._jvm
-    ensure_callback_server_started(spark.sparkContext._gateway)  # type: ignore[attr-defined]
-    for name in ("TERM", "INT"):
-        jvm.sun.misc.Signal.handle(jvm.sun.misc.Signal(name), _JvmHandler(gate))
-
-
-def _tell_progress(query: StreamingQuery, told: int) -> int:
-    """Log what the newest micro-batch did, if it has not been told yet; returns its number."""
-    progress = query.lastProgress
-    if progress is None or progress["batchId"] == told or not progress["numInputRows"]:
-        return told
-    logs.micro_batch.set(str(progress["batchId"]))
-    took = ", ".join(f"{stage} {ms}" for stage, ms in progress["durationMs"].items())
-    _log.info("%d records, %.0f a second; ms: %s", progress["numInputRows"], progress["processedRowsPerSecond"], took)
-    return int(progress["batchId"])
-
-
-def _tell(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    _tell_failure(error, state.next_action.sleep if state.next_action else 0.0)
-
-
-def _tell_failure(error: BaseException | None, pause_seconds: float) -> None:
-    _log.warning("failed: %s; starting again in %.0f s", first_line(error), pause_seconds)
-    _log.info("the failure in full", exc_info=error)
-
-
-def first_line(error: BaseException | None) -> str:
-    """What an error says, in one line: of a stack trace, Java's or Python's or both, its last cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line.removeprefix("Caused by: ") for line in lines if _CAUSE.match(line)]
-    return (causes or lines or [type(error).__name__])[-1][:500]
-
-
-def _data_loss(error: Exception, name: str) -> str:
-    flag = "--accept-data-loss" if name == "detect" else f"--{name}-accept-data-loss"
-    return (
-        "Kafka no longer has records that were not read yet (retention was shorter than the job's pause): "
-        f"{first_line(error)}. To go on with what is left, start with {flag} true"
-    )

@@ -17,11 +17,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.champion import KeptModels
+from jobs.gate import Gate
+from jobs.inputs import Inputs
 from jobs.kafka import client_options, stream
 from jobs.preflight import check_kafka
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.storage import DurableFolder
-from jobs.supervisor import Gate, run
+from jobs.supervisor import run
 from jobs.tables import TableReader, publish_table
 from ml.features import DAY
 from ml.registry import ModelRefused, Registry
@@ -45,15 +47,19 @@ def main() -> int:
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint, or with the oldest score that Kafka still has."""
-    maker = TableMaker(spark, settings, gate)
-    return (
+    inputs = Inputs(spark, settings, QUERY, [settings.scores_topic], settings.thresholds_accept_data_loss)
+    inputs.prepare()
+    maker = TableMaker(spark, settings, gate, inputs)
+    query = (
         scores(spark, settings)
-        .writeStream.foreachBatch(maker.write)
+        .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
         .queryName(QUERY)
         .start()
     )
+    inputs.watch(query)
+    return query
 
 
 def scores(spark: SparkSession, settings: Settings) -> DataFrame:
@@ -95,8 +101,9 @@ class TableMaker:
     that is run again before comes to the same table, and publishes it once more.
     """
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, inputs: Inputs) -> None:
         self._settings = settings
+        self._inputs = inputs
         self._gate = gate
         self._options = client_options(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
@@ -114,6 +121,8 @@ class TableMaker:
         state = self._state or State(-1, {}, None)
         if micro_batch <= state.micro_batch:
             return
+        self._inputs.check()
+        self._inputs.tell_losses(micro_batch)
         newest = self._newest_on_topic()
         seen = state.seen | {
             version: state.seen.get(version, _NOTHING).with_more(more)
@@ -121,6 +130,7 @@ class TableMaker:
         }
         latest = max((of_version.latest for of_version in seen.values()), default=0)
         seen = {version: of_version for version, of_version in seen.items() if of_version.latest > latest - DAY}
+        self._inputs.check()
         table = self._made(seen, state.table, newest)
         if table is not None:
             publish_table(self._settings.thresholds_topic, self._options, self._settings.model_name, table)

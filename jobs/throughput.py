@@ -147,12 +147,12 @@ class Throughput:
 
     def _take(self, tally: Tally, arrived: Arrived | None) -> None:
         """Take a tally in. An offset that the topic does not have is another's invention, or of a topic since deleted."""
-        ends = {} if arrived is None else arrived.now
-        for gone in [partition for partition, after in self._next.items() if after > ends.get(partition, after)]:
+        ends = _merged(max, self._next, tally.next) if arrived is None else arrived.now
+        for gone in [partition for partition, after in self._next.items() if after > ends.get(partition, 0)]:
             for kept in (self._since, self._next, self._records, self._arrived):
                 kept.pop(gone, None)
         for partition, after in tally.next.items():
-            if after <= ends.get(partition, after):
+            if after <= ends.get(partition, 0):
                 self._since.setdefault(partition, tally.first[partition])
                 self._next[partition] = max(after, self._next.get(partition, 0))
                 self._records[partition] = self._records.get(partition, 0) + tally.records[partition]

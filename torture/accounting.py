@@ -235,8 +235,8 @@ def _unequal(one: np.ndarray, other: np.ndarray) -> Bools:
     """(n,) where two columns (n, …) differ in any bit."""
     if other.dtype == np.float64:
         one, other = np.asarray(one, np.float64).view(np.int64), other.view(np.int64)
-    unequal: Bools = one != other
-    return unequal.any(axis=1) if unequal.ndim > 1 else unequal
+    unequal: Bools = (one != other).reshape(len(one), -1)
+    return np.asarray(unequal.any(axis=1), np.bool_)
 
 
 def _repeats(counts: Integers) -> int:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import psutil
 from settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+SUBMIT: Final = (sys.executable, "-m", "jobs", "submit", "--conf", "spark.ui.enabled=false")
 _PAUSE_SECONDS: Final = 1.0
 
 
@@ -29,11 +31,11 @@ class Ended(msgspec.Struct):
 class Application:
     """`python -m jobs submit`, in a process group of its own, and whoever starts it again."""
 
-    def __init__(self, settings: Settings, flags: tuple[str, ...] = ()) -> None:
+    def __init__(self, settings: Settings, command: tuple[str, ...] = SUBMIT) -> None:
         self._settings = settings
         self._output = settings.log_dir / "console.log"
         settings.log_dir.mkdir(parents=True, exist_ok=True)
-        self._command = [sys.executable, "-m", "jobs", "submit", "--conf", "spark.ui.enabled=false", *flags]
+        self._command = command
         self._ending, self._killed = threading.Event(), threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: list[int] = []
@@ -89,15 +91,22 @@ class Application:
         except subprocess.TimeoutExpired:
             return None
 
-    def sweep(self) -> int:
-        """Kill what is left of it, and of its earlier lives; returns how many processes those were."""
+    def sweep(self) -> list[str]:
+        """Kill what is left of it, and of its earlier lives; returns the command lines of those processes."""
         self._ending.set()
         self._keeper.join(10) if self._keeper.ident else None
+        if self._process is not None:
+            self._process.poll()  # one that has ended is no longer a process then
         left = [process for process in psutil.process_iter() if _session_of(process.pid) in self._groups]
+        told = []
         for process in left:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                told.append(f"{process.status()}: {' '.join(process.cmdline())[:200]}")
+                process.kill()
         psutil.wait_procs(left, timeout=10)
-        return len(left)
+        if self._process is not None:
+            self._process.wait()
+        return told
 
     def _keep(self) -> None:
         while not self._ending.is_set():

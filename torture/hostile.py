@@ -149,7 +149,7 @@ def _too_early(good: Transaction, rng: Rng) -> list[Message]:
 
 def _flood_of_the_past(good: Transaction, rng: Rng) -> list[Message]:
     """Back-dated and early payments between ordinary ones, to push these out of the windows."""
-    out = []
+    out: list[Message] = []
     for k in range(int(rng.integers(3, 25))):
         moved = good.event_time + timedelta(hours=float(rng.choice([-720, -24, -1, 0, 23.9])))
         out.append(

@@ -104,16 +104,11 @@ class Targets(NamedTuple):
 class Killer(threading.Thread):
     """Carries a plan out, and reports each kill to `note`."""
 
-    def __init__(
-        self,
-        plan: Sequence[Planned],
-        servers: Servers,
-        application: Application,
-        seed: int,
-        note: Callable[[Done], None],
-    ) -> None:
+    def __init__(self, plan: Sequence[Planned], targets: Targets, seed: int, note: Callable[[Done], None]) -> None:
         super().__init__(daemon=True, name="killer")
-        self._plan, self._servers, self._application, self._note = plan, servers, application, note
+        self._plan, self._note = plan, note
+        self._servers, self._application, self._worked = targets
+        self._worked_before = -1
         self._rng = random.Random(seed)
         self._threads: list[threading.Thread] = []
         self._away: set[Server] = set()

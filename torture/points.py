@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import urllib3
 from pyarrow import csv
 
@@ -65,13 +64,14 @@ def parsed(content: bytes) -> Points:
     table = csv.read_csv(io.BytesIO(content), convert_options=csv.ConvertOptions(column_types=types))
     time = table["time"].to_numpy()
     # A point without the tags is of nobody.
-    partition = pc.fill_null(table["partition"], -1).to_numpy()
-    offset = pc.fill_null(table["lap"], 0).to_numpy() * LAP + time % _MILLISECOND
+    partition = np.nan_to_num(table["partition"].to_numpy(), nan=-1.0).astype(np.int64)
+    lap = np.nan_to_num(table["lap"].to_numpy()).astype(np.int64)
+    offset = lap * LAP + time % _MILLISECOND
     return Points(
         partition,
         offset,
         time // _MILLISECOND,
         table["anomaly_score"].to_numpy(),
         table["threshold"].to_numpy(),
-        pc.equal(table["is_anomaly"], "true").to_numpy(),
+        table["is_anomaly"].to_numpy() == "true",
     )

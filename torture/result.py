@@ -15,6 +15,7 @@ from torture.kills import Done
 class Result(msgspec.Struct):
     """All about one run. drained: whether everything was worked off in time; stopped: the exit status after SIGTERM.
 
+    left_behind: processes of the application that still ran when it had ended.
     ledger_changed: micro-batches whose entry in the ledger was another one later. troubles: what the harness could not do.
     """
 
@@ -34,7 +35,7 @@ class Result(msgspec.Struct):
     fed: Status
     drained: bool
     stopped: int | None
-    left_behind: int
+    left_behind: list[str]
     ledger_changed: list[int]
     ended_by_itself: list[Ended]
     troubles: list[str]
@@ -57,16 +58,8 @@ class Result(msgspec.Struct):
             "hostile": sum(self.fed.hostile.values()),
             **{name: getattr(figures, name) for name in ("lost", "differing", "points_missing", "alerts_sent_twice")},
         }
-        more = (
-            "scored",
-            "dead_letters",
-            "truncated",
-            "alerts",
-            "order_undefined",
-            "order_undefined_differing",
-            "unknown",
-        )
-        more += "alerts_missing", "points_differing", "points_beyond", "scores_sent_twice", "dead_letters_sent_twice"
+        names = Figures.__struct_fields__[:-1]
+        more = [name for name in names if name not in first]
         return {
             **first,
             **{name: getattr(figures, name) for name in more},

@@ -16,6 +16,8 @@ from stack.topics import create_topics
 from torture.proxy import Proxy
 
 DATABASE = "torture"
+MOST_IN_A_MICRO_BATCH = 20_000
+"""So that what piled up while something was away is many micro-batches, and kills meet the job between and within them."""
 
 
 class ProxiedKafka(Kafka):
@@ -68,6 +70,7 @@ class Servers:
             log_dir=self._data / "logs",
             publish_points="all",
             publish_interval_seconds=2.0,
+            max_offsets_per_trigger=MOST_IN_A_MICRO_BATCH,
         )
 
     @property

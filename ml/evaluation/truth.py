@@ -7,6 +7,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.evaluation.split import EvaluationError
@@ -49,14 +50,17 @@ class Labels:
         lacking = [name for name in _REQUIRED if name not in table.column_names]
         if lacking:
             raise EvaluationError(f"{path} lacks the column {', '.join(lacking)}; a label has {', '.join(_REQUIRED)}")
-        table = table.sort_by("label_time")
+        try:
+            table = _typed(table).sort_by("label_time")
+        except pa.ArrowException as error:
+            raise EvaluationError(f"{path} has columns of other types than labels have: {error}") from error
         scenario, scenarios = _numbered(table, "scenario")
         return cls(
             table["transaction_id"].combine_chunks(),
             hashed(table["transaction_id"]),
             hashed(table["customer_id"]),
             table["is_fraud"].to_numpy().astype(np.bool_),
-            table["label_time"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()).to_numpy(),
+            table["label_time"].cast(pa.int64()).to_numpy(),
             scenario,
             _numbered(table, "campaign")[0],
             scenarios,
@@ -117,6 +121,23 @@ class Knowledge:
             )
         read = [Labels.read(file) for file in files]
         return cls(read[0], read[-1])
+
+
+_TYPES: Final[dict[str, pa.DataType]] = {
+    "transaction_id": pa.string(),
+    "customer_id": pa.string(),
+    "is_fraud": pa.bool_(),
+    "label_time": pa.timestamp("ms", tz="UTC"),
+}
+
+
+def _typed(table: pa.Table) -> pa.Table:
+    """The labels that say something of a transaction, in the columns' own types. Raises `pyarrow.ArrowException`."""
+    for name, kind in _TYPES.items():
+        table = table.set_column(table.column_names.index(name), name, table[name].cast(kind))
+    for name in _TYPES:
+        table = table.filter(pc.is_valid(table[name]))
+    return table
 
 
 def hashed(ids: "pa.Array[pa.StringScalar] | pa.ChunkedArray[pa.StringScalar]") -> Hashes:

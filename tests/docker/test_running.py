@@ -2,7 +2,6 @@
 
 import os
 import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,10 +16,9 @@ import urllib3
 from kafka import KafkaProducer
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from ml.registry import Registry
 from ml.schema import Transaction
 from settings import Settings
-from tests.docker.compose import FILE, ROOT, command, example, own, resolved
+from tests.docker.compose import ROOT, command, own
 from tests.support.kafka import read_topic
 
 PROGRAMS = Path(sys.executable).parent
@@ -159,73 +157,15 @@ def _send_what_is_no_transaction(settings: Settings) -> None:
 # The job
 
 
-def test_the_jobs_health_check_sees_whether_detect_runs() -> None:
-    port = _free_port()
-    _, python, flag, code = own()["job"]["healthcheck"]["test"]
-    assert (python, flag) == ("python", "-c")
+def test_the_jobs_health_check_asks_for_detect_and_fails_where_nothing_runs(topics: Settings) -> None:
+    _, program, *arguments = own()["job"]["healthcheck"]["test"]
+    assert (program, *arguments[:3]) == ("python", "-m", "jobs", "status")
     done = subprocess.run(
-        [sys.executable, "-c", TWO_QUERIES, str(port), code.replace(":4040/", f":{port}/")],
-        env=_environment(PYSPARK_PYTHON=sys.executable),
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=_environment(**topics.environment()),
         capture_output=True,
-        text=True,
-        timeout=200,
+        timeout=60,
     )
-    assert done.stdout.split() == ["0", "1"], done.stderr
-
-
-TWO_QUERIES = """
-import subprocess, sys
-from pyspark.sql import SparkSession
-
-port, check = sys.argv[1:]
-spark = SparkSession.builder.master("local[1]").appName("detect+publish").config("spark.ui.port", port).getOrCreate()
-numbers = spark.readStream.format("rate").load()
-queries = {name: numbers.writeStream.format("noop").queryName(name).start() for name in ("publish", "detect")}
-for _ in range(2):
-    print(subprocess.run([sys.executable, "-c", check]).returncode)
-    queries["detect"].stop()
-queries["publish"].stop()
-spark.stop()
-"""
-"""A Spark application in which detect first runs beside publish, and then has ended; prints what the check says to each."""
-
-
-# The first model
-
-
-@pytest.mark.slow
-def test_the_trainer_makes_a_champion_and_the_customers_past_once(tmp_path: Path) -> None:
-    history, database = tmp_path / "history", f"sqlite:///{tmp_path / 'mlflow.db'}"
-    environment = _environment(HISTORY=history, MLFLOW_TRACKING_URI=database)
-    for _ in range(2):
-        subprocess.run(command(own()["trainer"]), cwd=ROOT, env=environment, check=True, timeout=250)
-    assert Registry(database, "scoreline", "champion").champion() == 1
-    told = own()["job"]["environment"]["SCORELINE_INITIAL_STATE"]
-    assert list((history / Path(told).relative_to("/history")).glob("*.parquet"))
-
-
-# Secrets
-
-
-def test_a_new_env_has_random_secrets_that_only_its_owner_can_read_and_is_never_overwritten(tmp_path: Path) -> None:
-    written = [_env_of_a_fresh_clone(tmp_path / name) for name in ("one", "two")]
-    for file in written:
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        values = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line and line[0] != "#")
-        assert values.keys() == example().keys()
-        assert all(
-            len(value) == 48 if example()[name] == "" else value == example()[name] for name, value in values.items()
-        )
-        resolved(FILE.read_text(), values)
-    before = written[0].read_text()
-    assert before != written[1].read_text()
-    _env_of_a_fresh_clone(tmp_path / "one")
-    assert written[0].read_text() == before
-
-
-def _env_of_a_fresh_clone(folder: Path) -> Path:
-    (folder / "docker").mkdir(parents=True, exist_ok=True)
-    for file in (".env.example", "docker/write_env.py"):
-        (folder / file).write_bytes((ROOT / file).read_bytes())
-    subprocess.run([sys.executable, "docker/write_env.py"], cwd=folder, check=True, capture_output=True)
-    return folder / ".env"
+    assert done.returncode == 1
+    assert b"not running" in done.stdout

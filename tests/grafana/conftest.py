@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.publish_points import Publication
-from jobs.throughput import Tally, Throughput
+from jobs.throughput import Arrived, Tally, Throughput
 from ml.schema import Reason, Score
 from sinks.influxdb import InfluxDBSink
 from stack.local import Stack
@@ -52,7 +52,7 @@ def filled(stack: Stack) -> Iterator[Filled]:
         tally = _published(sink, batch)
         arrived = {0: (number + 1) * ROWS + 7} | dict.fromkeys(range(1, PARTITIONS), (number + 1) * ROWS)
         with sink:
-            sink.write(throughput.point(tally, number, arrived))
+            sink.write(throughput.point(tally, number, Arrived(arrived, arrived)))
     yield Filled(stack.influxdb.url, DATABASE, Span(begin, end), scores)
     stack.influxdb.drop_database(DATABASE)
 

@@ -61,6 +61,22 @@ class Application:
         commit = Path(self._settings.checkpoint) / "detect" / "commits" / str(micro_batch)
         self.wait_until(commit.exists, f"the commit of micro-batch {micro_batch}")
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the JVM that spark-submit runs in."""
+        return self._process.pid
+
+    def seconds_to_stop(self) -> tuple[float, int]:
+        """SIGTERM; how long it took to end, and the exit status."""
+        begin = time.monotonic()
+        status = self.stop()
+        return time.monotonic() - begin, status
+
     def kill(self) -> None:
         """SIGKILL the JVM, as a machine that is lost would; its Python processes end by themselves."""
         children = psutil.Process(self._process.pid).children(recursive=True)
@@ -87,3 +103,19 @@ class Application:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def status_of(settings: Settings, *flags: str) -> tuple[int, str]:
+    """(exit status, what it printed)."""
+    command = [sys.executable, "-m", "jobs", "status", *flags]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | settings.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import detect
+from jobs import detect, file_systems
 from jobs.session import CONFIGURATION, LOCAL
 from jobs.supervisor import Gate
 from ml import features, model
@@ -24,6 +24,7 @@ from ml.state import CustomerTable
 from ml.thresholds.reference import Reference
 from settings import Settings
 from stack.jars import connector_jars
+from tests.integration.application import Application
 from tests.integration.traffic import events_of, traffic
 
 
@@ -31,7 +32,8 @@ from tests.integration.traffic import events_of, traffic
 def spark() -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master("local[4]").appName("tests").config("spark.ui.enabled", "false")
-    for name, value in (CONFIGURATION | LOCAL).items():
+    local_disk = {file_systems.MANAGER: file_systems.LOCAL}
+    for name, value in (CONFIGURATION | LOCAL | local_disk).items():
         builder = builder.config(name, value)
     jars = ",".join(str(jar) for jar in connector_jars())
     session = builder.config("spark.jars", jars).getOrCreate()
@@ -101,3 +103,17 @@ def detect_all(spark: SparkSession) -> Iterator[Callable[..., None]]:
     yield run
     for gate in gates:
         gate.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Application]]:
+    """Starts applications; those that still run at the end of the test are killed."""
+    running: list[Application] = []
+
+    def begin(settings: Settings, *flags: str) -> Application:
+        running.append(Application(settings, *flags))
+        return running[-1]
+
+    yield begin
+    for application in running:
+        application.__exit__(None, None, None)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +109,16 @@ def test_the_latest_label_of_a_transaction_counts() -> None:
     assert labels.fraud_of(asked, by=10).tolist() == [False, True, False]
     assert labels.fraud_of(asked, by=20).tolist() == [False, False, False]
     assert labels.fraud_of(asked).tolist() == [False, False, True]
+
+
+def test_labels_with_nulls_are_left_out_and_other_types_are_refused_with_the_reason(tmp_path: Path) -> None:
+    time = pa.array([1, 2, None, 4], pa.timestamp("ms", tz="UTC"))
+    columns = {"transaction_id": ["a", None, "c", "d"], "customer_id": ["x"] * 4, "is_fraud": [True, True, True, None]}
+    pq.write_table(pa.table(columns | {"label_time": time}), tmp_path / "labels.parquet")
+    assert Labels.read(tmp_path / "labels.parquet").ids.to_pylist() == ["a"]
+    pq.write_table(pa.table(columns | {"label_time": ["soon"] * 4}), tmp_path / "labels.parquet")
+    with pytest.raises(EvaluationError, match=r"labels\.parquet has columns of other types than labels have: .*soon"):
+        Labels.read(tmp_path / "labels.parquet")
 
 
 def test_labels_that_come_too_late_teach_nothing_and_the_truth_still_judges(tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+"""How all queries of a checkpoint are, in one table: for a person, for a machine (JSON), and for a health check."""
+
+import time
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote, urlparse
+
+import msgspec
+from kafka.errors import KafkaError
+from rich.table import Table
+
+from jobs.claim import holder_of, is_held
+from jobs.health import HEALTH, STALE_SECONDS, Health, read_health
+from jobs.lag import ends, lag
+from jobs.progress import Offsets, Progress, progress
+from settings import Settings
+
+QUERIES: Final = ("detect", "publish", "thresholds")
+
+
+class QueryStatus(msgspec.Struct):
+    """Of one query. unhealthy: why, or None. Times are seconds since 1970; lag is None where Kafka did not say."""
+
+    query: str
+    running: bool
+    state: str
+    unhealthy: str | None
+    committed: int | None
+    committed_at: float | None
+    lag: int | None
+    failing_since: float | None
+    attempts: int
+    cause: str | None
+    micro_batch: int | None
+    offsets: Offsets | None
+    facts: dict[str, Any]
+    holder: str | None
+
+
+class Kafka(NamedTuple):
+    """What Kafka said: beginnings and ends of all topics that the checkpoint reads; why it said nothing, if it did not."""
+
+    beginnings: Offsets
+    ends: Offsets
+    away: str | None
+
+
+def local_checkpoint(uri: str) -> Path:
+    """The folder that a checkpoint's path or URI names. Raises ValueError where it is on no local disk."""
+    found = urlparse(uri)
+    if found.scheme not in ("", "file"):
+        raise ValueError(
+            f"the status of a checkpoint is read from a local disk, but this one is {uri}: see the health files in the "
+            "application's log folder (health/), and Spark's page"
+        )
+    return Path(unquote(found.path) if found.scheme else uri)
+
+
+def queries_of(checkpoint: Path) -> list[str]:
+    """The queries that have run on a checkpoint."""
+    return [
+        name for name in QUERIES if (checkpoint / name).is_dir() or read_health(checkpoint / HEALTH, name) is not None
+    ]
+
+
+def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[QueryStatus]:
+    """How the queries are. Asks Kafka once, for some seconds at most."""
+    found = {query: progress(checkpoint / query) for query in queries}
+    kafka = _ask(settings, sorted({topic for one in found.values() for topic in one.read}))
+    return [_status(checkpoint, query, found[query], kafka, 60 * settings.stalled_after_minutes) for query in queries]
+
+
+def _ask(settings: Settings, topics: list[str]) -> Kafka:
+    if not topics:
+        return Kafka({}, {}, None)
+    try:
+        return Kafka(*ends(settings, topics), None)
+    except (KafkaError, OSError) as error:
+        return Kafka({}, {}, type(error).__name__)
+
+
+def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_after: float) -> QueryStatus:
+    health = read_health(checkpoint / HEALTH, query)
+    held = is_held(checkpoint, query)
+    beating = health is not None and time.time() - health.heartbeat < STALE_SECONDS
+    own = {topic: kafka.ends[topic] for topic in at.read if topic in kafka.ends}
+    behind = lag(at.read, kafka.beginnings, own) if own else None
+    holder = holder_of(checkpoint, query) if held else None
+    running = held and beating
+    unhealthy = _not_running(health, held) if not running else _ailing(health, at, behind, stalled_after)
+    health = health or Health(query, "unknown", 0, 0, 0)
+    return QueryStatus(
+        query,
+        running,
+        health.state if running or health.state in ("stopped", "ended") else "not running",
+        unhealthy,
+        at.committed,
+        at.committed_at,
+        behind,
+        health.failing_since,
+        health.attempts,
+        health.cause,
+        health.micro_batch if health.micro_batch is not None else at.planned,
+        health.offsets or at.planned_end or None,
+        health.facts,
+        None if holder is None else str(holder),
+    )
+
+
+def _not_running(health: Health | None, held: bool) -> str:
+    if held:
+        silent = "" if health is None else f" for {time.time() - health.heartbeat:.0f} s"
+        return f"its application is there, but silent{silent}"
+    if health is not None and health.state == "ended":
+        return f"not running: {health.cause}"
+    return "not running"
+
+
+def _ailing(health: Health | None, at: Progress, behind: int | None, stalled_after: float) -> str | None:
+    assert health is not None
+    if health.state in ("failing", "stalled", "ended"):
+        return health.cause or health.state
+    quiet = time.time() - max(at.committed_at or 0.0, health.since)
+    if behind and quiet > stalled_after:
+        return f"{behind:,} records behind, and no micro-batch was finished for {quiet / 60:.0f} min"
+    return None
+
+
+def as_table(found: list[QueryStatus], kafka_servers: str) -> Table:
+    """The statuses for a person."""
+    table = Table("query", "state", "last commit", "lag", "model", "thresholds", "health")
+    for one in found:
+        commit = "none" if one.committed is None else f"{one.committed}, {_ago(one.committed_at)}"
+        lagging = "unknown" if one.lag is None else f"{one.lag:,}"
+        model, thresholds = (str(one.facts.get(name, "")) for name in ("model", "thresholds"))
+        table.add_row(one.query, one.state, commit, lagging, model, thresholds, _health(one))
+    if any(one.lag is None for one in found):
+        table.caption = f"lag is unknown where nothing was read yet, or Kafka does not answer at {kafka_servers}"
+    return table
+
+
+def _health(one: QueryStatus) -> str:
+    if one.unhealthy is None:
+        return "well"
+    parts = [one.unhealthy]
+    if one.failing_since is not None:
+        parts.append(f"since {_ago(one.failing_since)}, {one.attempts} attempts")
+    if one.micro_batch is not None:
+        parts.append(f"micro-batch {one.micro_batch}")
+    return "; ".join(parts)
+
+
+def _ago(at: float | None) -> str:
+    if at is None:
+        return "?"
+    seconds = max(0.0, time.time() - at)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

@@ -1,0 +1,125 @@
+"""The cause of a failure in one line, whatever plans, dumps and traces stand around it."""
+
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.causes import Link, cause, first_sentence, links
+from jobs.known_causes import KNOWN, explain
+
+PLAN: Final = """
+=== Streaming Query ===
+Identifier: detect [id = 8b2c, runId = 1f]
+Current Committed Offsets: {KafkaV2[Subscribe[transactions]]: {"transactions":{"0":12}}}
+Current State: ACTIVE
+Thread State: RUNNABLE
+
+Logical Plan:
+WriteToMicroBatchDataSource ForeachBatch, 8b2c
++- Project [cast(value#8 as string) AS value#21]
+   +- LocalRelation <empty>, [value#8]
+"""
+DUMP: Final = """
+"stream execution thread for detect" #88 daemon prio=5 os_prio=0 cpu=1ms tid=0x1 runnable
+   java.lang.Thread.State: RUNNABLE
+\tat java.base@17/sun.nio.ch.EPoll.wait(Native Method)
+"""
+TRACE: Final = """
+\tat org.apache.spark.scheduler.Task.run(Task.scala:147)
+\tat java.base/java.lang.Thread.run(Thread.java:840)
+\t... 3 more
+"""
+words = st.text("abcdefghij KLM:0123456789_.'-", min_size=1, max_size=60).filter(lambda text: text.strip(" ."))
+noise = st.lists(st.sampled_from([PLAN, DUMP, TRACE, "\n\nJVM stacktrace:\norg.x.Y: z" + TRACE]), max_size=4).map(
+    "".join
+)
+
+
+def said_by(text: str) -> str:
+    return str(explain(RuntimeError(text)))
+
+
+@given(words, noise)
+def test_what_stands_after_the_message_is_never_told(message: str, after: str) -> None:
+    assert first_sentence(message + after) == " ".join(message.split())
+
+
+@given(words, noise, noise)
+def test_the_last_cause_of_a_trace_is_told(message: str, before: str, after: str) -> None:
+    told = said_by(
+        f"Query terminated with exception: Job aborted{before}\nCaused by: org.x.RealError: {message}{TRACE}{after}"
+    )
+    assert told == f"RealError: {' '.join(message.split())}"
+
+
+@given(words, noise)
+def test_what_a_traceback_in_a_text_ended_with_is_told(message: str, after: str) -> None:
+    frames = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    g()\n'
+    text = f"Job aborted\n{frames}mod.OddError: {message}\n{after}"
+    assert said_by(text) == f"OddError: {' '.join(message.split())}"
+
+
+@given(st.text(max_size=300))
+def test_any_text_gives_one_line_that_is_not_long(text: str) -> None:
+    told = said_by(text)
+    assert told
+    assert "\n" not in told
+    assert len(told) < 1_000
+
+
+def test_an_error_that_cannot_be_printed_is_told_all_the_same() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert "Broken" in str(explain(Broken()))
+
+
+def test_a_circle_of_causes_ends() -> None:
+    one, two = RuntimeError("one"), RuntimeError("two")
+    one.__cause__, two.__cause__ = two, one
+    assert [link.message for link in links(one)] == ["one", "two"]
+
+
+def test_the_cause_is_not_what_only_carries_it() -> None:
+    chain = [
+        Link("org.apache.spark.SparkException", "STREAM_FAILED", "x"),
+        Link("a.Real", None, "y"),
+        Link("b.Silent", None, ""),
+    ]
+    assert str(cause(chain)) == "Real: y"
+
+
+REAL: Final = {
+    "disk full": "java.io.IOException: No space left on device",
+    "too many open files": "java.net.SocketException: Too many open files",
+    "data loss": "org.apache.kafka.clients.consumer.OffsetOutOfRangeException: Fetch position is out of range",
+    "concurrent update": "org.apache.spark.SparkException: [CONCURRENT_STREAM_LOG_UPDATE] Concurrent update to the log.",
+    "topic is missing": "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This server does not host this.",
+    "record too large": "org.apache.kafka.common.errors.RecordTooLargeException: The request included a message larger",
+    "not allowed by Kafka": "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [a]",
+    "login refused by Kafka": "org.apache.kafka.common.errors.SaslAuthenticationException: Authentication failed",
+    "TLS refused": "javax.net.ssl.SSLHandshakeException: PKIX path building failed",
+    "Kafka away": "org.apache.kafka.common.errors.TimeoutException: Call(callName=describeTopics) timed out",
+    "checkpoint gone": "java.io.FileNotFoundException: File file:/c/detect/offsets/7 does not exist",
+    "checkpoint of another release": "java.lang.IllegalStateException: Incomplete log file in the offset log",
+    "state store": "org.rocksdb.RocksDBException: Corruption: block checksum mismatch",
+    "Python worker gone": "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)",
+    "Java's memory": "java.lang.OutOfMemoryError: Java heap space",
+    "executor lost": "org.apache.spark.SparkException: ExecutorLostFailure (executor 2 exited caused by one of the tasks)",
+    "no permission": "org.apache.hadoop.security.AccessControlException: Permission denied: user=x",
+    "InfluxDB away": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
+    "InfluxDB refuses": "sinks.sink.SinkRejected: InfluxDB refuses the points: 401 unauthorized",
+    "registry away": "ml.registry.RegistryAway: MLflow does not answer",
+}
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_each_known_cause_is_found_at_the_bottom_of_a_trace_with_plans_about_it(known: object) -> None:
+    name = known.name  # type: ignore[attr-defined]
+    explanation = explain(RuntimeError(f"Job aborted{TRACE}Caused by: {REAL[name]}{TRACE}{PLAN}{DUMP}"))
+    assert explanation.known is known
+    assert REAL[name].split(": ")[1][:20] in str(explanation)
+    assert explanation.known.fix in str(explanation)

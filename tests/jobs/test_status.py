@@ -1,0 +1,86 @@
+"""What is well and what is not, by the files of a checkpoint."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from jobs.claim import LOCKS, Holder
+from jobs.health import HEALTH, Health
+from jobs.status import QueryStatus, local_checkpoint, queries_of, statuses
+from settings import Settings
+
+NO_KAFKA = Settings(kafka_bootstrap_servers="127.0.0.1:1", stalled_after_minutes=5)
+
+
+@contextmanager
+def running(checkpoint: Path, query: str = "detect") -> Iterator[None]:
+    """The lock that the application holds."""
+    path = checkpoint / LOCKS / query
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(msgspec.json.encode(Holder.me(os.getpid())))
+        yield
+
+
+def healthy(checkpoint: Path, **changes: object) -> None:
+    health = Health("detect", "running", time.time() - 600, time.time(), 1)
+    for name, value in changes.items():
+        setattr(health, name, value)
+    (checkpoint / HEALTH).mkdir(exist_ok=True)
+    (checkpoint / HEALTH / "detect.json").write_bytes(msgspec.json.encode(health))
+
+
+def one(checkpoint: Path) -> QueryStatus:
+    (found,) = statuses(checkpoint, queries_of(checkpoint), NO_KAFKA)
+    return found
+
+
+def test_what_runs_and_beats_is_well(tmp_path: Path) -> None:
+    with running(tmp_path):
+        healthy(tmp_path)
+        found = one(tmp_path)
+    assert (found.running, found.state, found.unhealthy) == (True, "running", None)
+    assert found.holder is not None
+    assert f"process {os.getpid()}" in found.holder
+
+
+def test_a_fresh_heartbeat_without_the_lock_is_not_running(tmp_path: Path) -> None:
+    healthy(tmp_path)
+    assert one(tmp_path).unhealthy == "not running"
+
+
+def test_a_lock_without_a_fresh_heartbeat_is_not_well(tmp_path: Path) -> None:
+    with running(tmp_path):
+        healthy(tmp_path, heartbeat=time.time() - 100)
+        assert "silent for 100 s" in (one(tmp_path).unhealthy or "")
+
+
+@pytest.mark.parametrize("state", ["failing", "stalled", "ended"])
+def test_what_fails_or_stands_still_is_told_with_its_cause(tmp_path: Path, state: str) -> None:
+    with running(tmp_path):
+        healthy(tmp_path, state=state, cause="what ails it", attempts=3, failing_since=time.time() - 60, micro_batch=7)
+        found = one(tmp_path)
+    assert (found.unhealthy, found.attempts, found.micro_batch) == ("what ails it", 3, 7)
+
+
+def test_what_ended_for_good_is_told_with_its_cause_afterwards(tmp_path: Path) -> None:
+    healthy(tmp_path, state="ended", cause="the topic is another one")
+    assert one(tmp_path).unhealthy == "not running: the topic is another one"
+
+
+def test_a_folder_without_queries_has_none(tmp_path: Path) -> None:
+    assert queries_of(tmp_path) == []
+
+
+def test_a_checkpoint_that_is_on_no_local_disk_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="health files in the application's log folder"):
+        local_checkpoint("hdfs://cluster/checkpoint")
+    assert local_checkpoint("file:/a%20b") == Path("/a b")
+    assert local_checkpoint("a b") == Path("a b")

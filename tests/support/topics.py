@@ -1,0 +1,27 @@
+"""Changes topics as an administrator does."""
+
+import time
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from settings import Settings
+from stack.topics import create_topics
+
+
+def make_again(settings: Settings, topic: str) -> None:
+    """Delete a topic and make it again under its name, empty, as it was."""
+    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
+        [before] = admin.describe_topics([topic])
+        admin.delete_topics([topic])
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                create_topics(settings)
+                [after] = admin.describe_topics([topic])
+                if after["error_code"] == 0 and after["topic_id"] != before["topic_id"]:
+                    return
+            except KafkaError:
+                pass
+            assert time.monotonic() < deadline, f"{topic} was not made again: {after}"
+            time.sleep(0.2)
