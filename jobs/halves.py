@@ -18,6 +18,8 @@ def in_halves(
 ) -> list[tuple[Rows, T]]:
     """Work on rows all at once; where that raises, on each half by itself, down to the rows that fail alone.
 
+    Of rows that follow each other `work` is given rows that follow each other.
+
     Returns the parts that went well, in order, with what `work` returned for them. `failed` is called with each row that
     did not, and its error. `work` must leave nothing behind where it raises. What is no row's fault is raised: the errors
     `ELSEWHERE`, and what `sound` raises, which takes the same step for something that is known to be good.

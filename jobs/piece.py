@@ -79,8 +79,8 @@ def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:
     transactions, rows, arrivals, refusals = arrived
 
     def work(some: Rows) -> Folded:
-        first, last = int(some[0]), int(some[-1]) + 1
-        return fold_some(identify([t.customer_id for t in transactions[first:last]]), arrivals[first:last])
+        here = slice(int(some[0]), int(some[-1]) + 1)
+        return fold_some(identify([t.customer_id for t in transactions[here]]), arrivals[here])
 
     failed = refusals.of_step("fold", rows.tolist())
     parts = [
@@ -113,14 +113,15 @@ def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> "list[
     transactions, rows, arrivals, refusals = arrived
 
     def work(some: Rows) -> tuple[np.ndarray, np.ndarray]:
-        mine, of_records = taken(transactions, some), [records[row] for row in rows[some].tolist()]
-        late, features = folded.late[some], folded.features[some]
+        here = slice(int(some[0]), int(some[-1]) + 1)
+        mine, of_records = transactions[here], [records[row] for row in rows[here].tolist()]
+        late, features = folded.late[here], folded.features[here]
         if not np.isfinite(features.sum()):  # any number that is not finite makes the sum so
             raise ValueError(
                 f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
             )
         heads = score_heads(mine, of_records, late, features)
-        return _objects(heads), _objects(_judged_by(features, mine, arrivals["position"][some]))
+        return _objects(heads), _objects(_judged_by(features, mine, arrivals["position"][here]))
 
     failed = refusals.of_step("score head", rows.tolist(), folded=True)
     parts = in_halves(work, np.arange(len(rows)), _head_sound, failed)
