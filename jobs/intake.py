@@ -45,8 +45,9 @@ def take_in(
     at = np.array(rows, np.int64)
 
     def work(some: Rows) -> tuple[np.ndarray, npt.NDArray[np.bool_]]:
-        arrived = events(taken(transactions, some), positions[at[some]])
-        return arrived, hours_ahead(arrived["time"], kafka_times[at[some]]) > max_future_hours
+        here = slice(int(some[0]), int(some[-1]) + 1)
+        arrived = events(transactions[here], positions[at[here]])
+        return arrived, hours_ahead(arrived["time"], kafka_times[at[here]]) > max_future_hours
 
     parts = in_halves(work, np.arange(len(rows)), _sound, refusals.of_step("event", rows))
     kept, arrived, early = joined(parts, (np.zeros(0, EVENT), np.zeros(0, np.bool_)))

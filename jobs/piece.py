@@ -94,6 +94,8 @@ def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:
     new = folded.duplicate_of == NO_POSITION
     if not new.all():
         kept, folded = kept[new], Folded(*(column[new] for column in folded))
+    if len(kept) == len(rows):
+        return arrived, folded
     return Intake(taken(transactions, kept), rows[kept], arrivals[kept], refusals), folded
 
 

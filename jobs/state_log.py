@@ -110,7 +110,7 @@ def folded_or_untouched(
     known = customers.count
     try:
         rows = customers.locate(identities)
-        before = customers.states[rows]
+        before = customers.states.take(rows)  # half the price of an index, and no more than the fold saves by it
     except BaseException:
         customers.forget_from(known)
         raise
