@@ -44,13 +44,12 @@ demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=5
 
 test: lint ## check style, types, and what the tests against real servers show in less than 20 minutes
 	@$(SIDE_BY_SIDE) -m "not alone and not long"
-	@$(PYTHON) -m pytest -m "alone and not long"
 
 test-quick: setup ## run the tests that take less than half a minute each
 	@$(SIDE_BY_SIDE) -m "not slow and not alone and not long"
 
-test-long: setup ## run what takes longer: many kills, runs of a million records made smaller, a short torture (under 35 minutes)
-	@$(PYTHON) -m pytest -m long
+test-long: setup ## run the tests that take longer or must be alone: kills, outages, a short torture (under 35 minutes)
+	@$(PYTHON) -m pytest -m "long or alone"
 
 torture: setup ## kill everything in turn for MINUTES=30 under hostile traffic, then account for every record; ends with one line of JSON
 	@$(PYTHON) -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
@@ -91,11 +90,11 @@ generate: setup ## send simulated transactions to Kafka, on from where it ended 
 		$(if $(SCENARIO),--scenario $(SCENARIO)) --resume
 
 train: setup ## train a model on HISTORY (which is simulated if it is not there), and make it the champion
-	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY) $(if $(SEED),--seed $(SEED))
+	@case '$(HISTORY)' in *:/*) ;; *) test -e '$(HISTORY)';; esac || $(PYTHON) -m generator history --out '$(HISTORY)' $(if $(SEED),--seed $(SEED))
 	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --no-extras --promote --state-out $(STATE)
 
 submit: setup ## start the detection job on the stack, by spark-submit
-	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(wildcard $(STATE)),--initial-state $(STATE))
+	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(filter-out file,$(origin STATE))$(wildcard $(STATE)),--initial-state $(STATE))
 
 scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (some minutes)
 	@$(PYTHON) -m scorecard

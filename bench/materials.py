@@ -110,7 +110,8 @@ class Materials:
     def json_out(self, chunk: Chunk) -> list[bytes]:
         """The part of a score's JSON that detect writes before the model is asked."""
         records = [(0, offset, _KAFKA_TIME, key) for offset, key in enumerate(chunk.keys)]
-        return score_heads(chunk.transactions, records, np.zeros(len(records), bool), chunk.features)
+        none = np.zeros(len(records), bool)
+        return score_heads(chunk.transactions, records, none, none, chunk.features)
 
     def published(self, messages: pa.RecordBatch) -> None:
         """What a task of publish does with scores, but for writing their points."""

@@ -6,7 +6,7 @@ import msgspec
 
 from jobs.errors import Fatal
 from jobs.storage import DurableFolder
-from ml.features import CUSTOMER, FEATURES, RECENT
+from ml.features import CUSTOMER, FEATURES, FOLD_VERSION, RECENT
 from settings import Settings
 
 _NAME = "frozen.json"
@@ -20,6 +20,7 @@ def frozen(settings: Settings) -> dict[str, Any]:
     """The settings that the layout of the state depends on."""
     return {
         "transactions_topic": settings.transactions_topic,
+        "fold_version": FOLD_VERSION,
         "state_partitions": settings.state_partitions,
         "recent_transactions": RECENT,
         "features": list(FEATURES),
@@ -39,6 +40,13 @@ def hold_frozen(settings: Settings, folder: DurableFolder) -> None:
         folder.write(_NAME, msgspec.json.encode(wanted))
         return
     recorded = msgspec.json.decode(content)
+    version = recorded.get("fold_version", 1)
+    if version != FOLD_VERSION:
+        raise FrozenSettingsDiffer(
+            f"the checkpoint {settings.checkpoint} holds states of fold version {version}, and this version folds by "
+            f"{FOLD_VERSION}: what they mean has changed. Build them again: start with another --checkpoint and "
+            "--starting-offsets earliest (and an --initial-state that `make train` has written again, where there was one)"
+        )
     differing = [name for name in wanted if wanted[name] != recorded.get(name)]
     if differing:
         told = "; ".join(f"{name} was {recorded.get(name)} and is now {wanted[name]}" for name in differing)

@@ -122,7 +122,7 @@ def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> "list[
             raise ValueError(
                 f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
             )
-        heads = score_heads(mine, of_records, late, features)
+        heads = score_heads(mine, of_records, late, folded.order_undefined[here], features)
         return _objects(heads), _objects(_judged_by(features, mine, arrivals["position"][here]))
 
     failed = refusals.of_step("score head", rows.tolist(), folded=True)
@@ -153,7 +153,7 @@ def _fold_sound() -> Folded:
 
 def _head_sound() -> None:
     folded = _fold_sound()
-    score_heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.features)
+    score_heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.order_undefined, folded.features)
     _judged_by(folded.features, [GOOD], np.zeros(1, np.int64))
 
 

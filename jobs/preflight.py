@@ -1,16 +1,21 @@
 """What has to be there before a job starts: a broker that answers, the topics, a champion. Each lack is one clear line."""
 
+import logging
+from collections.abc import Sequence
+
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from jobs.errors import Fatal
 from jobs.kafka import client_options
-from ml.registry import Registry, RegistryAway, RegistryError
-from settings import Settings
+from ml.registry import Registry, RegistryError
+from settings import Settings, local_path
+
+_log = logging.getLogger(__name__)
 
 
-def check_kafka(settings: Settings, *topics: str) -> None:
-    """Raise `Fatal` where Kafka does not answer or lacks one of the topics."""
+def check_kafka(settings: Settings, *topics: str, wanted: Sequence[str] = ()) -> None:
+    """Raise `Fatal` where Kafka does not answer or lacks one of the topics. wanted: what can be done without, for now."""
     try:
         admin = KafkaAdminClient(**client_options(settings), bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
         there = set(admin.list_topics())
@@ -20,19 +25,31 @@ def check_kafka(settings: Settings, *topics: str) -> None:
             f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({type(error).__name__}): start it (make stack), "
             "or set KAFKA_BOOTSTRAP_SERVERS to where it is"
         ) from None
-    missing = [topic for topic in topics if topic not in there]
-    if missing:
-        raise Fatal(
-            f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(missing)}: create it "
-            "(`make stack` does so on this machine; elsewhere Kafka's own kafka-topics.sh), or name another"
-        )
+    if missing := [topic for topic in topics if topic not in there]:
+        raise Fatal(_missing(settings, missing))
+    if missing := [topic for topic in wanted if topic not in there]:
+        _log.error("%s; detection goes on without it", _missing(settings, missing))
+
+
+def _missing(settings: Settings, topics: Sequence[str]) -> str:
+    return (
+        f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(topics)}: create it "
+        "(`make stack` does so on this machine; elsewhere Kafka's own kafka-topics.sh), or name another"
+    )
 
 
 def check_champion(settings: Settings) -> None:
-    """Raise `Fatal` where the registry answers, but has no model to score with."""
+    """Raise `Fatal` where there is no model to score with: neither a champion nor, beside the checkpoint, one that was used.
+
+    Where the checkpoint is not on this machine, the start itself says it.
+    """
+    try:
+        kept = any((local_path(settings.checkpoint) / "models").glob("*.model"))
+    except ValueError:
+        return
+    if kept:
+        return
     try:
         Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()
-    except RegistryAway:
-        return  # the job can go on with the model that it used last; if there is none it says so itself
     except RegistryError as error:
         raise Fatal(str(error)) from None

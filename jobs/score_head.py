@@ -23,6 +23,7 @@ class _Described(msgspec.Struct, gc=False):
     kafka_time: int
     late: bool
     key_mismatch: bool
+    order_undefined: bool
 
 
 _lines: Final = msgspec.json.Encoder().encode_lines
@@ -36,6 +37,7 @@ def score_heads(
     transactions: Sequence[Transaction],
     records: Sequence[tuple[int, int, int, bytes | None]],
     late: npt.NDArray[np.bool_],
+    order_undefined: npt.NDArray[np.bool_],
     features: npt.NDArray[np.float64],
 ) -> list[bytes]:
     """One beginning for each of n transactions, up to and with its features (n, len(FEATURES)), not yet closed.
@@ -43,8 +45,10 @@ def score_heads(
     records: (partition, offset, kafka_time in ms, key) of each transaction's message.
     """
     described = [
-        _Described(*record, delayed, key != transaction.customer_id.encode())
-        for transaction, (*record, key), delayed in zip(transactions, records, late.tolist(), strict=True)
+        _Described(*record, delayed, key != transaction.customer_id.encode(), undefined)
+        for transaction, (*record, key), delayed, undefined in zip(
+            transactions, records, late.tolist(), order_undefined.tolist(), strict=True
+        )
     ]
     # Encoded all at once, and cut at the line ends that no JSON contains.
     parts = (whole.split(b"\n")[:-1] for whole in (_lines(transactions), _lines(described), _objects(features)))

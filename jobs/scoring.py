@@ -16,9 +16,9 @@ from jobs.failures import FailureCount, Failures
 from jobs.halves import in_halves, in_words
 from jobs.ledger import Versions
 from jobs.piece import JUDGED_BY
-from ml.features import NO_POSITION, place
+from ml.features import FOLD_VERSION, NO_POSITION, place
 from ml.model import Model
-from ml.schema import Reason
+from ml.schema import DIGEST_DIGITS, Reason
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
 
@@ -47,7 +47,6 @@ class Judgement:
     def __init__(
         self, judges: Sequence[tuple[int, Judge]], settings: Settings, set_aside: SetAsides, failures: FailureCount
     ) -> None:
-        self._model_name = settings.model_name
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
@@ -65,7 +64,7 @@ class Judgement:
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
         end = {
-            "model_name": self._model_name,
+            "fold_version": FOLD_VERSION,
             "micro_batch": micro_batch,
             "scored_at": time.time_ns() // 1_000_000,
         }
@@ -81,7 +80,9 @@ class Judged(msgspec.Struct, gc=False):
     anomaly_score: float
     is_anomaly: bool
     threshold: float
+    model_name: str
     model_version: int
+    model_digest: str
     threshold_version: int
     reasons: list[Reason]
 
@@ -129,6 +130,7 @@ def _judged(rows: np.ndarray, judge: Judge) -> tuple[np.ndarray, list[bool]]:
     Above the threshold of its segment a score is an anomaly, at it normal.
     """
     model, versions = judge.model.value, judge.versions
+    by = versions.name, versions.model, versions.model_digest[:DIGEST_DIGITS], versions.thresholds
     features = np.ascontiguousarray(rows["features"])
     scores = model.anomaly_score(features)
     if not np.isfinite(scores).all():
@@ -137,7 +139,7 @@ def _judged(rows: np.ndarray, judge: Judge) -> tuple[np.ndarray, list[bool]]:
     anomalies = scores > thresholds
     reasons = iter(model.reasons(features[anomalies]))
     results = [
-        Judged(score, anomaly, threshold, versions.model, versions.thresholds, next(reasons) if anomaly else [])
+        Judged(score, anomaly, threshold, *by, next(reasons) if anomaly else [])
         for score, anomaly, threshold in zip(scores.tolist(), anomalies.tolist(), thresholds.tolist(), strict=True)
     ]
     return _parts(results), anomalies.tolist()

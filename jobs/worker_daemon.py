@@ -18,7 +18,8 @@ if __name__ == "__main__":
     customers = Customers()
     rows = customers.locate(identify(["anybody"]))
     fold(customers.states, rows, np.zeros(1, EVENT))
-    score_heads([], [], np.zeros(0, np.bool_), np.zeros((0, len(FEATURES))))
+    none = np.zeros(0, np.bool_)
+    score_heads([], [], none, none, np.zeros((0, len(FEATURES))))
     warm_up()
     # A micro-batch is many small objects without cycles, which Python's collector would look through again and again.
     gc.freeze()

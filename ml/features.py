@@ -5,38 +5,40 @@ request all call it. It is pure: what it returns depends on the state and the ev
 log into pieces the features are the same bit for bit.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.folding import fold_events
-from ml.layout import COUNTRIES as COUNTRIES
 from ml.layout import CUSTOMER as CUSTOMER
 from ml.layout import DAY as DAY
 from ml.layout import EVENT as EVENT
 from ml.layout import FEATURES as FEATURES
+from ml.layout import FOLD_VERSION as FOLD_VERSION
 from ml.layout import HISTORY as HISTORY
 from ml.layout import HOUR as HOUR
 from ml.layout import LARGEST_AMOUNT as LARGEST_AMOUNT
 from ml.layout import MINUTE as MINUTE
 from ml.layout import NO_POSITION as NO_POSITION
+from ml.layout import OFFSET_BITS
 from ml.layout import RECENT as RECENT
 from ml.layout import SECOND as SECOND
 
-_OFFSET_BITS: Final = 48
-
 
 class Folded(NamedTuple):
-    """What a fold says of n events: features (n, len(FEATURES)) float64, late (n,) bool, duplicate_of (n,) int64.
+    """Of n events: features (n, len(FEATURES)) float64; late, order_undefined (n,) bool; duplicate_of (n,) int64.
 
-    duplicate_of is the position of the earlier event with the same transaction_id, else NO_POSITION. A duplicate is not
-    folded, and its features are all zero.
+    late: an event of the customer's that came before has a later time, and was not just early: alone, hours ahead.
+    duplicate_of: the position of the earlier event with the same transaction_id, else NO_POSITION. A duplicate is not folded,
+    and its features are all zero. order_undefined: the customer's records have come by two Kafka partitions by now, between
+    which the log has no order; so another reading of it may fold them in another one.
     """
 
     features: npt.NDArray[np.float64]
     late: npt.NDArray[np.bool_]
     duplicate_of: npt.NDArray[np.int64]
+    order_undefined: npt.NDArray[np.bool_]
 
 
 def position(partition: npt.NDArray[np.int64], offset: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -45,12 +47,12 @@ def position(partition: npt.NDArray[np.int64], offset: npt.NDArray[np.int64]) ->
     >>> place(position(np.array([3]), np.array([17]))[0])
     (3, 17)
     """
-    return (partition << _OFFSET_BITS) | offset
+    return (partition << OFFSET_BITS) | offset
 
 
 def place(position: int) -> tuple[int, int]:
     """(partition, offset) of a position."""
-    return int(position) >> _OFFSET_BITS, int(position) & ((1 << _OFFSET_BITS) - 1)
+    return int(position) >> OFFSET_BITS, int(position) & ((1 << OFFSET_BITS) - 1)
 
 
 def fold(states: np.ndarray, slots: npt.NDArray[np.int64], events: np.ndarray) -> Folded:
@@ -60,7 +62,9 @@ def fold(states: np.ndarray, slots: npt.NDArray[np.int64], events: np.ndarray) -
     events: (n,) EVENT. A feature never knows its own event's future, nor its own transaction in a count or sum.
     """
     n = len(events)
-    folded = Folded(np.zeros((n, len(FEATURES))), np.zeros(n, np.bool_), np.full(n, NO_POSITION, np.int64))
+    folded = Folded(
+        np.zeros((n, len(FEATURES))), np.zeros(n, np.bool_), np.full(n, NO_POSITION, np.int64), np.zeros(n, np.bool_)
+    )
     if n:
         fold_events(states, slots, events, *folded)
     return folded

@@ -7,26 +7,35 @@ import numba
 import numpy as np
 
 from ml.layout import (
+    CATEGORIES,
     CHANNEL_BITS,
+    COUNTED_COUNTRIES,
     COUNTRIES,
     DAY,
+    DEVICES,
     FEATURES,
     HOUR,
     LARGEST_AMOUNT,
+    LATITUDE_STEP,
+    LONGITUDE_STEP,
+    MERCHANTS,
     MINUTE,
-    NEW_COUNTRY,
-    NEW_MERCHANT,
+    NEW_DEVICE,
+    NO_PLACE,
     NO_POSITION,
+    OFFSET_BITS,
     RECENT,
     SECOND,
+    SETTLED_AFTER,
 )
+from ml.past import MEMORY, knows_device, make_room, move, number_of, seen, settle, slot, take_in, usual_at
 
-_MEMORY: Final = 200
 _FIRST_GAP: Final = math.log1p(30 * DAY / SECOND)
 _OLD: Final = math.log1p(365 * DAY / SECOND)
 _FASTEST_KMH: Final = 2000.0
 _SMALL: Final = 0.2
-_MOST_BY_COUNTRY: Final = 128
+_NEVER: Final = np.iinfo(np.int64).min
+_BELIEVABLE_DELAY: Final = 6 * HOUR
 _CENTS_A_STEP: Final = (100, 1_000, 5_000)
 
 (
@@ -61,24 +70,37 @@ _CENTS_A_STEP: Final = (100, 1_000, 5_000)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def fold_events(states, slots, events, features, late, duplicate_of):  # type: ignore[no-untyped-def]
-    """See `ml.features.fold`; features (n, len(FEATURES)), late (n,) and duplicate_of (n,) are written to."""
+def fold_events(states, slots, events, features, late, duplicate_of, order_undefined):  # type: ignore[no-untyped-def]
+    """See `ml.features.fold`; features (n, len(FEATURES)) and the others (n,) are written to."""
     for i in range(len(events)):
         state = states[slots[i]]
         event = events[i]
-        kept = min(state["count"], RECENT)
-        for k in range(kept):
+        order_undefined[i] = _came_by_another_way(state, event["position"])
+        for k in range(min(state["count"], RECENT)):
             if state["transactions"][k] == event["transaction"]:
                 duplicate_of[i] = state["positions"][k]
         if duplicate_of[i] != NO_POSITION:
             continue
-        late[i] = state["count"] > 0 and event["time"] < state["last_time"]
-        _describe(state, event, kept, features[i])
+        settle(state, event["time"])
+        late[i] = _describe(state, event, features[i])
         _remember(state, event, features[i])
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _describe(state, event, kept, row):  # type: ignore[no-untyped-def]
+def _came_by_another_way(state, position):  # type: ignore[no-untyped-def]
+    """Whether the customer's records have come by two Kafka partitions by now: the log has no order between those."""
+    if position >= 0:
+        partition = (position >> OFFSET_BITS) + 1
+        if state["partition"] == 0:
+            state["partition"] = partition
+        elif state["partition"] != partition:
+            state["order_undefined"] = 1
+    return state["order_undefined"] != 0
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _describe(state, event, row):  # type: ignore[no-untyped-def]
+    """Write an event's features, and return whether it is late."""
     time, amount = event["time"], min(event["amount"], LARGEST_AMOUNT)
     row[_LOG_AMOUNT] = math.log1p(amount)
     row[_HOUR_OF_DAY] = (time % DAY) / HOUR
@@ -87,110 +109,206 @@ def _describe(state, event, kept, row):  # type: ignore[no-untyped-def]
     row[_NO_DEVICE] = 1.0 if event["device"] == 0 else 0.0
     row[_ROUNDNESS] = _roundness(amount)
     row[_LOG_DEVICE_AGE_SECONDS] = _OLD
-    if kept == 0:
+    known, late = _look_back(state, event, row)
+    if known == 0:
         row[_AMOUNT_RATIO] = row[_COUNTRY_SHARE] = 1.0
         row[_LOG_SECONDS_SINCE_PREVIOUS] = _FIRST_GAP
-        return
-    _look_back(state, event, kept, row)
-    deviation = math.sqrt(state["m2"] / min(state["count"], _MEMORY))
-    row[_AMOUNT_Z] = (amount - state["mean"]) / max(deviation, 0.1 * state["mean"], 1.0)
-    row[_AMOUNT_RATIO] = amount / max(state["mean"], 1.0)
-    row[_LOG_AMOUNT_RATIO] = row[_LOG_AMOUNT] - state["log_mean"]
-    row[_LOG_SECONDS_SINCE_PREVIOUS] = math.log1p(max(time - state["last_time"], 0) / SECOND)
-    _travel(state, event, row)
-    merchant = event["merchant"]
-    row[_NEW_MERCHANT] = _unseen(state["merchants"][(merchant >> np.uint64(6)) & np.uint64(3)], merchant)
-    row[_NEW_CATEGORY] = _unseen(state["categories"], event["category"])
-    row[_NEW_COUNTRY] = _unseen(state["countries"], event["country"])
-    row[_NEW_DEVICE] = _unseen(state["devices"], event["device"])
+    return late
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _look_back(state, event, row):  # type: ignore[no-untyped-def]
+    """The features that the past up to the event's time makes: (how many transactions it knows of it, whether it is late).
+
+    An entry counts in each window that it may reach into, so that none misses a payment.
+    """
+    time, border = event["time"], state["newest"] - SETTLED_AFTER
+    merchant, category = number_of(event["merchant"], MERCHANTS), number_of(event["category"], CATEGORIES)
+    country, device = number_of(event["country"], COUNTRIES), number_of(event["device"], DEVICES)
+    if time >= state["newest"]:
+        mean, m2, log_mean = state["mean_now"], state["m2_now"], state["log_mean_now"]
+    else:
+        mean, m2, log_mean = usual_at(state, time)
+    small = _SMALL * math.expm1(log_mean)
+    known, in_country = np.int64(state["settled"]), 0
+    new_merchant, new_category = not seen(state["merchants"], merchant), not seen(state["categories"], category)
+    new_country, new_device = not seen(state["countries"], country), not knows_device(state, device)
+    device_since = state["new_device_time"] if device == state["new_device"] else _NEVER
+    previous, nearest, place = _NEVER, _NEVER, -1
+    if known > 0 and state["last_time"] <= time:
+        previous = state["last_time"]
+    for k in range(state["open"] - 1, -1, -1):
+        s = slot(state, k)
+        last = state["times"][s]
+        first = last - np.int64(state["spans"][s]) * SECOND
+        if first > time:
+            nearest = first
+            continue
+        age = time - last
+        if last > border:
+            previous = max(previous, min(last, time))
+            if age >= 0:
+                known += 1
+                in_country += state["open_countries"][s] % COUNTED_COUNTRIES == country % COUNTED_COUNTRIES
+                new_merchant &= state["open_merchants"][s] != merchant
+                new_category &= state["open_categories"][s] != category
+                new_country &= state["open_countries"][s] != country
+                if state["open_devices"][s] == device:
+                    new_device = False
+                    if state["kinds"][s] & NEW_DEVICE:
+                        device_since = first
+                if place < 0 and state["latitudes"][s] != NO_PLACE:
+                    place = s
+        elif time <= border:
+            previous = max(previous, last)
+        elif age >= DAY:
+            break
+        if age < DAY:
+            _count(state, s, age, event["channel"], small, row)
+    late = state["newest"] > time and (
+        nearest == _NEVER
+        or nearest - time <= _BELIEVABLE_DELAY
+        or state["newest"] - nearest > HOUR
+        or state["newest"] - time > DAY + HOUR
+    )
+    if known == 0:
+        return known, late
+    deviation = math.sqrt(m2 / min(known, MEMORY))
+    amount = min(event["amount"], LARGEST_AMOUNT)
+    row[_AMOUNT_Z] = (amount - mean) / max(deviation, 0.1 * mean, 1.0)
+    row[_AMOUNT_RATIO] = amount / max(mean, 1.0)
+    row[_LOG_AMOUNT_RATIO] = row[_LOG_AMOUNT] - log_mean
+    row[_LOG_SECONDS_SINCE_PREVIOUS] = math.log1p((time - previous if previous != _NEVER else 0) / SECOND)
+    row[_NEW_MERCHANT] = merchant != 0 and new_merchant
+    row[_NEW_CATEGORY] = category != 0 and new_category
+    row[_NEW_COUNTRY] = country != 0 and new_country
+    row[_NEW_DEVICE] = device != 0 and new_device
     if row[_NEW_DEVICE]:
         row[_LOG_DEVICE_AGE_SECONDS] = 0.0
-    elif event["device"] != 0 and event["device"] == state["new_device"]:
-        row[_LOG_DEVICE_AGE_SECONDS] = min(math.log1p(max(time - state["new_device_time"], 0) / SECOND), _OLD)
+    elif device != 0 and device_since != _NEVER:
+        row[_LOG_DEVICE_AGE_SECONDS] = min(math.log1p(max(time - device_since, 0) / SECOND), _OLD)
+    row[_COUNTRY_SHARE] = _share(state, country, in_country, known - np.int64(state["settled"]))
+    _travel(state, event, place, row)
+    return known, late
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _look_back(state, event, kept, row):  # type: ignore[no-untyped-def]
-    """What the transactions in memory say of the day and the hour before, and of the countries of all payments."""
-    small = _SMALL * math.expm1(state["log_mean"])
-    for k in range(kept):
-        age, amount, kind = event["time"] - state["times"][k], state["amounts"][k], state["kinds"][k]
-        if 0 <= age < DAY:
-            row[_COUNT_24H] += 1
-            row[_SUM_24H] += amount
-            row[_CHANNEL_COUNT_24H] += kind & CHANNEL_BITS == event["channel"]
-            row[_FIRST_MERCHANTS_24H] += kind & NEW_MERCHANT
-            row[_FIRST_COUNTRIES_24H] += kind & NEW_COUNTRY
-            if age < HOUR:
-                row[_COUNT_1H] += 1
-                row[_SUM_1H] += amount
-                row[_SMALL_COUNT_1H] += amount < small
-                if age < 10 * MINUTE:
-                    row[_COUNT_10M] += 1
-    row[_FIRST_MERCHANTS_24H] /= NEW_MERCHANT
-    row[_FIRST_COUNTRIES_24H] /= NEW_COUNTRY
-    payments = 0
-    for k in range(COUNTRIES):
-        payments += state["by_country"][k]
-    row[_COUNTRY_SHARE] = state["by_country"][event["country"] % np.uint64(COUNTRIES)] / payments
+def _count(state, s, age, channel, small, row):  # type: ignore[no-untyped-def]
+    """Count the entry at s, so long ago (ms), in the windows of the day, the hour and the ten minutes."""
+    payments, amount = np.int64(state["payments"][s]), np.float64(state["amounts"][s])
+    row[_COUNT_24H] += payments
+    row[_SUM_24H] += amount
+    row[_CHANNEL_COUNT_24H] += payments if state["kinds"][s] & CHANNEL_BITS == channel else 0
+    row[_FIRST_MERCHANTS_24H] += state["new_merchants"][s]
+    row[_FIRST_COUNTRIES_24H] += state["new_countries"][s]
+    if age < HOUR:
+        row[_COUNT_1H] += payments
+        row[_SUM_1H] += amount
+        row[_SMALL_COUNT_1H] += payments if amount < small * payments else 0
+        if age < 10 * MINUTE:
+            row[_COUNT_10M] += payments
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _travel(state, event, row):  # type: ignore[no-untyped-def]
-    if math.isnan(event["latitude"]) or math.isnan(event["longitude"]) or state["place_time"] == 0:
+def _share(state, country, in_country, open_payments):  # type: ignore[no-untyped-def]
+    payments = open_payments
+    for k in range(COUNTED_COUNTRIES):
+        payments += np.int64(state["by_country"][k])
+    return (state["by_country"][country % COUNTED_COUNTRIES] + in_country) / payments
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _travel(state, event, place, row):  # type: ignore[no-untyped-def]
+    """From the place of the open past's entry at `place`, or from the settled past's where that is negative."""
+    latitude, longitude = _stepped(event)
+    if latitude == NO_PLACE or (place < 0 and state["place_time"] == 0):
         return
+    if place < 0:
+        from_latitude, from_longitude, since = state["latitude"], state["longitude"], state["place_time"]
+    else:
+        from_latitude, from_longitude, since = (
+            state["latitudes"][place],
+            state["longitudes"][place],
+            state["times"][place],
+        )
     row[_DISTANCE_KM] = _distance_km(
-        np.float64(state["latitude"]),
-        np.float64(state["longitude"]),
-        np.float64(event["latitude"]),
-        np.float64(event["longitude"]),
+        from_latitude * LATITUDE_STEP,
+        from_longitude * LONGITUDE_STEP,
+        latitude * LATITUDE_STEP,
+        longitude * LONGITUDE_STEP,
     )
-    gap = max(abs(event["time"] - state["place_time"]), MINUTE)
+    gap = max(abs(event["time"] - since), MINUTE)
     row[_SPEED_KMH] = min(row[_DISTANCE_KM] / gap * HOUR, _FASTEST_KMH)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _stepped(event):  # type: ignore[no-untyped-def]
+    """The place of an event in steps, NO_PLACE where one of the two is unknown."""
+    if math.isnan(event["latitude"]) or math.isnan(event["longitude"]):
+        return np.int16(NO_PLACE), np.int16(NO_PLACE)
+    return (
+        np.int16(round(np.float64(event["latitude"]) / LATITUDE_STEP)),
+        np.int16(round(np.float64(event["longitude"]) / LONGITUDE_STEP)),
+    )
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _remember(state, event, row):  # type: ignore[no-untyped-def]
     k = state["count"] % RECENT
-    time, amount = event["time"], min(event["amount"], LARGEST_AMOUNT)
-    state["times"][k] = time
-    state["amounts"][k] = amount
     state["transactions"][k] = event["transaction"]
     state["positions"][k] = event["position"]
-    state["kinds"][k] = event["channel"] + NEW_MERCHANT * row[_NEW_MERCHANT] + NEW_COUNTRY * row[_NEW_COUNTRY]
-    first = state["count"] == 0
     state["count"] += 1
-    _take_into_usual(state, row, amount)
-    if first or time > state["last_time"]:
-        state["last_time"] = time
-    if not (math.isnan(event["latitude"]) or math.isnan(event["longitude"])) and (
-        state["place_time"] == 0 or time >= state["place_time"]
-    ):
-        state["latitude"], state["longitude"], state["place_time"] = event["latitude"], event["longitude"], time
-    merchant = event["merchant"]
-    word = (merchant >> np.uint64(6)) & np.uint64(3)
-    state["merchants"][word] |= _bit(merchant)
-    state["categories"] |= _bit(event["category"])
-    state["countries"] |= _bit(event["country"])
-    state["devices"] |= _bit(event["device"])
-    if row[_NEW_DEVICE]:
-        state["new_device"], state["new_device_time"] = event["device"], time
-    country = event["country"] % np.uint64(COUNTRIES)
-    state["by_country"][country] += 1
-    if state["by_country"][country] == _MOST_BY_COUNTRY:
-        for k in range(COUNTRIES):
-            state["by_country"][k] >>= 1
+    time = event["time"]
+    joined = make_room(state, time)
+    if joined < 0:
+        return
+    entries = np.int64(state["open"])
+    k = entries
+    while k > 0 and state["times"][slot(state, k - 1)] > time:
+        move(state, slot(state, k - 1), slot(state, k))
+        k -= 1
+    _enter(state, slot(state, k), event, row)
+    state["open"] = entries + 1
+    if time <= state["newest"] - SETTLED_AFTER:
+        return
+    if k == entries and joined == 0:
+        number = _taught(state)
+        usual = take_in(
+            state["mean_now"],
+            state["m2_now"],
+            state["log_mean_now"],
+            number,
+            np.float64(state["amounts"][slot(state, k)]),
+        )
+    else:
+        usual = usual_at(state, state["newest"])
+    state["mean_now"], state["m2_now"], state["log_mean_now"] = usual
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _take_into_usual(state, row, amount):  # type: ignore[no-untyped-def]
-    """Welford's updates; past their memory the oldest transactions fade instead of weighing for ever."""
-    weight = min(state["count"], _MEMORY)
-    delta = amount - state["mean"]
-    state["mean"] += delta / weight
-    grown = state["m2"] + delta * (amount - state["mean"])
-    state["m2"] = grown if state["count"] <= _MEMORY else grown * (1.0 - 1.0 / _MEMORY)
-    state["log_mean"] += (row[_LOG_AMOUNT] - state["log_mean"]) / weight
+def _taught(state):  # type: ignore[no-untyped-def]
+    """How many entries have been taken into what is usual now."""
+    number, border = np.int64(state["settled"]), state["newest"] - SETTLED_AFTER
+    for k in range(state["open"]):
+        number += state["times"][slot(state, k)] > border
+    return number
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _enter(state, s, event, row):  # type: ignore[no-untyped-def]
+    """Write an event into the open past, at s."""
+    state["times"][s] = event["time"]
+    state["spans"][s] = 0
+    state["amounts"][s] = min(event["amount"], LARGEST_AMOUNT)
+    state["payments"][s] = 1
+    state["new_merchants"][s] = row[_NEW_MERCHANT]
+    state["new_countries"][s] = row[_NEW_COUNTRY]
+    state["kinds"][s] = event["channel"] + NEW_DEVICE * row[_NEW_DEVICE]
+    state["open_merchants"][s] = number_of(event["merchant"], MERCHANTS)
+    state["open_categories"][s] = number_of(event["category"], CATEGORIES)
+    state["open_countries"][s] = number_of(event["country"], COUNTRIES)
+    state["open_devices"][s] = number_of(event["device"], DEVICES)
+    state["latitudes"][s], state["longitudes"][s] = _stepped(event)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -202,16 +320,6 @@ def _roundness(amount):  # type: ignore[no-untyped-def]
         for step in _CENTS_A_STEP:
             steps += cents % step == 0
     return steps
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _bit(value):  # type: ignore[no-untyped-def]
-    return np.uint64(0) if value == 0 else np.uint64(1) << (value & np.uint64(63))
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _unseen(mask, value):  # type: ignore[no-untyped-def]
-    return 1.0 if value != 0 and mask & _bit(value) == 0 else 0.0
 
 
 @numba.njit(cache=True, error_model="numpy")

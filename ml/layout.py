@@ -4,8 +4,14 @@ from typing import Final
 
 import numpy as np
 
+FOLD_VERSION: Final = 2
+"""What a state and its features mean. A state, checkpoint or model of another version is refused; one that has none is of 1."""
+
 RECENT: Final = 20
-"""Transactions kept per customer. A sliding window is exact up to this many and saturates there."""
+"""Transactions whose identity is kept for each customer, the last by order of arrival: those a duplicate is found among."""
+
+OPEN: Final = 16
+"""Entries of a customer's open past, by event time. Up to this many the windows are exact; then close ones become one."""
 
 MILLISECOND: Final = 1
 SECOND: Final = 1000 * MILLISECOND
@@ -13,8 +19,9 @@ MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
-COUNTRIES: Final = 32
-"""Countries that a customer's payments are counted in; two whose hashes are equal modulo this are counted together."""
+SETTLED_AFTER: Final = 49 * HOUR
+"""How long before the newest event the past is settled. The newest may be a day early, and a window looks back a day; an hour
+is for what is on its way."""
 
 FEATURES: Final = (
     "log_amount",
@@ -47,43 +54,86 @@ FEATURES: Final = (
 )
 
 CHANNEL_BITS: Final = 7
-NEW_MERCHANT: Final = 8
-NEW_COUNTRY: Final = 16
-"""A transaction's kind: its channel, and a bit each where its merchant or its country was new to the customer."""
+NEW_DEVICE: Final = 8
+"""An entry's kind: the channel of its newest transaction, and a bit where that one's device was new to the customer."""
+
+MERCHANT_WORDS: Final = 4
+MERCHANTS: Final = 64 * MERCHANT_WORDS
+CATEGORIES: Final = 64
+COUNTRIES: Final = 64
+DEVICES: Final = 1 << 16
+"""How many merchants, categories, countries and devices are told apart: a hash becomes a number from 1 on, 0 is unknown."""
+COUNTED_COUNTRIES: Final = 32
+"""Countries that a customer's payments are counted in; two whose numbers are equal modulo this are counted together."""
+KNOWN_DEVICES: Final = 8
 
 CUSTOMER: Final = np.dtype(
     [
         ("id_high", "u8"),
         ("id_low", "u8"),
         ("count", "u4"),
+        ("partition", "u2"),
+        ("order_undefined", "u1"),
+        # the settled past
+        ("settled", "u1"),
         ("mean", "f8"),
         ("m2", "f8"),
+        ("log_mean", "f8"),
         ("last_time", "i8"),
         ("place_time", "i8"),
-        ("latitude", "f4"),
-        ("longitude", "f4"),
-        ("merchants", "u8", (4,)),
-        ("categories", "u8"),
-        ("countries", "u8"),
-        ("devices", "u8"),
-        ("times", "i8", (RECENT,)),
-        ("amounts", "f4", (RECENT,)),
+        ("latitude", "i2"),
+        ("longitude", "i2"),
+        ("merchants", "u8", (2 * MERCHANT_WORDS,)),
+        ("categories", "u8", (2,)),
+        ("countries", "u8", (2,)),
+        ("devices", "u2", (KNOWN_DEVICES,)),
+        ("by_country", "u1", (COUNTED_COUNTRIES,)),
+        ("new_device", "u2"),
+        ("new_device_time", "i8"),
+        # the open past
+        ("newest", "i8"),
+        ("mean_now", "f8"),
+        ("m2_now", "f8"),
+        ("log_mean_now", "f8"),
+        ("first_open", "u1"),
+        ("open", "u1"),
+        ("times", "i8", (OPEN,)),
+        ("spans", "u2", (OPEN,)),
+        ("amounts", "f4", (OPEN,)),
+        ("payments", "u2", (OPEN,)),
+        ("new_merchants", "u1", (OPEN,)),
+        ("new_countries", "u1", (OPEN,)),
+        ("kinds", "u1", (OPEN,)),
+        ("open_merchants", "u1", (OPEN,)),
+        ("open_categories", "u1", (OPEN,)),
+        ("open_countries", "u1", (OPEN,)),
+        ("open_devices", "u2", (OPEN,)),
+        ("latitudes", "i2", (OPEN,)),
+        ("longitudes", "i2", (OPEN,)),
+        # duplicates
         ("transactions", "u8", (RECENT,)),
         ("positions", "i8", (RECENT,)),
-        ("kinds", "u1", (RECENT,)),
-        ("log_mean", "f8"),
-        ("by_country", "u1", (COUNTRIES,)),
-        ("new_device", "u8"),
-        ("new_device_time", "i8"),
     ]
 )
 """One customer's state. `tobytes` is all the serialisation there is; the dtype is its schema.
 
-id: 128-bit hash of customer_id. mean, m2: running mean and variance of the amount, log_mean: running mean of log(1 + amount),
-weighted over the last 200. Times are milliseconds since the epoch. merchants … devices: Bloom masks of hashes seen, with one
-bit a hash. times … kinds: ring buffers of the last RECENT transactions, of which `transactions` holds 64-bit hashes of
-transaction_id, and `kinds` the channel and what was new then. by_country: payments in each country, all halved when one reaches
-128. new_device, new_device_time: the device that was first seen last, and when; 0 where all were there from the start.
+id: 128-bit hash of customer_id. count: transactions folded. partition: one more than that of the Kafka partition whose records
+came, 0 before the first; order_undefined: 1 once they have come by two. transactions, positions: ring buffer of the last RECENT
+to arrive, 64-bit hashes of transaction_id and where each stands in the log. Times are milliseconds since the epoch.
+
+The settled past, all that lies SETTLED_AFTER before `newest`, the latest event time that has come. settled: how many
+transactions taught it, at most 201. mean, m2: running mean and variance of the amount, log_mean: running mean of
+log(1 + amount), weighted over the last 200. last_time: its latest event. place_time, latitude, longitude: its last known
+place, in LATITUDE_STEP and LONGITUDE_STEP. merchants … countries: Bloom masks with one bit a number, a current generation and
+after it the one before. devices: the last that were used, the newest first. by_country: payments in each country, all halved
+when one reaches 128. new_device, new_device_time: the device that was first seen last, and when, 0 where all were there from
+the start.
+
+The open past, what lies later and still has to prove to be past for all that comes: a ring of `open` entries, sorted by time,
+from first_open on. times: of an entry's newest transaction; spans: how far it reaches back, s. amounts, payments: of its
+transactions together; new_merchants, new_countries: how many of them had one. kinds … longitudes: of its newest alone.
+mean_now, m2_now, log_mean_now: as above, with the open past taken in. What came long after its time stands there too, settled,
+as long as nobody needs the room.
 """
 
 EVENT: Final = np.dtype(
@@ -104,9 +154,16 @@ EVENT: Final = np.dtype(
 """What the fold needs of a transaction. time: ms since the epoch; unknown places are NaN, unknown hashes 0.
 channel: its place in `ml.schema.CHANNELS`, counted from 1; 0 where it is another or unknown."""
 
+OFFSET_BITS: Final = 48
+"""A position is a partition's number and, in so many bits below it, an offset."""
 NO_POSITION: Final = -1
 HISTORY: Final = -2
 """The position of an event that came from history and not from the log."""
 
 LARGEST_AMOUNT: Final = 1e12
 """Amounts beyond this are folded as this: the square of a larger one could make a customer's variance infinite for good."""
+
+LATITUDE_STEP: Final = 90 / 32_000
+LONGITUDE_STEP: Final = 180 / 32_000
+"""Degrees: places are kept to the nearest of such steps, 310 and at most 630 m wide, and compared as they are kept."""
+NO_PLACE: Final = np.iinfo(np.int16).min

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from ml.features import CUSTOMER, Folded, fold
+from ml.features import CUSTOMER, FOLD_VERSION, Folded, fold
 
 IDENTITY: Final = np.dtype([("high", "u8"), ("low", "u8")])
 
@@ -139,10 +139,13 @@ class CustomerTable:
         return fold(self.states, rows[encoded.indices.to_numpy()], events)
 
     def write(self, path: Path) -> None:
-        """Write the states as Parquet (customer_id, state), the form that a first start of the job takes."""
+        """Write the states as Parquet (customer_id, state, fold_version), the form that a first start of the job takes."""
         size, data = CUSTOMER.itemsize, pa.py_buffer(self.states.tobytes())
         fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), self.customers, [None, data])
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            pa.table({"customer_id": pa.array(self._ids, pa.string()), "state": fixed.cast(pa.binary())}), path
-        )
+        columns: dict[str, pa.Array[Any]] = {
+            "customer_id": pa.array(self._ids, pa.string()),
+            "state": fixed.cast(pa.binary()),
+            "fold_version": pa.array(np.full(self.customers, FOLD_VERSION, np.int32)),
+        }
+        pq.write_table(pa.table(columns), path)

@@ -32,6 +32,8 @@ class Found(msgspec.Struct):
     is_anomaly: bool
     model_version: int
     order_undefined: bool = False
+    model_digest: str = ""
+    fold_version: int = 1
 
 
 class Letter(NamedTuple):
@@ -227,7 +229,7 @@ class Account:
 
 _COMPARED: Final = (
     *("kafka_time", "late", "key_mismatch", "micro_batch", "anomaly_score", "threshold", "is_anomaly"),
-    *("model_version", "order_undefined"),
+    *("model_version", "model_digest", "fold_version", "order_undefined"),
 )
 
 

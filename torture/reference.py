@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from ml import features, parse
+from ml import features, layout, parse
 from ml.features import EVENT, FEATURES, NO_POSITION
 from ml.model import Model
 from ml.schema import Transaction
@@ -67,6 +67,8 @@ class Expected:
         self.features = np.zeros((n, len(FEATURES)))
         self.anomaly_score, self.threshold = np.zeros(n), np.zeros(n)
         self.fields = np.zeros(n, np.uint64)
+        self.model_digest = np.full(n, "", "U16")
+        self.fold_version = np.full(n, getattr(layout, "FOLD_VERSION", 1))
 
     def rows(self, partition: Integers, offset: Integers) -> Integers:
         """(m,) the row of each place; -1 where the log has no such record."""
@@ -176,3 +178,4 @@ def _judge(out: Expected, models: Mapping[int, Model]) -> None:
         out.anomaly_score[rows] = model.anomaly_score(out.features[rows])
         out.threshold[rows] = model.threshold
         out.is_anomaly[rows] = model.is_anomaly(out.anomaly_score[rows])
+        out.model_digest[rows] = getattr(model, "digest", "")[:16]

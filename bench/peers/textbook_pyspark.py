@@ -27,10 +27,9 @@ TRANSACTION = (
 )
 PLACED = f"{TRANSACTION}, partition int, offset long, kafka_time long"
 STATE = (
-    "count int, mean double, m2 double, last_time long, place_time long, latitude double, longitude double, "
-    "log_mean double, new_device long, new_device_time long, "
-    "times array<long>, amounts array<double>, transactions array<long>, kinds array<int>, by_country array<int>, "
-    "merchants array<int>, categories array<int>, countries array<int>, devices array<int>"
+    "newest double, last_time double, place_time double, latitude double, longitude double, new_device double, "
+    "new_device_time double, usual array<double>, by_country array<int>, devices array<double>, transactions array<long>, "
+    "seen array<array<double>>, entries array<array<double>>"
 )
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 

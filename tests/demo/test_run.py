@@ -97,6 +97,7 @@ def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(
         assert "\x1b" not in run.output
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_run_in_order_and_leaves_nothing_behind(data: Path) -> None:
     with running(data, "--rate", "500") as run:
         run.wait_for(r"alert \(")
@@ -118,6 +119,7 @@ def test_sigterm_while_the_job_starts_ends_everything_at_once(data: Path) -> Non
         assert "Traceback" not in run.output
 
 
+@pytest.mark.long
 def test_what_a_killed_demo_leaves_behind_is_ended_at_the_next_start(data: Path) -> None:
     with running(data, "--rate", "500") as run:
         run.wait_for(r"the job …")

@@ -1,6 +1,6 @@
 """Fuzzing for as long as one likes: python -m tests.fuzz --messages 1000000. The last line says how many there were.
 
-Where atheris is installed its mutations are led by the lines of our code that they reach, and each of them brings nine
+Where atheris is installed its mutations are led by the lines of our code that they reach, and each of them brings some
 more that are changed in their structure. Elsewhere all are made from valid messages at random.
 """
 
@@ -24,7 +24,7 @@ except ImportError:
 CORPUS = Path(__file__).parent / "corpus"
 """Messages that were found to reach lines of their own, and those that once did harm."""
 FOUND = Path(".scoreline/fuzz")
-AT_ONCE = 10
+AT_ONCE = 25
 LED_BY = (parse, intake, piece, halves, segments)
 """The modules whose branches lead the mutations. Of compiled code (numba, msgspec) nothing is seen."""
 

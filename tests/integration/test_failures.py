@@ -47,7 +47,7 @@ def records(settings: Settings, topic: str) -> int:
     return count_records(settings.kafka_bootstrap_servers, topic)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_job_that_is_killed_judges_every_record_as_an_undisturbed_one(
     settings: Settings, models: list[Model], registry: Registry, start: Start
@@ -171,7 +171,6 @@ def panels_without_data(settings: Settings, stack: Stack, begin: float) -> list[
     return [query.place for query in asked if not run(query, stack.influxdb.url, database, span)]
 
 
-@pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.timeout(1200)
 def test_alerts_go_on_while_influxdb_and_mlflow_are_away_and_the_panels_fill_in_later(

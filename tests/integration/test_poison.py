@@ -20,7 +20,7 @@ from tests.integration.traffic import Message, judged, judgement, messages, scor
 from tests.ml.test_parse import ESCAPE, GOOD, REFUSED, SCORED
 from tests.support.kafka import read_topic
 
-FIRST_REPORT = b'{"transaction_id":"T1","event_time":"2026-03-02T08:00:00Z","customer_id":"C1","amount":5,"n":"caf\xe9","m":"a\\nb"}'
+FIRST_REPORT = GOOD[:-1] + b',"n":"caf\xe9","m":"a\\nb"}'
 
 
 def hostile() -> tuple[list[bytes], list[bytes]]:

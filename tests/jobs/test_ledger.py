@@ -10,7 +10,7 @@ from jobs.ledger import Entry, Range, Versions, merged
 def entries(versions: list[int], sizes: list[int]) -> list[Entry]:
     out, start = [], 0
     for micro_batch, (version, size) in enumerate(zip(versions, sizes, strict=True)):
-        out.append(Entry(micro_batch, version, {"0": start}, {"0": start + size}))
+        out.append(Entry.of(micro_batch, Versions(version), {"0": start}, {"0": start + size}))
         start += size
     return out
 

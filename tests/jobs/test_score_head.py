@@ -25,7 +25,8 @@ def test_a_head_holds_the_transaction_its_place_and_every_feature_bit_for_bit(fe
     n = len(features)
     transactions = [transaction(f'C"{row}\n') for row in range(n)]
     records = [(row % 4, 2**40 + row, 1_767_323_045_678 + row, b'C"0\n') for row in range(n)]
-    heads = score_heads(transactions, records, np.arange(n) % 2 == 1, features)
+    late, order_undefined = np.arange(n) % 2 == 1, np.arange(n) % 3 == 1
+    heads = score_heads(transactions, records, late, order_undefined, features)
     assert len(heads) == n
     for row, head in enumerate(heads):
         read = json.loads(head + b"}")
@@ -34,4 +35,4 @@ def test_a_head_holds_the_transaction_its_place_and_every_feature_bit_for_bit(fe
         assert of_features.tobytes() == features[row].tobytes()
         assert (read["transaction_id"], read["country"]) == (f't-C"{row}\n', "FR")
         assert (read["partition"], read["offset"], read["kafka_time"]) == records[row][:3]
-        assert (read["late"], read["key_mismatch"]) == (row % 2 == 1, row != 0)
+        assert (read["late"], read["key_mismatch"], read["order_undefined"]) == (row % 2 == 1, row != 0, row % 3 == 1)

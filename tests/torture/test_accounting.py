@@ -134,6 +134,8 @@ DIFFERING: dict[str, Callable[[Written], None]] = {
     "a reason": give_another_reason,
     "an alert of what is normal": alert_of_what_is_normal,
     "another model": replaced("model_version", 2),
+    "another digest of the model": replaced("model_digest", "0123456789abcdef"),
+    "another meaning of the state": replaced("fold_version", 99),
     "another micro-batch": replaced("micro_batch", 7),
     "another amount": replaced("amount", 1.0),
     "another Kafka time": replaced("kafka_time", 1),

@@ -1,0 +1,59 @@
+"""The customers' folded past that a first start takes in, and its refusal where it means something else than is folded here."""
+
+import re
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.errors import Fatal
+from jobs.routing import state_key
+from ml.features import CUSTOMER, FOLD_VERSION
+from settings import Settings
+
+
+def initial_state(spark: SparkSession, settings: Settings) -> DataFrame | None:
+    """(state_key, state) of each customer, as `ml.state.CustomerTable` wrote them; None where no past was given.
+
+    Raises `Fatal` where the files are not there, or hold states that this version of the fold can't go on from.
+    """
+    if settings.initial_state is None:
+        return None
+    where = str(settings.initial_state)
+    try:
+        # What Spark takes for wildcards is here part of a name.
+        states = spark.read.parquet(re.sub(r"([\\*?{}\[\]])", r"\\\1", where))
+    except Exception as error:  # noqa: BLE001  # a file system that can not be had raises what it likes
+        why = error.getCondition() if isinstance(error, AnalysisException) else str(error).strip().splitlines()[0][:300]
+        raise Fatal(
+            f"--initial-state {where} can't be read ({why}): it is the customers.parquet that `make train` writes, and a first "
+            "start needs it until its first micro-batch is done; train again, or start without it, with all customers new"
+        ) from None
+    _refuse_other(states, where)
+    key = state_key(F.col("customer_id"), settings.state_partitions)
+    return states.select(key.alias("state_key"), "state")
+
+
+def _refuse_other(states: DataFrame, where: str) -> None:
+    types = dict(states.dtypes)
+    if types.get("customer_id") != "string" or types.get("state") != "binary":
+        came = ", ".join(f"{name} ({of})" for name, of in types.items())
+        raise Fatal(
+            f"--initial-state {where} must have the columns customer_id (string) and state (binary), but it has {came}: "
+            "give it the customers.parquet that `make train` writes"
+        )
+    version = F.col("fold_version").cast("int") if "fold_version" in types else F.lit(1)
+    of_other_version = ~version.eqNullSafe(F.lit(FOLD_VERSION))
+    of_other_size = ~F.octet_length("state").eqNullSafe(F.lit(CUSTOMER.itemsize))
+    counts = states.agg(F.count_if(of_other_version), F.min(version), F.count_if(of_other_size)).first()
+    others, lowest, odd = counts or (0, None, 0)
+    if others:
+        raise Fatal(
+            f"--initial-state {where} holds states of fold version {lowest}, and this version folds by {FOLD_VERSION}: what "
+            "they mean has changed. Fold the history again with `make train` (python -m ml train HISTORY)"
+        )
+    if odd:
+        raise Fatal(
+            f"--initial-state {where} is damaged: {odd:,} of its states have not the {CUSTOMER.itemsize} bytes that one has. "
+            "Fold the history again with `make train` (python -m ml train HISTORY)"
+        )
