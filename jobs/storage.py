@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from pyspark.sql import SparkSession
 
+from jobs import file_systems
 from jobs.file_systems import local_path
 
 
@@ -165,6 +166,8 @@ class _HadoopFiles:
     def __init__(self, jvm: Any, root: Any, configuration: Any, *, create: bool) -> None:
         self._path = jvm.org.apache.hadoop.fs.Path
         self._root = root
+        # The session's own checkpoint may be on a local disk, which is written in another way.
+        configuration.set(file_systems.MANAGER, file_systems.ELSEWHERE)
         checkpointing = jvm.org.apache.spark.sql.execution.streaming.checkpointing
         self._files = checkpointing.CheckpointFileManager.create(root, configuration)
         if create:
