@@ -1,6 +1,6 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,35 +12,26 @@ from pyspark import SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
-from jobs.dead_letters import SetAside, SetAsides, too_large
-from jobs.intake import take_in
+from jobs.dead_letters import SetAside, too_large
+from jobs.failures import Failures
 from jobs.local_copies import drop_other_runs
 from jobs.log_order import in_log_order
-from jobs.pace import Arrivals, Arrived
-from jobs.score_head import score_heads
+from jobs.pace import Arrived
+from jobs.piece import Problem, work
+from jobs.routing import balanced_keys, keeps
 from jobs.state_log import Fold, LocalCopy, StateLog
-from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, place, position
-from ml.schema import Transaction
-from ml.segments import segment_ids_of
-from ml.state import identify
+from jobs.tasks import Tasks
+from ml.features import CUSTOMER
 
 OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
 """What the operator returns for each message; columns are few because each costs time for each message.
 
 A valid one: value, the beginning of its score's JSON, and judged_by, the bytes of a `JUDGED_BY`. An invalid one: its value
-as it came, judged_by all zero, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
+as it came, judged_by NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
-
-JUDGED_BY: Final = np.dtype(
-    [("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("position", np.int64), ("bytes", np.int64)]
-)
-"""What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
-position in the log, by which a replay knows who judged it before. bytes: of its key and of the beginning of its score."""
 
 HEADER_BYTES: Final = 512
 """What a dead letter's headers take besides the reason: names, numbers, the name of a topic (at most 249 bytes)."""
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Limits(NamedTuple):
@@ -52,15 +43,7 @@ class Limits(NamedTuple):
     transaction_bytes: int
     future_hours: float
     dead_letter_bytes: int
-
-
-class Problem(msgspec.Struct):
-    """Why a message is a dead letter, and where it stands; kafka_time in ms."""
-
-    reason: str
-    partition: int
-    offset: int
-    kafka_time: int
+    state_partitions: int
 
 
 class MapStateStore:
@@ -83,14 +66,13 @@ class MapStateStore:
 class CustomerFold(StatefulProcessor):
     """State: the customers' states, as a `StateLog`. A call takes all of a micro-batch's messages for its state partition.
 
-    run: a name that no other run of the query has; the local copies of the state go by it. arrived: counts what came.
+    run: a name that no other run of the query has; the local copies of the state go by it.
     """
 
-    def __init__(self, run: str, limits: Limits, set_aside: SetAsides, arrived: Arrivals) -> None:
+    def __init__(self, run: str, limits: Limits, tasks: Tasks) -> None:
         self._run = run
         self._limits = limits
-        self._set_aside = set_aside
-        self._arrived = arrived
+        self._tasks = tasks
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
@@ -99,12 +81,13 @@ class CustomerFold(StatefulProcessor):
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
-        pieces = (messages for piece in in_log_order(rows) if len(messages := self._small(piece)))
+        number = balanced_keys(self._limits.state_partitions).index(key[0])
+        pieces = (messages for piece in in_log_order(rows) if len(messages := self._own(self._small(piece), number)))
         first = next(pieces, None)
         if first is not None:
             with self._log(key).folding() as fold:
                 for messages in chain([first], pieces):
-                    yield self._folded(fold, messages)
+                    yield self._worked(messages, fold)
 
     def close(self) -> None:
         pass
@@ -112,13 +95,24 @@ class CustomerFold(StatefulProcessor):
     def _small(self, messages: pd.DataFrame) -> pd.DataFrame:
         """Those that came with key and value; the others, too large to travel, are set aside."""
         sizes, limit = messages["size"].to_numpy(), self._limits.transaction_bytes
-        self._arrived.add(Arrived(len(sizes), int(sizes.sum())))
+        self._tasks.arrived.add(Arrived(len(sizes), int(sizes.sum())))
         large = sizes > limit
         if not large.any():
             return messages
         places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
-        self._set_aside.add({(int(p), int(o)): too_large(size, limit) for p, o, size in places})
+        self._tasks.set_aside.add({(int(p), int(o)): too_large(size, limit) for p, o, size in places})
         return messages[~large]
+
+    def _own(self, messages: pd.DataFrame, number: int) -> pd.DataFrame:
+        """Without those that all state partitions were sent and another one keeps. number: of this state partition."""
+        everywhere = messages["everywhere"].to_numpy(bool)
+        if not everywhere.any():
+            return messages
+        own = ~everywhere
+        for row in np.flatnonzero(everywhere).tolist():
+            value, offset = messages["value"].iat[row], int(messages["offset"].iat[row])
+            own[row] = keeps(value, offset, number, self._limits.state_partitions)
+        return messages[own]
 
     def _log(self, key: Any) -> StateLog:
         # Under Spark's own folder for this application on this machine, which Spark deletes at its end.
@@ -126,58 +120,23 @@ class CustomerFold(StatefulProcessor):
         drop_other_runs(copies)
         return StateLog(self._store, LocalCopy(copies / str(key[0])))
 
-    def _folded(self, fold: Fold, messages: pd.DataFrame) -> pd.DataFrame:
+    def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         """Messages, in log order → rows as `OUTPUT` says."""
-        values, kafka_times = messages["value"].to_numpy(), messages["kafka_time"].to_numpy()
-        places = position(messages["partition"].to_numpy(np.int64), messages["offset"].to_numpy())
-        transactions, rows, events, problems = take_in(values, kafka_times, places, self._limits.future_hours)
-        folded = fold(identify([transaction.customer_id for transaction in transactions]), events)
-        for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():
-            problems[int(rows[k])] = _duplicate(transactions[k].transaction_id, int(folded.duplicate_of[k]))
-        records = list(messages[["partition", "offset", "kafka_time", "key"]].itertuples(index=False, name=None))
-        described = [records[row] for row in rows.tolist()]
-        heads = score_heads(transactions, described, folded.late, folded.order_undefined, folded.features)
-        out = {"key": messages["key"].to_numpy(), "value": values.copy()}
-        out["judged_by"] = np.array([bytes(JUDGED_BY.itemsize)] * len(messages), object)
-        out["problem"] = np.full(len(messages), None, object)
-        out["value"][rows] = np.array(heads, object)
-        out["judged_by"][rows] = np.array(
-            _judged_by(folded.features, transactions, places[rows], _sizes(heads, out["key"][rows])), object
-        )
-        for row, reason in problems.items():
-            out["value"][row] = values[row]
-            out["problem"][row] = _encode(Problem(reason, *records[row][:3])).decode()
-        return pd.DataFrame(out).drop(index=self._unwritable(problems, records, values))
+        rows, errors = work(messages, fold, self._limits.future_hours)
+        if errors:
+            at = messages[["partition", "offset"]].to_numpy()
+            self._tasks.failures.add(
+                Failures.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()})
+            )
+        return rows.drop(index=self._unwritable(rows))
 
-    def _unwritable(
-        self, problems: dict[int, str], records: Sequence[tuple[int, int, int, bytes | None]], values: np.ndarray
-    ) -> list[int]:
-        """The rows whose dead letters are too large to be written with the rest; they are set aside."""
-        found = {}
-        for row, reason in problems.items():
-            size = len(records[row][3] or b"") + len(values[row] or b"") + len(reason.encode()) + HEADER_BYTES
-            if size > self._limits.dead_letter_bytes:
-                found[row] = SetAside(reason)
-        if found:
-            self._set_aside.add({records[row][:2]: why for row, why in found.items()})
-        return list(found)
-
-
-def _sizes(heads: Sequence[bytes], keys: np.ndarray) -> list[int]:
-    return [len(head) + len(key or b"") for head, key in zip(heads, keys, strict=True)]
-
-
-def _judged_by(
-    features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray, sizes: Sequence[int]
-) -> list[bytes]:
-    rows = np.empty(len(transactions), JUDGED_BY)
-    rows["features"], rows["position"], rows["bytes"] = features, places, sizes
-    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
-    packed, size = rows.tobytes(), JUDGED_BY.itemsize
-    return [packed[start : start + size] for start in range(0, len(packed), size)]
-
-
-def _duplicate(transaction_id: str, earlier: int) -> str:
-    if earlier == HISTORY:
-        return f"transaction_id {transaction_id!r} is a duplicate of one in the history"
-    return "transaction_id {!r} is a duplicate of {}/{}".format(transaction_id, *place(earlier))
+    def _unwritable(self, rows: pd.DataFrame) -> list[int]:
+        """Which of the rows are dead letters too large to be written with the rest; they are set aside."""
+        found, problems = [], rows["problem"].to_numpy()
+        for row in np.flatnonzero(~pd.isna(problems)).tolist():
+            key, value, problem = rows["key"].iat[row], rows["value"].iat[row], problems[row].encode()
+            if len(key or b"") + len(value or b"") + len(problem) + HEADER_BYTES > self._limits.dead_letter_bytes:
+                why = msgspec.json.decode(problem, type=Problem)
+                self._tasks.set_aside.add({(why.partition, why.offset): SetAside(why.reason, why.folded)})
+                found.append(row)
+        return found

@@ -3,10 +3,10 @@
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -18,8 +18,9 @@ from pyspark.sql.streaming import StreamingQuery
 from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
-from jobs.dead_letters import DeadLetters, SetAsides, set_asides
+from jobs.dead_letters import DeadLetters
 from jobs.errors import Fatal
+from jobs.failures import tell
 from jobs.frozen import hold_frozen
 from jobs.gate import Gate
 from jobs.initial_state import initial_state
@@ -29,7 +30,7 @@ from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
-from jobs.pace import Arrivals, Arrived, Pace, PaceKeeper, arrivals, pace
+from jobs.pace import Pace, PaceKeeper, pace
 from jobs.preflight import check_champion, check_kafka
 from jobs.ranges import cuts
 from jobs.record_sizes import sample
@@ -40,6 +41,7 @@ from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
 from jobs.supervisor import run
 from jobs.tables import TableFollower
+from jobs.tasks import Tasks
 from jobs.topic_limits import TopicLimits, check_limits, read_limits, room
 from ml.registry import ModelRefused, Registry
 from settings import Settings
@@ -101,14 +103,6 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     return query
 
 
-class Tasks(NamedTuple):
-    """What tasks tell the driver, and what they have to know of the topics."""
-
-    set_aside: SetAsides
-    arrived: Arrivals
-    limits: TopicLimits
-
-
 def transactions(spark: SparkSession, settings: Settings, at: Pace) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
     return stream(
@@ -124,8 +118,13 @@ def transactions(spark: SparkSession, settings: Settings, at: Pace) -> DataFrame
 
 def folded(records: DataFrame, past: DataFrame | None, settings: Settings, tasks: Tasks) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
-    limits = Limits(settings.max_transaction_bytes, settings.max_future_hours, room(tasks.limits.invalid))
-    processor = CustomerFold(uuid.uuid4().hex, limits, tasks.set_aside, tasks.arrived)
+    limits = Limits(
+        settings.max_transaction_bytes,
+        settings.max_future_hours,
+        room(tasks.limits.invalid),
+        settings.state_partitions,
+    )
+    processor = CustomerFold(uuid.uuid4().hex, limits, tasks)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .transform(by_state_partition(settings.state_partitions))
@@ -144,7 +143,7 @@ class Detection:
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self.tasks = Tasks(set_asides(spark), arrivals(spark), read_limits(settings))
+        self.tasks = Tasks.of(spark, read_limits(settings))
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings)
         self._ledger = ledger
@@ -178,9 +177,9 @@ class Detection:
         entry = self._entry(micro_batch)
         wait(settling)
         self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
-        # An attempt that failed may have left some.
-        self.tasks.set_aside.value, self.tasks.arrived.value = {}, Arrived()
+        self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
+        tell(self.tasks.failures.value, self._settings.transactions_topic)
         if self.tasks.set_aside.value:
             self._dead_letters.write(self.tasks.set_aside.value, lambda: self._gate.closed)
         self._inputs.check()
@@ -239,6 +238,9 @@ class Detection:
             self._judgement = entry.versions, self._judged_by(judges)
         return self._judgement[1]
 
+    def _judged_by(self, judges: list[tuple[int, Judge]]) -> Judgement:
+        return Judgement(judges, self._settings, self.tasks)
+
     def _judge(self, versions: Versions) -> Judge:
         """Raises `Fatal` where what the ledger names can't be had: nothing else may judge these records."""
         try:
@@ -248,9 +250,6 @@ class Detection:
                 f"the ledger binds this micro-batch to what can't be had: {error}. Restore the folders models and tables of "
                 f"{self._settings.checkpoint} from a copy, or start with another --checkpoint"
             ) from error
-
-    def _judged_by(self, judges: Sequence[tuple[int, Judge]]) -> Judgement:
-        return Judgement(judges, self._settings, self.tasks.limits, self.tasks.set_aside)
 
     def _to_kafka(self, records: DataFrame) -> None:
         records.write.format("kafka").options(**spark_options(self._settings)).options(**self._producer).save()

@@ -13,6 +13,10 @@ from jobs.customer_fold import CustomerFold, Limits
 from jobs.dead_letters import SetAside
 from jobs.log_order import in_log_order
 from jobs.pace import Arrived
+from jobs.tasks import Tasks
+from jobs.topic_limits import TopicLimits
+
+COLUMNS = ["state_key", "partition", "offset", "kafka_time", "key", "value", "size", "everywhere"]
 
 
 class Collected(list[Any]):
@@ -41,22 +45,23 @@ def message(number: int) -> bytes:
 
 
 def piece(offsets: range, partition: int = 0, size: int = 100) -> pd.DataFrame:
-    rows = [(2, partition, offset, 1_772_438_400_000, b"C1", message(offset), size) for offset in offsets]
-    return pd.DataFrame(rows, columns=["state_key", "partition", "offset", "kafka_time", "key", "value", "size"])
+    rows = [(2, partition, offset, 1_772_438_400_000, b"C1", message(offset), size, False) for offset in offsets]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def operator(
     monkeypatch: pytest.MonkeyPatch, folder: Path, limits: Limits
 ) -> tuple[CustomerFold, Collected, Collected]:
     set_aside, arrived = Collected(), Collected()
-    processor = CustomerFold("run", limits, set_aside, arrived)  # type: ignore[arg-type]
+    tasks = Tasks(set_aside, Collected(), arrived, TopicLimits())  # type: ignore[arg-type]
+    processor = CustomerFold("run", limits, tasks)
     processor._store = Dictionary()  # type: ignore[assignment]
     monkeypatch.setattr(customer_fold.SparkFiles, "getRootDirectory", lambda: str(folder))
     return processor, set_aside, arrived
 
 
 def test_each_piece_is_folded_before_the_next_one_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    processor, _, arrived = operator(monkeypatch, tmp_path, Limits(1_000, 24.0, 1_000_000))
+    processor, _, arrived = operator(monkeypatch, tmp_path, Limits(1_000, 24.0, 1_000_000, 2))
     asked: list[int] = []
 
     def pieces() -> Iterator[pd.DataFrame]:
@@ -75,7 +80,7 @@ def test_each_piece_is_folded_before_the_next_one_is_asked_for(monkeypatch: pyte
 def test_what_is_too_large_is_set_aside_by_its_place_and_its_neighbours_go_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    processor, set_aside, _ = operator(monkeypatch, tmp_path, Limits(1_000, 24.0, 1_000_000))
+    processor, set_aside, _ = operator(monkeypatch, tmp_path, Limits(1_000, 24.0, 1_000_000, 2))
     pieces = [piece(range(3)), piece(range(3, 4), size=1_001), piece(range(4, 6))]
     out = list(processor.handleInputRows((2,), iter(pieces), None))
     assert [len(rows) for rows in out] == [3, 2]
@@ -86,7 +91,7 @@ def test_what_is_too_large_is_set_aside_by_its_place_and_its_neighbours_go_on(
 def test_a_micro_batch_of_nothing_but_large_messages_leaves_the_state_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    processor, set_aside, _ = operator(monkeypatch, tmp_path, Limits(1_000, 24.0, 1_000_000))
+    processor, set_aside, _ = operator(monkeypatch, tmp_path, Limits(1_000, 24.0, 1_000_000, 2))
     assert not list(processor.handleInputRows((2,), iter([piece(range(4), size=2_000)]), None))
     assert len(set_aside[0]) == 4
     assert not processor._store.values  # type: ignore[attr-defined]
@@ -95,7 +100,7 @@ def test_a_micro_batch_of_nothing_but_large_messages_leaves_the_state_alone(
 def test_a_dead_letter_that_its_topic_would_refuse_is_set_aside(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    processor, set_aside, _ = operator(monkeypatch, tmp_path, Limits(10_000, 24.0, 2_000))
+    processor, set_aside, _ = operator(monkeypatch, tmp_path, Limits(10_000, 24.0, 2_000, 2))
     messages = piece(range(3))
     messages.at[1, "value"] = b"x" * 3_000
     (out,) = processor.handleInputRows((2,), iter([messages]), None)
