@@ -1,6 +1,7 @@
 """The customers' folded past that a first start takes in, and its refusal where it means something else than is folded here."""
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -20,14 +21,21 @@ def initial_state(spark: SparkSession, settings: Settings) -> DataFrame | None:
     where = str(settings.initial_state)
     try:
         states = spark.read.parquet(where)
-    except AnalysisException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise Fatal(
-            f"--initial-state {where} can't be read ({error.getCondition()}): it is the customers.parquet that `make train` "
+            f"--initial-state {where} can't be read ({_cause(error)}): it is the customers.parquet that `make train` "
             "writes; train again, or start without it, with all customers new"
         ) from None
     _refuse_other(states, where)
     key = state_key(F.col("customer_id"), settings.state_partitions)
     return states.select(key.alias("state_key"), "state")
+
+
+def _cause(error: PySparkException | Py4JJavaError) -> str:
+    """In one line."""
+    if isinstance(error, PySparkException):
+        return error.getCondition() or type(error).__name__
+    return str(error.java_exception.getMessage()).splitlines()[0]
 
 
 def _refuse_other(states: DataFrame, where: str) -> None:
