@@ -17,7 +17,7 @@ WITH_STACK := $(PYTHON) -m stack run
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick test-long torture lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup demo test test-quick test-long torture fuzz lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ test-long: setup ## run the tests that take longer or must be alone: kills, outa
 torture: setup ## kill everything in turn for MINUTES=30 under hostile traffic, then account for every record; ends with one line of JSON
 	@$(PYTHON) -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+# A million hostile messages through parse, fold, judgement and JSON.
+MESSAGES ?= 1000000
+
+fuzz: setup ## send MESSAGES hostile messages through the whole way in one process (some 20 minutes); the last line says what came of it
+	@mkdir -p .scoreline; $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/atheris.txt || true
+	@$(PYTHON) -m tests.fuzz --messages $(MESSAGES) $(if $(SEED),--seed $(SEED)) 2> .scoreline/fuzz.log || { \
+		tail -5 .scoreline/fuzz.log >&2; exit 1; }
+
 lint: setup ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
@@ -82,11 +90,11 @@ generate: setup ## send simulated transactions to Kafka, on from where it ended 
 		$(if $(SCENARIO),--scenario $(SCENARIO)) --resume
 
 train: setup ## train a model on HISTORY (which is simulated if it is not there), and make it the champion
-	@test -e $(HISTORY) || $(PYTHON) -m generator history --out $(HISTORY) $(if $(SEED),--seed $(SEED))
+	@case '$(HISTORY)' in *:/*) ;; *) test -e '$(HISTORY)';; esac || $(PYTHON) -m generator history --out '$(HISTORY)' $(if $(SEED),--seed $(SEED))
 	@$(WITH_STACK) $(PYTHON) -m ml train $(HISTORY) --no-extras --promote --state-out $(STATE)
 
 submit: setup ## start the detection job on the stack, by spark-submit
-	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(wildcard $(STATE)),--initial-state $(STATE))
+	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(filter-out file,$(origin STATE))$(wildcard $(STATE)),--initial-state $(STATE))
 
 scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (some minutes)
 	@$(PYTHON) -m scorecard

@@ -1,10 +1,12 @@
 """Every setting of Scoreline, read once from the environment and the command line into one frozen object."""
 
+import re
 import sys
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import unquote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml import schema
@@ -13,6 +15,31 @@ from ml import schema
 def _named(name: str, default: object, help: str):  # type: ignore[no-untyped-def]
     """A setting whose environment variable has no SCORELINE_ prefix, because other programs know it by this name."""
     return Field(default, validation_alias=name, description=help)
+
+
+def local_path(text: str | Path) -> Path:
+    """A path on this machine, given as a path or as a URI. Raises ValueError where it is elsewhere.
+
+    >>> str(local_path("file:///data/a%20b")), str(local_path("data/history"))
+    ('/data/a b', 'data/history')
+    """
+    scheme = re.match("(?i)(file:)|[a-z][a-z0-9+.-]+:/", str(text)) if isinstance(text, str) else None
+    if scheme is None:
+        return Path(text)
+    path = re.fullmatch("(?i)file:(?://(?:localhost)?)?(/(?!/)[^?#]*)", str(text))
+    if path is None:
+        raise ValueError("has to be a path on this machine, or a URI as in file:///path")
+    return Path(unquote(path[1]))
+
+
+def _unless_empty(text: str | Path | None) -> str | Path | None:
+    """What a variable is set to that is set to nothing."""
+    return None if text == "" else text
+
+
+LocalPath = Annotated[Path, BeforeValidator(local_path)]
+MaybeLocalPath = Annotated[LocalPath | None, BeforeValidator(_unless_empty)]
+MaybeUri = Annotated[str | None, BeforeValidator(_unless_empty)]
 
 
 def _flag(location: tuple[int | str, ...]) -> str:
@@ -39,7 +66,7 @@ class Settings(BaseSettings):
     )
     kafka_sasl_username: str | None = _named("kafka_sasl_username", None, "SASL user")
     kafka_sasl_password: SecretStr | None = _named("kafka_sasl_password", None, "SASL password")
-    kafka_ssl_ca: Path | None = _named(
+    kafka_ssl_ca: MaybeLocalPath = _named(
         "kafka_ssl_ca", None, "PEM file of the authority that signed the brokers' certificates"
     )
     kafka_isolation_level: Literal["read_committed", "read_uncommitted"] = _named(
@@ -52,7 +79,7 @@ class Settings(BaseSettings):
     influxdb_bucket: str = _named(
         "influxdb_bucket", "scoreline/autogen", "InfluxDB bucket; for 1.8 database/retention-policy"
     )
-    influxdb_ca: Path | None = _named(
+    influxdb_ca: MaybeLocalPath = _named(
         "influxdb_ca", None, "PEM file of the authority that signed InfluxDB's certificate"
     )
 
@@ -72,10 +99,12 @@ class Settings(BaseSettings):
     truth_topic: str = Field(schema.TRUTH_TOPIC, description="topic of a simulator's truth, which no detector reads")
 
     checkpoint: str = Field(
-        ".scoreline/checkpoint", description="folder of the streaming checkpoints (a path or a Hadoop URI)"
+        ".scoreline/checkpoint",
+        min_length=1,
+        description="folder of the streaming checkpoints (a path or a Hadoop URI)",
     )
-    initial_state: Path | None = Field(
-        None, description="customers' folded past, for a first start (written by make train)"
+    initial_state: MaybeUri = Field(
+        None, description="customers' folded past, for a first start (written by make train; a path or a Hadoop URI)"
     )
     starting_offsets: Literal["earliest", "latest"] = Field(
         "earliest", description="where a first start begins to read"
@@ -85,8 +114,14 @@ class Settings(BaseSettings):
     accept_data_loss: bool = Field(
         False, description="detect goes on when Kafka no longer has transactions that were not read yet"
     )
-    replay_of: str | None = Field(
-        None, description="an earlier checkpoint: records that its ledger knows are judged by what it says"
+    replay_of: MaybeUri = Field(
+        None,
+        description="an earlier checkpoint (a path or a Hadoop URI): records that its ledger knows are judged by what it says",
+    )
+    ledger_ranges: int = Field(
+        100_000,
+        ge=1_000,
+        description="ranges of the ledger that are kept, the newest; a replay judges older records anew",
     )
     state_partitions: int = Field(2, gt=0, description="partitions of the customers' state; frozen by the checkpoint")
     max_transaction_bytes: int = Field(
@@ -116,11 +151,11 @@ class Settings(BaseSettings):
     publish_share: float = Field(
         0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores that is written"
     )
-    points_file: Path | None = Field(None, description="write line protocol to this file instead of InfluxDB")
+    points_file: MaybeLocalPath = Field(None, description="write line protocol to this file instead of InfluxDB")
     stalled_after_minutes: float = Field(
         5.0, gt=0, description="a query with records to read that finishes no micro-batch for so long is unhealthy"
     )
-    log_dir: Path = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
+    log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line in the log files"
     )
@@ -132,7 +167,7 @@ class Settings(BaseSettings):
             return cls(_cli_parse_args=True if arguments is None else arguments)
         except ValidationError as error:
             wrong = "; ".join(
-                f"{_flag(problem['loc'])} {problem['msg']}, but it is {problem['input']!r}"
+                f"{_flag(problem['loc'])} {problem['msg'].removeprefix('Value error, ')}, but it is {problem['input']!r}"
                 for problem in error.errors()
             )
             print(f"error: wrong settings: {wrong}", file=sys.stderr)

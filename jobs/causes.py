@@ -36,7 +36,8 @@ class Link(NamedTuple):
     @property
     def name(self) -> str:
         """What a person looks for: Spark's name of the error, or its class."""
-        return self.condition or re.split(r"[.$]", self.kind)[-1]
+        condition = self.condition or ""
+        return condition if condition and not condition.startswith("_") else re.split(r"[.$]", self.kind)[-1]
 
     def __str__(self) -> str:
         said = first_sentence(self.message)

@@ -1,54 +1,38 @@
 """Which model a micro-batch is judged by: follows the registry's champion in the background, so that no record waits for it."""
 
 import logging
-import pickle
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
 
+from jobs.errors import Fatal
 from jobs.follower import Follower
-from jobs.storage import DurableFolder
+from jobs.models import Had, KeptModels, Use
 from ml.model import Model
-from ml.registry import ModelRefused, Registry
+from ml.registry import Entry, ModelRefused, NoChampion, NotReady, Registry, RegistryAway
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
+_REFUSED_SECONDS: Final = 60.0
+"""After which a refused version is looked at again: its files may have been half written, or repaired."""
 
-class KeptModels:
-    """Models in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the registry."""
-
-    def __init__(self, registry: Registry, folder: DurableFolder) -> None:
-        self._registry = registry
-        self._folder = folder
-
-    def version(self, version: int) -> Model:
-        """A version that is kept, else from the registry. Raises `ModelRefused` where it can't be had."""
-        content = self._folder.read(f"{version}.pickle")
-        return self._registry.load(version) if content is None else pickle.loads(content)
-
-    def keep(self, model: Model) -> None:
-        """Keep a model that is about to be used, if it is not kept yet."""
-        name = f"{model.version}.pickle"
-        if self._folder.read(name) is None:
-            self._folder.write(name, pickle.dumps(model))
-
-    @property
-    def last(self) -> int | None:
-        """The version that was used last."""
-        content = self._folder.read_newest("last")
-        return None if content is None else int(content)
-
-    @last.setter
-    def last(self, version: int) -> None:
-        self._folder.write_newest("last", str(version).encode())
+_START_SECONDS: Final = 10.0
+"""How long a start waits for the registry, where there is a model to go on with."""
 
 
 class ChampionFollower(Follower):
-    """The newest champion that could be loaded, and every older version that a micro-batch is bound to."""
+    """The newest champion that could be loaded. Raises `Fatal` at a start that has no model at all to judge by."""
 
-    def __init__(self, registry: Registry, models: DurableFolder, poll_seconds: float = 1.0) -> None:
+    def __init__(self, registry: Registry, models: KeptModels, poll_seconds: float = 1.0) -> None:
         super().__init__("the model registry", poll_seconds)
         self._registry = registry
-        self._models = KeptModels(registry, models)
-        self._loaded: dict[int, Model] = {}
-        self._refused: set[int] = set()
+        self._models = models
+        self._seen: Entry | None = None
+        self._refused_until: dict[Entry, float] = {}
+        self._said = ""
         self._current = self._first()
 
     def current(self) -> Model:
@@ -58,40 +42,96 @@ class ChampionFollower(Follower):
     @property
     def in_use(self) -> str:
         """See `Follower`."""
-        return f"version {self._current.version}"
-
-    def version(self, version: int) -> Model:
-        """A given version: the one that the ledger binds a micro-batch to. Raises `ModelRefused` where it can't be had."""
-        if version not in self._loaded:
-            model = self._models.version(version)
-            self._models.keep(model)
-            self._loaded[version] = model
-        return self._loaded[version]
+        return called(self._current)
 
     def look(self) -> None:
         """See `Follower`."""
-        version = self._registry.champion()
-        if version == self._current.version or version in self._refused:
+        try:
+            champion = self._registry.champion_entry()
+        except NoChampion as error:
+            self._say(error, str(error))
+            return
+        if champion == self._seen or time.monotonic() < self._refused_until.get(champion, 0.0):
             return
         try:
-            self._current = self.version(version)
-            self._models.last = version
-            _log.info("version %d is the champion now", version)
-        except ModelRefused as refusal:
-            self._refused.add(version)
-            _log.error(
-                "version %d is refused: %s; scoring goes on with version %d", version, refusal, self._current.version
+            self._take(champion, self._models.of_entry(champion))
+        except (ModelRefused, NotReady) as refusal:
+            self._say(refusal, f"version {champion.version} is refused: {refusal}")
+            if isinstance(refusal, ModelRefused):
+                self._refused_until = {champion: time.monotonic() + _REFUSED_SECONDS}
+
+    def _say(self, problem: Exception, words: str) -> None:
+        """Log a problem once, however often it is met."""
+        if str(problem) != self._said:
+            _log.error("%s; scoring goes on with %s", words, self.in_use)
+        self._said = str(problem)
+
+    def _take(self, champion: Entry, had: Had) -> None:
+        before, model = self._models.last, had.model
+        self._models.use(had)
+        self._seen, self._said, self._current = champion, "", model
+        if before is not None and before.version == model.version and before.digest != model.digest:
+            _log.warning(
+                "%s is another model than %s, which had the same number: new micro-batches are judged by it, those that the "
+                "ledger knows by the old one",
+                called(model),
+                before.called,
             )
+        elif before is None or before.digest != model.digest:
+            _log.info("%s is the champion now", called(model))
 
     def _first(self) -> Model:
         """The champion; else, where the registry is away or its champion is refused, the last model that was used."""
+        last = self._models.last
         try:
-            model = self.version(self._registry.champion())
+            champion, had = _within(None if last is None else _START_SECONDS, self._champion)
         except Exception as error:
-            last = self._models.last
             if last is None:
-                raise
-            _log.warning("the champion can't be had (%s); going on with version %d, used last", error, last)
-            return self.version(last)
-        self._models.last = model.version
+                raise Fatal(f"there is no model to judge by: {error}") from error
+            return self._last(last, error)
+        self._take(champion, had)
+        return had.model
+
+    def _champion(self) -> tuple[Entry, Had]:
+        champion = self._registry.champion_entry()
+        return champion, self._models.of_entry(champion)
+
+    def _last(self, last: Use, error: Exception) -> Model:
+        try:
+            model = self._models.model(last.digest)
+        except ModelRefused as refusal:
+            raise Fatal(
+                f"there is no model to judge by: the champion can't be had ({error}), and of {last.called}, which was used "
+                f"last: {refusal}"
+            ) from error
+        _log.warning("the champion can't be had (%s); going on with %s, used last", error, last.called)
+        self._said, self._away = str(error), isinstance(error, RegistryAway | TimeoutError)
         return model
+
+
+def called(model: Model) -> str:
+    """What the log calls a model."""
+    return Use.of(model).called
+
+
+def _within(seconds: float | None, work: Callable[[], _T]) -> _T:
+    """The work's result or exception; TimeoutError where it takes longer. It then goes on by itself, to no effect."""
+    if seconds is None:
+        return work()
+    outcome: list[_T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except Exception as error:  # noqa: BLE001  # it is raised in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="first champion", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not outcome:
+        raise TimeoutError(f"the model registry did not answer within {seconds:.0f} s")
+    return outcome[0]

@@ -1,11 +1,10 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pandas as pd
 from pyspark import SparkFiles
@@ -13,37 +12,20 @@ from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
 from jobs.dead_letters import SetAsides, too_large
-from jobs.intake import take_in
+from jobs.failures import FailureCount, Failures
 from jobs.local_copies import drop_other_runs
 from jobs.log_order import in_log_order
-from jobs.score_head import score_heads
+from jobs.piece import work
+from jobs.routing import balanced_keys, keeps
 from jobs.state_log import Fold, LocalCopy, StateLog
-from ml.features import CUSTOMER, FEATURES, HISTORY, NO_POSITION, place, position
-from ml.schema import Transaction
-from ml.segments import segment_ids_of
-from ml.state import identify
+from ml.features import CUSTOMER
 
 OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
 """What the operator returns for each message; columns are few because each costs time for each message.
 
 A valid one: value, the beginning of its score's JSON, and judged_by, the bytes of a `JUDGED_BY`. An invalid one: its value
-as it came, judged_by all zero, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
+as it came, judged_by NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
-
-JUDGED_BY: Final = np.dtype([("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("position", np.int64)])
-"""What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
-position in the log, by which a replay knows who judged it before."""
-
-_encode: Final = msgspec.json.Encoder().encode
-
-
-class Problem(msgspec.Struct):
-    """Why a message is a dead letter, and where it stands; kafka_time in ms."""
-
-    reason: str
-    partition: int
-    offset: int
-    kafka_time: int
 
 
 class MapStateStore:
@@ -74,12 +56,16 @@ class CustomerFold(StatefulProcessor):
         run: str,
         max_transaction_bytes: int,
         max_future_hours: float,
+        state_partitions: int,
         set_aside: SetAsides,
+        failures: FailureCount,
     ) -> None:
         self._run = run
         self._max_transaction_bytes = max_transaction_bytes
         self._max_future_hours = max_future_hours
+        self._state_partitions = state_partitions
         self._set_aside = set_aside
+        self._failures = failures
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
@@ -88,12 +74,13 @@ class CustomerFold(StatefulProcessor):
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
-        pieces = (messages for piece in in_log_order(rows) if len(messages := self._small(piece)))
+        number = balanced_keys(self._state_partitions).index(key[0])
+        pieces = (messages for piece in in_log_order(rows) if len(messages := self._own(self._small(piece), number)))
         first = next(pieces, None)
         if first is not None:
             with self._log(key).folding() as fold:
                 for messages in chain([first], pieces):
-                    yield self._folded(fold, messages)
+                    yield self._worked(messages, fold)
 
     def close(self) -> None:
         pass
@@ -107,43 +94,27 @@ class CustomerFold(StatefulProcessor):
         self._set_aside.add({(int(p), int(o)): too_large(size, self._max_transaction_bytes) for p, o, size in places})
         return messages[~large]
 
+    def _own(self, messages: pd.DataFrame, number: int) -> pd.DataFrame:
+        """Without those that all state partitions were sent and another one keeps. number: of this state partition."""
+        everywhere = messages["everywhere"].to_numpy(bool)
+        if not everywhere.any():
+            return messages
+        own = ~everywhere
+        for row in np.flatnonzero(everywhere).tolist():
+            value, offset = messages["value"].iat[row], int(messages["offset"].iat[row])
+            own[row] = keeps(value, offset, number, self._state_partitions)
+        return messages[own]
+
     def _log(self, key: Any) -> StateLog:
         # Under Spark's own folder for this application on this machine, which Spark deletes at its end.
         copies = Path(SparkFiles.getRootDirectory()) / "scoreline-state" / self._run
         drop_other_runs(copies)
         return StateLog(self._store, LocalCopy(copies / str(key[0])))
 
-    def _folded(self, fold: Fold, messages: pd.DataFrame) -> pd.DataFrame:
+    def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         """Messages, in log order → rows as `OUTPUT` says."""
-        values, kafka_times = messages["value"].to_numpy(), messages["kafka_time"].to_numpy()
-        places = position(messages["partition"].to_numpy(np.int64), messages["offset"].to_numpy())
-        transactions, rows, events, problems = take_in(values, kafka_times, places, self._max_future_hours)
-        folded = fold(identify([transaction.customer_id for transaction in transactions]), events)
-        for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():
-            problems[int(rows[k])] = _duplicate(transactions[k].transaction_id, int(folded.duplicate_of[k]))
-        records = list(messages[["partition", "offset", "kafka_time", "key"]].itertuples(index=False, name=None))
-        described = [records[row] for row in rows.tolist()]
-        heads = score_heads(transactions, described, folded.late, folded.order_undefined, folded.features)
-        out = {"key": messages["key"].to_numpy(), "value": values.copy()}
-        out["judged_by"] = np.array([bytes(JUDGED_BY.itemsize)] * len(messages), object)
-        out["problem"] = np.full(len(messages), None, object)
-        out["value"][rows] = np.array(heads, object)
-        out["judged_by"][rows] = np.array(_judged_by(folded.features, transactions, places[rows]), object)
-        for row, reason in problems.items():
-            out["value"][row] = values[row]
-            out["problem"][row] = _encode(Problem(reason, *records[row][:3])).decode()
-        return pd.DataFrame(out)
-
-
-def _judged_by(features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray) -> list[bytes]:
-    rows = np.empty(len(transactions), JUDGED_BY)
-    rows["features"], rows["position"] = features, places
-    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
-    packed, size = rows.tobytes(), JUDGED_BY.itemsize
-    return [packed[start : start + size] for start in range(0, len(packed), size)]
-
-
-def _duplicate(transaction_id: str, earlier: int) -> str:
-    if earlier == HISTORY:
-        return f"transaction_id {transaction_id!r} is a duplicate of one in the history"
-    return "transaction_id {!r} is a duplicate of {}/{}".format(transaction_id, *place(earlier))
+        rows, errors = work(messages, fold, self._max_future_hours)
+        if errors:
+            at = messages[["partition", "offset"]].to_numpy()
+            self._failures.add(Failures.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()}))
+        return rows

@@ -11,6 +11,7 @@ from typing import Final
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+import msgspec
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
@@ -18,6 +19,8 @@ from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold
 from jobs.dead_letters import DeadLetters, SetAsides, set_asides
+from jobs.errors import Fatal
+from jobs.failures import FailureCount, Failures, failure_count, tell
 from jobs.frozen import hold_frozen
 from jobs.gate import Gate
 from jobs.initial_state import initial_state
@@ -28,13 +31,15 @@ from jobs.ledger import Entry, Ledger, Versions
 from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
 from jobs.preflight import check_champion, check_kafka
-from jobs.replay import Replay
+from jobs.ranges import cuts
+from jobs.replay import Replay, by_position
 from jobs.routing import routed
-from jobs.scoring import Judgement
+from jobs.scoring import Judge, Judgement
+from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
 from jobs.supervisor import run
 from jobs.tables import TableFollower
-from ml.registry import Registry
+from ml.registry import ModelRefused, Registry
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -66,19 +71,20 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
-    set_aside = set_asides(spark)
-    ledger = Ledger(folder(f"{settings.checkpoint}/ledger"))
+    set_aside, failures = set_asides(spark), failure_count(spark)
+    ledger = Ledger(folder(f"{settings.checkpoint}/ledger"), settings.ledger_ranges)
     inputs = Inputs(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
     inputs.prepare()
-    detection = Detection(spark, settings, gate, set_aside, ledger, inputs)
-    begun = folder(f"{settings.checkpoint}/{QUERY}/commits").read("0") is not None
+    detection = Detection(spark, settings, gate, (set_aside, failures), ledger, inputs)
+    # Spark deletes the older commits, the first one among them.
+    begun = any(name.isdigit() for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else initial_state(spark, settings)
     writer = (
-        folded(transactions(spark, settings), past, settings, set_aside)
+        folded(transactions(spark, settings), past, settings, set_aside, failures)
         .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
@@ -96,10 +102,12 @@ def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
     return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
 
 
-def folded(records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides) -> DataFrame:
+def folded(
+    records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides, failures: FailureCount
+) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(uuid.uuid4().hex, *limits, set_aside)
+    processor = CustomerFold(uuid.uuid4().hex, *limits, settings.state_partitions, set_aside, failures)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .transform(by_state_partition(settings.state_partitions))
@@ -118,7 +126,7 @@ class Detection:
         spark: SparkSession,
         settings: Settings,
         gate: Gate,
-        set_aside: SetAsides,
+        told_by_tasks: tuple[SetAsides, FailureCount],
         ledger: Ledger,
         inputs: Inputs,
     ) -> None:
@@ -126,14 +134,16 @@ class Detection:
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self._set_aside = set_aside
+        self._set_aside, self._failures = told_by_tasks
         self._dead_letters = DeadLetters(spark, settings)
         self._ledger = ledger
         self._inputs = inputs
-        self._offsets = CheckpointOffsets(folder(f"{settings.checkpoint}/{QUERY}"), settings.transactions_topic)
+        own = folder(f"{settings.checkpoint}/{QUERY}")
+        self._spark_files = SparkFiles(own.local)
+        self._offsets = CheckpointOffsets(own, settings.transactions_topic)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-        self._champion = ChampionFollower(registry, folder(f"{settings.checkpoint}/models"))
         self._kept = Kept(spark, settings.checkpoint, registry)
+        self._champion = ChampionFollower(registry, self._kept.models)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
         self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
         gate.tell(QUERY, model=self._champion.current().version)
@@ -151,41 +161,69 @@ class Detection:
         self._gate.enter(QUERY, micro_batch)
         self._inputs.check()
         self._inputs.tell_losses(micro_batch)
+        settling = self._spark_files.plan(micro_batch)
         entry = self._entry(micro_batch)
+        wait(settling)
         self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
-        self._set_aside.value = {}  # an attempt that failed may have left some
+        self._set_aside.value, self._failures.value = {}, Failures(0, {})  # an attempt that failed may have left some
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
+        tell(self._failures.value, self._settings.transactions_topic)
         if self._set_aside.value:
             self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
         self._inputs.check()
+        self._spark_files.state()
 
     def _entry(self, micro_batch: int) -> Entry:
-        entry = self._ledger.entry(micro_batch)
-        if entry is None:
-            start, end = self._offsets.of(micro_batch)
-            entry = Entry.of(
-                micro_batch, self._newest(), start, end, self._inputs.id_of(self._settings.transactions_topic)
+        start, end = self._offsets.of(micro_batch)
+        recorded = self._ledger.entry(micro_batch)
+        if recorded is not None and (recorded.start, recorded.end) == (start, end):
+            return recorded
+        if recorded is not None:
+            _log.warning(
+                "the ledger has other offsets for this micro-batch: Spark lost its newest files, and planned it again"
             )
-            self._ledger.record(entry)
+            self._ledger.overtake(micro_batch)
+        topic_id = self._inputs.id_of(self._settings.transactions_topic)
+        entry = self._ledger.bound(Entry.of(micro_batch, self._newest(), start, end, topic_id))
+        if self._ledger.record(entry):
+            self._kept.purge(self._ledger)
         return entry
 
     def _newest(self) -> Versions:
         """What a new micro-batch is judged by; from here on it is kept."""
-        model = self._champion.current().version
-        table = self._tables.current(model) if self._settings.adaptive_thresholds else None
-        if table is None or not self._kept.tables.keep(table):
-            return Versions(model)
-        return Versions(model, table.version)
+        model = self._champion.current()
+        judged_by = Versions(model.version, name=model.name, model_digest=model.digest)
+        table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
+        if table is None:
+            return judged_by
+        digest = self._kept.tables.keep(table)
+        return msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
 
     def _judgement_of(self, entry: Entry) -> Judgement:
-        """Of all records of a micro-batch by the same versions; in a replay, of each by what judged it before."""
+        """Of all records of a micro-batch by the same versions; of those that were judged before, by what judged them."""
         if self._replay is not None:
-            own = self._kept.judge(entry.versions)
-            return Judgement(self._replay.judges(entry, own), self._settings.model_name, self._settings)
+            own = self._judge(entry.versions)
+            return self._judged_by(self._replay.judges(entry, own))
+        if entry.bound:
+            judges = by_position(cuts(entry, entry.bound), lambda known: self._judge(known or entry.versions))
+            return self._judged_by(judges)
         if self._judgement is None or self._judgement[0] != entry.versions:
-            judges = [(0, self._kept.judge(entry.versions))]
-            self._judgement = entry.versions, Judgement(judges, self._settings.model_name, self._settings)
+            judges = [(0, self._judge(entry.versions))]
+            self._judgement = entry.versions, self._judged_by(judges)
         return self._judgement[1]
+
+    def _judged_by(self, judges: list[tuple[int, Judge]]) -> Judgement:
+        return Judgement(judges, self._settings, self._set_aside, self._failures)
+
+    def _judge(self, versions: Versions) -> Judge:
+        """Raises `Fatal` where what the ledger names can't be had: nothing else may judge these records."""
+        try:
+            return self._kept.judge(versions)
+        except (ModelRefused, LookupError) as error:
+            raise Fatal(
+                f"the ledger binds this micro-batch to what can't be had: {error}. Restore the folders models and tables of "
+                f"{self._settings.checkpoint} from a copy, or start with another --checkpoint"
+            ) from error
 
     def _to_kafka(self, records: DataFrame) -> None:
         records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()

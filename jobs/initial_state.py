@@ -1,7 +1,8 @@
 """The customers' folded past that a first start takes in, and its refusal where it means something else than is folded here."""
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+import re
+
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -20,22 +21,17 @@ def initial_state(spark: SparkSession, settings: Settings) -> DataFrame | None:
         return None
     where = str(settings.initial_state)
     try:
-        states = spark.read.parquet(where)
-    except (PySparkException, Py4JJavaError) as error:
+        # What Spark takes for wildcards is here part of a name.
+        states = spark.read.parquet(re.sub(r"([\\*?{}\[\]])", r"\\\1", where))
+    except Exception as error:  # noqa: BLE001  # a file system that can not be had raises what it likes
+        why = error.getCondition() if isinstance(error, AnalysisException) else str(error).strip().splitlines()[0][:300]
         raise Fatal(
-            f"--initial-state {where} can't be read ({_cause(error)}): it is the customers.parquet that `make train` "
-            "writes; train again, or start without it, with all customers new"
+            f"--initial-state {where} can't be read ({why}): it is the customers.parquet that `make train` writes, and a first "
+            "start needs it until its first micro-batch is done; train again, or start without it, with all customers new"
         ) from None
     _refuse_other(states, where)
     key = state_key(F.col("customer_id"), settings.state_partitions)
     return states.select(key.alias("state_key"), "state")
-
-
-def _cause(error: PySparkException | Py4JJavaError) -> str:
-    """In one line."""
-    if isinstance(error, PySparkException):
-        return error.getCondition() or type(error).__name__
-    return str(error.java_exception.getMessage()).splitlines()[0]
 
 
 def _refuse_other(states: DataFrame, where: str) -> None:

@@ -9,7 +9,7 @@ from jobs.causes import Link, carries, cause, first_sentence, links
 class Known(NamedTuple):
     """A cause that has words of its own. pattern: searched in "condition kind: message" of each link of a chain.
 
-    lasting: no further attempt can succeed, so that the query is not started again.
+    lasting: further attempts can hardly succeed, so that the query is not started again for ever.
     """
 
     name: str
@@ -171,7 +171,8 @@ KNOWN: Final = (
     ),
     _known(
         "Python worker gone",
-        r"Python worker exited unexpectedly|PYTHON_WORKER\w*|python worker.*(?:crash|killed)|worker(?:s)? .*SIGKILL",
+        r"Python worker exited unexpectedly|reading the port number from|PYTHON_WORKER\w*"
+        r"|python worker.*(?:crash|killed)|worker(?:s)? .*SIGKILL",
         "a Python worker was killed, mostly because the machine's memory was full, or it crashed",
         "Give the machine more memory, or the micro-batch fewer records (--max-offsets-per-trigger); see workers.log",
     ),

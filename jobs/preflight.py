@@ -8,8 +8,8 @@ from kafka.errors import KafkaError
 
 from jobs.errors import Fatal
 from jobs.kafka import client_options
-from ml.registry import Registry, RegistryAway, RegistryError
-from settings import Settings
+from ml.registry import Registry, RegistryError
+from settings import Settings, local_path
 
 _log = logging.getLogger(__name__)
 
@@ -39,10 +39,17 @@ def _missing(settings: Settings, topics: Sequence[str]) -> str:
 
 
 def check_champion(settings: Settings) -> None:
-    """Raise `Fatal` where the registry answers, but has no model to score with."""
+    """Raise `Fatal` where there is no model to score with: neither a champion nor, beside the checkpoint, one that was used.
+
+    Where the checkpoint is not on this machine, the start itself says it.
+    """
+    try:
+        kept = any((local_path(settings.checkpoint) / "models").glob("*.model"))
+    except ValueError:
+        return
+    if kept:
+        return
     try:
         Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()
-    except RegistryAway:
-        return  # the job can go on with the model that it used last; if there is none it says so itself
     except RegistryError as error:
         raise Fatal(str(error)) from None

@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from jobs.throughput import LATEST_MS
 from ml.features import HOUR
-from ml.schema import Reader, Version
+from ml.schema import Digest, Reader, Version
 from ml.segments import segment_ids_of
 from ml.thresholds.counts import COUNT, counted, merged
 from ml.thresholds.grid import Grid
 
-ROWS: Final = "model_version long, latest long, block long, segment long, bin short, count long"
-"""What a task returns: COUNT by version of the model, and the latest Kafka time (ms) among the scores of each version."""
+ROWS: Final = "model_digest string, model_version long, latest long, block long, segment long, bin short, count long"
+"""What a task returns: COUNT by model, and the latest Kafka time (ms) among the scores of each, and its version."""
 
 _UNKNOWN: Final = -2
 """The bin of scores by a model whose grid the task was not given."""
@@ -33,41 +33,47 @@ class _Score(msgspec.Struct, gc=False):
     anomaly_score: Annotated[float, msgspec.Meta(ge=0, le=1)]
     is_anomaly: bool
     model_version: Version
+    model_digest: Digest = ""
 
 
 _reader: Final = Reader(_Score)
 
 
 class Counted(NamedTuple):
-    """Of the scores of one version of a model: (m,) COUNT, and their latest Kafka time (ms)."""
+    """Of the scores of one model: (m,) COUNT, their latest Kafka time (ms), and the version that people know it by."""
 
     counts: np.ndarray
     latest: int
+    version: int = 0
 
     def __add__(self, other: object) -> "Counted":
         if not isinstance(other, Counted):
             return NotImplemented
-        return Counted(merged([self.counts, other.counts]), max(self.latest, other.latest))
+        newest = max(self, other, key=lambda counted: counted.latest)
+        return newest._replace(counts=merged([self.counts, other.counts]))
 
 
 class ScoreCounts:
-    """Counts scores in the tasks. grids: by version of the model; None where it has no reference, and so no tables."""
+    """Counts scores in the tasks. grids: by digest of the model; None where it has no reference, and so no tables.
 
-    def __init__(self, grids: Mapping[int, Grid | None]) -> None:
+    A model is told by its digest, since another registry gives the same version to another model.
+    """
+
+    def __init__(self, grids: Mapping[str, Grid | None]) -> None:
         self._grids = dict(grids)
 
     def count(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Tables of value (a score's JSON) and time (ms, the score's own in Kafka) → a table as `ROWS` says."""
         for batch in batches:
-            scores: dict[int, list[_Score]] = {}
+            scores: dict[str, list[_Score]] = {}
             read = _reader.read_all(batch["value"].to_pylist())  # what is no score is left out, as publish says
             times = batch["time"].to_numpy()[read.rows].tolist()
             for score, time in zip(read.records, times, strict=True):
                 if score.kafka_time - time <= _MOST_AHEAD:
-                    scores.setdefault(score.model_version, []).append(score)
-            for version, of_version in scores.items():
-                if version not in self._grids or self._grids[version] is not None:
-                    yield _rows(version, _counted(of_version, self._grids.get(version)))
+                    scores.setdefault(score.model_digest, []).append(score)
+            for digest, of_model in scores.items():
+                if digest not in self._grids or self._grids[digest] is not None:
+                    yield _rows(digest, _counted(of_model, self._grids.get(digest)))
 
 
 def _counted(scores: list[_Score], grid: Grid | None) -> Counted:
@@ -76,14 +82,17 @@ def _counted(scores: list[_Score], grid: Grid | None) -> Counted:
     values = np.array([score.anomaly_score for score in scores], np.float64)
     is_alert = np.array([score.is_anomaly for score in scores], np.bool_)
     bins = np.full(len(scores), _UNKNOWN, np.int64) if grid is None else grid.bins(values)
-    return Counted(counted(time, np.array(segment, np.uint64), bins, is_alert), int(time.max()))
+    newest = int(time.argmax())
+    counts = counted(time, np.array(segment, np.uint64), bins, is_alert)
+    return Counted(counts, int(time[newest]), scores[newest].model_version)
 
 
-def _rows(version: int, of_version: Counted) -> pa.RecordBatch:
-    counts = of_version.counts
+def _rows(digest: str, of_model: Counted) -> pa.RecordBatch:
+    counts = of_model.counts
     columns = {
-        "model_version": np.full(len(counts), version),
-        "latest": np.full(len(counts), of_version.latest),
+        "model_digest": np.full(len(counts), digest, object),
+        "model_version": np.full(len(counts), of_model.version),
+        "latest": np.full(len(counts), of_model.latest),
         "block": counts["block"],
         "segment": counts["segment"].astype(np.int64),
         "bin": counts["bin"],
@@ -92,19 +101,22 @@ def _rows(version: int, of_version: Counted) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict({name: pa.array(values) for name, values in columns.items()})
 
 
-def added_up(rows: pa.Table) -> dict[int, Counted]:
-    """What the tasks returned, by version of the model."""
+def added_up(rows: pa.Table) -> dict[str, Counted]:
+    """What the tasks returned, by digest of the model."""
     counts = np.empty(rows.num_rows, COUNT)
     for name in ("block", "bin", "count"):
         counts[name] = rows[name].to_numpy()
     counts["segment"] = rows["segment"].to_numpy().astype(np.uint64)
-    version, latest = rows["model_version"].to_numpy(), rows["latest"].to_numpy()
-    return {
-        int(one): Counted(merged([counts[version == one]]), int(latest[version == one].max()))
-        for one in np.unique(version)
-    }
+    digest = np.array(rows["model_digest"].to_pylist(), object)
+    latest, version = rows["latest"].to_numpy(), rows["model_version"].to_numpy()
+    found: dict[str, Counted] = {}
+    for one in dict.fromkeys(digest.tolist()):
+        mine = np.flatnonzero(digest == one)
+        newest = mine[latest[mine].argmax()]
+        found[one] = Counted(merged([counts[mine]]), int(latest[newest]), int(version[newest]))
+    return found
 
 
-def unknown(found: Mapping[int, Counted]) -> list[int]:
-    """The versions whose grid the tasks lacked, so that their scores have to be counted again."""
-    return [version for version, of_version in found.items() if (of_version.counts["bin"] == _UNKNOWN).any()]
+def unknown(found: Mapping[str, Counted]) -> list[str]:
+    """The models whose grid the tasks lacked, so that their scores have to be counted again."""
+    return [digest for digest, of_model in found.items() if (of_model.counts["bin"] == _UNKNOWN).any()]

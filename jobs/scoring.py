@@ -11,11 +11,14 @@ from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.customer_fold import JUDGED_BY
+from jobs.dead_letters import SetAside, SetAsides
+from jobs.failures import FailureCount, Failures
+from jobs.halves import in_halves, in_words
 from jobs.ledger import Versions
-from ml.features import FOLD_VERSION
+from jobs.piece import JUDGED_BY
+from ml.features import FOLD_VERSION, NO_POSITION, place
 from ml.model import Model
-from ml.schema import Reason
+from ml.schema import DIGEST_DIGITS, Reason
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
 
@@ -37,27 +40,30 @@ class Judge(NamedTuple):
 class Judgement:
     """Folded messages → Kafka records. judges: who judges from a position in the log on, in the order of positions.
 
+    set_aside, failures: told of a message that can't be judged. It gives no record here, for its own bytes are gone by then.
     The expressions are built once for the same judges, not for each micro-batch: each costs a call to the JVM.
     """
 
-    def __init__(self, judges: Sequence[tuple[int, Judge]], model_name: str, settings: Settings) -> None:
-        self._model_name = model_name
+    def __init__(
+        self, judges: Sequence[tuple[int, Judge]], settings: Settings, set_aside: SetAsides, failures: FailureCount
+    ) -> None:
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
         )
-        alert = F.col("judged.is_anomaly")
-        topics = F.when(~valid, F.array(invalid)).when(alert, F.array(alerts, scores)).otherwise(F.array(scores))
-        problem = F.from_json("problem", "reason string, partition string, offset string, kafka_time string")
+        alert, judged = F.col("judged.is_anomaly"), F.col("judged.json").isNotNull()
+        topics = F.when(~valid, F.array(invalid)).when(alert, F.array(alerts, scores)).when(judged, F.array(scores))
+        problem = F.from_json(
+            "problem", "reason string, partition string, offset string, kafka_time string, folded string"
+        )
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
-        self._judged = judge(judges)("judged_by")
+        self._judged = judge(judges, set_aside, failures)("judged_by")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
 
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
         end = {
-            "model_name": self._model_name,
             "fold_version": FOLD_VERSION,
             "micro_batch": micro_batch,
             "scored_at": time.time_ns() // 1_000_000,
@@ -74,47 +80,83 @@ class Judged(msgspec.Struct, gc=False):
     anomaly_score: float
     is_anomaly: bool
     threshold: float
+    model_name: str
     model_version: int
+    model_digest: str
     threshold_version: int
     reasons: list[Reason]
 
 
-def judge(judges: Sequence[tuple[int, Judge]]) -> Any:
-    """The pandas UDF that judges: `JUDGED_BY` as bytes → struct(json: the fields of `Judged`, is_anomaly)."""
+def judge(judges: Sequence[tuple[int, Judge]], set_aside: SetAsides, failures: FailureCount) -> Any:
+    """The pandas UDF that judges: `JUDGED_BY` as bytes → struct(json: the fields of `Judged`, is_anomaly).
+
+    Both are null where there is nothing to judge, and for a message that could not be judged, which is set aside.
+    """
     starts = np.array([start for start, _ in judges], np.int64)
+
+    def judged_rows(rows: np.ndarray) -> pd.DataFrame:
+        json, is_anomaly, reasons = np.full(len(rows), None), np.full(len(rows), None), dict[tuple[int, int], str]()
+
+        def failed(row: int, error: Exception) -> None:
+            reasons[place(int(rows["position"][row]))] = in_words("judgement", error)
+
+        whose = np.maximum(np.searchsorted(starts, rows["position"], "right") - 1, 0)
+        whose[rows["position"] == NO_POSITION] = -1
+        for number in np.unique(whose[whose >= 0]).tolist():
+            one = judges[number][1]
+            for some, (parts, anomalies) in in_halves(
+                lambda some, one=one: _judged(rows[some], one),
+                np.flatnonzero(whose == number),
+                lambda one=one: _judged(typical(one.model.value), one),
+                failed,
+            ):
+                json[some], is_anomaly[some] = parts, anomalies
+        if reasons:
+            set_aside.add({at: SetAside(reason, folded=True) for at, reason in reasons.items()})
+            failures.add(Failures.of(reasons))
+        return pd.DataFrame({"json": json, "is_anomaly": is_anomaly})
 
     @F.pandas_udf("json binary, is_anomaly boolean")  # type: ignore[call-overload, misc]
     def judged(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            rows = np.frombuffer(b"".join(batch), JUDGED_BY)
-            # What is no transaction has position 0 and is judged by somebody, to no effect.
-            places = np.maximum(np.searchsorted(starts, rows["position"], "right") - 1, 0)
-            results = np.empty(len(rows), object)
-            for place in np.unique(places):
-                mine = places == place
-                results[mine] = _judged(rows[mine], judges[place][1])
-            yield pd.DataFrame({"json": _parts(results), "is_anomaly": [result.is_anomaly for result in results]})
+            yield judged_rows(np.frombuffer(b"".join(batch), JUDGED_BY))
 
     return judged
 
 
-def _judged(rows: np.ndarray, judge: Judge) -> list[Judged]:
-    """Rows (n,) JUDGED_BY, by one judge. Above the threshold of its segment a score is an anomaly, at it normal."""
+def _judged(rows: np.ndarray, judge: Judge) -> tuple[np.ndarray, list[bool]]:
+    """Rows (n,) JUDGED_BY, by one judge: the part of each one's JSON, and whether it is an anomaly.
+
+    Above the threshold of its segment a score is an anomaly, at it normal.
+    """
     model, versions = judge.model.value, judge.versions
+    by = versions.name, versions.model, versions.model_digest[:DIGEST_DIGITS], versions.thresholds
     features = np.ascontiguousarray(rows["features"])
     scores = model.anomaly_score(features)
+    if not np.isfinite(scores).all():
+        raise ValueError(f"the model's score is not a finite number: {scores[~np.isfinite(scores)][0]}")
     thresholds = judge.lookup.of_segments(rows["segment"])
     anomalies = scores > thresholds
     reasons = iter(model.reasons(features[anomalies]))
-    return [
-        Judged(score, anomaly, threshold, versions.model, versions.thresholds, next(reasons) if anomaly else [])
+    results = [
+        Judged(score, anomaly, threshold, *by, next(reasons) if anomaly else [])
         for score, anomaly, threshold in zip(scores.tolist(), anomalies.tolist(), thresholds.tolist(), strict=True)
     ]
+    return _parts(results), anomalies.tolist()
 
 
-def _parts(results: np.ndarray) -> list[bytes]:
-    """The JSON of each of (n,) `Judged`, with a comma for its opening brace and none for its closing one."""
-    return [b"," + line[1:-1] for line in _lines(results.tolist()).split(b"\n")[:-1]]
+def typical(model: Model) -> np.ndarray:
+    """(1,) JUDGED_BY: a transaction that is typical of those that a model was trained on, which it must be able to judge."""
+    row = np.zeros(1, JUDGED_BY)
+    row["features"] = model.usual[:, 1]
+    return row
+
+
+def _parts(results: list[Judged]) -> np.ndarray:
+    """The JSON of each of n `Judged`, (n,) bytes, with a comma for its opening brace and none for its closing one."""
+    parts = np.empty(len(results), object)
+    parts[:] = [b"," + line[1:-1] for line in _lines(results).split(b"\n")[:-1]]
+    return parts
 
 
 _lines: Final = msgspec.json.Encoder().encode_lines
@@ -123,16 +165,18 @@ _lines: Final = msgspec.json.Encoder().encode_lines
 def dead_letter_headers(settings: Settings, problem: Column) -> Column:
     """Kafka headers that say where a dead letter came from and why it is one; each value is text.
 
-    problem: a struct of reason, partition, offset and kafka_time.
+    problem: a struct of reason, partition, offset, kafka_time and folded, which is "true" or null.
     """
 
     def header(name: str, text: Column) -> Column:
         return F.struct(F.lit(name).alias("key"), text.cast("string").cast("binary").alias("value"))
 
-    return F.array(
+    origin = F.array(
         header("reason", problem["reason"]),
         header("topic", F.lit(settings.transactions_topic)),
         header("partition", problem["partition"]),
         header("offset", problem["offset"]),
         header("kafka_time", problem["kafka_time"]),
     )
+    folded = F.array(header("folded", problem["folded"]))
+    return F.when(problem["folded"] == "true", F.concat(origin, folded)).otherwise(origin)

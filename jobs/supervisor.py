@@ -29,6 +29,9 @@ from sinks.sink import SinkUnavailable
 _log = logging.getLogger(__name__)
 
 _FATAL_PAUSE_SECONDS: Final = 60.0
+_TRIALS: Final = 3
+"""So often in a row a query fails by what should last before that is believed: a file may be missing for a moment."""
+
 _WATCH_SECONDS: Final = 0.5
 _BEAT_SECONDS: Final = 5.0
 
@@ -132,10 +135,7 @@ class Supervisor:
 
     def _break_off(self) -> None:
         for name, query in list(self._running.items()):
-            _log.warning(
-                "%s has not finished its micro-batch in time: it is left to the next start, which repeats it", name
-            )
-            threading.Thread(target=query.stop, daemon=True).start()
+            threading.Thread(target=_break_off, args=(query, name), daemon=True).start()
 
     def _keep(self, spark: SparkSession, name: str) -> None:
         logs.query.set(name)
@@ -190,7 +190,7 @@ class Supervisor:
         explanation = explain(cause)
         if explanation.known is not None and explanation.known.name == "data loss":
             return data_loss(spark, self._settings, name, explanation.said)
-        if explanation.known is not None and explanation.known.lasting:
+        if explanation.known is not None and explanation.known.lasting and self._trouble[name].attempts >= _TRIALS - 1:
             return Fatal(str(explanation))
         return cause
 
@@ -215,3 +215,12 @@ class Supervisor:
             if self._gate.closed and not busy:
                 query.stop()
                 raise Stopping
+
+
+def _break_off(query: StreamingQuery, name: str) -> None:
+    logs.query.set(name)
+    _log.warning("the micro-batch is not finished in time: it is left to the next start, which repeats it")
+    try:
+        query.stop()
+    except Exception as error:  # noqa: BLE001  # it hangs in what is away; the application ends by force then
+        _log.info("it cannot be broken off: %s", explain(error))

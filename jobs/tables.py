@@ -1,8 +1,12 @@
 """Which table of thresholds a micro-batch is judged by: follows the topic of tables, and keeps those that are used."""
 
+import hashlib
 import logging
+import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from typing import Any, Final
 
@@ -23,7 +27,7 @@ from jobs.kafka import as_librdkafka
 from jobs.left_out import LeftOut
 from jobs.storage import DurableFolder
 from ml.features import DAY
-from ml.schema import Reader, Unreadable
+from ml.schema import DIGEST_DIGITS, Reader, Unreadable
 from ml.thresholds.table import Table
 
 _log = logging.getLogger(__name__)
@@ -46,38 +50,75 @@ _CONSUMER: Final = {
 
 _tables: Final = Reader(Table)
 
+_KEPT: Final = re.compile(f"[0-9]+-[0-9a-f]{{{DIGEST_DIGITS}}}.json")
+_LOADED: Final = 16
+
 
 class KeptTables:
-    """Tables in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the topic."""
+    """Tables in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the topic.
+
+    Each is a file named by its version and by what it is: a topic that was made anew gives the same versions again.
+    """
 
     def __init__(self, folder: DurableFolder) -> None:
         self._folder = folder
-        self._loaded: dict[int, Table] = {}
+        self._loaded: OrderedDict[str, Table] = OrderedDict()
 
-    def version(self, version: int) -> Table:
-        """A version that is kept. Raises LookupError where it is not."""
-        if version not in self._loaded:
-            content = self._folder.read(f"{version}.json")
+    def table(self, version: int, digest: str) -> Table:
+        """A table that is kept. Raises LookupError where it is not, or where its file is not what its name says."""
+        name = f"{version}-{digest}.json"
+        if name not in self._loaded:
+            content = self._folder.read(name)
             if content is None:
-                raise LookupError(f"the checkpoint lacks the table of thresholds {version} that its ledger names")
-            self._loaded[version] = msgspec.json.decode(content, type=Table)
-        return self._loaded[version]
+                raise LookupError(
+                    f"the checkpoint lacks the table of thresholds {version} ({digest}) that its ledger names"
+                )
+            if _digest(content) != digest:
+                raise LookupError(
+                    f"the table of thresholds {version} beside the checkpoint is not {digest}: it is damaged"
+                )
+            self._loaded[name] = msgspec.json.decode(content, type=Table)
+            if len(self._loaded) > _LOADED:
+                self._loaded.popitem(last=False)
+        return self._loaded[name]
 
-    def keep(self, table: Table) -> bool:
-        """Keep a table that is about to be used, if its version is not kept yet; False where another has its number."""
-        if table.version not in self._loaded and self._folder.read(f"{table.version}.json") is None:
-            self._folder.write(f"{table.version}.json", msgspec.json.encode(table))
-        return self.version(table.version) == table
+    def keep(self, table: Table) -> str:
+        """Keep a table that is about to be used, if it is not kept yet; returns its digest."""
+        content = msgspec.json.encode(table)
+        digest = _digest(content)
+        name = f"{table.version}-{digest}.json"
+        if name not in self._loaded:
+            if self._folder.read(name) != content:
+                self._folder.delete(name)
+                self._folder.write(name, content)
+            self.table(table.version, digest)
+        return digest
 
     @property
     def newest(self) -> Table | None:
         """The highest version that is kept."""
-        versions = [int(name[:-5]) for name in self._folder.names() if name.endswith(".json")]
-        return self.version(max(versions)) if versions else None
+        kept = [name.removesuffix(".json").split("-") for name in self._folder.names() if _KEPT.fullmatch(name)]
+        newest = max(((int(version), digest) for version, digest in kept), default=None)
+        return None if newest is None else self.table(*newest)
+
+    def purge(self, named: AbstractSet[str], most: int) -> bool:
+        """Delete at most so many tables that are not named, as VERSION-DIGEST; returns whether more are left.
+
+        The newest stays."""
+        names = [name for name in self._folder.names() if _KEPT.fullmatch(name)]
+        newest = max(names, key=lambda name: int(name.split("-")[0]), default=None)
+        unnamed = [name for name in names if name != newest and name.removesuffix(".json") not in named]
+        for name in unnamed[:most]:
+            self._folder.delete(name)
+        return len(unnamed) > most
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
 
 
 class TableFollower(Follower):
-    """The newest table on the topic for each version of the model; before any is heard of, the newest that is kept.
+    """The newest table on the topic for each model; before any is heard of, the newest that is kept.
 
     key: the key of our tables, the model's name; None for any.
     """
@@ -87,12 +128,12 @@ class TableFollower(Follower):
     ) -> None:
         super().__init__(f"the topic {topic}", _PAUSE_SECONDS)
         self._reader = TableReader(topic, client_options, key)
-        self._newest: dict[int, Table] = {} if kept is None else {kept.model_version: kept}
+        self._newest: dict[str, Table] = {} if kept is None else {kept.model_digest: kept}
 
-    def current(self, model_version: int) -> Table | None:
+    def current(self, model_digest: str) -> Table | None:
         """The table for a new micro-batch that this model judges; None for the model's own threshold. Never waits."""
         latest = max((table.until for table in self._newest.values()), default=0)
-        table = self._newest.get(model_version)
+        table = self._newest.get(model_digest[:DIGEST_DIGITS])
         return table if table is not None and table.until > latest - DAY else None
 
     @property
@@ -104,9 +145,9 @@ class TableFollower(Follower):
     def look(self) -> None:
         """See `Follower`."""
         for table in self._reader.read(_POLL_SECONDS):
-            known = self._newest.get(table.model_version)
+            known = self._newest.get(table.model_digest)
             if known is None or table.version > known.version:
-                self._newest = {**self._newest, table.model_version: table}
+                self._newest = {**self._newest, table.model_digest: table}
                 _log.info("table %d of thresholds, for version %d of the model", table.version, table.model_version)
 
     def _follow(self, wanted: Callable[[], bool]) -> None:

@@ -16,12 +16,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from jobs.champion import KeptModels
 from jobs.gate import Gate
 from jobs.inputs import Inputs
 from jobs.kafka import client_options, stream
+from jobs.models import KeptModels
 from jobs.preflight import check_kafka
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
+from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
 from jobs.supervisor import run
 from jobs.tables import TableReader, publish_table
@@ -34,7 +35,7 @@ from settings import Settings
 
 QUERY: Final = "thresholds"
 
-_STATE: Final = "counts"
+_STATE: Final = "counts-by-model"
 
 _log = logging.getLogger(__name__)
 
@@ -70,27 +71,28 @@ def scores(spark: SparkSession, settings: Settings) -> DataFrame:
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """The scores of one version of a model: their latest Kafka time (ms), and the bytes of (m,) COUNT."""
+    """The scores of one model: their latest Kafka time (ms), the bytes of (m,) COUNT, the version that people know it by."""
 
     latest: int
     counts: bytes
+    version: int
 
     def with_more(self, more: Counted) -> "Seen":
         """With further scores; what is too old to count for any table to come is left out."""
         together = Counted(np.frombuffer(self.counts, COUNT), self.latest) + more
         oldest = together.latest // BLOCK - BLOCKS_A_DAY
         kept = together.counts[together.counts["block"] >= oldest]
-        return Seen(together.latest, kept.tobytes())
+        return Seen(together.latest, kept.tobytes(), more.version)
 
 
-_NOTHING: Final = Seen(0, b"")
+_NOTHING: Final = Seen(0, b"", 0)
 
 
 class State(msgspec.Struct, frozen=True):
-    """What the query keeps: the last micro-batch that is counted, the counts by version of the model, the last table."""
+    """What the query keeps: the last micro-batch that is counted, the counts by digest of the model, the last table."""
 
     micro_batch: int
-    seen: dict[int, Seen]
+    seen: dict[str, Seen]
     table: Table | None
 
 
@@ -107,11 +109,12 @@ class TableMaker:
         self._gate = gate
         self._options = client_options(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
+        self._spark_files = SparkFiles(DurableFolder(spark, f"{settings.checkpoint}/{QUERY}").local)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._models = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
         self._tables = TableReader(settings.thresholds_topic, self._options, settings.model_name)
         self._on_topic: Table | None = None
-        self._references: dict[int, Reference | None] = {}
+        self._references: dict[str, Reference | None] = {}
         content = self._folder.read_newest(_STATE)
         self._state = None if content is None else msgspec.msgpack.decode(zlib.decompress(content), type=State)
 
@@ -125,41 +128,41 @@ class TableMaker:
         self._inputs.tell_losses(micro_batch)
         newest = self._newest_on_topic()
         seen = state.seen | {
-            version: state.seen.get(version, _NOTHING).with_more(more)
-            for version, more in self._counted(records).items()
+            digest: state.seen.get(digest, _NOTHING).with_more(more) for digest, more in self._counted(records).items()
         }
-        latest = max((of_version.latest for of_version in seen.values()), default=0)
-        seen = {version: of_version for version, of_version in seen.items() if of_version.latest > latest - DAY}
+        latest = max((of_model.latest for of_model in seen.values()), default=0)
+        seen = {digest: of_model for digest, of_model in seen.items() if of_model.latest > latest - DAY}
         self._inputs.check()
         table = self._made(seen, state.table, newest)
         if table is not None:
             publish_table(self._settings.thresholds_topic, self._options, self._settings.model_name, table)
             _log.info("table %d: alarm %d, by default %.4f", table.version, table.alarm, table.default)
         self._state = State(micro_batch, seen, table or state.table)
+        wait(self._spark_files.plan(micro_batch))  # what is counted here, Spark must not plan otherwise
         self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self._state), 1))
 
-    def _counted(self, records: DataFrame) -> dict[int, Counted]:
+    def _counted(self, records: DataFrame) -> dict[str, Counted]:
         # Half of the slots stay free for detection.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
         while True:
-            grids = {version: known and known.grid for version, known in self._references.items()}
+            grids = {digest: known and known.grid for digest, known in self._references.items()}
             found = added_up(records.coalesce(slots).mapInArrow(ScoreCounts(grids).count, ROWS).toArrow())
-            new = unknown(found)  # seldom: where a version of the model has judged its first scores
+            new = unknown(found)  # seldom: where a model has judged its first scores
             if not new:
                 return found
-            for version in new:
-                self._reference(version)
+            for digest in new:
+                self._reference(digest, found[digest].version)
 
-    def _reference(self, version: int) -> Reference | None:
-        if version not in self._references:
-            self._references[version] = self._stored_reference(version)
-        return self._references[version]
+    def _reference(self, digest: str, version: int) -> Reference | None:
+        if digest not in self._references:
+            self._references[digest] = self._stored_reference(digest, version)
+        return self._references[digest]
 
-    def _stored_reference(self, version: int) -> Reference | None:
+    def _stored_reference(self, digest: str, version: int) -> Reference | None:
         try:
-            reference = self._models.version(version).reference
+            reference = self._models.named(digest, version).reference
         except ModelRefused as refusal:
-            _log.error("no thresholds for version %d of the model: %s", version, refusal)
+            _log.error("no thresholds for version %d of the model (%s): %s", version, digest, refusal)
             return None
         if reference is None:
             _log.warning("no thresholds for version %d of the model: it was trained by an earlier release", version)
@@ -171,20 +174,21 @@ class TableMaker:
         self._on_topic = max([*filter(None, [self._on_topic]), *tables], key=lambda table: table.version, default=None)
         return self._on_topic
 
-    def _made(self, seen: dict[int, Seen], last: Table | None, newest: Table | None) -> Table | None:
-        """The table of the version that judged last, where its thresholds are others than those in force.
+    def _made(self, seen: dict[str, Seen], last: Table | None, newest: Table | None) -> Table | None:
+        """The table of the model that judged last, where its thresholds are others than those in force.
 
         newest: on the topic. Where that is neither `last` nor, after a micro-batch that was not finished, this one, it was
         made elsewhere: then the table is published in any case, with a higher number.
         """
         if not seen:
             return None
-        model_version, latest = max(seen.items(), key=lambda pair: pair[1].latest)
-        counts, reference = np.frombuffer(latest.counts, COUNT), self._reference(model_version)
+        digest, latest = max(seen.items(), key=lambda pair: pair[1].latest)
+        counts, reference = np.frombuffer(latest.counts, COUNT), self._reference(digest, latest.version)
         if reference is None or counts["block"][0] == latest.latest // BLOCK:
             return None  # the first block is not over: the model's own threshold holds
         known = last.version if last else 0
-        table = table_at(latest.latest, counts, reference, known + 1, model_version)
+        table = table_at(latest.latest, counts, reference, known + 1, latest.version)
+        table = msgspec.structs.replace(table, model_digest=digest)
         if newest is not None and newest.version > known and newest != table:
             return msgspec.structs.replace(table, version=newest.version + 1)
         return None if table.same_thresholds(last) else table

@@ -34,6 +34,11 @@ class Trouble:
         self._alive: tuple[Any, float] = None, time.monotonic()
         self._told: int | None = None
 
+    @property
+    def attempts(self) -> int:
+        """How often it has failed since its last progress."""
+        return self._attempts
+
     def failed(self, error: Exception) -> float:
         """The query failed. Returns the pause before its next start, in seconds."""
         self._attempts += 1

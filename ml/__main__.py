@@ -1,8 +1,10 @@
-"""The command line of training, judging and registry: `python -m ml train | evaluate | models | promote | rollback`."""
+"""The command line: `python -m ml train | register | evaluate | models | promote | rollback`."""
 
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ml import listing, unregistered
 from ml.detectors import DEFAULT, DETECTORS, Detector
 from ml.evaluation import console
 from ml.evaluation.contest import Judged, Terms, Topic, evaluate
@@ -17,10 +20,11 @@ from ml.evaluation.report import last_line
 from ml.evaluation.split import EvaluationError
 from ml.history import History, HistoryError
 from ml.model import DEFAULT_BUDGET
-from ml.registry import ModelRefused, Registered, Registry, RegistryError
+from ml.registry import ModelRefused, Registry, RegistryError
 from ml.schema import EXTRA_PREFIX
 from ml.train import Plan, TrainingError, labels_for, train
-from settings import Settings
+from ml.unregistered import Unregistered
+from settings import Settings, local_path
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,6 +42,9 @@ Extras = Annotated[
         help=f"Whether columns named {EXTRA_PREFIX}… are features too; the job has no such columns.",
     ),
 ]
+_UNREGISTERED: Final = Path(".scoreline/models")
+"""Where a trained model lies until it is registered."""
+
 Version = Annotated[int, typer.Argument(min=1, help="A version from `python -m ml models`.")]
 
 
@@ -52,12 +59,12 @@ def main() -> None:
 
 @app.command("train")
 def train_command(
-    history: Annotated[Path, typer.Argument(help="Parquet or CSV file, or folder of them, sorted by event_time.")],
+    history: Annotated[str, typer.Argument(help="Parquet or CSV file, or folder of them, sorted by event_time.")],
     detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = DEFAULT,
     trials: Annotated[int, typer.Option(min=0, help="Sets of hyper-parameters to try; needs labels.")] = 0,
     promote: Annotated[bool, typer.Option("--promote", help="Make the new version the champion.")] = False,
     state_out: Annotated[
-        Path | None, typer.Option(help="Folder for the customers' folded past, for a job's first start.")
+        str | None, typer.Option(help="Folder for the customers' folded past, for a job's first start.")
     ] = None,
     budget: Annotated[float, typer.Option(help="Share of the traffic that may become alerts.")] = DEFAULT_BUDGET,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
@@ -65,26 +72,49 @@ def train_command(
 ) -> None:
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
+    past, state = _here(history, "HISTORY"), None if state_out is None else _here(state_out, "--state-out")
     plan = Plan(registry.name, detector, budget, seed, trials)
-    opened = _opened(history, extras)
-    _refuse_unservable(opened, promote)
-    trained = train(opened, plan, _progress(), labels_for(plan, history))
-    if state_out is not None:
-        trained.customers.write(state_out / "customers.parquet")
+    opened = _opened(past, extras)
+    _refuse_unservable(opened.extras, promote)
+    registry.check()  # what it would say after minutes of training it says now
+    trained = train(opened, plan, _progress(), labels_for(plan, past))
+    if state is not None:
+        trained.customers.write(state / "customers.parquet")
+    whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
+    parent = _UNREGISTERED if state is None else state.parent / "models"
     with err.status("registering"):
-        model = registry.register(trained.model, trained.example, trained.params, trained.metrics)
+        model = unregistered.register(registry, whole, parent, datetime.now(UTC), promote)
     share = trained.metrics["alert_share_check_part"]
     out.print(
         f"version {model.version} of {model.name}, {detector}: threshold {model.threshold:.4f}; "
-        f"flags {share:.2%} of the last tenth of {history}, with a budget of {budget:.2%}"
+        f"flags {share:.2%} of the last tenth of {past}, with a budget of {budget:.2%}"
     )
+    if promote:
+        _promote(registry, model.version)
+
+
+@app.command("register")
+def register_command(
+    folder: Annotated[str, typer.Argument(help="Folder of a trained model that could not be registered.")],
+    promote: Annotated[bool, typer.Option("--promote", help="Make it the champion.")] = False,
+) -> None:
+    """Register a model that `train` has kept because the registry was unavailable."""
+    registry, place = _registry(), _here(folder, "FOLDER")
+    try:
+        trained = unregistered.read(place, registry.name)
+    except ModelRefused as refusal:
+        raise RegistryError(f"the model in {place} is not registered: {refusal}") from refusal
+    _refuse_unservable([name for name in trained.model.features if name.startswith(EXTRA_PREFIX)], promote)
+    with err.status("registering"):
+        model = registry.register(*trained)
+    out.print(f"version {model.version} of {model.name}: threshold {model.threshold:.4f}; {place} is no longer needed")
     if promote:
         _promote(registry, model.version)
 
 
 @app.command("evaluate")
 def evaluate_command(
-    folder: Annotated[Path, typer.Argument(help="History: transactions, and truth.parquet or labels.parquet.")],
+    folder: Annotated[str, typer.Argument(help="History: transactions, and truth.parquet or labels.parquet.")],
     detector: Annotated[
         list[str] | None, typer.Option(show_default="all", help=f"One of {', '.join(DETECTORS)}; may be repeated.")
     ] = None,
@@ -98,20 +128,21 @@ def evaluate_command(
         float | None, typer.Option(min=0.0, show_default="that of the labels", help="Gap between training and test.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
-    report: Annotated[Path | None, typer.Option(help="Write every figure to this JSON file.")] = None,
+    report: Annotated[str | None, typer.Option(help="Write every figure to this JSON file.")] = None,
     extras: Extras = True,
 ) -> None:
     """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON."""
     judged: Judged = _chosen(detector)
+    history, figures = _here(folder, "FOLDER"), None if report is None else _here(report, "--report")
     if scores is not None:
         kafka = _kafka(Settings.from_command_line([]))
         judged = Topic(scores, kafka | ({"bootstrap.servers": bootstrap_servers} if bootstrap_servers else {}))
     elif model is not None:
-        judged = _registry().load(model, _opened(folder, extras).extras)
+        judged = _registry().load(model, _opened(history, extras).extras)
     with _progress() as progress:
-        results = evaluate(folder, judged, Terms(budget, label_delay_days, seed, extras), progress)
-    if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+        results = evaluate(history, judged, Terms(budget, label_delay_days, seed, extras), progress)
+    if figures is not None:
+        figures.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     console.show(out, results)
     print(msgspec.json.encode(last_line(results)).decode(), flush=True)
 
@@ -119,8 +150,8 @@ def evaluate_command(
 @app.command()
 def models() -> None:
     """List the registered versions, the newest first."""
-    rows = [_cells(registered) for registered in _registry().models()]
-    header = ["version", "alias", "detector", "trained (UTC)", "rows", "customers", "budget", "threshold", "alerts"]
+    rows = [listing.cells(registered) for registered in _registry().models()]
+    header = listing.HEADER
     if not out.is_terminal:
         for row in [header, *rows]:
             print("\t".join(row))
@@ -156,12 +187,19 @@ def _opened(history: Path, extras: bool) -> History:
     return opened if extras else opened.without_extras()
 
 
-def _refuse_unservable(history: History, promote: bool) -> None:
-    if promote and history.extras:
-        first = ", ".join(history.extras[:3]) + ", …" * (len(history.extras) > 3)
+def _here(place: str, what: str) -> Path:
+    try:
+        return local_path(place)
+    except ValueError as error:
+        raise HistoryError(f"{what} {error}, but it is {place!r}: copy it to this machine") from None
+
+
+def _refuse_unservable(extras: Sequence[str], promote: bool) -> None:
+    if promote and extras:
+        first = ", ".join(extras[:3]) + ", …" * (len(extras) > 3)
         raise TrainingError(
             "--promote makes a model the champion of the running job, whose transactions have no extra columns, but the "
-            f"history has {len(history.extras)} ({first}): add --no-extras, or leave --promote out"
+            f"history has {len(extras)} ({first}): add --no-extras, or leave --promote out"
         )
 
 
@@ -197,24 +235,6 @@ def _kafka(settings: Settings) -> dict[str, str]:
 def _registry() -> Registry:
     settings = Settings.from_command_line([])  # typer has read the flags already
     return Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-
-
-def _cells(registered: Registered) -> list[str]:
-    def number(value: float | str | None, form: str) -> str:
-        return "" if value is None else format(float(value), form)
-
-    params, metrics = registered.params, registered.metrics
-    return [
-        str(registered.version),
-        ", ".join(registered.aliases),
-        params.get("detector", ""),
-        f"{registered.trained_at:%Y-%m-%d %H:%M}",
-        number(params.get("rows"), ",.0f"),
-        number(params.get("customers"), ",.0f"),
-        number(params.get("budget"), ".2%"),
-        number(metrics.get("threshold"), ".4f"),
-        number(metrics.get("alert_share_check_part"), ".2%"),
-    ]
 
 
 def _progress() -> Progress:

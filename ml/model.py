@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +21,18 @@ DEFAULT_BUDGET: Final = 0.005
 USUAL_PERCENTILES: Final = (1.0, 50.0, 99.0)
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a stored model was had from: the registry (its address, without secrets), the run that made it ("" where none
+    is known), and when it was registered there (ms since the epoch)."""
+
+    registry: str = ""
+    run: str = ""
+    registered_at: int = 0
+
+
+NOWHERE: Final = Origin()
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """One version of a model, ready to judge, whichever detector it came from.
@@ -28,6 +41,8 @@ class Model:
     training rows' features the low end, the middle and the high end: between the ends lie 98 % of them. budget: the share
     of traffic that the threshold was chosen to flag. reference: what adaptive thresholds begin with; None where a model was
     stored without, which then keeps its own threshold. version is 0 before the model is registered.
+    digest: what the model is, as `ml.stored.digest_of` says; "" before it is stored. Name and version are what people call
+    it: another registry gives the same ones to another model.
     """
 
     name: str
@@ -38,6 +53,8 @@ class Model:
     usual: Floats
     budget: float = DEFAULT_BUDGET
     reference: "Reference | None" = None
+    digest: str = ""
+    origin: Origin = NOWHERE
 
     def anomaly_score(self, features: Floats) -> Floats:
         """How strange each row is, in [0, 1], higher is stranger: (n, len(self.features)) → (n,).

@@ -81,6 +81,11 @@ TRANSACTION_ARROW: Final = pa.schema(
 """The Arrow and Parquet form of `Transaction`: what history files hold, and Spark's schema is derived from."""
 
 
+DIGEST_DIGITS: Final = 16
+"""How much of a model's digest (SHA-256, hexadecimal) a score carries."""
+
+Digest = Annotated[str, Meta(max_length=64)]
+
 EXTRA_PREFIX: Final = "extra_"
 """What a column of a history begins with that no transaction carries: a number for training and evaluation alone."""
 
@@ -98,9 +103,10 @@ class Score(Transaction, gc=False, kw_only=True):
     """One scored transaction, as JSON on `scores` and, for anomalies, on `alerts`: the transaction's own fields and these.
 
     (partition, offset) is the record's identity. Times are milliseconds since the epoch, as Kafka counts them.
-    threshold_version: of the table that the threshold is from; 0 for the model's own. order_undefined: the customer's records
-    have come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features
-    it was folded; 1 where a score does not say it.
+    threshold_version: of the table that the threshold is from; 0 for the model's own. model_digest: what the model is, by
+    the first `DIGEST_DIGITS` of its digest; "" in records of earlier releases. order_undefined: the customer's records have
+    come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it
+    was folded; 1 where a score does not say it.
     """
 
     partition: Partition
@@ -117,6 +123,7 @@ class Score(Transaction, gc=False, kw_only=True):
     model_version: Version
     scored_at: int
     threshold_version: Version = 0
+    model_digest: Digest = ""
     order_undefined: bool = False
     fold_version: Version = 1
     reasons: list[Reason] = []

@@ -65,6 +65,13 @@ class Customers:
         self.count = _find_or_add(self._states, self._index, self.count, identities["high"], identities["low"], rows)
         return rows
 
+    def forget_from(self, count: int) -> None:
+        """Take back all customers but the first `count`, as if the others had never been located."""
+        self._index[self._index > count] = 0  # whoever came first was placed without regard to who came later
+        self._states[count : self.count] = np.zeros(1, CUSTOMER)
+        self._segments[count : self.count] = 0
+        self.count = count
+
     def _map(self, capacity: int) -> None:
         self._states = self._allocate("states", capacity, CUSTOMER)
         self._segments = self._allocate("segments", capacity, np.dtype(np.int64))

@@ -5,8 +5,12 @@ for it nor for any other. What the arrays leave open, that they are sound trees,
 still gives the scores that it gave when it was stored is checked here.
 """
 
+import hashlib
+import json
 import tempfile
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +34,10 @@ from ml.tracking import RegistryError
 
 _FILE: Final = "scorer.npz"
 _FOLDER: Final = "arrays"
-PLACE: Final = f"data/{_FOLDER}/{_FILE}"
+ARRAYS: Final = f"data/{_FOLDER}"
+"""Of the files that judge, in a model's folder."""
+
+PLACE: Final = f"{ARRAYS}/{_FILE}"
 """Of the scorer's arrays, in a model's folder."""
 
 _JUDGING: Final = "threshold.json"
@@ -43,11 +50,28 @@ class ModelRefused(RegistryError):
     """A registered model that must not judge anything; the text says why."""
 
 
-def log(model: Model, example: Floats) -> ModelInfo:
-    """Store a model in the active MLflow run, with signature, input example and, as metadata, all that judging takes."""
+def log(model: Model, example: Floats) -> tuple[ModelInfo, str]:
+    """Store a model in the active MLflow run; returns what MLflow says of it, and the model's digest."""
+    with _parts(model, example) as (parts, digest):
+        info: ModelInfo = mlflow.pyfunc.log_model(name="model", **parts)
+    return info, digest
+
+
+def save(model: Model, example: Floats, folder: Path) -> str:
+    """Store a model in a folder that is not there yet, in the same form; returns its digest."""
+    with _parts(model, example) as (parts, digest), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)  # from MLflow's import of its own modules
+        mlflow.pyfunc.save_model(path=str(folder), **parts)
+    return digest
+
+
+@contextmanager
+def _parts(model: Model, example: Floats) -> Iterator[tuple[dict[str, Any], str]]:
+    """What MLflow stores: arrays, signature, input example and, as metadata, all that judging takes; and the digest."""
     columns = list(model.features)
     inputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in columns]
     outputs: list[ColSpec | TensorSpec] = [ColSpec("double", "anomaly_score"), ColSpec("boolean", "is_anomaly")]
+    metadata = _metadata(model)
     with tempfile.TemporaryDirectory(prefix="scoreline-model-") as temporary:
         folder = Path(temporary, _FOLDER)
         folder.mkdir()
@@ -55,16 +79,31 @@ def log(model: Model, example: Floats) -> ModelInfo:
         (folder / _JUDGING).write_bytes(msgspec.json.encode(model.threshold))
         if model.reference is not None:
             (folder / _REFERENCE).write_bytes(msgspec.json.encode(model.reference))
-        info: ModelInfo = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module=__name__,
-            data_path=str(folder),
-            signature=ModelSignature(Schema(inputs), Schema(outputs)),
-            input_example=pd.DataFrame(example[:_EXAMPLE_ROWS], columns=columns),
-            metadata=_metadata(model),
-            pip_requirements=[f"{name}=={installed(name)}" for name in ("numpy", "numba", "pandas")],
+        yield (
+            {
+                "loader_module": __name__,
+                "data_path": str(folder),
+                "signature": ModelSignature(Schema(inputs), Schema(outputs)),
+                "input_example": pd.DataFrame(example[:_EXAMPLE_ROWS], columns=columns),
+                "metadata": metadata,
+                "pip_requirements": [f"{name}=={installed(name)}" for name in ("numpy", "numba", "pandas")],
+            },
+            _digest(folder, metadata),
         )
-    return info
+
+
+def _digest(arrays: Path, metadata: Mapping[str, Any]) -> str:
+    """SHA-256 (64 hexadecimal digits) of all that a model judges by: its files, and its metadata in one canonical form.
+
+    What MLflow adds (ids, times, its own version) has no part in it: the same model has the same digest in any registry.
+    """
+    files = {
+        file.relative_to(arrays).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in arrays.rglob("*")
+        if file.is_file()
+    }
+    judging = {name: metadata[name] for name in Metadata.__struct_fields__ if name in metadata}
+    return hashlib.sha256(json.dumps({"files": files, "metadata": judging}, sort_keys=True).encode()).hexdigest()
 
 
 class _Served:
@@ -108,13 +147,14 @@ def _probe(usual: Floats) -> Floats:
     return np.stack([low, (low + high) / 2, high, high + 10 * (1 + high - low)])
 
 
-def read(folder: Path, name: str, version: int, features: Sequence[str], extras: Sequence[str] = ()) -> Model:
-    """The model in a folder that `log` made; it must judge by exactly these features, and may by some of these extras.
+def read(folder: Path, name: str, version: int, features: Sequence[str], extras: Sequence[str] | None = ()) -> Model:
+    """The model in a folder that `log` or `save` made; it must judge by exactly these features, and may by some of these
+    extras, with None by any.
 
     Raises `ModelRefused` where a file is missing or damaged, where it was trained on other features, where it lacks a
     threshold, or where it does not score as it did when it was stored.
     """
-    metadata = _read_metadata(folder)
+    metadata, digest = _read_metadata(folder)
     _refuse_unless(
         metadata.fold_version == FOLD_VERSION,
         f"it was trained on features of fold version {metadata.fold_version}, and here they are of {FOLD_VERSION}: the same "
@@ -129,9 +169,8 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     _refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
     scorer = _read_scorer(folder / PLACE)
     reference = _read_reference(folder / PLACE, metadata.threshold)
-    model = Model(
-        name, version, scorer, metadata.threshold, tuple(metadata.features), usual, metadata.budget, reference
-    )
+    judged_by = metadata.threshold, tuple(metadata.features), usual, metadata.budget, reference
+    model = Model(name, version, scorer, *judged_by, digest)
     _refuse_other_scores(model, metadata.probe_scores)
     return model
 
@@ -141,19 +180,20 @@ def _refuse_unless(holds: bool, reason: str) -> None:
         raise ModelRefused(reason)
 
 
-def _read_metadata(folder: Path) -> Metadata:
+def _read_metadata(folder: Path) -> tuple[Metadata, str]:
     try:
-        return msgspec.convert(StoredModel.load(str(folder)).metadata, Metadata)
+        metadata = StoredModel.load(str(folder)).metadata or {}
+        return msgspec.convert(metadata, Metadata), _digest(folder / ARRAYS, metadata)
     except msgspec.ValidationError as error:
         raise ModelRefused(f"its metadata is not what `python -m ml train` stores: {error}") from error
     except Exception as error:  # whatever a damaged file makes of the parser, it is a damaged file
         raise ModelRefused(f"its file MLmodel can't be read: {_first_line(error)}") from error
 
 
-def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str]) -> None:
+def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str] | None) -> None:
     extra = [name for name in came if name.startswith(EXTRA_PREFIX)]
     _refuse_unless(
-        set(extra) <= set(extras),
+        extras is None or set(extra) <= set(extras),
         f"it judges by extra columns of the history that it was trained on ({_listed(extra)}), which transactions do not "
         "carry: train one without them, with `python -m ml train --no-extras`",
     )

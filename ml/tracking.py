@@ -29,12 +29,15 @@ import sqlalchemy  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
+_LOCKED_SECONDS: Final = 20.0
+"""How long another program's lock on a sqlite file is waited for, as MLflow itself does once it is at work."""
+
 _OF_SERVER: Final = "mlflow-artifacts:/"
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 
 
 class RegistryError(Exception):
-    """The registry can't do what it was asked; the text is one line for a person, with the mend in it."""
+    """The registry can't do what it was asked; the text is one line for a person, with the fix in it."""
 
 
 class RegistryAway(RegistryError):
@@ -46,6 +49,9 @@ def client(uri: str) -> MlflowClient:
     """The client of one tracking server or sqlite file, made once. A sqlite file is made where there is none."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.CRITICAL
+    )  # what it says in SQL, `talking_to` says in words
     file = _sqlite_file(uri)
     if file is None:
         return MlflowClient(uri, uri)
@@ -63,12 +69,25 @@ def _open_once(file: Path) -> None:
     """Raise `RegistryAway` where a sqlite file can't be opened, which MLflow itself would try again for minutes."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(file)) as connection:
+        with closing(sqlite3.connect(file, timeout=_LOCKED_SECONDS)) as connection:
             connection.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error) as error:
+        if _is_locked(error):
+            raise RegistryAway(_locked(file)) from error
         raise RegistryAway(
             f"the model registry's file {file} can't be opened ({error}); set MLFLOW_TRACKING_URI to another"
         ) from error
+
+
+def _is_locked(error: object) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def _locked(file: Path | None) -> str:
+    return (
+        f"the model registry's file {file} is locked by another program, which {_LOCKED_SECONDS:.0f} s of waiting did not "
+        f"change: end that program (`fuser {file}` names it) and repeat, or set MLFLOW_TRACKING_URI to another registry"
+    )
 
 
 def experiment(uri: str, name: str) -> str:
@@ -120,24 +139,42 @@ def download(uri: str, name: str, version: int, folder: Path) -> Path:
         if source.startswith("file:"):
             raise
         raise RegistryAway(
-            f"the files of version {version} can't be had from {source} by way of {uri}: {error}"
+            f"the files of version {version} can't be had from {source} by way of {without_secrets(uri)}: {error}"
         ) from error
 
 
 @contextmanager
 def talking_to(uri: str) -> Iterator[None]:
-    """Around calls of MLflow: raises `RegistryAway` where it is not the question that failed but the connection."""
+    """Around calls of MLflow: whatever it raises becomes a `RegistryError` of one line; `RegistryAway` where it is not the
+    question that failed but the connection."""
     try:
         yield
     except RegistryError:
         raise
     except Exception as error:
         cause = connection_failure(error)
-        if cause is None:
-            raise
-        raise RegistryAway(
-            f"the model registry {uri} does not answer ({cause}); start it (make stack), or set MLFLOW_TRACKING_URI to another"
-        ) from error
+        if cause is not None and "locked" in cause and _sqlite_file(uri) is not None:
+            raise RegistryAway(_locked(_sqlite_file(uri))) from error
+        if cause is not None:
+            raise RegistryAway(
+                f"the model registry {without_secrets(uri)} does not answer ({cause}); start it (make stack), or set "
+                "MLFLOW_TRACKING_URI to another"
+            ) from error
+        if isinstance(error, MlflowException | OSError | sqlalchemy.exc.SQLAlchemyError):
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise RegistryError(f"the model registry {without_secrets(uri)} refuses: {said}") from error
+        raise
+
+
+def without_secrets(uri: str) -> str:
+    """An address without user, password and query.
+
+    >>> without_secrets("https://me:secret@registry:5000/path?token=abc"), without_secrets("sqlite:////data/mlflow.db")
+    ('https://registry:5000/path', 'sqlite:////data/mlflow.db')
+    """
+    scheme, separator, rest = uri.partition("://")
+    place, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
 
 
 def is_missing(error: MlflowException) -> bool:
@@ -166,4 +203,6 @@ def _own_connection_failure(error: BaseException) -> str | None:
             return f"status {status}"
         case sqlalchemy.exc.OperationalError():
             return str(error.orig)
+        case sqlite3.OperationalError():
+            return str(error)
     return None

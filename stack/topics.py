@@ -7,6 +7,9 @@ from settings import Settings
 
 MIB = 1 << 20
 LARGEST_TRANSACTION = 8 * MIB
+OLDEST_MS = 200 * 365 * 86_400_000
+"""A transaction's Kafka timestamp is at most so long ago. Spark counts microseconds, and at a timestamp of which they do not
+fit into 64 bits its Kafka source fails, whatever it is asked for: the broker has to refuse such a record."""
 
 
 def create_topics(settings: Settings, partitions: int = 4) -> None:
@@ -20,6 +23,7 @@ def create_topics(settings: Settings, partitions: int = 4) -> None:
     configs: dict[str, dict[str, str]] = {
         settings.transactions_topic: {
             "message.timestamp.type": "CreateTime",
+            "message.timestamp.before.max.ms": str(OLDEST_MS),
             "max.message.bytes": str(LARGEST_TRANSACTION),
         },
         settings.scores_topic: appended,

@@ -24,7 +24,7 @@ HOSTILE: Final = 0.05
 TICK_SECONDS: Final = 0.002
 LARGEST: Final = 64 << 20
 HUGE_EVERY_SECONDS: Final = 20.0
-CORPUS: Final = Path("tests/ml/corpus")
+CORPUS: Final = Path("tests/fuzz/corpus")
 
 
 class Status(msgspec.Struct):

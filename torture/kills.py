@@ -216,5 +216,9 @@ class Killer(threading.Thread):
 
 
 def _cut(proxy: Proxy) -> str | None:
-    cut = proxy.cut()
-    return f"{cut} cut" if cut else None
+    """Cut what is connected; where that is seldom and short, as to InfluxDB, wait for it for some seconds."""
+    for _ in range(1_000):
+        if cut := proxy.cut():
+            return f"{cut} cut"
+        time.sleep(0.005)
+    return None

@@ -14,7 +14,8 @@ from ml.registry import Registry
 from ml.state import Customers, identify
 from torture.traffic import Payments
 
-PAYMENTS: Final = 20_000
+PAYMENTS: Final = 60_000
+MINUTES: Final = 3.0
 BUDGETS: Final = (0.02, 0.05)
 
 
@@ -31,7 +32,7 @@ def register_two(registry: Registry, seed: int) -> None:
 
 def _features(seed: int) -> np.ndarray:
     payments, now = Payments(seed), int(time.time() * 1000)
-    past = [payments.next(now - 20 * (PAYMENTS - k), 0.0) for k in range(PAYMENTS)]
+    past = [payments.next(now + k, MINUTES * k / PAYMENTS) for k in range(PAYMENTS)]  # as dense as the feed
     customers = Customers()
     slots = customers.locate(identify([payment.customer_id for payment in past]))
     return features.fold(customers.states, slots, parse.events(past, np.full(len(past), features.HISTORY))).features

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from ml import features, layout, parse
+from ml import features, parse
 from ml.features import EVENT, FEATURES, NO_POSITION
+from ml.layout import FOLD_VERSION
 from ml.model import Model
-from ml.schema import Transaction
+from ml.schema import DIGEST_DIGITS, Transaction
 from ml.state import Customers, identify
 
 Bools = npt.NDArray[np.bool_]
@@ -67,8 +68,8 @@ class Expected:
         self.features = np.zeros((n, len(FEATURES)))
         self.anomaly_score, self.threshold = np.zeros(n), np.zeros(n)
         self.fields = np.zeros(n, np.uint64)
-        self.model_digest = np.full(n, "", "U16")
-        self.fold_version = np.full(n, getattr(layout, "FOLD_VERSION", 1))
+        self.model_digest = np.full(n, "", f"U{DIGEST_DIGITS}")
+        self.fold_version = np.full(n, FOLD_VERSION)
 
     def rows(self, partition: Integers, offset: Integers) -> Integers:
         """(m,) the row of each place; -1 where the log has no such record."""
@@ -164,7 +165,7 @@ def _fold(out: Expected, customers: Customers, taken: Sequence[Taken]) -> None:
     slots = customers.locate(identify([transaction.customer_id for _, transaction in taken]))
     folded = features.fold(customers.states, slots, events)
     out.features[rows], out.late[rows] = folded.features, folded.late
-    out.order_undefined[rows] = getattr(folded, "order_undefined", False)
+    out.order_undefined[rows] = folded.order_undefined
     for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():
         earlier = features.place(int(folded.duplicate_of[k]))
         name = taken[k][1].transaction_id
@@ -178,4 +179,4 @@ def _judge(out: Expected, models: Mapping[int, Model]) -> None:
         out.anomaly_score[rows] = model.anomaly_score(out.features[rows])
         out.threshold[rows] = model.threshold
         out.is_anomaly[rows] = model.is_anomaly(out.anomaly_score[rows])
-        out.model_digest[rows] = getattr(model, "digest", "")[:16]
+        out.model_digest[rows] = model.digest[:DIGEST_DIGITS]

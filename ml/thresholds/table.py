@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from ml.metrics import Ints
 from ml.model import Floats
-from ml.schema import KafkaTime, Version
+from ml.schema import Digest, KafkaTime, Version
 from ml.segments import SegmentIds, places_among, segment_ids
 from ml.thresholds.counts import ALERTS, BLOCK, BLOCKS_A_DAY
 from ml.thresholds.making import Plan, plan_at
@@ -22,7 +22,8 @@ class Table(msgspec.Struct, frozen=True):
 
     version: 1 and up; 0 stands for the model's own threshold. since, until: the Kafka times (ms) between which the scores
     that it was made from came. alarm: see `ml.thresholds.making.Plan`. default: for segments that are not listed.
-    The bounds hold for what is read from JSON.
+    model_digest: which model it is for, as its scores say; the version is for people. The bounds hold for what is read
+    from JSON.
     """
 
     version: Annotated[int, Meta(ge=1, lt=2**31)]
@@ -32,11 +33,12 @@ class Table(msgspec.Struct, frozen=True):
     alarm: Annotated[int, Meta(ge=0, le=2)]
     default: Threshold
     thresholds: dict[str, Threshold]
+    model_digest: Digest = ""
 
     def same_thresholds(self, other: "Table | None") -> bool:
         """Whether it judges as another does, so that nobody needs to hear of it."""
-        return other is not None and (self.model_version, self.default, self.thresholds) == (
-            other.model_version,
+        return other is not None and (self.model_digest, self.default, self.thresholds) == (
+            other.model_digest,
             other.default,
             other.thresholds,
         )

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from jobs.checkpoint import scratch_folder
 from jobs.claim import Holder, holder_of, is_held
 from settings import Settings
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, scores, send, traffic
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 Start = Callable[..., Application]
 

@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from settings import Settings
 from stack import Stack
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, send, traffic
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 Start = Callable[..., Application]
 

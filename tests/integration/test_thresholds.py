@@ -15,8 +15,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs import detect, thresholds
-from jobs.champion import KeptModels
 from jobs.kafka import client_options
+from jobs.models import KeptModels
 from jobs.storage import DurableFolder
 from jobs.supervisor import Gate
 from jobs.tables import KeptTables, TableFollower, newest_table, publish_table
@@ -43,9 +43,10 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def ready(spark: SparkSession, settings: Settings, registry: Registry, models: list[Model]) -> Settings:
+def ready(spark: SparkSession, settings: Settings, registry: Registry) -> Settings:
     """Settings with the models kept beside the checkpoint, as detect leaves them, and a short pause."""
-    KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models")).keep(models[0])
+    kept = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
+    kept.use(kept.of_entry(registry.champion_entry()))
     return settings.model_copy(update={"thresholds_interval_seconds": 0.1})
 
 
@@ -63,6 +64,7 @@ def scored(n: int, seed: int, hours: float, model: Model, higher: float = 0.0) -
                 "anomaly_score": float(values[i]),
                 "is_anomaly": bool(values[i] > model.threshold),
                 "model_version": model.version,
+                "model_digest": model.digest[:16],
             }
         ).encode()
         for i in range(n)
@@ -123,7 +125,7 @@ def test_tables_follow_the_scores_whatever_the_cut_and_also_after_a_restart(
 
 
 def newest_state(spark: SparkSession, settings: Settings) -> bytes | None:
-    return DurableFolder(spark, f"{settings.checkpoint}/thresholds-state").read_newest("counts")
+    return DurableFolder(spark, f"{settings.checkpoint}/thresholds-state").read_newest("counts-by-model")
 
 
 def test_a_first_start_goes_on_with_the_numbers_of_the_tables_that_the_topic_holds(
@@ -141,7 +143,8 @@ def table(version: int, model: Model, lower: float) -> Table:
     """A table that lies below the model's own threshold, and in one segment more than in the others."""
     own = model.threshold
     special = segment_name("online", "travel")
-    return Table(version, model.version, NOON - BLOCK, NOON, 0, own - lower, {special: own - 2 * lower})
+    thresholds = {special: own - 2 * lower}
+    return Table(version, model.version, NOON - BLOCK, NOON, 0, own - lower, thresholds, model.digest[:16])
 
 
 @dataclass
@@ -259,13 +262,14 @@ def test_without_kafka_the_newest_kept_table_is_in_use(
     kept = KeptTables(DurableFolder(spark, str(tmp_path / "tables")))
     assert kept.newest is None
     for number in (9, 10):
-        kept.keep(table(number, models[0], 0.01))
+        made = table(number, models[0], 0.01)
+        assert kept.table(number, kept.keep(made)) == made
     away = {"bootstrap_servers": ["127.0.0.1:9"], "bootstrap_timeout_ms": 200}
     follower = TableFollower(settings.thresholds_topic, away, kept.newest)
     follower.follow(lambda: False)
-    current = follower.current(model_version=1)
+    current = follower.current(models[0].digest)
     assert current is not None
     assert current.version == 10
-    assert follower.current(model_version=2) is None
+    assert follower.current("0" * 64) is None  # another registry's model, whatever its version
     with pytest.raises(LookupError, match="lacks the table of thresholds 11"):
-        kept.version(11)
+        kept.table(11, "0" * 16)

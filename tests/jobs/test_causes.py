@@ -92,6 +92,11 @@ def test_the_cause_is_not_what_only_carries_it() -> None:
     assert str(cause(chain)) == "Real: y"
 
 
+def test_a_name_that_spark_gave_for_want_of_a_better_one_is_not_told() -> None:
+    link = Link("org.apache.spark.SparkException", "_LEGACY_ERROR_TEMP_3001", "EOFException occurred while reading")
+    assert str(link) == "SparkException: EOFException occurred while reading"
+
+
 REAL: Final = {
     "disk full": "java.io.IOException: No space left on device",
     "too many open files": "java.net.SocketException: Too many open files",

@@ -29,7 +29,7 @@ def test_a_transaction_at_the_edge_of_the_future_is_taken_in_or_refused_with_a_r
     kafka_times, positions = np.full(len(values), NOW), np.arange(len(values))
     taken = take_in(values, kafka_times, positions, max_future_hours)
     expected = [too_early(parse(value), NOW, max_future_hours) for value in values]
-    assert taken.problems == {row: reason for row, reason in enumerate(expected) if reason is not None}
+    assert taken.refusals.reasons == {row: reason for row, reason in enumerate(expected) if reason is not None}
     assert taken.rows.tolist() == [row for row, reason in enumerate(expected) if reason is None]
 
 
@@ -39,5 +39,5 @@ def test_what_is_no_transaction_leaves_its_neighbours_in_their_places() -> None:
     assert [transaction.transaction_id for transaction in taken.transactions] == ["t1", "t4"]
     assert taken.rows.tolist() == [1, 4]
     assert taken.events["position"].tolist() == [101, 104]
-    assert sorted(taken.problems) == [0, 2, 3, 5]
-    assert "25.0 h ahead" in taken.problems[3]
+    assert sorted(taken.refusals.reasons) == [0, 2, 3, 5]
+    assert "25.0 h ahead" in taken.refusals.reasons[3]

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.ledger import Entry, Range, Versions, merged
+from jobs.ranges import cuts
 
 
 def entries(versions: list[int], sizes: list[int]) -> list[Entry]:
     out, start = [], 0
     for micro_batch, (version, size) in enumerate(zip(versions, sizes, strict=True)):
-        out.append(Entry(micro_batch, version, {"0": start}, {"0": start + size}))
+        out.append(Entry.of(micro_batch, Versions(version), {"0": start}, {"0": start + size}))
         start += size
     return out
 
@@ -50,3 +51,21 @@ def test_a_record_is_found_under_its_version_after_any_merge(plan: list[tuple[in
         for offset in range(entry.start["0"], entry.end["0"]):
             assert version_at(ranges, offset) == entry.model_version
     assert len(ranges) <= len(written)
+
+
+def test_a_micro_batch_that_does_not_begin_where_the_last_one_ended_is_a_range_of_its_own() -> None:
+    one = Entry.of(0, Versions(1), {"0": 0}, {"0": 80})
+    gap, other = (Entry.of(1, Versions(1), {"0": start}, {"0": 16}, topic) for start, topic in ((9, ""), (80, "again")))
+    for second in (gap, other):
+        assert [(piece.start, piece.end) for piece in merged([], [one, second])] == [
+            (one.start, one.end),
+            (second.start, second.end),
+        ]
+
+
+def test_ranges_of_a_topic_that_was_made_again_hold_none_of_the_new_ones_records() -> None:
+    recorded = [Range.of(Entry.of(0, Versions(1), {"0": 0}, {"0": 9}, topic)) for topic in ("old", "new")]
+    found = cuts(Entry.of(5, Versions(2), {"0": 3}, {"0": 6}, "new"), recorded[:1])
+    assert [known for *_, known in found] == [None]
+    found = cuts(Entry.of(5, Versions(2), {"0": 3}, {"0": 6}, "new"), recorded)
+    assert [known for *_, known in found] == [Versions(1)]

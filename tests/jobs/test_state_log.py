@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import state_log
-from jobs.state_log import LocalCopy, StateLog
+from jobs.state_log import LocalCopy, StateLog, folded_or_untouched
 from ml.features import CUSTOMER, EVENT, fold
 from ml.state import Customers, identify
 
@@ -200,3 +200,32 @@ def test_states_of_a_customer_are_as_large_as_the_layout_says(tmp_path: Path) ->
     store = Dict()
     StateLog(store, LocalCopy(tmp_path)).fold(identify(["C1", "C2"]), events_of([1, 2], 0))
     assert len(store.content[1]) == 2 * CUSTOMER.itemsize
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.lists(st.integers(0, 3_000), max_size=900), st.booleans()), max_size=8))
+def test_a_fold_that_fails_leaves_customers_and_states_as_they_were(plan: list[tuple[list[int], bool]]) -> None:
+    customers, plain, sound, done = Customers(), Customers(), state_log.fold, 0
+
+    def broken(states: np.ndarray, slots: np.ndarray, events: np.ndarray) -> None:
+        sound(states, slots, events)
+        raise Broken
+
+    for batch, fails in plan:
+        identities, events = identify([f"C{c}" for c in batch]), events_of(batch, done)
+        done += len(batch)
+        if fails:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(state_log, "fold", broken)
+                with pytest.raises(Broken):
+                    folded_or_untouched(customers, identities, events)
+        else:
+            folded_or_untouched(customers, identities, events)
+            sound(plain.states, plain.locate(identities), events)
+        assert customers.states.tobytes() == plain.states.tobytes()
+        assert np.count_nonzero(customers._index) == customers.count
+        assert not any(customers._states[customers.count :].tobytes())
+    everybody = identify([f"C{c}" for c in range(3_001)])
+    assert customers.locate(everybody).tolist() == plain.locate(everybody).tolist()
+    assert customers.states.tobytes() == plain.states.tobytes()
+    assert not customers.segments.any()

@@ -68,6 +68,8 @@ def dying_server() -> Iterator[str]:
         def do_GET(self) -> None:
             if "registered-models/get" in self.path:
                 self.answer({"registered_model": {"name": "scoreline"}})
+            elif "model-versions/get?" in self.path:
+                self.answer({"model_version": {"name": "scoreline", "version": "1", "status": "READY"}})
             elif "get-download-uri" in self.path:
                 self.answer({"artifact_uri": "mlflow-artifacts:/1/models/m-1/artifacts"})
             elif "?path=" in self.path:

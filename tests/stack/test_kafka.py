@@ -2,6 +2,7 @@
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -35,6 +36,19 @@ def test_a_transaction_of_5_mb_fits_on_its_topic_and_on_that_of_dead_letters(top
     for topic in (topics.transactions_topic, topics.invalid_topic):
         produce(topics.kafka_bootstrap_servers, topic, [huge])
         assert [record.value for record in read_topic(topics.kafka_bootstrap_servers, topic)] == [huge]
+
+
+@pytest.mark.parametrize("timestamp", [-9_300_000_000_000_000, -(10**18), 9_300_000_000_000_000])
+def test_a_timestamp_that_spark_cannot_hold_is_refused_by_the_broker(topics: Settings, timestamp: int) -> None:
+    failed: list[Any] = []
+    producer = Producer({"bootstrap.servers": topics.kafka_bootstrap_servers})
+    for sent in (timestamp, -1_000_000_000_000):  # the second one is of 1938
+        producer.produce(
+            topics.transactions_topic, b"x", timestamp=sent, on_delivery=lambda error, _: failed.append(error)
+        )
+        producer.flush(30)
+    assert [error is None for error in failed] == [False, True]
+    assert "imestamp" in failed[0].str()
 
 
 def test_output_records_carry_the_time_at_which_the_broker_appended_them(topics: Settings) -> None:

@@ -70,3 +70,16 @@ def test_reset_deletes_nothing_when_there_is_no_answer(elsewhere: Path) -> None:
     (elsewhere / ".scoreline").mkdir()
     assert make(elsewhere, "reset").returncode != 0
     assert (elsewhere / ".scoreline").exists()
+
+
+@pytest.mark.parametrize("place", ["s3a://bucket/state", "hdfs:///state", "file:///state", "missing/state"])
+def test_a_state_that_is_named_is_handed_on_wherever_it_is(elsewhere: Path, place: str) -> None:
+    assert f"jobs submit --initial-state {place}\n" in make(elsewhere, "--dry-run", "submit", f"STATE={place}").stdout
+    assert "--initial-state" not in make(elsewhere, "--dry-run", "submit").stdout  # where none has been made here
+
+
+def test_no_history_is_simulated_into_a_place_that_is_not_on_this_machine(elsewhere: Path) -> None:
+    commands = make(elsewhere, "--dry-run", "train", "HISTORY=s3a://bucket/history").stdout.splitlines()
+    (simulated,) = (line for line in commands if "generator history" in line)
+    made = subprocess.run(["sh", "-c", simulated.replace(".venv/bin/python", "echo")], capture_output=True, check=True)
+    assert made.stdout == b""

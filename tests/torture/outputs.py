@@ -62,15 +62,8 @@ def scores_of(log: Log, reference: Expected) -> list[dict[str, Any]]:
             out.append({})
             continue
         partition, offset = features.place(position)
-        columns = (
-            "kafka_time",
-            "late",
-            "key_mismatch",
-            "order_undefined",
-            "is_anomaly",
-            "micro_batch",
-            "model_version",
-        )
+        columns = ["kafka_time", "late", "key_mismatch", "order_undefined", "is_anomaly", "micro_batch"]
+        columns += ["model_version", "model_digest", "fold_version"]
         named = {name: getattr(reference, name)[row].item() for name in (*columns, "anomaly_score", "threshold")}
         transaction = msgspec.to_builtins(parse(log.values[int(reference.source[row])]))
         judged_by = dict(zip(FEATURES, reference.features[row].tolist(), strict=True))

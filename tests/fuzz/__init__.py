@@ -1,0 +1,1 @@
+"""Hostile messages by the million, through the whole way from bytes to a score."""

@@ -1,0 +1,45 @@
+"""A start is refused for want of a champion only where there is no model beside the checkpoint either."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import Fatal
+from jobs.preflight import check_champion
+from ml.registry import Registry
+from settings import Settings
+
+
+@pytest.fixture
+def settings(registry: Registry, tmp_path: Path) -> Settings:
+    """With an empty registry."""
+    return Settings(mlflow_tracking_uri=registry.uri, checkpoint=f"file://{tmp_path}/checkpoint")
+
+
+def test_without_a_model_anywhere_the_start_is_refused_in_one_line(settings: Settings, registry: Registry) -> None:
+    with pytest.raises(Fatal, match="train one with `make train`"):
+        check_champion(settings)
+    away = replace(registry, uri="http://127.0.0.1:9")
+    with pytest.raises(Fatal, match="does not answer"):
+        check_champion(settings.model_copy(update={"mlflow_tracking_uri": away.uri}))
+
+
+def test_with_a_kept_model_the_registry_is_not_even_asked(settings: Settings, tmp_path: Path) -> None:
+    kept = tmp_path / "checkpoint" / "models" / f"{'0' * 64}.model"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"")
+    check_champion(settings)
+    check_champion(settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"}))
+
+
+def test_a_pickle_of_an_earlier_release_is_no_kept_model(settings: Settings, tmp_path: Path) -> None:
+    old = tmp_path / "checkpoint" / "models" / "1.pickle"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"")
+    with pytest.raises(Fatal, match="train one"):
+        check_champion(settings)
+
+
+def test_where_the_checkpoint_is_elsewhere_the_start_itself_finds_out(settings: Settings) -> None:
+    check_champion(settings.model_copy(update={"checkpoint": "s3a://bucket/checkpoint"}))
