@@ -26,7 +26,7 @@ EARLIER: Final = Path(__file__).parents[1] / "data" / "fold_version_1"
 
 def test_an_earlier_initial_state_is_refused(spark: SparkSession) -> None:
     with pytest.raises(Fatal, match=r"fold version 1, and this version folds by 2.*make train"):
-        initial_state(spark, Settings(initial_state=EARLIER / "customers.parquet"))
+        initial_state(spark, Settings(initial_state=str(EARLIER / "customers.parquet")))
 
 
 def test_an_earlier_checkpoint_is_refused(spark: SparkSession, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_todays_initial_state_is_taken(spark: SparkSession, tmp_path: Path) -> N
     past, table = traffic(300, 5, 1), CustomerTable()
     table.fold(pa.array([t.customer_id for t in past]), events_of(past))
     table.write(tmp_path / "customers.parquet")
-    states = initial_state(spark, Settings(initial_state=tmp_path / "customers.parquet"))
+    states = initial_state(spark, Settings(initial_state=str(tmp_path / "customers.parquet")))
     assert states is not None
     assert {len(row.state) for row in states.collect()} == {CUSTOMER.itemsize}
 
@@ -71,12 +71,15 @@ def test_a_file_that_is_no_initial_state_is_refused(
 ) -> None:
     pq.write_table(pa.table(columns), tmp_path / "some.parquet")
     with pytest.raises(Fatal, match=words):
-        initial_state(spark, Settings(initial_state=tmp_path / "some.parquet"))
+        initial_state(spark, Settings(initial_state=str(tmp_path / "some.parquet")))
 
 
-def test_an_initial_state_that_is_not_there_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["nothing there", "no Parquet file"])
+def test_an_initial_state_that_cannot_be_read_is_refused(spark: SparkSession, tmp_path: Path, what: str) -> None:
+    if what == "no Parquet file":
+        (tmp_path / "some.parquet").write_text("customer_id,state\n")
     with pytest.raises(Fatal, match="can't be read"):
-        initial_state(spark, Settings(initial_state=tmp_path / "some.parquet"))
+        initial_state(spark, Settings(initial_state=str(tmp_path / "some.parquet")))
 
 
 def test_states_of_the_same_customer_are_the_same_bytes_whoever_else_is_there() -> None:
