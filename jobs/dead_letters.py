@@ -41,10 +41,14 @@ _PRODUCER: Final = {
 
 
 class SetAside(NamedTuple):
-    """Why a record is a dead letter, and whether it has been folded into its customer's state all the same."""
+    """Why a record is a dead letter, and whether it has been folded into its customer's state all the same.
+
+    size: bytes of its key and value; None where these are no more than a transaction may have.
+    """
 
     reason: str
     folded: bool = False
+    size: int | None = None
 
 
 class _Merged(AccumulatorParam[dict[Place, SetAside]]):
@@ -67,7 +71,9 @@ def set_asides(spark: SparkSession) -> SetAsides:
 
 def too_large(size: int, limit: int) -> SetAside:
     """A message whose key and value together have more bytes than a transaction may have."""
-    return SetAside(f"the message has {size:,} bytes; a transaction has at most {limit:,} (max_transaction_bytes)")
+    return SetAside(
+        f"the message has {size:,} bytes; a transaction has at most {limit:,} (max_transaction_bytes)", size=int(size)
+    )
 
 
 class DeadLetters:

@@ -29,6 +29,7 @@ from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.log_order import by_state_partition, start_sorted
+from jobs.many_dead_letters import ManyDeadLetters
 from jobs.offsets import CheckpointOffsets
 from jobs.pace import Pace, PaceKeeper, pace
 from jobs.preflight import check_champion, check_kafka
@@ -146,6 +147,7 @@ class Detection:
         self.tasks = Tasks.of(spark, read_limits(settings))
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings)
+        self._many_dead_letters = ManyDeadLetters(spark, settings, self.tasks.limits.invalid, self._producer)
         self._ledger = ledger
         self._inputs = inputs
         own = folder(f"{settings.checkpoint}/{QUERY}")
@@ -181,7 +183,9 @@ class Detection:
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         tell(self.tasks.failures.value, self._settings.transactions_topic)
         if self.tasks.set_aside.value:
-            self._dead_letters.write(self.tasks.set_aside.value, lambda: self._gate.closed)
+            left = self._many_dead_letters.write(self.tasks.set_aside.value)
+            if left:
+                self._dead_letters.write(left, lambda: self._gate.closed)
         self._inputs.check()
         self._spark_files.state()
         off = self._pace_keeper.off(self.tasks.arrived.value)

@@ -5,6 +5,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,9 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
 from jobs import detect
+from jobs.dead_letters import DeadLetters
 from jobs.gate import Gate
+from jobs.many_dead_letters import ENOUGH
 from settings import Settings
 from tests.integration.traffic import Message, Place, messages, scores, send, traffic
 from tests.support.kafka import alter_topic, read_topic
@@ -217,4 +220,45 @@ def test_limits_that_are_lowered_while_the_query_runs_cost_one_attempt(
     detect_all(settings)
     ((at, (_, headers)),) = dead_letters(settings).items()
     assert (at, headers["folded"]) == (place, "true")
+    assert_each_scored_once(settings, good)
+
+
+@pytest.mark.timeout(400)
+def test_a_flood_of_large_messages_is_written_by_spark_and_only_what_may_not_fit_one_by_one(
+    settings: Settings, detect_all: Detect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(settings, settings.transactions_topic, 2 * MIB)
+    one_by_one: list[Place] = []
+    write = DeadLetters.write
+
+    def counted(self: DeadLetters, found: Any, stopping: Any) -> None:
+        one_by_one.extend(found)
+        write(self, found, stopping)
+
+    monkeypatch.setattr(DeadLetters, "write", counted)
+    good = messages(traffic(400, customers=40, seed=3))
+    flood: list[Message] = [(None if k % 3 else b"C%d" % k, noise(70 * KIB + 900 * (k % 50), k)) for k in range(ENOUGH)]
+    flood += [(noise(100 * KIB, 1), None), (noise(70 * KIB, 2), b""), (b"", bytes(900 * KIB))]
+    send(settings, [message for k in range(200) for message in (good[k], flood[k])])
+    unsure = {send_one(settings, b"C1", noise(MIB - 300)), send_one(settings, b"C2", bytes(9 * MIB), "lz4")}
+    send(settings, flood[200:] + good[200:])
+    there = {
+        (r.partition, r.offset): r for r in read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
+    }
+
+    detect_all(settings)
+
+    assert set(one_by_one) == unsure
+    found = dead_letters(settings)
+    assert len(found) == len(flood) + len(unsure)
+    for place, (record, headers) in found.items():
+        original = there[place]
+        assert headers["kafka_time"] == str(original.timestamp)
+        assert headers["reason"].startswith(
+            f"the message has {len(original.key or b'') + len(original.value or b''):,} b"
+        )
+        if "truncated" not in headers:
+            assert (record.key, record.value) == (original.key, original.value)
+            assert set(headers) == {"reason", "topic", "partition", "offset", "kafka_time"}
+    assert sum("truncated" in headers for _, headers in found.values()) == 1
     assert_each_scored_once(settings, good)
