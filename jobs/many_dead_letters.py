@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Final
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from kafka import KafkaConsumer, TopicPartition
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.customer_fold import HEADER_BYTES
 from jobs.dead_letters import Place, SetAside
-from jobs.kafka import spark_options
+from jobs.kafka import client_options, spark_options
 from jobs.scoring import dead_letter_headers
 from jobs.topic_limits import room
 from settings import Settings
@@ -31,20 +33,28 @@ class ManyDeadLetters:
         self._producer = producer
 
     def write(self, found: Mapping[Place, SetAside]) -> dict[Place, SetAside]:
-        """Send those that are many and surely fit, and return the others, for `DeadLetters`."""
-        fitting = {place: why for place, why in found.items() if self._size(why) <= self._room}
+        """Send those that are many and surely fit, and return the others, for `DeadLetters`.
+
+        Raises where Kafka deletes one of them at this very moment; the next attempt finds it gone.
+        """
+        if len(found) < ENOUGH:
+            return dict(found)
+        first = self._first_offsets(found)
+        fitting = {
+            place: why for place, why in found.items() if place[1] >= first[place[0]] and self._size(why) <= self._room
+        }
         if len(fitting) < ENOUGH:
             return dict(found)
-        letters, sent = self._letters(fitting), Observation()
-        letters = letters.observe(sent, F.count(F.lit(1)).alias("letters"))
-        letters.write.format("kafka").options(**spark_options(self._settings)).options(**self._producer).save()
-        left = {place: why for place, why in found.items() if place not in fitting}
-        if sent.get["letters"] < len(fitting):  # Kafka has deleted some in the meantime
-            there = {
-                (row.partition, row.offset) for row in self._letters(fitting).select("partition", "offset").collect()
-            }
-            left |= {place: why for place, why in fitting.items() if place not in there}
-        return left
+        letters = self._letters(fitting).write.format("kafka")
+        letters.options(**spark_options(self._settings)).options(**self._producer).save()
+        return {place: why for place, why in found.items() if place not in fitting}
+
+    def _first_offsets(self, found: Mapping[Place, SetAside]) -> dict[int, int]:
+        """Of each partition the first offset that Kafka still has."""
+        topic = self._settings.transactions_topic
+        with closing(KafkaConsumer(**client_options(self._settings), enable_auto_commit=False)) as consumer:
+            first = consumer.beginning_offsets([TopicPartition(topic, number) for number in {at for at, _ in found}])
+        return {at.partition: offset for at, offset in first.items()}
 
     def _size(self, why: SetAside) -> int:
         """At most so many bytes have key, value and reason together."""
@@ -52,7 +62,7 @@ class ManyDeadLetters:
         return size + len(why.reason.encode())
 
     def _letters(self, found: Mapping[Place, SetAside]) -> DataFrame:
-        """(partition, offset, topic, key, value, headers) of the places that Kafka still has."""
+        """(topic, key, value, headers), one for each place."""
         rows = [
             (partition, offset, why.reason, "true" if why.folded else None)
             for (partition, offset), why in found.items()
@@ -64,8 +74,6 @@ class ManyDeadLetters:
             .join(F.broadcast(wanted), ["partition", "offset"])
             .withColumn("problem", problem)
             .select(
-                "partition",
-                "offset",
                 F.lit(self._settings.invalid_topic).alias("topic"),
                 "key",
                 "value",
@@ -87,7 +95,7 @@ class ManyDeadLetters:
             .option("startingOffsets", json.dumps({topic: first}))
             .option("endingOffsets", json.dumps({topic: end}))
             .option("kafka.max.poll.records", _A_POLL)
-            .option("failOnDataLoss", False)
+            .option("failOnDataLoss", True)
             .load()
             .select("partition", "offset", "timestamp", "key", "value")
         )
