@@ -228,6 +228,7 @@ def test_a_flood_of_large_messages_is_written_by_spark_and_only_what_may_not_fit
     settings: Settings, detect_all: Detect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(settings, settings.transactions_topic, 2 * MIB)
+    limit(settings, settings.invalid_topic, MIB)
     one_by_one: list[Place] = []
     write = DeadLetters.write
 
