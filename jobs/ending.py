@@ -7,9 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
+from jobs import orphan
 from jobs.gate import Gate
 
 _log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class Ending:
 
     def listen(self, gateway: Any) -> None:
         """From now on signals are heard, those to Java's process and those to Python's, and the end of Java's process."""
+        orphan.taken_over()
         if os.getppid() == self.jvm_pid:
             threading.Thread(target=self._end_with_java, name="java", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -151,7 +154,7 @@ class _JvmHandler:
 
 
 def _flush() -> None:
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """What was said goes out, where it can: a full disk or a closed pipe must not keep the application from ending."""
+    for stream in (*logging.getLogger().handlers, sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pyspark.sql import SparkSession
 
 from jobs.ledger import Offsets
+from jobs.numbered import is_number
 from jobs.storage import DurableFolder
 
 _INITIAL = "sources/0/0"
@@ -70,7 +71,7 @@ class QueryCheckpoint:
 
 
 def _newest(folder: DurableFolder) -> int | None:
-    return max((int(name) for name in folder.names() if name.isdigit()), default=None)
+    return max((int(name) for name in folder.names() if is_number(name)), default=None)
 
 
 def _offsets(checkpoint: DurableFolder, micro_batch: int) -> tuple[ByTopic, ByTopic]:

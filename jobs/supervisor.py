@@ -40,7 +40,11 @@ Starter = Callable[[SparkSession, Settings, Gate], StreamingQuery]
 
 def run(settings: Settings, starters: dict[str, Starter], *checks: Callable[[], None]) -> int:
     """What an application's main does: logs, checks, then its queries until it is told to stop. Returns the exit status."""
-    logs.set_up_logs(settings, next(iter(starters)))
+    try:
+        logs.set_up_logs(settings, next(iter(starters)))
+    except OSError as error:
+        print(f"error: the log folder {settings.log_dir} can't be used: {explain(error)}", file=sys.stderr)
+        return 1
     gateway, jvm = launch_java()
     gate = Gate()
     ending = Ending(gate, jvm)
@@ -51,7 +55,11 @@ def run(settings: Settings, starters: dict[str, Starter], *checks: Callable[[], 
             check()
         Supervisor(settings, starters, gate, ending).run(jvm)
     except Fatal as fatal:
-        print(f"error: {fatal}", file=sys.stderr)
+        print("error:", " ".join(str(fatal).split()), file=sys.stderr)
+        status = 1
+    except Exception as error:  # noqa: BLE001  # whatever it is: one line on the console, the rest in the log
+        _log.info("the application can't start or go on, in full", exc_info=error)
+        print(f"error: {next(iter(starters))} can't start or go on: {explain(error)}", file=sys.stderr)
         status = 1
     return ending.finish(status)
 
@@ -121,9 +129,9 @@ class Supervisor:
             time.sleep(_WATCH_SECONDS)
 
     def _beat(self, console: Console) -> None:
-        logs.keep_small(self._settings.log_dir / logs.WORKERS)
         for name, trouble in self._trouble.items():
             trouble.beat(self._gate.facts(name))
+        logs.keep_small(self._settings.log_dir / logs.WORKERS)
         if self._own in self._started and not self._gate.closed:
             console.tell()
 
@@ -200,7 +208,7 @@ class Supervisor:
         except Exception as error:
             if name in self._started or isinstance(error, (Fatal, SinkUnavailable, Unavailable)):
                 raise
-            _log.exception("the first start failed")
+            _log.info("the first start failed", exc_info=error)
             raise Fatal(f"{name} can't start: {explain(error)}") from error  # what never ran is no passing failure
         _log.info("started")
         self._started.add(name)

@@ -9,6 +9,9 @@ from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from jobs.orphan import end_with_parent
+
+    end_with_parent()
 
 import msgspec
 import numpy as np
