@@ -22,6 +22,7 @@ from jobs.health import HealthFile
 from jobs.inputs import data_loss
 from jobs.known_causes import explain
 from jobs.session import build_session, launch_java
+from jobs.timestamps import go_round
 from jobs.trouble import Trouble
 from settings import Settings
 from sinks.sink import SinkUnavailable
@@ -190,6 +191,8 @@ class Supervisor:
         explanation = explain(cause)
         if explanation.known is not None and explanation.known.name == "data loss":
             return data_loss(spark, self._settings, name, explanation.said)
+        if explanation.known is not None and explanation.known.name == "Kafka timestamp":
+            return go_round(spark, self._settings, name, self._gate) or cause
         if explanation.known is not None and explanation.known.lasting and self._trouble[name].attempts >= _TRIALS - 1:
             return Fatal(str(explanation))
         return cause
