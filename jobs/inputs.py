@@ -87,6 +87,7 @@ class Inputs:
             found = self._kafka.topics(self._topics)
         except KafkaError as error:
             raise Unavailable(f"Kafka does not say what {' and '.join(self._topics)} are: {error!r}") from None
+        self._checkpoint.restore()
         content = self._record.read_newest(self._query)
         recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
         self._ids = {name: topic.id for name, topic in found.items()}

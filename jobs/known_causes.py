@@ -93,6 +93,12 @@ KNOWN: Final = (
         "the limit of open files is reached",
         "Raise it (ulimit -n), or look with lsof for what holds so many",
     ),
+    _known(
+        "Kafka timestamp",
+        r"KAFKA_MALFORMED_RECORD_TIMESTAMP|KafkaRecordToRowConverter.*long overflow",
+        "a record's Kafka timestamp is none that Spark can hold",
+        "Let the topic refuse such records: message.timestamp.before.max.ms and message.timestamp.after.max.ms",
+    ),
     _lasting(
         "data loss",
         r"KAFKA_DATA_LOSS|Some data may have been lost|failOnDataLoss|OffsetOutOfRange"

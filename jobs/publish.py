@@ -1,5 +1,6 @@
 """The publishing query: scores and dead letters from Kafka → points in InfluxDB."""
 
+import dataclasses
 import functools
 import logging
 import sys
@@ -26,6 +27,7 @@ from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
 from jobs.supervisor import run
+from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
@@ -56,7 +58,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     topics = settings.scores_topic, settings.invalid_topic
     inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     inputs.prepare()
-    publisher = Publisher(settings, gate, inputs)
+    publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint))
     query = (
         judged(spark, settings)
         .transform(published(settings))
@@ -118,13 +120,14 @@ def sink_of(settings: Settings) -> Sink:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs) -> None:
+    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs, values: TagValues) -> None:
         self._gate = gate
         self._inputs = inputs
         self._sink = sink_of(settings)
         self._transactions = TransactionsTopic(settings)
         self._publication = Publication(self._sink, settings.publish_points, settings.publish_share)
         self._throughput = Throughput(self._transactions.records)
+        self._values = values
         self._left_out = LeftOut(f"of {settings.scores_topic}, being no scores")
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
@@ -134,8 +137,9 @@ class Publisher:
         self._inputs.tell_losses(micro_batch)
         # A task that waits for the sink holds its slot. Half of them stay free, so that detection never waits for one.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
-        rows = records.coalesce(slots).mapInArrow(self._publication.publish, TALLY).collect()
-        tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
+        tally = self._written(records.coalesce(slots))
+        while self._values.take(tally.found):
+            tally = self._written(records.coalesce(slots))
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
             self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
@@ -143,6 +147,11 @@ class Publisher:
             with self._sink as sink:
                 sink.write(point)
         self._inputs.check()
+
+    def _written(self, records: DataFrame) -> Tally:
+        publication = dataclasses.replace(self._publication, known=self._values.known)
+        rows = records.mapInArrow(publication.publish, TALLY).collect()
+        return sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
 
     def _arrived(self, time_ms: int) -> Arrived | None:
         try:

@@ -16,12 +16,13 @@ from jobs.checkpoint import Checkpoint
 from jobs.claim import CheckpointGone
 from jobs.console import Console
 from jobs.ending import Ending
-from jobs.errors import Fatal, Stopping, Unavailable
+from jobs.errors import Fatal, StartAgain, Stopping, Unavailable
 from jobs.gate import Gate
 from jobs.health import HealthFile
 from jobs.inputs import data_loss
 from jobs.known_causes import explain
 from jobs.session import build_session, launch_java
+from jobs.timestamps import go_round
 from jobs.trouble import Trouble
 from settings import Settings
 from sinks.sink import SinkUnavailable
@@ -155,6 +156,8 @@ class Supervisor:
                 self._run_once(spark, name)
             except Stopping:
                 break
+            except StartAgain as again:
+                _log.info("starting again: %s", again)
             except Fatal as fatal:
                 trouble.fatal(fatal)
                 self._stop_for(fatal, name)
@@ -192,12 +195,14 @@ class Supervisor:
         if self._gate.closed:
             return Stopping()
         raised = self._gate.take_error(name)
-        if isinstance(raised, (Fatal, Stopping)):
+        if isinstance(raised, (Fatal, Stopping, StartAgain)):
             return raised
         cause = raised if isinstance(raised, Exception) else error
         explanation = explain(cause)
         if explanation.known is not None and explanation.known.name == "data loss":
             return data_loss(spark, self._settings, name, explanation.said)
+        if explanation.known is not None and explanation.known.name == "Kafka timestamp":
+            return go_round(spark, self._settings, name, self._gate) or cause
         if explanation.known is not None and explanation.known.lasting and self._trouble[name].attempts >= _TRIALS - 1:
             return Fatal(str(explanation))
         return cause

@@ -29,11 +29,13 @@ from ml.layout import (
     SETTLED_AFTER,
 )
 from ml.past import MEMORY, knows_device, make_room, move, number_of, seen, settle, slot, take_in, usual_at
+from ml.prefetch import LINE, prefetch
 
 _FIRST_GAP: Final = math.log1p(30 * DAY / SECOND)
 _OLD: Final = math.log1p(365 * DAY / SECOND)
 _FASTEST_KMH: Final = 2000.0
 _SMALL: Final = 0.2
+_AHEAD: Final = 4
 _NEVER: Final = np.iinfo(np.int64).min
 _BELIEVABLE_DELAY: Final = 6 * HOUR
 _CENTS_A_STEP: Final = (100, 1_000, 5_000)
@@ -72,7 +74,12 @@ _CENTS_A_STEP: Final = (100, 1_000, 5_000)
 @numba.njit(cache=True, error_model="numpy")
 def fold_events(states, slots, events, features, late, duplicate_of, order_undefined):  # type: ignore[no-untyped-def]
     """See `ml.features.fold`; features (n, len(FEATURES)) and the others (n,) are written to."""
+    begin, size = states.ctypes.data, states.itemsize
     for i in range(len(events)):
+        if i + _AHEAD < len(events):
+            coming = begin + slots[i + _AHEAD] * size
+            for line in range(0, size, LINE):
+                prefetch(coming + line)  # type: ignore[call-arg]
         state = states[slots[i]]
         event = events[i]
         order_undefined[i] = _came_by_another_way(state, event["position"])
