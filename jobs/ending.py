@@ -11,6 +11,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
+import psutil
+
 from jobs import orphan
 from jobs.gate import Gate
 
@@ -108,11 +110,13 @@ class Ending:
         if os.getppid() != self.jvm_pid or mode == "cluster":
             return status
         _flush()
+        workers = self._workers()
         threading.Thread(target=self._exit_java, args=(status,), daemon=True).start()
         deadline = time.monotonic() + _HOOKS_SECONDS
         while time.monotonic() < deadline:
             time.sleep(0.05)
             if os.getppid() != self.jvm_pid:
+                _kill(workers)
                 os._exit(status)
         self.by_force(status)
         return status
@@ -124,14 +128,24 @@ class Ending:
         """End both processes now. afterwards: what is done once Java is gone."""
         self._forced = True
         _flush()
+        workers = self._workers()
         halting = threading.Thread(target=self._halt, args=(status,), daemon=True)
         halting.start()
         halting.join(2)
         if os.getppid() == self.jvm_pid:
             os.kill(self.jvm_pid, signal.SIGKILL)
+        _kill(workers)
         if afterwards is not None:
             afterwards()
         os._exit(status)
+
+    def _workers(self) -> list[psutil.Process]:
+        """Java's other Python processes: one that has just begun would notice the end of Java only after its imports."""
+        if os.getppid() != self.jvm_pid:
+            return []
+        with suppress(psutil.Error):
+            return [one for one in psutil.Process(self.jvm_pid).children(recursive=True) if _is_worker(one)]
+        return []
 
     def _halt(self, status: int) -> None:
         try:
@@ -151,6 +165,18 @@ class _JvmHandler:
 
     class Java:
         implements: Final = ["sun.misc.SignalHandler"]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.pid != os.getpid() and any(word.startswith("pyspark.") for word in process.cmdline())
+    return False
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):  # psutil kills no other one that has got the same number
+            process.kill()
 
 
 def _flush() -> None:
