@@ -88,20 +88,20 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     inputs = Inputs(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
-    inputs.prepare()
-    detection = Detection(spark, settings, gate, ledger, inputs)
-    # Spark deletes the older commits, the first one among them.
-    begun = any(is_number(name) for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
-    if not begun and settings.initial_state is None:
-        _log.warning("no --initial-state: all customers are new to this job")
-    past = None if begun else initial_state(spark, settings)
-    writer = (
-        folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
-        .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
-        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-        .queryName(QUERY)
-    )
-    query = start_sorted(spark, writer)
+    with inputs.starting():
+        detection = Detection(spark, settings, gate, ledger, inputs)
+        # Spark deletes the older commits, the first one among them.
+        begun = any(is_number(name) for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
+        if not begun and settings.initial_state is None:
+            _log.warning("no --initial-state: all customers are new to this job")
+        past = None if begun else initial_state(spark, settings)
+        writer = (
+            folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
+            .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
+            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+            .queryName(QUERY)
+        )
+        query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
     inputs.watch(query)
     return query

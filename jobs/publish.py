@@ -57,17 +57,17 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         sink.check()  # so that a start costs next to nothing while there is nowhere to write
     topics = settings.scores_topic, settings.invalid_topic
     inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
-    inputs.prepare()
-    publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint))
-    query = (
-        judged(spark, settings)
-        .transform(published(settings))
-        .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
-        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-        .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
-        .queryName(QUERY)
-        .start()
-    )
+    with inputs.starting():
+        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint))
+        query = (
+            judged(spark, settings)
+            .transform(published(settings))
+            .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
+            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+            .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
+            .queryName(QUERY)
+            .start()
+        )
     inputs.watch(query)
     return query
 

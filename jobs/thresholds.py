@@ -52,16 +52,16 @@ def main() -> int:
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint, or with the oldest score that Kafka still has."""
     inputs = Inputs(spark, settings, QUERY, [settings.scores_topic], settings.thresholds_accept_data_loss)
-    inputs.prepare()
-    maker = TableMaker(spark, settings, gate, inputs)
-    query = (
-        scores(spark, settings)
-        .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
-        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-        .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
-        .queryName(QUERY)
-        .start()
-    )
+    with inputs.starting():
+        maker = TableMaker(spark, settings, gate, inputs)
+        query = (
+            scores(spark, settings)
+            .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
+            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+            .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
+            .queryName(QUERY)
+            .start()
+        )
     inputs.watch(query)
     return query
 
