@@ -100,6 +100,7 @@ def test_a_name_that_spark_gave_for_want_of_a_better_one_is_not_told() -> None:
 REAL: Final = {
     "disk full": "java.io.IOException: No space left on device",
     "too many open files": "java.net.SocketException: Too many open files",
+    "Kafka timestamp": "org.apache.spark.SparkException: [KAFKA_MALFORMED_RECORD_TIMESTAMP] The record has a timestamp",
     "data loss": "org.apache.kafka.clients.consumer.OffsetOutOfRangeException: Fetch position is out of range",
     "concurrent update": "org.apache.spark.SparkException: [CONCURRENT_STREAM_LOG_UPDATE] Concurrent update to the log.",
     "topic is missing": "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This server does not host this.",
