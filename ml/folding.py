@@ -21,6 +21,7 @@ from ml.layout import (
     LONGITUDE_STEP,
     MERCHANTS,
     MINUTE,
+    MIXED,
     NEW_DEVICE,
     NO_PLACE,
     NO_POSITION,
@@ -152,6 +153,7 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
     known, in_country = np.int64(state["settled"]), 0
     new_merchant, new_category = not seen(state["merchants"], merchant), not seen(state["categories"], category)
     new_country, new_device = not seen(state["countries"], country), not knows_device(state, device)
+    only_open = new_device and known > 0
     device_since = state["new_device_time"] if device == state["new_device"] else _NEVER
     previous, nearest, place, first_to_come = _NEVER, _NEVER, -1, OPEN
     if known > 0 and state["last_time"] <= time:
@@ -177,8 +179,9 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
                 new_country &= state["open_countries"][s] != country
                 if state["open_devices"][s] == device:
                     new_device = False
-                    if state["kinds"][s] & NEW_DEVICE:
-                        device_since = first if learned == last else learned
+                    first_with_it = state["kinds"][s] & NEW_DEVICE
+                    if first_with_it or only_open:
+                        device_since = first if first_with_it and learned == last else learned
                 if place < 0 and state["latitudes"][s] != NO_PLACE:
                     place = s
         elif time <= border:
@@ -223,7 +226,8 @@ def _count(state, s, age, channel, limit, row):  # type: ignore[no-untyped-def]
     payments, amount = np.int64(state["payments"][s]), np.float64(state["amounts"][s])
     row[_COUNT_24H] += payments
     row[_SUM_24H] += amount
-    row[_CHANNEL_COUNT_24H] += payments if state["kinds"][s] & CHANNEL_BITS == channel else 0
+    by = state["kinds"][s] & CHANNEL_BITS
+    row[_CHANNEL_COUNT_24H] += payments if by in (channel, MIXED) else 0
     if age < HOUR:
         row[_COUNT_1H] += payments
         row[_SUM_1H] += amount

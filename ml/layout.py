@@ -54,10 +54,11 @@ FEATURES: Final = (
 )
 
 CHANNEL_BITS: Final = 7
+MIXED: Final = 7
 NEW_DEVICE: Final = 8
 ARRIVAL: Final = 16
-"""An entry's kind: the channel of its newest transaction, a bit where that one's device was new to the customer, and above it
-how many of the entries came before it."""
+"""An entry's kind: the channel of its transactions, MIXED where they came by several, a bit where the newest one's device was
+new to the customer, and above it how many of the entries came before it."""
 
 SMALL: Final = 16
 MOST_NEW_COUNTRIES: Final = SMALL - 1

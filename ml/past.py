@@ -15,11 +15,13 @@ import numpy as np
 from ml.layout import (
     ARRIVAL,
     CATEGORIES,
+    CHANNEL_BITS,
     COUNTED_COUNTRIES,
     COUNTRIES,
     DAY,
     KNOWN_DEVICES,
     MERCHANTS,
+    MIXED,
     MOST_NEW_COUNTRIES,
     MOST_SMALL,
     NEW_DEVICE,
@@ -136,8 +138,10 @@ def _teach(state, s):  # type: ignore[no-untyped-def]
     _mark(state["merchants"], np.int64(state["open_merchants"][s]), MERCHANTS_A_GENERATION)
     _mark(state["categories"], np.int64(state["open_categories"][s]), CATEGORIES_A_GENERATION)
     _mark(state["countries"], np.int64(state["open_countries"][s]), COUNTRIES_A_GENERATION)
-    _get_to_know(state, state["open_devices"][s])
-    if state["kinds"][s] & NEW_DEVICE:
+    device = state["open_devices"][s]
+    known = device == 0 or number == 1 or knows_device(state, device)
+    _get_to_know(state, device)
+    if state["kinds"][s] & NEW_DEVICE or not known:
         state["new_device"] = state["open_devices"][s]
         state["new_device_time"] = _known_since(state, s)
     country = state["open_countries"][s] % COUNTED_COUNTRIES
@@ -150,7 +154,9 @@ def _teach(state, s):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, error_model="numpy")
 def _known_since(state, s):  # type: ignore[no-untyped-def]
     """When the device of the entry at s was first seen: with it, or where it came more than a day late, when it came."""
-    since = state["times"][s] - np.int64(state["spans"][s]) * SECOND
+    since = state["times"][s]
+    if state["kinds"][s] & NEW_DEVICE:
+        since -= np.int64(state["spans"][s]) * SECOND
     for k in range(state["open"]):
         x = slot(state, k)
         if came_at(state, x) < came_at(state, s) and state["times"][x] - state["times"][s] > DAY:
@@ -250,6 +256,10 @@ def _join_closest(state):  # type: ignore[no-untyped-def]
     state["spans"][t] = min(-((first - state["times"][t]) // SECOND), _LONGEST_SPAN)
     if state["open_devices"][s] == state["open_devices"][t]:
         state["kinds"][t] |= state["kinds"][s] & NEW_DEVICE
+    elif state["settled"] > 0 and state["kinds"][t] & NEW_DEVICE:
+        state["kinds"][t] -= NEW_DEVICE  # it was first seen when the entry ends, not when it begins
+    if state["kinds"][s] & CHANNEL_BITS != state["kinds"][t] & CHANNEL_BITS:
+        state["kinds"][t] |= MIXED
     if state["latitudes"][t] == NO_PLACE:
         state["latitudes"][t], state["longitudes"][t] = state["latitudes"][s], state["longitudes"][s]
     if came_at(state, s) > came_at(state, t):

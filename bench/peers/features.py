@@ -26,6 +26,7 @@ A_GENERATION = {"merchant": 64, "category": 24, "country": 8}
 KNOWN_DEVICES = 8
 COUNTRIES, MOST_BY_COUNTRY = 32, 128
 MOST_NEW_COUNTRIES = MOST_SMALL = 15
+MIXED = 7.0
 CHANNELS = ("contactless", "chip", "atm", "online", "transfer")
 OLD_SECONDS = 365 * DAY / SECOND
 LATITUDE_STEP, LONGITUDE_STEP = 90 / 32_000, 180 / 32_000
@@ -36,10 +37,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Entry(NamedTuple):
-    """A payment of the open past, or some that lie close together; channel … device are the newest one's. All numbers.
+    """A payment of the open past, or some that lie close together; new_device … device are the newest one's. All numbers.
 
     first, time: when it begins and ends, ms. amount: of its payments together. merchant … device: buckets, 0 where unknown.
-    latitude, longitude: of the newest that has a place. came: higher for what came later. small: how many were small then.
+    channel: MIXED where there are several. latitude, longitude: of the newest that has a place.
+    came: higher for what came later. small: how many were small then.
     """
 
     time: float
@@ -163,7 +165,7 @@ class Customer:
             if entry.first <= event.time and age < DAY:
                 count_24h += entry.payments
                 sum_24h += entry.amount
-                same += entry.payments if entry.channel == event.channel else 0
+                same += entry.payments if entry.channel in (event.channel, MIXED) else 0
                 if age < HOUR:
                     count_1h += entry.payments
                     sum_1h += entry.amount
@@ -185,8 +187,9 @@ class Customer:
 
     def _device_age(self, event: Entry, past: Sequence[Entry], is_new: bool) -> float:
         """How long the device has been known, as log(1 + seconds)."""
-        first = [entry for entry in past if entry.new_device and entry.device == event.device]
-        since = [entry.first if _learned(entry, past) == entry.time else _learned(entry, past) for entry in first]
+        only_open = self.usual.number > 0 and event.device not in self.devices
+        first = [e for e in past if e.device == event.device and (e.new_device or only_open)]
+        since = [e.first if e.new_device and _learned(e, past) == e.time else _learned(e, past) for e in first]
         if not since and event.device == self.new_device:
             since = [self.new_device_time]
         seconds = 0.0 if is_new else OLD_SECONDS
@@ -257,12 +260,16 @@ class Customer:
                 if len(self.seen[2 * k]) >= most:
                     self.seen[2 * k + 1], self.seen[2 * k] = self.seen[2 * k], []
                 self.seen[2 * k].append(bucket)
+        is_new = entry.new_device or (entry.device and self.usual.number > 1 and entry.device not in self.devices)
         if entry.device:
             others = [device for device in self.devices if device != entry.device]
             self.devices = [entry.device, *others][:KNOWN_DEVICES]
-        if entry.new_device:
+        if is_new:
             later = [e.time for e in self.entries if e.came < entry.came and e.time - entry.time > DAY]
-            self.new_device, self.new_device_time = entry.device, max(later, default=entry.first)
+            self.new_device, self.new_device_time = (
+                entry.device,
+                max(later, default=entry.first if entry.new_device else entry.time),
+            )
         bucket = int(entry.country) % COUNTRIES
         self.by_country[bucket] += 1
         if self.by_country[bucket] == MOST_BY_COUNTRY:
@@ -286,13 +293,17 @@ class Customer:
         lengths = [after.time - entry.first for entry, after in zip(self.entries, self.entries[1:], strict=False)]
         k = lengths.index(min(lengths))
         entry, after = self.entries[k : k + 2]
+        new_device = after.new_device if self.usual.number == 0 else 0.0
+        if entry.device == after.device:
+            new_device = max(after.new_device, entry.new_device)
         seconds = math.ceil((after.time - min(entry.first, after.first)) / SECOND)
         self.entries[k : k + 2] = [
             after._replace(
                 first=after.time - seconds * SECOND,
                 amount=c_float(entry.amount + after.amount).value,
                 payments=entry.payments + after.payments,
-                new_device=max(after.new_device, entry.new_device if entry.device == after.device else 0.0),
+                new_device=new_device,
+                channel=after.channel if entry.channel == after.channel else MIXED,
                 new_merchants=entry.new_merchants + after.new_merchants,
                 new_countries=min(entry.new_countries + after.new_countries, MOST_NEW_COUNTRIES),
                 small=min(entry.small + after.small, MOST_SMALL),

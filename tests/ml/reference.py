@@ -13,6 +13,7 @@ SETTLED_AFTER = 49 * HOUR
 BUCKETS = {"merchant": 256, "category": 64, "country": 64, "device": 65_536}
 A_GENERATION = {"merchant": 64, "category": 24, "country": 8}
 KNOWN_DEVICES = 8
+MIXED = 7
 
 Entry = dict[str, Any]
 
@@ -63,7 +64,10 @@ class Customer:
         if known:
             for entry in known:
                 later = [x["time"] for x in self.open if x["came"] < entry["came"] and x["time"] - entry["time"] > DAY]
-                self.settled.append(entry | {"since": max(later, default=entry["first"])})
+                since = max(later, default=entry["first" if entry["new_device"] else "time"])
+                devices = {0} | last_used([other["device"] for other in self.settled])
+                is_new = entry["new_device"] or (len(self.settled) > 0 and entry["device"] not in devices)
+                self.settled.append(entry | {"since": since, "new_device": is_new})
             self.open = [entry for entry in self.open if self._is_open(entry)]
 
     def _late(self, time: int) -> bool:
@@ -93,7 +97,12 @@ class Customer:
         _, k = min((b["time"] - a["first"], k) for k, (a, b) in enumerate(zip(self.open, self.open[1:], strict=False)))
         a, b = self.open[k : k + 2]
         seconds = math.ceil((b["time"] - min(a["first"], b["first"])) / 1000)
-        b = b | {"new_device": b["new_device"] or (a["new_device"] and a["device"] == b["device"])}
+        if a["device"] == b["device"]:
+            b = b | {"new_device": b["new_device"] or a["new_device"]}
+        elif self.settled:
+            b = b | {"new_device": 0}
+        if a["channel"] != b["channel"]:
+            b = b | {"channel": MIXED}
         together = {name: b[name] + a[name] for name in ("amount", "payments", "new_merchant")}
         together |= {name: min(b[name] + a[name], 15) for name in ("new_country", "small")}
         together["came"] = max(a["came"], b["came"])
@@ -127,7 +136,9 @@ class Customer:
             "channel_number": float(event["channel"]),
             "no_device": float(event["device"] == 0),
             "roundness": roundness(amount),
-            "channel_count_24h": float(sum(e["payments"] for e in window(DAY) if e["channel"] == event["channel"])),
+            "channel_count_24h": float(
+                sum(e["payments"] for e in window(DAY) if e["channel"] in (event["channel"], MIXED))
+            ),
             "first_merchants_24h": float(sum(e["new_merchant"] for e in self._learned_within_a_day(time, past))),
             "first_countries_24h": float(sum(e["new_country"] for e in self._learned_within_a_day(time, past))),
             "log_amount_ratio": 0.0,
@@ -170,7 +181,9 @@ class Customer:
         for entry in past:
             payments[entry["country"] % 32] += 1
         out["country_share"] = payments[event["country"] % 32] / sum(payments) if settled or past else 1.0
-        first_seen = [since(e, past) for e in past if e["new_device"] and e["device"] == event["device"]]
+        only_open = settled and event["device"] not in last_used([entry["device"] for entry in settled])
+        same = [entry for entry in past if entry["device"] == event["device"]]
+        first_seen = [since(entry, past) for entry in same if entry["new_device"] or only_open]
         if not first_seen:  # of those settled the last new one alone is known
             newest = [e for e in settled if e["new_device"]][-1:]
             first_seen = [e["since"] for e in newest if e["device"] == event["device"]]
@@ -191,7 +204,7 @@ def learned(entry: Entry, past: list[Entry]) -> int:
 def since(entry: Entry, past: list[Entry]) -> int:
     """When an entry's device was first seen."""
     known = learned(entry, past)
-    return int(entry["first"] if known == entry["time"] else known)
+    return int(entry["first"] if entry["new_device"] and known == entry["time"] else known)
 
 
 def small_payments(entry: Entry, limit: float) -> int:

@@ -61,13 +61,39 @@ def test_a_payment_that_is_dated_back_makes_nothing_known_for_longer_than_since_
     back = payments(np.array([NOW - hours_back * HOUR]), 10**7, device=99, country=9, merchant=123)
     ahead = payments(np.array([NOW + DAY - HOUR])[: int(early)], 10**8)
     log = np.concatenate([past(), back, ahead, spree])
-    age, countries, merchants = seen(log, spree, "log_device_age_seconds", "first_countries_24h", "first_merchants_24h").T
+    age, countries, merchants = seen(
+        log, spree, "log_device_age_seconds", "first_countries_24h", "first_merchants_24h"
+    ).T
     assert (np.expm1(age) <= 13 * 60).all()
     if not (early and hours_back > 25):  # by then it is settled, and windows are of the open past
-        assert (countries >= 1).all() and (merchants >= 1).all()
+        assert (countries >= 1).all()
+        assert (merchants >= 1).all()
 
 
 def test_a_device_is_as_old_as_before_where_payments_come_in_order() -> None:
     used = payments(NOW + HOUR * np.arange(10), 10**6, device=99)
     age = seen(np.concatenate([past(), used]), used, "log_device_age_seconds")[:, 0]
     np.testing.assert_allclose(np.expm1(age), 3600 * np.arange(10))
+
+
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_payments_by_other_devices_do_not_make_a_new_device_older(n: int) -> None:
+    """Neither where they are joined with its first payment, nor once all are settled."""
+    spree = payments(NOW + MINUTE * np.arange(12), 10**6, device=99)
+    others = payments(np.repeat(spree["time"], n) + np.tile(np.arange(1, n + 1), 12), 10**7, device=5)
+    far_apart = payments(NOW - 3 * HOUR * np.arange(14, 0, -1), 10**8, device=5)
+    after = payments(NOW + 3 * DAY + HOUR * np.arange(2), 10**9, device=99)
+    log = np.concatenate(
+        [past(NOW - 2 * DAY), far_apart, np.insert(spree, np.repeat(np.arange(1, 13), n), others), after]
+    )
+    age = np.expm1(seen(log, np.concatenate([spree, after]), "log_device_age_seconds")[:, 0])
+    assert (age[:12] <= 60 * np.arange(12) + 1e-6).all()
+    assert (age[12:] <= 3 * 86_400 + 3_600 * np.arange(2) + 1e-6).all()
+
+
+@pytest.mark.parametrize("beside", [1, 3])
+def test_payments_by_other_channels_do_not_hide_those_of_one(beside: int) -> None:
+    spree = payments(NOW + 25 * SECOND * np.arange(14), 10**6, channel=4)
+    others = payments(np.repeat(spree["time"], beside) + 1, 10**7, channel=2)
+    log = np.insert(spree, np.repeat(np.arange(1, 15), beside), others)
+    assert (seen(np.concatenate([past(), log]), spree, "channel_count_24h")[:, 0] >= np.arange(14)).all()
