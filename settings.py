@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     )
     # In catch-up detect alone comes to 43,100 txn/s with 200,000 of them, to 47,600 with 400,000.
     max_offsets_per_trigger: int = Field(400_000, gt=0, description="most records in one micro-batch")
+    max_bytes_per_trigger: int = Field(
+        1 << 30,
+        gt=0,
+        description="about how many bytes of keys and values, unpacked, one micro-batch takes where records are large",
+    )
     accept_data_loss: bool = Field(
         False, description="detect goes on when Kafka no longer has transactions that were not read yet"
     )

@@ -8,15 +8,21 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Console
 from typer import Argument, Option
 
 from bench import parts
+from bench.encoded import with_transactions
 from bench.errors import BenchError
+from bench.inputs import prepare
+from bench.large_messages import Plan, large_messages
 from bench.quick import quick_figures
 from bench.report import write_report
 from bench.result import RESULTS, Result, load
 from bench.session import Choices, Session, session
 from bench.sizes import FULL, QUICK, SMALL, SMALL_QUICK, Sizes
+from bench.stages import Stages, progress_on
+from bench.world import World
 from stack.errors import StackError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -176,6 +182,25 @@ def full(context: typer.Context, flags: Flags = None, small: Small = False) -> N
         for title, measure in measured.items():
             bench.part(title, measure)
     _end(bench.result)
+
+
+@app.command()
+def large(
+    context: typer.Context,
+    count: Count = 400_000,
+    message_bytes: Annotated[int, Option("--bytes", min=1_000, help="Of each message, unpacked.")] = 60_000,
+    incompressible: Annotated[bool, Option("--incompressible", help="Messages that the broker stores whole.")] = False,
+    planned: Annotated[
+        bool, Option("--planned", help="After a start that has planned all as one micro-batch.")
+    ] = False,
+) -> None:
+    """Memory of the job with large messages; the last line on standard output is one JSON object."""
+    console, choices = Console(stderr=True), _choices(context)
+    with progress_on(console) as progress, World(choices.data, choices.partitions) as world:
+        made = with_transactions(world, prepare(10_000, progress), count, progress)
+        with Stages(console, progress).stage("large") as say:
+            found = large_messages(world, made, Plan(count, message_bytes, not incompressible, planned), say)
+    print(msgspec.json.encode(found).decode(), flush=True)
 
 
 @app.command()

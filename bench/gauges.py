@@ -93,11 +93,11 @@ class Gauges(Background):
         with suppress(psutil.NoSuchProcess):
             if pid is not None:
                 root = psutil.Process(pid)
-                found += [(_kind(process), process) for process in (root, *root.children(recursive=True))]
+                found += [(kind(process), process) for process in (root, *root.children(recursive=True))]
         return found
 
 
-def _kind(process: psutil.Process) -> str:
+def kind(process: psutil.Process) -> str:
     try:
         command = process.cmdline()
     except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -3,21 +3,24 @@
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 import pandas as pd
 from pyspark import SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
-from jobs.dead_letters import SetAsides, too_large
-from jobs.failures import FailureCount, Failures
+from jobs.dead_letters import SetAside, too_large
+from jobs.failures import Failures
 from jobs.local_copies import drop_other_runs
 from jobs.log_order import in_log_order
-from jobs.piece import work
+from jobs.pace import Arrived
+from jobs.piece import Problem, work
 from jobs.routing import balanced_keys, keeps
 from jobs.state_log import Fold, LocalCopy, StateLog
+from jobs.tasks import Tasks
 from ml.features import CUSTOMER
 
 OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
@@ -26,6 +29,21 @@ OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
 A valid one: value, the beginning of its score's JSON, and judged_by, the bytes of a `JUDGED_BY`. An invalid one: its value
 as it came, judged_by NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
+
+HEADER_BYTES: Final = 512
+"""What a dead letter's headers take besides the reason: names, numbers, the name of a topic (at most 249 bytes)."""
+
+
+class Limits(NamedTuple):
+    """What is taken in: bytes of a transaction's key and value, hours that its time may be ahead of Kafka's.
+
+    dead_letter_bytes: of key, value and headers, that the topic of dead letters takes however badly they compress.
+    """
+
+    transaction_bytes: int
+    future_hours: float
+    dead_letter_bytes: int
+    state_partitions: int
 
 
 class MapStateStore:
@@ -51,21 +69,10 @@ class CustomerFold(StatefulProcessor):
     run: a name that no other run of the query has; the local copies of the state go by it.
     """
 
-    def __init__(
-        self,
-        run: str,
-        max_transaction_bytes: int,
-        max_future_hours: float,
-        state_partitions: int,
-        set_aside: SetAsides,
-        failures: FailureCount,
-    ) -> None:
+    def __init__(self, run: str, limits: Limits, tasks: Tasks) -> None:
         self._run = run
-        self._max_transaction_bytes = max_transaction_bytes
-        self._max_future_hours = max_future_hours
-        self._state_partitions = state_partitions
-        self._set_aside = set_aside
-        self._failures = failures
+        self._limits = limits
+        self._tasks = tasks
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
@@ -74,7 +81,7 @@ class CustomerFold(StatefulProcessor):
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
     def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
-        number = balanced_keys(self._state_partitions).index(key[0])
+        number = balanced_keys(self._limits.state_partitions).index(key[0])
         pieces = (messages for piece in in_log_order(rows) if len(messages := self._own(self._small(piece), number)))
         first = next(pieces, None)
         if first is not None:
@@ -87,11 +94,13 @@ class CustomerFold(StatefulProcessor):
 
     def _small(self, messages: pd.DataFrame) -> pd.DataFrame:
         """Those that came with key and value; the others, too large to travel, are set aside."""
-        large = (messages["size"] > self._max_transaction_bytes).to_numpy()
+        sizes, limit = messages["size"].to_numpy(), self._limits.transaction_bytes
+        self._tasks.arrived.add(Arrived(len(sizes), int(sizes.sum())))
+        large = sizes > limit
         if not large.any():
             return messages
         places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
-        self._set_aside.add({(int(p), int(o)): too_large(size, self._max_transaction_bytes) for p, o, size in places})
+        self._tasks.set_aside.add({(int(p), int(o)): too_large(size, limit) for p, o, size in places})
         return messages[~large]
 
     def _own(self, messages: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -102,7 +111,7 @@ class CustomerFold(StatefulProcessor):
         own = ~everywhere
         for row in np.flatnonzero(everywhere).tolist():
             value, offset = messages["value"].iat[row], int(messages["offset"].iat[row])
-            own[row] = keeps(value, offset, number, self._state_partitions)
+            own[row] = keeps(value, offset, number, self._limits.state_partitions)
         return messages[own]
 
     def _log(self, key: Any) -> StateLog:
@@ -113,8 +122,21 @@ class CustomerFold(StatefulProcessor):
 
     def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         """Messages, in log order → rows as `OUTPUT` says."""
-        rows, errors = work(messages, fold, self._max_future_hours)
+        rows, errors = work(messages, fold, self._limits.future_hours)
         if errors:
             at = messages[["partition", "offset"]].to_numpy()
-            self._failures.add(Failures.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()}))
-        return rows
+            self._tasks.failures.add(
+                Failures.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()})
+            )
+        return rows.drop(index=self._unwritable(rows))
+
+    def _unwritable(self, rows: pd.DataFrame) -> list[int]:
+        """Which of the rows are dead letters too large to be written with the rest; they are set aside."""
+        found, problems = [], rows["problem"].to_numpy()
+        for row in np.flatnonzero(~pd.isna(problems)).tolist():
+            key, value, problem = rows["key"].iat[row], rows["value"].iat[row], problems[row].encode()
+            if len(key or b"") + len(value or b"") + len(problem) + HEADER_BYTES > self._limits.dead_letter_bytes:
+                why = msgspec.json.decode(problem, type=Problem)
+                self._tasks.set_aside.add({(why.partition, why.offset): SetAside(why.reason, why.folded)})
+                found.append(row)
+        return found

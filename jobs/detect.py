@@ -17,10 +17,10 @@ from pyspark.sql.streaming import StreamingQuery
 
 from jobs import publish, thresholds
 from jobs.champion import ChampionFollower
-from jobs.customer_fold import OUTPUT, CustomerFold
-from jobs.dead_letters import DeadLetters, SetAsides, set_asides
+from jobs.customer_fold import OUTPUT, CustomerFold, Limits
+from jobs.dead_letters import DeadLetters
 from jobs.errors import Fatal
-from jobs.failures import FailureCount, Failures, failure_count, tell
+from jobs.failures import tell
 from jobs.frozen import hold_frozen
 from jobs.gate import Gate
 from jobs.initial_state import initial_state
@@ -30,8 +30,10 @@ from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.log_order import by_state_partition, start_sorted
 from jobs.offsets import CheckpointOffsets
+from jobs.pace import Pace, PaceKeeper, pace
 from jobs.preflight import check_champion, check_kafka
 from jobs.ranges import cuts
+from jobs.record_sizes import sample
 from jobs.replay import Replay, by_position
 from jobs.routing import routed
 from jobs.scoring import Judge, Judgement
@@ -39,19 +41,26 @@ from jobs.settling import SparkFiles, wait
 from jobs.storage import DurableFolder
 from jobs.supervisor import run
 from jobs.tables import TableFollower
+from jobs.tasks import Tasks
+from jobs.topic_limits import TopicLimits, check_limits, read_limits, room
 from ml.registry import ModelRefused, Registry
 from settings import Settings
 
 QUERY: Final = "detect"
 
-PRODUCER: Final = {
-    "kafka.compression.type": "lz4",
-    "kafka.acks": "all",
-    "kafka.max.request.size": str(64 << 20),
-    # Kafka's 16 KiB hold some 25 scores; each batch has its own compressor, request part and checksum.
-    "kafka.batch.size": str(1 << 20),
-}
-"""Of the writer to Kafka: a dead letter may be as large as the topic allows, so the producer sets no limit of its own."""
+
+def producer_options(limits: TopicLimits) -> dict[str, str]:
+    """Of the writer to Kafka. What is too large is for the topics to say, so the producer sets no limit of its own."""
+    return {
+        "kafka.compression.type": "lz4",
+        "kafka.acks": "all",
+        "kafka.max.request.size": str((1 << 31) - 1),
+        "kafka.buffer.memory": str(max(32 << 20, 4 * max(limits))),
+        # Kafka's 16 KiB hold some 25 scores; each batch has its own compressor, request part and checksum. A batch that is
+        # larger than its topic allows is refused whole, split into batches of this size, and sent again.
+        "kafka.batch.size": str(min(1 << 20, limits.smallest)),
+    }
+
 
 _log = logging.getLogger(__name__)
 
@@ -64,27 +73,26 @@ def main() -> int:
     if settings.adaptive_thresholds:
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
     there = partial(check_kafka, settings, *topics, wanted=wanted)
-    return run(settings, starters, there, partial(check_champion, settings))
+    return run(settings, starters, there, partial(check_limits, settings), partial(check_champion, settings))
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
-    set_aside, failures = set_asides(spark), failure_count(spark)
     ledger = Ledger(folder(f"{settings.checkpoint}/ledger"), settings.ledger_ranges)
     inputs = Inputs(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
     inputs.prepare()
-    detection = Detection(spark, settings, gate, (set_aside, failures), ledger, inputs)
+    detection = Detection(spark, settings, gate, ledger, inputs)
     # Spark deletes the older commits, the first one among them.
     begun = any(name.isdigit() for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
     if not begun and settings.initial_state is None:
         _log.warning("no --initial-state: all customers are new to this job")
     past = None if begun else initial_state(spark, settings)
     writer = (
-        folded(transactions(spark, settings), past, settings, set_aside, failures)
+        folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
         .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
         .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
         .queryName(QUERY)
@@ -95,19 +103,28 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     return query
 
 
-def transactions(spark: SparkSession, settings: Settings) -> DataFrame:
+def transactions(spark: SparkSession, settings: Settings, at: Pace) -> DataFrame:
     """The records of the transactions topic, as Spark's Kafka source gives them."""
-    most, since = settings.max_offsets_per_trigger, settings.starting_offsets
-    accept_loss = settings.accept_data_loss
-    return stream(spark, settings, settings.transactions_topic, most=most, accept_loss=accept_loss, since=since)
+    return stream(
+        spark,
+        settings,
+        settings.transactions_topic,
+        most=at.most,
+        a_poll=at.a_poll,
+        accept_loss=settings.accept_data_loss,
+        since=settings.starting_offsets,
+    )
 
 
-def folded(
-    records: DataFrame, past: DataFrame | None, settings: Settings, set_aside: SetAsides, failures: FailureCount
-) -> DataFrame:
+def folded(records: DataFrame, past: DataFrame | None, settings: Settings, tasks: Tasks) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
-    limits = settings.max_transaction_bytes, settings.max_future_hours
-    processor = CustomerFold(uuid.uuid4().hex, *limits, settings.state_partitions, set_aside, failures)
+    limits = Limits(
+        settings.max_transaction_bytes,
+        settings.max_future_hours,
+        room(tasks.limits.invalid),
+        settings.state_partitions,
+    )
+    processor = CustomerFold(uuid.uuid4().hex, limits, tasks)
     return (
         records.transform(routed(settings.max_transaction_bytes, settings.state_partitions))
         .transform(by_state_partition(settings.state_partitions))
@@ -121,26 +138,21 @@ def folded(
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(
-        self,
-        spark: SparkSession,
-        settings: Settings,
-        gate: Gate,
-        told_by_tasks: tuple[SetAsides, FailureCount],
-        ledger: Ledger,
-        inputs: Inputs,
-    ) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: Inputs) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self._set_aside, self._failures = told_by_tasks
+        self.tasks = Tasks.of(spark, read_limits(settings))
+        self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings)
         self._ledger = ledger
         self._inputs = inputs
         own = folder(f"{settings.checkpoint}/{QUERY}")
         self._spark_files = SparkFiles(own.local)
         self._offsets = CheckpointOffsets(own, settings.transactions_topic)
+        self.pace = self._pace(folder(f"{settings.checkpoint}/{QUERY}/commits").names())
+        self._pace_keeper = PaceKeeper(settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace)
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._kept = Kept(spark, settings.checkpoint, registry)
         self._champion = ChampionFollower(registry, self._kept.models)
@@ -165,13 +177,27 @@ class Detection:
         entry = self._entry(micro_batch)
         wait(settling)
         self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
-        self._set_aside.value, self._failures.value = {}, Failures(0, {})  # an attempt that failed may have left some
+        self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
-        tell(self._failures.value, self._settings.transactions_topic)
-        if self._set_aside.value:
-            self._dead_letters.write(self._set_aside.value, lambda: self._gate.closed)
+        tell(self.tasks.failures.value, self._settings.transactions_topic)
+        if self.tasks.set_aside.value:
+            self._dead_letters.write(self.tasks.set_aside.value, lambda: self._gate.closed)
         self._inputs.check()
         self._spark_files.state()
+        off = self._pace_keeper.off(self.tasks.arrived.value)
+        if off is not None:
+            self._gate.start_again(QUERY, off)
+
+    def _pace(self, commits: list[str]) -> Pace:
+        """How many records a micro-batch takes, by the sizes of some that it will go on with."""
+        done = self._offsets.done(commits)
+        since = None if done is None else {int(partition): offset for partition, offset in done.items()}
+        sizes = sample(self._spark, self._settings, self._settings.transactions_topic, since)
+        most, most_bytes = self._settings.max_offsets_per_trigger, self._settings.max_bytes_per_trigger
+        found = pace(most, most_bytes, sizes, careful=self._gate.failing(QUERY))
+        if sizes is not None:
+            _log.info("records have some %.0f bytes, at most %d; at most %d in a micro-batch", *sizes, found.most)
+        return found
 
     def _entry(self, micro_batch: int) -> Entry:
         start, end = self._offsets.of(micro_batch)
@@ -213,7 +239,7 @@ class Detection:
         return self._judgement[1]
 
     def _judged_by(self, judges: list[tuple[int, Judge]]) -> Judgement:
-        return Judgement(judges, self._settings, self._set_aside, self._failures)
+        return Judgement(judges, self._settings, self.tasks)
 
     def _judge(self, versions: Versions) -> Judge:
         """Raises `Fatal` where what the ledger names can't be had: nothing else may judge these records."""
@@ -226,7 +252,7 @@ class Detection:
             ) from error
 
     def _to_kafka(self, records: DataFrame) -> None:
-        records.write.format("kafka").options(**spark_options(self._settings)).options(**PRODUCER).save()
+        records.write.format("kafka").options(**spark_options(self._settings)).options(**self._producer).save()
 
 
 if __name__ == "__main__":

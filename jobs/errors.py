@@ -11,3 +11,7 @@ class Stopping(Exception):
 
 class Unavailable(Exception):
     """Something outside is not there now, and may come back: the query that needs it waits and is started again."""
+
+
+class StartAgain(Exception):
+    """Nothing has failed: the query is to be started again at once, with other options; the text says why."""

@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from jobs import logs
-from jobs.errors import Stopping
+from jobs.errors import StartAgain, Stopping
 
 Write = Callable[[DataFrame, int], None]
 
@@ -21,6 +21,8 @@ class Gate:
         self._checks: dict[str, Callable[[], None]] = {}
         self._errors: dict[str, BaseException] = {}
         self._facts: dict[str, dict[str, Any]] = {}
+        self._again: dict[str, str] = {}
+        self._failing: set[str] = set()
 
     def close(self) -> None:
         """Let no further micro-batch begin."""
@@ -39,10 +41,19 @@ class Gate:
         """Call `check` before each micro-batch of a query. What it raises ends the micro-batch before it has begun."""
         self._checks[query] = check
 
+    def start_again(self, query: str, why: str) -> None:
+        """Let a query be started again, with what it then finds, before its next micro-batch."""
+        self._again[query] = why
+
     def enter(self, query: str, micro_batch: int) -> None:
-        """Called at the start of each micro-batch. Raises `Stopping` when closed: the batch is then run at the next start."""
+        """Called at the start of each micro-batch. Raises `Stopping` when closed: the batch is then run at the next start.
+
+        Raises `StartAgain` where the query is to be started again before it.
+        """
         if self.closed:
             raise Stopping
+        if query in self._again:
+            raise StartAgain(self._again.pop(query))
         if query in self._checks:
             self._checks[query]()
         logs.query.set(query)
@@ -57,13 +68,20 @@ class Gate:
                 write(rows, micro_batch)
             except BaseException as error:
                 self._errors[query] = error
+                if not isinstance(error, (Stopping, StartAgain)):
+                    self._failing.add(query)
                 raise
+            self._failing.discard(query)
 
         return guarded
 
     def take_error(self, query: str) -> BaseException | None:
         """What the query's last micro-batch raised, if it did; asked once."""
         return self._errors.pop(query, None)
+
+    def failing(self, query: str) -> bool:
+        """Whether the query's last micro-batch failed, so that it is now tried again."""
+        return query in self._failing
 
     def tell(self, query: str, **facts: Any) -> None:
         """Say what the query goes on with (its model, its table, …), for whoever asks how it is."""

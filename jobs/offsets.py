@@ -1,7 +1,7 @@
 """The offset log of a query's streaming checkpoint: which records a micro-batch holds, and how to begin a topic again."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pyspark.sql import SparkSession
 
@@ -25,6 +25,14 @@ class CheckpointOffsets:
         """(start, end) of a micro-batch that Spark has planned: partition → offset, start inclusive, end exclusive."""
         start, end = _offsets(self._checkpoint, micro_batch)
         return start[self._topic], end[self._topic]
+
+    def done(self, commits: Iterable[str]) -> Offsets | None:
+        """Where the last of the micro-batches ends that are done, given the names of their commits; None without any.
+
+        What comes next may be planned already, and is not done yet.
+        """
+        numbers = [int(name) for name in commits if name.isdigit()]
+        return _read(self._checkpoint, f"offsets/{max(numbers)}")[self._topic] if numbers else None
 
 
 class QueryCheckpoint:

@@ -18,11 +18,14 @@ from ml.schema import Transaction
 from ml.segments import segment_ids_of
 from ml.state import identify
 
-JUDGED_BY: Final = np.dtype([("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("position", np.int64)])
+JUDGED_BY: Final = np.dtype(
+    [("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("bytes", np.int64), ("position", np.int64)]
+)
 """What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
-position in the log, by which a replay knows who judged it before. Of what is not to be judged the position is NO_POSITION."""
+position in the log, by which a replay knows who judged it before. Of what is not to be judged the position is NO_POSITION.
+bytes: of its key and of the beginning of its score."""
 
-NOT_JUDGED: Final = np.array([(0, 0, NO_POSITION)], JUDGED_BY).tobytes()
+NOT_JUDGED: Final = np.array([(0, 0, 0, NO_POSITION)], JUDGED_BY).tobytes()
 
 FOLDED_AT_ONCE: Final = 500
 """Messages folded at a time. The states of so many customers fit into the processor's nearest cache, and then the copy that
@@ -123,7 +126,8 @@ def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> "list[
                 f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
             )
         heads = score_heads(mine, of_records, late, folded.order_undefined[here], features)
-        return _objects(heads), _objects(_judged_by(features, mine, arrivals["position"][here]))
+        sizes = [len(head) + len(key or b"") for head, (*_, key) in zip(heads, of_records, strict=True)]
+        return _objects(heads), _objects(_judged_by(features, mine, arrivals["position"][here], sizes))
 
     failed = refusals.of_step("score head", rows.tolist(), folded=True)
     parts = in_halves(work, np.arange(len(rows)), _head_sound, failed)
@@ -137,9 +141,11 @@ def _objects(items: list[bytes]) -> np.ndarray:
     return out
 
 
-def _judged_by(features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray) -> list[bytes]:
+def _judged_by(
+    features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray, sizes: Sequence[int]
+) -> list[bytes]:
     rows = np.empty(len(transactions), JUDGED_BY)
-    rows["features"], rows["position"] = features, places
+    rows["features"], rows["position"], rows["bytes"] = features, places, sizes
     rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
     packed, size = rows.tobytes(), JUDGED_BY.itemsize
     return [packed[start : start + size] for start in range(0, len(packed), size)]
@@ -154,7 +160,7 @@ def _fold_sound() -> Folded:
 def _head_sound() -> None:
     folded = _fold_sound()
     score_heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.order_undefined, folded.features)
-    _judged_by(folded.features, [GOOD], np.zeros(1, np.int64))
+    _judged_by(folded.features, [GOOD], np.zeros(1, np.int64), [0])
 
 
 _NONE_FOLDED: Final = fold(np.zeros(0, CUSTOMER), np.zeros(0, np.int64), np.zeros(0, EVENT))

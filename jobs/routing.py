@@ -34,28 +34,22 @@ def routed(max_transaction_bytes: int, state_partitions: int):  # type: ignore[n
     def transform(records: DataFrame) -> DataFrame:
         size = F.coalesce(F.octet_length("key"), F.lit(0)) + F.coalesce(F.octet_length("value"), F.lit(0))
         fits = size <= max_transaction_bytes
-        whose = F.when(fits, certain_customer(F.col("key"), F.col("value")))
-        lives = F.when(whose.isNotNull(), F.array(state_key(whose, state_partitions)))
-        # What has no text to be read is no transaction, wherever it goes.
-        goes_to = lives.when(fits & F.col("value").isNotNull(), keys).otherwise(any_one)
-        return records.select(
-            goes_to.alias("state_keys"),
+        # Each step by itself: what one expression uses twice Spark may find twice.
+        found = records.select(
             "partition",
             "offset",
             F.unix_millis("timestamp").alias("kafka_time"),
             F.when(fits, F.col("key")).alias("key"),
             F.when(fits, F.col("value")).alias("value"),
             size.alias("size"),
-        ).select(
-            F.explode("state_keys").alias("state_key"),
-            "partition",
-            "offset",
-            "kafka_time",
-            "key",
-            "value",
-            "size",
-            (F.size("state_keys") > 1).alias("everywhere"),
+            F.when(fits, certain_customer(F.col("key"), F.col("value"))).alias("whose"),
         )
+        lives = F.when(F.col("whose").isNotNull(), F.array(state_key(F.col("whose"), state_partitions)))
+        # What has no text to be read is no transaction, wherever it goes.
+        goes_to = lives.when(F.col("value").isNotNull(), keys).otherwise(any_one)
+        everywhere = (F.col("value").isNotNull() & F.col("whose").isNull()).alias("everywhere")
+        columns = ("partition", "offset", "kafka_time", "key", "value", "size")
+        return found.select(F.explode(goes_to).alias("state_key"), *columns, everywhere)
 
     return transform
 

@@ -12,15 +12,20 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.dead_letters import SetAside, SetAsides
-from jobs.failures import FailureCount, Failures
+from jobs.failures import Failures
 from jobs.halves import in_halves, in_words
 from jobs.ledger import Versions
 from jobs.piece import JUDGED_BY
+from jobs.tasks import Tasks
+from jobs.topic_limits import TopicLimits, room
 from ml.features import FOLD_VERSION, NO_POSITION, place
 from ml.model import Model
 from ml.schema import DIGEST_DIGITS, Reason
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
+
+CLOSING_BYTES: Final = 256
+"""More than a score has after its judgement."""
 
 
 class Judge(NamedTuple):
@@ -40,13 +45,11 @@ class Judge(NamedTuple):
 class Judgement:
     """Folded messages → Kafka records. judges: who judges from a position in the log on, in the order of positions.
 
-    set_aside, failures: told of a message that can't be judged. It gives no record here, for its own bytes are gone by then.
+    tasks: told of a message that can't be judged. It gives no record here, for its own bytes are gone by then.
     The expressions are built once for the same judges, not for each micro-batch: each costs a call to the JVM.
     """
 
-    def __init__(
-        self, judges: Sequence[tuple[int, Judge]], settings: Settings, set_aside: SetAsides, failures: FailureCount
-    ) -> None:
+    def __init__(self, judges: Sequence[tuple[int, Judge]], settings: Settings, tasks: Tasks) -> None:
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
@@ -58,7 +61,7 @@ class Judgement:
         )
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
-        self._judged = judge(judges, set_aside, failures)("judged_by")
+        self._judged = judge(judges, tasks)("judged_by")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
 
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
@@ -87,12 +90,36 @@ class Judged(msgspec.Struct, gc=False):
     reasons: list[Reason]
 
 
-def judge(judges: Sequence[tuple[int, Judge]], set_aside: SetAsides, failures: FailureCount) -> Any:
+class Fitting(NamedTuple):
+    """Sets aside what the topics of scores and alerts do not take."""
+
+    limits: TopicLimits
+    set_aside: SetAsides
+
+    def unfit(self, rows: np.ndarray, parts: Sequence[bytes], anomalies: np.ndarray) -> list[int]:
+        """Of rows (n,) JUDGED_BY, with the JSON of their judgements, those whose score or alert would be too large."""
+        sizes = rows["bytes"] + np.fromiter(map(len, parts), np.int64, len(parts)) + CLOSING_BYTES
+        most = np.where(anomalies, room(min(self.limits.scores, self.limits.alerts)), room(self.limits.scores))
+        found: list[int] = np.flatnonzero(sizes > most).tolist()
+        if found:
+            self.set_aside.add({place(rows["position"][k]): _unfit(int(sizes[k]), int(most[k])) for k in found})
+        return found
+
+
+def _unfit(size: int, most: int) -> SetAside:
+    return SetAside(
+        f"its score has {size:,} bytes; the topics of scores and alerts take at most {most:,} (max.message.bytes)", True
+    )
+
+
+def judge(judges: Sequence[tuple[int, Judge]], tasks: Tasks) -> Any:
     """The pandas UDF that judges: `JUDGED_BY` as bytes → struct(json: the fields of `Judged`, is_anomaly).
 
-    Both are null where there is nothing to judge, and for a message that could not be judged, which is set aside.
+    Both are null where there is nothing to judge, and for a message that could not be judged, or whose
+    score no topic takes, which is set aside.
     """
     starts = np.array([start for start, _ in judges], np.int64)
+    fitting = Fitting(tasks.limits, tasks.set_aside)
 
     def judged_rows(rows: np.ndarray) -> pd.DataFrame:
         json, is_anomaly, reasons = np.full(len(rows), None), np.full(len(rows), None), dict[tuple[int, int], str]()
@@ -111,9 +138,11 @@ def judge(judges: Sequence[tuple[int, Judge]], set_aside: SetAsides, failures: F
                 failed,
             ):
                 json[some], is_anomaly[some] = parts, anomalies
+                unfit = some[fitting.unfit(rows[some], parts, np.array(anomalies, np.bool_))]
+                json[unfit], is_anomaly[unfit] = None, None
         if reasons:
-            set_aside.add({at: SetAside(reason, folded=True) for at, reason in reasons.items()})
-            failures.add(Failures.of(reasons))
+            tasks.set_aside.add({at: SetAside(reason, folded=True) for at, reason in reasons.items()})
+            tasks.failures.add(Failures.of(reasons))
         return pd.DataFrame({"json": json, "is_anomaly": is_anomaly})
 
     @F.pandas_udf("json binary, is_anomaly boolean")  # type: ignore[call-overload, misc]

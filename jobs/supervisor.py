@@ -16,7 +16,7 @@ from jobs.checkpoint import Checkpoint
 from jobs.claim import CheckpointGone
 from jobs.console import Console
 from jobs.ending import Ending
-from jobs.errors import Fatal, Stopping, Unavailable
+from jobs.errors import Fatal, StartAgain, Stopping, Unavailable
 from jobs.gate import Gate
 from jobs.health import HealthFile
 from jobs.inputs import data_loss
@@ -147,6 +147,8 @@ class Supervisor:
                 self._run_once(spark, name)
             except Stopping:
                 break
+            except StartAgain as again:
+                _log.info("starting again: %s", again)
             except Fatal as fatal:
                 trouble.fatal(fatal)
                 self._stop_for(fatal, name)
@@ -184,7 +186,7 @@ class Supervisor:
         if self._gate.closed:
             return Stopping()
         raised = self._gate.take_error(name)
-        if isinstance(raised, (Fatal, Stopping)):
+        if isinstance(raised, (Fatal, Stopping, StartAgain)):
             return raised
         cause = raised if isinstance(raised, Exception) else error
         explanation = explain(cause)

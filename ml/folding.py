@@ -48,11 +48,13 @@ from ml.past import (
     take_in,
     usual_at,
 )
+from ml.prefetch import LINE, prefetch
 
 _FIRST_GAP: Final = math.log1p(30 * DAY / SECOND)
 _OLD: Final = math.log1p(365 * DAY / SECOND)
 _FASTEST_KMH: Final = 2000.0
 _SMALL: Final = 0.2
+_AHEAD: Final = 4
 _NEVER: Final = np.iinfo(np.int64).min
 _BELIEVABLE_DELAY: Final = 6 * HOUR
 _CENTS_A_STEP: Final = (100, 1_000, 5_000)
@@ -91,7 +93,12 @@ _CENTS_A_STEP: Final = (100, 1_000, 5_000)
 @numba.njit(cache=True, error_model="numpy")
 def fold_events(states, slots, events, features, late, duplicate_of, order_undefined):  # type: ignore[no-untyped-def]
     """See `ml.features.fold`; features (n, len(FEATURES)) and the others (n,) are written to."""
+    begin, size = states.ctypes.data, states.itemsize
     for i in range(len(events)):
+        if i + _AHEAD < len(events):
+            coming = begin + slots[i + _AHEAD] * size
+            for line in range(0, size, LINE):
+                prefetch(coming + line)  # type: ignore[call-arg]
         state = states[slots[i]]
         event = events[i]
         order_undefined[i] = _came_by_another_way(state, event["position"])
@@ -227,7 +234,8 @@ def _count(state, s, age, channel, limit, row):  # type: ignore[no-untyped-def]
     row[_COUNT_24H] += payments
     row[_SUM_24H] += amount
     by = state["kinds"][s] & CHANNEL_BITS
-    row[_CHANNEL_COUNT_24H] += payments if by in (channel, MIXED) else 0
+    alike = by == channel
+    row[_CHANNEL_COUNT_24H] += payments if alike or by == MIXED else 0
     if age < HOUR:
         row[_COUNT_1H] += payments
         row[_SUM_1H] += amount

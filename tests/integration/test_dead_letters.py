@@ -9,13 +9,15 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
 
+from jobs import detect
+from jobs.gate import Gate
 from settings import Settings
 from tests.integration.traffic import Message, Place, messages, scores, send, traffic
-from tests.support.kafka import read_topic
+from tests.support.kafka import alter_topic, read_topic
 
 Detect = Callable[..., None]
 KIB, MIB = 1 << 10, 1 << 20
@@ -28,9 +30,7 @@ def noise(size: int, seed: int = 1) -> bytes:
 
 def limit(settings: Settings, topic: str, max_message_bytes: int) -> None:
     """Set how large a batch of records a topic takes."""
-    wanted = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": str(max_message_bytes)})
-    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
-        admin.alter_configs([wanted])
+    alter_topic(settings.kafka_bootstrap_servers, topic, max_message_bytes=max_message_bytes)
 
 
 def send_one(
@@ -143,3 +143,78 @@ def test_a_topic_that_takes_little_gets_what_fits_it(settings: Settings, detect_
     record, headers = dead_letters(settings)[place]
     assert (len(record.key), len(record.value)) == (64, 256)
     assert headers["sha256"] == hashlib.sha256(noise(100 * KIB)).hexdigest()
+
+
+def payment(number: int, merchant_bytes: int) -> Message:
+    made = traffic(1, customers=1, seed=number)[0]
+    made.merchant_id = random.Random(number).randbytes(merchant_bytes // 2).hex()
+    return made.customer_id.encode(), msgspec.json.encode(made)
+
+
+@pytest.mark.timeout(400)
+def test_a_score_that_its_topic_does_not_take_is_a_dead_letter_that_says_that_it_was_folded(
+    settings: Settings, detect_all: Detect
+) -> None:
+    """A narrow topic of scores, a narrower one of alerts, a key that is the customer's and one that is long and is not."""
+    limit(settings, settings.scores_topic, 12 * KIB)
+    limit(settings, settings.alerts_topic, 8 * KIB)
+    good = messages(traffic(300, customers=20, seed=4))
+    large = payment(1, 20 * KIB)
+    wrong_key = (noise(20 * KIB, 5), payment(2, 100)[1])
+    control = traffic(1, customers=1, seed=6)[0]
+    control.merchant_id = "\x00" * 3_000  # six bytes each in JSON
+    send(settings, good[:150])
+    places = {send_one(settings, *message) for message in (large, wrong_key, (b"C1", msgspec.json.encode(control)))}
+    send(settings, good[150:])
+
+    detect_all(settings)
+
+    found = dead_letters(settings)
+    assert set(found) == places
+    for _, headers in found.values():
+        assert headers["folded"] == "true"
+        assert "its score has" in headers["reason"]
+        assert "truncated" not in headers
+    assert_each_scored_once(settings, good)
+    assert places.isdisjoint(scores(settings))
+
+
+def test_a_dead_letter_that_is_too_large_for_its_topic_is_truncated_though_it_was_small_enough_to_be_read(
+    settings: Settings, detect_all: Detect
+) -> None:
+    limit(settings, settings.invalid_topic, 20 * KIB)
+    good = messages(traffic(50, customers=5, seed=7))
+    send(settings, good)
+    place = send_one(settings, b"C1", noise(30 * KIB))
+    detect_all(settings)
+    ((at, (record, headers)),) = dead_letters(settings).items()
+    assert at == place
+    assert headers["truncated"] == "true"
+    assert "not UTF-8" in headers["reason"] or "not JSON" in headers["reason"]
+    assert record.value == noise(30 * KIB)[: 16 * KIB]
+    assert_each_scored_once(settings, good)
+
+
+@pytest.mark.timeout(400)
+def test_limits_that_are_lowered_while_the_query_runs_cost_one_attempt(
+    settings: Settings, spark: SparkSession, detect_all: Detect
+) -> None:
+    good = messages(traffic(50, customers=5, seed=8))
+    send(settings, good)
+    spark.conf.set("spark.sql.shuffle.partitions", str(settings.state_partitions))
+    gate = Gate()
+    query = detect.start(spark, settings, gate)
+    try:
+        query.processAllAvailable()
+        for topic in (settings.scores_topic, settings.alerts_topic):
+            limit(settings, topic, 8 * KIB)
+        place = send_one(settings, *payment(3, 30 * KIB))
+        with pytest.raises(StreamingQueryException):
+            query.processAllAvailable()
+    finally:
+        query.stop()
+        gate.close()
+    detect_all(settings)
+    ((at, (_, headers)),) = dead_letters(settings).items()
+    assert (at, headers["folded"]) == (place, "true")
+    assert_each_scored_once(settings, good)

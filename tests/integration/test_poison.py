@@ -10,8 +10,11 @@ from pyspark.sql import SparkSession
 from jobs.dead_letters import SetAside, set_asides
 from jobs.failures import failure_count
 from jobs.ledger import Versions
+from jobs.pace import arrivals
 from jobs.piece import JUDGED_BY, NOT_JUDGED
 from jobs.scoring import Judge, Judgement
+from jobs.tasks import Tasks
+from jobs.topic_limits import TopicLimits
 from ml.features import FEATURES, position
 from ml.model import Model
 from ml.thresholds.table import Lookup
@@ -94,7 +97,7 @@ def judging(spark: SparkSession, settings: Settings, scorer: Any) -> tuple[Judge
     model = Model("m", 7, scorer, 0.5, FEATURES, np.zeros((len(FEATURES), 3)))
     told = set_asides(spark), failure_count(spark)
     judge = Judge(Versions(7), spark.sparkContext.broadcast(model), Lookup.of(0.5, {}))
-    return Judgement([(0, judge)], settings, *told), *told
+    return Judgement([(0, judge)], settings, Tasks(*told, arrivals(spark), TopicLimits())), *told
 
 
 def test_a_message_that_the_model_fails_for_is_set_aside_and_the_others_are_judged(spark: SparkSession) -> None:

@@ -1,9 +1,29 @@
 """Reads what the tests' Kafka holds."""
 
-from kafka import KafkaConsumer, TopicPartition
+import time
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 
 LARGEST_RECORD = 16 << 20
+
+
+def alter_topic(bootstrap_servers: str, topic: str, **values: object) -> None:
+    """Set values of a topic's configuration (max_message_bytes=…), and wait until the broker goes by them."""
+    wanted = {name.replace("_", "."): str(value) for name, value in values.items()}
+    asked = ConfigResource(ConfigResourceType.TOPIC, topic, list(wanted))
+    with KafkaAdminClient(bootstrap_servers=bootstrap_servers) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, wanted)])
+        for _ in range(200):
+            found = admin.describe_configs([asked], config_filter="all")["topic"][topic]
+            if all(
+                str(found[name]["value"] if isinstance(found[name], dict) else found[name]) == wanted[name]
+                for name in wanted
+            ):
+                return
+            time.sleep(0.05)
+    raise AssertionError(f"the broker did not take up {wanted} in 10 s")
 
 
 def count_records(bootstrap_servers: str, topic: str) -> int:
