@@ -13,7 +13,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from jobs.status import as_table, local_checkpoint, queries_of, statuses
+from jobs.status import QUERIES, as_table, local_checkpoint, queries_of, statuses
 from jobs.stopping import running_under, stop
 from settings import Settings
 from stack.errors import StackError
@@ -27,7 +27,9 @@ _LOCAL_FILES: Final = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
 
 _HARMLESS: Final = "WARNING: Using incubator modules: jdk.incubator.vector$"
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scoreline's Spark jobs.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Scoreline's Spark jobs."
+)
 
 
 @app.callback()
@@ -97,11 +99,13 @@ def status(
     uri = checkpoint or settings.checkpoint
     try:
         folder = local_checkpoint(uri)
+        names = queries_of(folder)
+        if unknown := sorted({*(query or ())} - {*QUERIES}):
+            raise ValueError(f"a query is {', '.join(QUERIES)}, but {', '.join(unknown)} was asked for")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    names = query or queries_of(folder)
-    found = statuses(folder, names, settings)
+    found = statuses(folder, query or names, settings)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif found:

@@ -21,6 +21,7 @@ _TRACE_LINE: Final = re.compile(
 # As Java prints a cause, and as py4j prints what Java threw.
 _THROWN: Final = re.compile(r"^\s*(?:Caused by|): ((?:[A-Za-z_$][\w$]*\.)*[A-Z][\w$]*)(?:: (.*))?$")
 _MESSAGE_LINES: Final = 10
+_NAMELESS: Final = re.compile(r"\[_LEGACY_ERROR_\w+\] ")
 _LOST_TASK: Final = re.compile(r"most recent failure: Lost task .*?\): ((?:\w+\.)+[A-Z][\w$]*): (.*)")
 _TRACEBACK: Final = "Traceback (most recent call last):"
 _ERROR_NAME: Final = re.compile(r"^((?:\w+\.)*[A-Za-z_]\w*)(?:: (.*))?$")
@@ -40,7 +41,7 @@ class Link(NamedTuple):
         return condition if condition and not condition.startswith("_") else re.split(r"[.$]", self.kind)[-1]
 
     def __str__(self) -> str:
-        said = first_sentence(self.message)
+        said = first_sentence(_NAMELESS.sub("", self.message))
         return f"{self.name}: {said}" if said and said != self.name else self.name
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from jobs.claim import LOCKS, Claim, FileClaim, Holder
 from jobs.file_systems import configuration, local_path
@@ -104,5 +105,7 @@ def scratch_folder(checkpoint: str, query: str) -> Path:
 
 
 def _short(checkpoint: str) -> str:
-    whole = checkpoint if "://" in checkpoint or checkpoint.startswith("file:") else str(Path(checkpoint).absolute())
+    found = urlparse(checkpoint)
+    local = found.scheme in ("", "file")
+    whole = str(Path(unquote(found.path) if found.scheme else checkpoint).resolve()) if local else checkpoint
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

@@ -13,6 +13,7 @@ import msgspec
 import psutil
 
 from jobs.errors import Fatal
+from jobs.numbered import is_number
 
 LOCKS: Final = "locks"
 _PATIENCE_SECONDS: Final = 2.0
@@ -168,16 +169,22 @@ def taken(checkpoint: str, query: str, holder: Holder | None) -> str:
 
 def holder_of(checkpoint: Path, query: str) -> Holder | None:
     """Who took a query's checkpoint last; whether it still runs is for `is_held` to say."""
+    path = checkpoint / LOCKS / query
     try:
-        return msgspec.json.decode((checkpoint / LOCKS / query).read_bytes(), type=Holder)
+        return msgspec.json.decode(path.read_bytes(), type=Holder) if path.is_file() else None
     except (OSError, msgspec.MsgspecError):
         return None
 
 
 def is_held(checkpoint: Path, query: str) -> bool:
-    """Whether an application runs the query on this checkpoint of a local disk. Takes nothing for longer than a moment."""
+    """Whether an application runs the query on this checkpoint of a local disk. Takes nothing for longer than a moment.
+
+    Raises PermissionError where this user may not look.
+    """
     try:
-        file = os.open(checkpoint / LOCKS / query, os.O_RDONLY)
+        file = os.open(checkpoint / LOCKS / query, os.O_RDONLY | os.O_NONBLOCK)
+    except PermissionError:
+        raise
     except OSError:
         return False
     try:
@@ -206,5 +213,5 @@ def check_whole(query: Path) -> None:
 
 def _newest(folder: Path) -> int:
     with suppress(OSError):
-        return max((int(file.name) for file in folder.iterdir() if file.name.isdigit()), default=-1)
+        return max((int(file.name) for file in folder.iterdir() if is_number(file.name)), default=-1)
     return -1

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from kafka.errors import KafkaError
@@ -114,4 +115,5 @@ def _clock() -> str:
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)
+    with suppress(OSError):  # a console that is a file on a full disk, or a pipe that nobody reads any more
+        print(line, flush=True)

@@ -10,6 +10,9 @@ from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from jobs.orphan import end_with_parent
+
+    end_with_parent()
 
 import msgspec
 from pyspark.sql import DataFrame, SparkSession
@@ -29,6 +32,7 @@ from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
 from jobs.ledger import Entry, Ledger, Versions
 from jobs.log_order import by_state_partition, start_sorted
+from jobs.numbered import is_number
 from jobs.offsets import CheckpointOffsets
 from jobs.pace import Pace, PaceKeeper, pace
 from jobs.preflight import check_champion, check_kafka
@@ -84,20 +88,20 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     inputs = Inputs(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
-    inputs.prepare()
-    detection = Detection(spark, settings, gate, ledger, inputs)
-    # Spark deletes the older commits, the first one among them.
-    begun = any(name.isdigit() for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
-    if not begun and settings.initial_state is None:
-        _log.warning("no --initial-state: all customers are new to this job")
-    past = None if begun else initial_state(spark, settings)
-    writer = (
-        folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
-        .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
-        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-        .queryName(QUERY)
-    )
-    query = start_sorted(spark, writer)
+    with inputs.starting():
+        detection = Detection(spark, settings, gate, ledger, inputs)
+        # Spark deletes the older commits, the first one among them.
+        begun = any(is_number(name) for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
+        if not begun and settings.initial_state is None:
+            _log.warning("no --initial-state: all customers are new to this job")
+        past = None if begun else initial_state(spark, settings)
+        writer = (
+            folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
+            .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
+            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+            .queryName(QUERY)
+        )
+        query = start_sorted(spark, writer)
     detection.follow(lambda: query.isActive)
     inputs.watch(query)
     return query

@@ -7,9 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
+import psutil
+
+from jobs import orphan
 from jobs.gate import Gate
 
 _log = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ class Ending:
 
     def listen(self, gateway: Any) -> None:
         """From now on signals are heard, those to Java's process and those to Python's, and the end of Java's process."""
+        orphan.taken_over()
         if os.getppid() == self.jvm_pid:
             threading.Thread(target=self._end_with_java, name="java", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,11 +110,13 @@ class Ending:
         if os.getppid() != self.jvm_pid or mode == "cluster":
             return status
         _flush()
+        workers = self._workers()
         threading.Thread(target=self._exit_java, args=(status,), daemon=True).start()
         deadline = time.monotonic() + _HOOKS_SECONDS
         while time.monotonic() < deadline:
             time.sleep(0.05)
             if os.getppid() != self.jvm_pid:
+                _kill(workers)
                 os._exit(status)
         self.by_force(status)
         return status
@@ -121,14 +128,24 @@ class Ending:
         """End both processes now. afterwards: what is done once Java is gone."""
         self._forced = True
         _flush()
+        workers = self._workers()
         halting = threading.Thread(target=self._halt, args=(status,), daemon=True)
         halting.start()
         halting.join(2)
         if os.getppid() == self.jvm_pid:
             os.kill(self.jvm_pid, signal.SIGKILL)
+        _kill(workers)
         if afterwards is not None:
             afterwards()
         os._exit(status)
+
+    def _workers(self) -> list[psutil.Process]:
+        """Java's other Python processes: one that has just begun would notice the end of Java only after its imports."""
+        if os.getppid() != self.jvm_pid:
+            return []
+        with suppress(psutil.Error):
+            return [one for one in psutil.Process(self.jvm_pid).children(recursive=True) if _is_worker(one)]
+        return []
 
     def _halt(self, status: int) -> None:
         try:
@@ -150,8 +167,20 @@ class _JvmHandler:
         implements: Final = ["sun.misc.SignalHandler"]
 
 
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.pid != os.getpid() and any(word.startswith("pyspark.") for word in process.cmdline())
+    return False
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):  # psutil kills no other one that has got the same number
+            process.kill()
+
+
 def _flush() -> None:
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """What was said goes out, where it can: a full disk or a closed pipe must not keep the application from ending."""
+    for stream in (*logging.getLogger().handlers, sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()

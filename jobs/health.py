@@ -73,7 +73,8 @@ class HealthFile:
 
 def read_health(folder: Path, query: str) -> Health | None:
     """What was written last; None where nothing was, or nothing that can be read."""
+    path = folder / f"{query}.json"
     try:
-        return msgspec.json.decode((folder / f"{query}.json").read_bytes(), type=Health)
+        return msgspec.json.decode(path.read_bytes(), type=Health) if path.is_file() else None
     except (OSError, msgspec.MsgspecError):
         return None

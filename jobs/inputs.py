@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -71,13 +72,16 @@ class Inputs:
         self._kafka = _Kafka(settings)
         self._ids: dict[str, str] = {}
 
-    def prepare(self) -> None:
-        """Before the query starts: compare the topics with those recorded, and rewind where one was made again.
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Around the start of the query: first compares the topics with those recorded, and rewinds where one was made again.
 
-        Raises `Fatal` where it may not, `Unavailable` where Kafka or a topic is not there now.
+        Raises `Fatal` where it may not, `Unavailable` where Kafka or a topic is not there now. Where the start fails, the
+        connection to Kafka is closed; else `watch` does that.
         """
         try:
             self._prepare()
+            yield
         except BaseException:
             self._kafka.close()
             raise
@@ -87,6 +91,7 @@ class Inputs:
             found = self._kafka.topics(self._topics)
         except KafkaError as error:
             raise Unavailable(f"Kafka does not say what {' and '.join(self._topics)} are: {error!r}") from None
+        self._checkpoint.restore()
         content = self._record.read_newest(self._query)
         recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
         self._ids = {name: topic.id for name, topic in found.items()}
@@ -211,6 +216,7 @@ class _Kafka:
         self._options: dict[str, Any] = client_options(settings) | timeouts
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
+        self._closed = False
 
     def topics(self, names: Sequence[str]) -> dict[str, Topic]:
         """The topics by name. Raises `Unavailable` where one is not there, KafkaError where Kafka does not say."""
@@ -233,14 +239,17 @@ class _Kafka:
         return {(place.topic, place.partition): found[place].offset for place in places}
 
     def close(self) -> None:
-        """Let go of the connection; a further question makes another."""
+        """Let go of the connection, for good: a micro-batch that still runs gets no answer any more."""
         with self._lock:
+            self._closed = True
             if self._admin is not None:
                 self._admin.close()
                 self._admin = None
 
     def _ask(self, question: Callable[[KafkaAdminClient], Any]) -> Any:
         with self._lock:
+            if self._closed:
+                raise KafkaError("the query has ended")
             try:
                 if self._admin is None:
                     self._admin = KafkaAdminClient(**self._options)

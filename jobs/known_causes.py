@@ -93,6 +93,12 @@ KNOWN: Final = (
         "the limit of open files is reached",
         "Raise it (ulimit -n), or look with lsof for what holds so many",
     ),
+    _known(
+        "Kafka timestamp",
+        r"KAFKA_MALFORMED_RECORD_TIMESTAMP|KafkaRecordToRowConverter.*long overflow",
+        "a record's Kafka timestamp is none that Spark can hold",
+        "Let the topic refuse such records: message.timestamp.before.max.ms and message.timestamp.after.max.ms",
+    ),
     _lasting(
         "data loss",
         r"KAFKA_DATA_LOSS|Some data may have been lost|failOnDataLoss|OffsetOutOfRange"
@@ -177,6 +183,13 @@ KNOWN: Final = (
         "Give the machine more memory, or the micro-batch fewer records (--max-offsets-per-trigger); see workers.log",
     ),
     _known(
+        "Java gone",
+        r"does not exist in the JVM|Py4JNetworkError|Answer from Java side is empty"
+        r"|Error while (?:sending|receiving|obtaining)",
+        "the application's Java process, or its Python process, is gone, mostly because it was killed",
+        "Nothing is lost: start it again. Where it was not killed by hand, the machine's memory was full; see spark.log",
+    ),
+    _known(
         "Java's memory",
         r"OutOfMemoryError|OUT_OF_MEMORY|UNABLE_TO_ACQUIRE_MEMORY|GC overhead limit",
         "Java's heap is full",
@@ -193,6 +206,12 @@ KNOWN: Final = (
         r"AccessControlException|PermissionError|AccessDeniedException|Permission denied",
         "a file or folder may not be read or written",
         "Give the job's user the right to it",
+    ),
+    _known(
+        "connection broken",
+        r"(?:IOException|SocketException|BrokenPipeError)\S*: .*Broken pipe",
+        "the process at the other end, mostly a Python worker or its daemon, is gone",
+        "Nothing is lost: it is started again. If it goes on so, see workers.log and the machine's memory",
     ),
     _known(
         "InfluxDB away",

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from jobs.errors import Fatal
+from jobs.numbered import is_number
 from jobs.ranges import Entry, Offsets, Range, Versions, judged_before, merged
 from jobs.storage import DurableFolder
 
@@ -161,7 +162,9 @@ class Ledger:
             self._folder.write_newest(_OVERTAKEN, msgspec.json.encode(self._overtaken))
 
     def _numbers(self) -> list[int]:
-        return sorted(int(name[:-5]) for name in self._folder.names() if name.endswith(".json") and name[:-5].isdigit())
+        return sorted(
+            int(name[:-5]) for name in self._folder.names() if name.endswith(".json") and is_number(name[:-5])
+        )
 
     def _entries(self, numbers: Iterable[int]) -> list[Entry]:
         found = (self._recent.get(number) or self.entry(number) for number in numbers)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pyspark.sql import SparkSession
 
 from jobs.ledger import Offsets
+from jobs.numbered import is_number
 from jobs.storage import DurableFolder
 
 _INITIAL = "sources/0/0"
@@ -58,32 +59,70 @@ class QueryCheckpoint:
         done again, and comes to the same: no file system replaces a file whole for sure, so what will stand there is put
         aside before the old one is deleted.
         """
-        committed, planned = _newest(self._committed), _newest(self._planned)
-        dropped = planned if planned is not None and planned != committed else None
+        committed, dropped = _newest(self._committed), self.uncommitted()
         if dropped is not None:
             forget(dropped)
             self._planned.delete(str(dropped))
-        name = _INITIAL if committed is None else f"offsets/{committed}"
-        content = self._folder.read(name) or self._stash.read_newest(_STASH)
-        if content is not None:
-            *head, last = content.decode().rstrip("\n").split("\n")
-            offsets = json.loads(last) | {topic: {str(p): 0 for p in sorted(topics[topic])} for topic in topics}
-            changed = "\n".join([*head, json.dumps(offsets, separators=(",", ":"))]).encode()
-            self._stash.write_newest(_STASH, changed)
-            self._folder.delete(name)
-            self._folder.write(name, changed)
-            for file in self._stash.names():
-                self._stash.delete(file)
+        begin = {topic: {str(p): 0 for p in sorted(topics[topic])} for topic in topics}
+        self._change(_INITIAL if committed is None else f"offsets/{committed}", begin)
         return dropped
+
+    def uncommitted(self) -> int | None:
+        """The micro-batch that is planned and not committed, if there is one."""
+        committed, planned = _newest(self._committed), _newest(self._planned)
+        return planned if planned is not None and planned != committed else None
+
+    def plan_again(self, micro_batch: int, start: ByTopic, end: ByTopic) -> None:
+        """Let a micro-batch that is planned and not committed hold other records; `restore` it after a kill."""
+        name = f"offsets/{micro_batch}"
+        content = self._folder.read(name)
+        if content is not None:
+            self._folder.delete(name)  # killed here, Spark plans it anew, and what was wrong with it is found again
+            self._folder.write(name, _with(content, end))
+        self._change(_before(micro_batch), start)
+
+    def restore(self) -> None:
+        """Finish what a kill has cut off, so that no file of the checkpoint is missing."""
+        content = self._stash.read_newest(_STASH)
+        committed = _newest(self._committed)
+        name = _INITIAL if committed is None else f"offsets/{committed}"
+        if content is not None and self._folder.read(name) is None:
+            self._folder.write(name, content)
+        self._clear()
+
+    def _change(self, name: str, offsets: ByTopic) -> None:
+        """Write the offsets of some topics anew, where the last committed micro-batch ended (or the first one starts)."""
+        content = self._folder.read(name) or self._stash.read_newest(_STASH)
+        if content is None:
+            return
+        changed = _with(content, offsets)
+        self._stash.write_newest(_STASH, changed)
+        self._folder.delete(name)
+        self._folder.write(name, changed)
+        self._clear()
+
+    def _clear(self) -> None:
+        for file in self._stash.names():
+            self._stash.delete(file)
+
+
+def _with(content: bytes, offsets: ByTopic) -> bytes:
+    """An offset log's file, with other offsets for some topics."""
+    *head, last = content.decode().rstrip("\n").split("\n")
+    return "\n".join([*head, json.dumps(json.loads(last) | offsets, separators=(",", ":"))]).encode()
+
+
+def _before(micro_batch: int) -> str:
+    """The file that says where a micro-batch starts."""
+    return f"offsets/{micro_batch - 1}" if micro_batch else _INITIAL
 
 
 def _newest(folder: DurableFolder) -> int | None:
-    return max((int(name) for name in folder.names() if name.isdigit()), default=None)
+    return max((int(name) for name in folder.names() if is_number(name)), default=None)
 
 
 def _offsets(checkpoint: DurableFolder, micro_batch: int) -> tuple[ByTopic, ByTopic]:
-    before = f"offsets/{micro_batch - 1}" if micro_batch else _INITIAL
-    return _read(checkpoint, before), _read(checkpoint, f"offsets/{micro_batch}")
+    return _read(checkpoint, _before(micro_batch)), _read(checkpoint, f"offsets/{micro_batch}")
 
 
 def _read(checkpoint: DurableFolder, name: str) -> ByTopic:

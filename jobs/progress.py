@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from jobs.numbered import is_number
+
 Offsets = dict[str, dict[str, int]]
 
 
@@ -33,7 +35,7 @@ def progress(query: Path) -> Progress:
 
 def _newest(folder: Path) -> int | None:
     with suppress(OSError):
-        return max((int(file.name) for file in folder.iterdir() if file.name.isdigit()), default=None)
+        return max((int(file.name) for file in folder.iterdir() if is_number(file.name)), default=None)
     return None
 
 
@@ -44,6 +46,8 @@ def _first(query: Path) -> Offsets:
 def _offsets(file: Path) -> Offsets:
     """What an offset log's file says, of all its sources together."""
     found: Offsets = {}
+    if not file.is_file():  # to open a pipe would wait for who writes to it
+        return found
     with suppress(OSError, UnicodeDecodeError):
         for line in file.read_text().splitlines():
             with suppress(ValueError):  # of a file that is being written
@@ -53,4 +57,4 @@ def _offsets(file: Path) -> Offsets:
 
 
 def _counts(ends: dict[str, object]) -> bool:
-    return bool(ends) and all(name.isdigit() and isinstance(end, int) for name, end in ends.items())
+    return bool(ends) and all(is_number(name) and isinstance(end, int) for name, end in ends.items())

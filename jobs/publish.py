@@ -1,5 +1,6 @@
 """The publishing query: scores and dead letters from Kafka → points in InfluxDB."""
 
+import dataclasses
 import functools
 import logging
 import sys
@@ -8,6 +9,9 @@ from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from jobs.orphan import end_with_parent
+
+    end_with_parent()
 
 import msgspec
 from kafka.errors import KafkaError
@@ -23,6 +27,7 @@ from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
 from jobs.supervisor import run
+from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
@@ -52,17 +57,17 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         sink.check()  # so that a start costs next to nothing while there is nowhere to write
     topics = settings.scores_topic, settings.invalid_topic
     inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
-    inputs.prepare()
-    publisher = Publisher(settings, gate, inputs)
-    query = (
-        judged(spark, settings)
-        .transform(published(settings))
-        .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
-        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-        .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
-        .queryName(QUERY)
-        .start()
-    )
+    with inputs.starting():
+        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint))
+        query = (
+            judged(spark, settings)
+            .transform(published(settings))
+            .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
+            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+            .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
+            .queryName(QUERY)
+            .start()
+        )
     inputs.watch(query)
     return query
 
@@ -115,13 +120,14 @@ def sink_of(settings: Settings) -> Sink:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs) -> None:
+    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs, values: TagValues) -> None:
         self._gate = gate
         self._inputs = inputs
         self._sink = sink_of(settings)
         self._transactions = TransactionsTopic(settings)
         self._publication = Publication(self._sink, settings.publish_points, settings.publish_share)
         self._throughput = Throughput(self._transactions.records)
+        self._values = values
         self._left_out = LeftOut(f"of {settings.scores_topic}, being no scores")
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
@@ -131,8 +137,9 @@ class Publisher:
         self._inputs.tell_losses(micro_batch)
         # A task that waits for the sink holds its slot. Half of them stay free, so that detection never waits for one.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
-        rows = records.coalesce(slots).mapInArrow(self._publication.publish, TALLY).collect()
-        tally = sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
+        tally = self._written(records.coalesce(slots))
+        while self._values.take(tally.found):
+            tally = self._written(records.coalesce(slots))
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
             self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
@@ -140,6 +147,11 @@ class Publisher:
             with self._sink as sink:
                 sink.write(point)
         self._inputs.check()
+
+    def _written(self, records: DataFrame) -> Tally:
+        publication = dataclasses.replace(self._publication, known=self._values.known)
+        rows = records.mapInArrow(publication.publish, TALLY).collect()
+        return sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
 
     def _arrived(self, time_ms: int) -> Arrived | None:
         try:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.tag_values import MOST, OTHER, Values, bounded, said
 from jobs.throughput import LATEST_MS, Tally
 from ml.explanation import all_in_words
 from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, Version
@@ -78,11 +79,16 @@ _COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if nam
 
 @dataclass(frozen=True)
 class Publication:
-    """How scores become points: where to, and which of them."""
+    """How scores become points: where to, and which of them.
+
+    known: the values that tags may have, see `TagValues`; None: any. What says another text is "other" where its tag is full;
+    where there is room it is not written, and the text is told (`Tally.found`), to be taken up before the next attempt.
+    """
 
     sink: Sink
     points: Literal["all", "sampled", "anomalies"] = "all"
     share: float = 0.0
+    known: Values | None = None
 
     def publish(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """A task of `mapInArrow`: writes the points of its records, then returns their `TALLY`.
@@ -118,8 +124,9 @@ class Publication:
             return Tally()
         try:
             columns = {name: pa.array(map(attrgetter(name), scores)) for name in _COLUMNS}
-            lines = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
+            lines, found = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
             tally = _tally_of_scores(columns, records["kafka_time"].to_numpy())
+            tally.found = found
         except Exception as error:  # noqa: BLE001  # our own bugs too: a record costs itself, and no other
             why = f"it can't be a point: {error!r}"
         else:
@@ -137,15 +144,36 @@ class Publication:
             sink, scores[half:], records.slice(half), refusals
         )
 
-    def _lines(self, scores: Columns, reasons: Sequence[Sequence[Reason]]) -> bytes:
-        """Line protocol of the scores that are written one by one, and of the alerts; `reasons`: one entry an anomaly."""
+    def _lines(self, scores: Columns, reasons: Sequence[Sequence[Reason]]) -> tuple[bytes, dict[str, list[str]]]:
+        """Line protocol of the scores that are written one by one, and of the alerts, and the tags' texts that may become
+        values; `reasons`: one entry an anomaly."""
+        tags, decided, found = self._tags(scores)
         columns = scores | placed(scores)
-        lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(columns, self._chosen(scores)))
+        tags |= {name: columns[name].cast(pa.string()) for name in ("partition", "lap")}
+        chosen = pc.and_(self._chosen(scores), decided)
+        lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(tags, chosen), _rows(columns, chosen))
         if reasons:
-            told = pa.array(map(all_in_words, reasons), pa.string())
-            alerts = _rows(columns, scores["is_anomaly"]) | {"reasons": told}
-            lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, alerts)
-        return lines
+            told = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
+            alerted = pc.and_(scores["is_anomaly"], decided)
+            alerts = _rows(columns, alerted) | {"reasons": told}
+            lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, alerted), alerts)
+        return lines, found
+
+    def _tags(self, scores: Columns) -> tuple[Columns, pa.Array, dict[str, list[str]]]:
+        """(the tags' values, of which rows all are decided, by tag the texts that may become values)."""
+        decided = pa.array(np.ones(len(scores["offset"]), bool))
+        if self.known is None:
+            return {name: said(scores[name]) for name in MOST}, decided, {}
+        tags: Columns = {}
+        found: dict[str, list[str]] = {}
+        for name in MOST:
+            # Of scores that are no alerts the country is no tag.
+            texts = pc.if_else(scores["is_anomaly"], scores[name], None) if name == "country" else scores[name]
+            tags[name], fresh = bounded(name, texts, self.known)
+            if fresh:
+                found[name] = fresh
+                decided = pc.and_(decided, pc.invert(pc.equal(tags[name], OTHER)))
+        return tags, decided, found
 
     def _chosen(self, scores: Columns) -> pa.Array:
         if self.points == "all":
@@ -160,10 +188,10 @@ def _rows(columns: Columns, chosen: pa.Array) -> Columns:
     return {name: column.filter(chosen) for name, column in columns.items()}
 
 
-def _points(measurement: str, tags: Sequence[str], fields: Sequence[str], columns: Columns) -> bytes:
+def _points(measurement: str, names: Sequence[str], fields: Sequence[str], tags: Columns, columns: Columns) -> bytes:
     return points(
         measurement,
-        {name: _known(columns[name]) for name in tags},
+        {name: tags[name] for name in names},
         {name: columns[name] for name in fields},
         columns["time_ns"],
     )
@@ -213,12 +241,6 @@ def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
-
-
-def _known(values: pa.Array) -> pa.Array:
-    """A tag's values, "unknown" for null and for an empty one: a point without a tag would be missing from its panel."""
-    text = values.cast(pa.string())
-    return pc.if_else(pc.fill_null(pc.equal(text, ""), True), "unknown", text)
 
 
 def _left_out(record: pa.RecordBatch, why: str) -> Tally:

@@ -1,6 +1,10 @@
 """How all queries of a checkpoint are, in one table: for a person, for a machine (JSON), and for a health check."""
 
+import errno
+import os
+import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlparse
@@ -9,13 +13,16 @@ import msgspec
 from kafka.errors import KafkaError
 from rich.table import Table
 
-from jobs.claim import holder_of, is_held
+from jobs.claim import LOCKS, holder_of, is_held
 from jobs.health import HEALTH, STALE_SECONDS, Health, read_health
 from jobs.lag import ends, lag
 from jobs.progress import Offsets, Progress, progress
 from settings import Settings
 
 QUERIES: Final = ("detect", "publish", "thresholds")
+
+_FULL_BYTES: Final = 64 << 10
+"""With less room than this a disk is full."""
 
 
 class QueryStatus(msgspec.Struct):
@@ -57,10 +64,30 @@ def local_checkpoint(uri: str) -> Path:
 
 
 def queries_of(checkpoint: Path) -> list[str]:
-    """The queries that have run on a checkpoint."""
+    """The queries that have run on a checkpoint. Raises ValueError where this user may not read it."""
+    try:
+        for folder in (checkpoint, *(checkpoint / name for name in (LOCKS, HEALTH, *QUERIES)), *_logs(checkpoint)):
+            _look_into(folder)
+    except OSError as error:
+        raise ValueError(
+            f"the checkpoint {checkpoint} can't be read ({error.strerror}: {error.filename}): ask as the user that the job "
+            "runs as, or name another checkpoint"
+        ) from None
     return [
         name for name in QUERIES if (checkpoint / name).is_dir() or read_health(checkpoint / HEALTH, name) is not None
     ]
+
+
+def _logs(checkpoint: Path) -> list[Path]:
+    return [checkpoint / query / log for query in QUERIES for log in ("offsets", "commits")]
+
+
+def _look_into(folder: Path) -> None:
+    """Raises OSError where the folder is there, and its files may not be read."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for file in os.scandir(folder):
+            if file.is_file() and not os.access(file.path, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), file.path)
 
 
 def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[QueryStatus]:
@@ -87,7 +114,7 @@ def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_af
     behind = lag(at.read, kafka.beginnings, own) if own else None
     holder = holder_of(checkpoint, query) if held else None
     running = held and beating
-    unhealthy = _not_running(health, held) if not running else _ailing(health, at, behind, stalled_after)
+    unhealthy = _not_running(checkpoint, health, held) if not running else _ailing(health, at, behind, stalled_after)
     health = health or Health(query, "unknown", 0, 0, 0)
     return QueryStatus(
         query,
@@ -107,9 +134,12 @@ def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_af
     )
 
 
-def _not_running(health: Health | None, held: bool) -> str:
+def _not_running(checkpoint: Path, health: Health | None, held: bool) -> str:
     if held:
         silent = "" if health is None else f" for {time.time() - health.heartbeat:.0f} s"
+        with suppress(OSError):
+            if shutil.disk_usage(checkpoint).free < _FULL_BYTES:
+                return f"the disk of the checkpoint is full; its application is there, but could write nothing{silent}"
         return f"its application is there, but silent{silent}"
     if health is not None and health.state == "ended":
         return f"not running: {health.cause}"

@@ -1,15 +1,19 @@
 """Small files beside the checkpoint, on whatever file system the checkpoint is on, each written whole or not at all."""
 
 import os
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from pyspark.sql import SparkSession
 
 from jobs import file_systems
 from jobs.file_systems import local_path
+from jobs.numbered import is_number
+
+_UNFINISHED_SECONDS: Final = 3_600.0
 
 
 class Files(Protocol):
@@ -74,7 +78,7 @@ class DurableFolder:
 
     def _numbers(self, name: str) -> list[int]:
         endings = [other.removeprefix(f"{name}.") for other in self.names() if other.startswith(f"{name}.")]
-        return sorted(int(ending) for ending in endings if ending.isdigit())
+        return sorted(int(ending) for ending in endings if is_number(ending))
 
     def names(self) -> list[str]:
         """The files' names, hidden ones left out."""
@@ -106,6 +110,14 @@ class LocalFiles:
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
             _sync(made.parent)
+        self._delete_unfinished()
+
+    def _delete_unfinished(self) -> None:
+        """Delete what a killed process left half written; what is younger may be another one's at work."""
+        for file in self.folder.glob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _UNFINISHED_SECONDS:
+                    file.unlink()
 
     def read(self, name: str) -> bytes | None:
         """See `Files`."""

@@ -22,6 +22,7 @@ from jobs.health import HealthFile
 from jobs.inputs import data_loss
 from jobs.known_causes import explain
 from jobs.session import build_session, launch_java
+from jobs.timestamps import go_round
 from jobs.trouble import Trouble
 from settings import Settings
 from sinks.sink import SinkUnavailable
@@ -40,7 +41,11 @@ Starter = Callable[[SparkSession, Settings, Gate], StreamingQuery]
 
 def run(settings: Settings, starters: dict[str, Starter], *checks: Callable[[], None]) -> int:
     """What an application's main does: logs, checks, then its queries until it is told to stop. Returns the exit status."""
-    logs.set_up_logs(settings, next(iter(starters)))
+    try:
+        logs.set_up_logs(settings, next(iter(starters)))
+    except OSError as error:
+        print(f"error: the log folder {settings.log_dir} can't be used: {explain(error)}", file=sys.stderr)
+        return 1
     gateway, jvm = launch_java()
     gate = Gate()
     ending = Ending(gate, jvm)
@@ -51,7 +56,11 @@ def run(settings: Settings, starters: dict[str, Starter], *checks: Callable[[], 
             check()
         Supervisor(settings, starters, gate, ending).run(jvm)
     except Fatal as fatal:
-        print(f"error: {fatal}", file=sys.stderr)
+        print("error:", " ".join(str(fatal).split()), file=sys.stderr)
+        status = 1
+    except Exception as error:  # noqa: BLE001  # whatever it is: one line on the console, the rest in the log
+        _log.info("the application can't start or go on, in full", exc_info=error)
+        print(f"error: {next(iter(starters))} can't start or go on: {explain(error)}", file=sys.stderr)
         status = 1
     return ending.finish(status)
 
@@ -121,9 +130,9 @@ class Supervisor:
             time.sleep(_WATCH_SECONDS)
 
     def _beat(self, console: Console) -> None:
-        logs.keep_small(self._settings.log_dir / logs.WORKERS)
         for name, trouble in self._trouble.items():
             trouble.beat(self._gate.facts(name))
+        logs.keep_small(self._settings.log_dir / logs.WORKERS)
         if self._own in self._started and not self._gate.closed:
             console.tell()
 
@@ -192,6 +201,8 @@ class Supervisor:
         explanation = explain(cause)
         if explanation.known is not None and explanation.known.name == "data loss":
             return data_loss(spark, self._settings, name, explanation.said)
+        if explanation.known is not None and explanation.known.name == "Kafka timestamp":
+            return go_round(spark, self._settings, name, self._gate) or cause
         if explanation.known is not None and explanation.known.lasting and self._trouble[name].attempts >= _TRIALS - 1:
             return Fatal(str(explanation))
         return cause
@@ -202,7 +213,7 @@ class Supervisor:
         except Exception as error:
             if name in self._started or isinstance(error, (Fatal, SinkUnavailable, Unavailable)):
                 raise
-            _log.exception("the first start failed")
+            _log.info("the first start failed", exc_info=error)
             raise Fatal(f"{name} can't start: {explain(error)}") from error  # what never ran is no passing failure
         _log.info("started")
         self._started.add(name)

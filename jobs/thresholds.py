@@ -9,6 +9,9 @@ from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from jobs.orphan import end_with_parent
+
+    end_with_parent()
 
 import msgspec
 import numpy as np
@@ -49,16 +52,16 @@ def main() -> int:
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint, or with the oldest score that Kafka still has."""
     inputs = Inputs(spark, settings, QUERY, [settings.scores_topic], settings.thresholds_accept_data_loss)
-    inputs.prepare()
-    maker = TableMaker(spark, settings, gate, inputs)
-    query = (
-        scores(spark, settings)
-        .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
-        .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-        .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
-        .queryName(QUERY)
-        .start()
-    )
+    with inputs.starting():
+        maker = TableMaker(spark, settings, gate, inputs)
+        query = (
+            scores(spark, settings)
+            .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
+            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
+            .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
+            .queryName(QUERY)
+            .start()
+        )
     inputs.watch(query)
     return query
 

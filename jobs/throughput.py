@@ -40,7 +40,8 @@ class Tally(msgspec.Struct):
     """Sums over some of a micro-batch's records; each task makes one, and the driver adds them up.
 
     `latency` counts records by latency in ms; `first`, `next` and `records` are of the transactions by partition: the
-    smallest offset that came, the largest plus one, and how many came. Times are Kafka's, in ms.
+    smallest offset that came, the largest plus one, and how many came. Times are Kafka's, in ms. `found`: by tag, texts that
+    may become its values.
     """
 
     scored: int = 0
@@ -56,6 +57,7 @@ class Tally(msgspec.Struct):
     first: dict[int, int] = {}
     next: dict[int, int] = {}
     records: dict[int, int] = {}
+    found: dict[str, list[str]] = {}
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -72,6 +74,7 @@ class Tally(msgspec.Struct):
             first=_merged(min, self.first, other.first),
             next=_merged(max, self.next, other.next),
             records=_merged(int.__add__, self.records, other.records),
+            found=_merged(lambda one, more: list(dict.fromkeys([*one, *more])), self.found, other.found),
         )
 
 
@@ -80,7 +83,7 @@ def _either(choose: Any, one: int | None, other: int | None) -> int | None:
     return choose(known) if known else None
 
 
-def _merged(choose: Any, one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+def _merged(choose: Any, one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:
     return one | {key: choose(one[key], value) if key in one else value for key, value in other.items()}
 
 

@@ -20,7 +20,7 @@ from ml.evaluation.report import last_line
 from ml.evaluation.split import EvaluationError
 from ml.history import History, HistoryError
 from ml.model import DEFAULT_BUDGET
-from ml.registry import ModelRefused, Registry, RegistryError
+from ml.registry import ModelRefused, NotReady, Registry, RegistryError
 from ml.schema import EXTRA_PREFIX
 from ml.train import Plan, TrainingError, labels_for, train
 from ml.unregistered import Unregistered
@@ -170,7 +170,7 @@ def promote(version: Version) -> None:
     registry = _registry()
     try:
         registry.load(version)
-    except ModelRefused as refusal:
+    except (ModelRefused, NotReady) as refusal:
         raise RegistryError(f"version {version} is not promoted: {refusal}") from refusal
     _promote(registry, version)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -26,8 +26,19 @@ _quoted_names: Final = [f'"{name}"'.encode() for name in TRANSACTION_FIELDS]
 _quoted_nulls: Final = [f'"{name}":null'.encode() for name in TRANSACTION_FIELDS[len(REQUIRED_FIELDS) :]]
 _escaped_in_a_name: Final = re.compile(rb"\\u00[567]").search
 """Finds the escapes of the characters that field names consist of: small letters and the underscore."""
-_tokens: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")([ \t\r\n]*:)?|[\[{]|[\]}]', re.DOTALL).finditer
-"""Of a JSON text the strings, those with a colon after them being names, and the brackets that open and close."""
+
+
+def _spelled(name: str) -> bytes:
+    """A pattern of a name of which any character may be written as an escape."""
+    return b"".join(b"(?:%c|%b)" % (letter, rb"\\u00(?i:%02x)" % letter) for letter in name.encode())
+
+
+_names: Final = re.compile(b'"(?:' + b"|".join(map(_spelled, TRANSACTION_FIELDS)) + rb')(?="[ \t\r\n]*:)').finditer
+"""Finds our fields' names in a JSON text, up to their second quotation mark, and the ends of texts that read like one."""
+_QUOTATION_MARK: Final = ord('"')
+_DEEPER: Final = np.zeros(256, np.int32)
+"""What each byte outside texts does to the number of objects and arrays that are open."""
+_DEEPER[list(b"[{")], _DEEPER[list(b"]}")] = 1, -1
 
 DEEPEST: Final = 64
 """How deep objects and arrays may stand in each other: what a decoder bears would depend on the stack that it runs on."""
@@ -117,22 +128,29 @@ def _check_whole(value: bytes) -> None:
 
 def _first_repeated(value: bytes) -> str | None:
     """Of a JSON text the first field that its outermost object has twice, however the names are written."""
-    names = Counter(_decode_text(token[1]) for depth, token in _with_depth(value) if depth == 1 and token[2])
+    characters, depths = _structure(value)
+    found = [
+        name for name in _names(value) if depths[name.start()] == 1 and characters[name.start()] == _QUOTATION_MARK
+    ]
+    names = Counter(_decode_text(name[0] + b'"') for name in found)
     return next((name for name in TRANSACTION_FIELDS if names[name] > 1), None)
 
 
 def _depth(value: bytes) -> int:
     """How deep objects and arrays of a JSON text stand in each other."""
-    return max((depth for depth, _ in _with_depth(value)), default=0)
+    return int(_structure(value)[1].max(initial=0))
 
 
-def _with_depth(value: bytes) -> "Iterable[tuple[int, re.Match[bytes]]]":
-    """The tokens of a JSON text, each with the number of objects and arrays that are open after it."""
-    depth = 0
-    for token in _tokens(value):
-        if token[1] is None:
-            depth += 1 if token[0] in b"[{" else -1
-        yield depth, token
+def _structure(value: bytes) -> "tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]":
+    """(n,) of the n bytes of a JSON text: the bytes, with blanks for backslashes and quotation marks that texts hold as
+    escapes, and how many objects and arrays are open after each.
+
+    Numpy goes through it, because a text of 64 kB may be nothing but brackets, and many such messages may come.
+    """
+    # Two by two, from the left: backslashes stand in texts alone, and a run of them begins with an escape.
+    characters = np.frombuffer(value.replace(b"\\\\", b"  ").replace(b'\\"', b"  "), np.uint8)
+    outside = np.cumsum(characters == _QUOTATION_MARK, dtype=np.int32) & 1 == 0
+    return characters, np.cumsum(_DEEPER[characters] * outside, dtype=np.int32)
 
 
 def too_early(transaction: Transaction, kafka_time: int, max_future_hours: float) -> str | None:

@@ -18,11 +18,13 @@ for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }.items():
     os.environ.setdefault(_name, _value)
 
+import alembic.util  # noqa: E402
 import mlflow  # noqa: E402
 import requests  # noqa: E402
 import sqlalchemy  # noqa: E402
@@ -160,10 +162,23 @@ def talking_to(uri: str) -> Iterator[None]:
                 f"the model registry {without_secrets(uri)} does not answer ({cause}); start it (make stack), or set "
                 "MLFLOW_TRACKING_URI to another"
             ) from error
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, alembic.util.CommandError):
+            raise RegistryError(
+                f"the model registry {without_secrets(uri)} was written by another release of MLflow than {mlflow.__version__} "
+                f"({said.rstrip('.')}): use that release, or set MLFLOW_TRACKING_URI to another registry"
+            ) from error
+        if isinstance(error, ImportError):
+            raise RegistryError(
+                f"the model registry {without_secrets(uri)} needs a Python package that is not installed ({said}): install "
+                "it, or set MLFLOW_TRACKING_URI to another registry"
+            ) from error
         if isinstance(error, MlflowException | OSError | sqlalchemy.exc.SQLAlchemyError):
-            said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RegistryError(f"the model registry {without_secrets(uri)} refuses: {said}") from error
-        raise
+        raise RegistryError(  # MLflow hands on whatever its libraries raise
+            f"the model registry {without_secrets(uri)} gives an answer that can't be read ({type(error).__name__}: {said}): "
+            "see whether MLFLOW_TRACKING_URI is an MLflow server"
+        ) from error
 
 
 def without_secrets(uri: str) -> str:

@@ -18,6 +18,7 @@ from sinks.sink import PointsRefused, SinkRejected, SinkUnavailable
 
 _log = logging.getLogger(__name__)
 
+_STORED: Final = 204
 _COMPRESSION: Final = 1  # the client's own gzip is level 9: five times the time, for a seventh of the bytes
 _TIMEOUT_MS: Final = (2_000, 10_000)  # connect, answer
 _MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -87,7 +88,7 @@ class InfluxDBSink:
         if not lines:
             return
         try:
-            self._service.post_write(
+            _, status, _ = self._service.post_write_with_http_info(
                 self.org,
                 self.bucket,
                 lines if self._on_this_machine else gzip.compress(lines, _COMPRESSION),
@@ -101,6 +102,12 @@ class InfluxDBSink:
             _log.warning("InfluxDB at %s, bucket %r: %s", self.url, self.bucket, _words(error))
         except HTTPError as error:
             raise self._unanswered(error) from error
+        else:
+            if status != _STORED:
+                raise SinkUnavailable(
+                    f"what answers at {self.url} took points with {status}, where InfluxDB says {_STORED}: it is no InfluxDB "
+                    "(a page of maintenance or a login, perhaps); set INFLUXDB_URL"
+                )
 
     @property
     def _on_this_machine(self) -> bool:

@@ -100,6 +100,7 @@ def test_a_name_that_spark_gave_for_want_of_a_better_one_is_not_told() -> None:
 REAL: Final = {
     "disk full": "java.io.IOException: No space left on device",
     "too many open files": "java.net.SocketException: Too many open files",
+    "Kafka timestamp": "org.apache.spark.SparkException: [KAFKA_MALFORMED_RECORD_TIMESTAMP] The record has a timestamp",
     "data loss": "org.apache.kafka.clients.consumer.OffsetOutOfRangeException: Fetch position is out of range",
     "concurrent update": "org.apache.spark.SparkException: [CONCURRENT_STREAM_LOG_UPDATE] Concurrent update to the log.",
     "topic is missing": "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This server does not host this.",
@@ -112,13 +113,33 @@ REAL: Final = {
     "checkpoint of another release": "java.lang.IllegalStateException: Incomplete log file in the offset log",
     "state store": "org.rocksdb.RocksDBException: Corruption: block checksum mismatch",
     "Python worker gone": "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)",
+    "Java gone": "py4j.protocol.Py4JError: org does not exist in the JVM",
     "Java's memory": "java.lang.OutOfMemoryError: Java heap space",
     "executor lost": "org.apache.spark.SparkException: ExecutorLostFailure (executor 2 exited caused by one of the tasks)",
     "no permission": "org.apache.hadoop.security.AccessControlException: Permission denied: user=x",
+    "connection broken": "java.io.IOException: Broken pipe",
     "InfluxDB away": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
     "InfluxDB refuses": "sinks.sink.SinkRejected: InfluxDB refuses the points: 401 unauthorized",
     "registry away": "ml.registry.RegistryAway: MLflow does not answer",
 }
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        (
+            "Python worker gone",
+            "org.apache.spark.SparkException: [_LEGACY_ERROR_TEMP_3001] EOFException: reading the port number from a daemon",
+        ),
+        ("Java gone", "py4j.protocol.Py4JNetworkError: Answer from Java side is empty"),
+        ("Java gone", "py4j.Py4JException: Error while obtaining a new communication channel"),
+    ],
+)
+def test_what_a_killed_process_leaves_behind_is_said_in_words(name: str, error: str) -> None:
+    explanation = explain(RuntimeError(f"Job aborted{TRACE}Caused by: {error}{TRACE}"))
+    assert explanation.known is not None
+    assert explanation.known.name == name
+    assert "_LEGACY" not in str(explanation)
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)

@@ -2,19 +2,23 @@
 
 import fcntl
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from jobs.claim import LOCKS, Holder
+from jobs.claim import LOCKS, Holder, is_held
 from jobs.health import HEALTH, Health
 from jobs.status import QueryStatus, local_checkpoint, queries_of, statuses
 from settings import Settings
 
+ROOT = Path(__file__).parents[2]
 NO_KAFKA = Settings(kafka_bootstrap_servers="127.0.0.1:1", stalled_after_minutes=5)
 
 
@@ -84,3 +88,55 @@ def test_a_checkpoint_that_is_on_no_local_disk_is_refused_in_words() -> None:
         local_checkpoint("hdfs://cluster/checkpoint")
     assert local_checkpoint("file:/a%20b") == Path("/a b")
     assert local_checkpoint("a b") == Path("a b")
+
+
+def test_files_of_others_in_a_checkpoint_are_passed_over(tmp_path: Path) -> None:
+    """Names that are digits to Unicode and no number to Python, folders, and pipes, which would be waited for."""
+    for folder in ("detect/offsets", "detect/commits", LOCKS, HEALTH):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("offsets", "commits"):
+        (tmp_path / "detect" / folder / "²").touch()
+        (tmp_path / "detect" / folder / "7.tmp").mkdir()
+    os.mkfifo(tmp_path / "detect" / "offsets" / "0")
+    os.mkfifo(tmp_path / "detect" / "commits" / "0")
+    os.mkfifo(tmp_path / LOCKS / "detect")
+    os.mkfifo(tmp_path / HEALTH / "detect.json")
+    found = one(tmp_path)
+    assert (found.running, found.unhealthy, found.committed) == (False, "not running", 0)
+
+
+def test_who_may_not_read_a_checkpoint_is_told_so_and_not_that_nothing_runs(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    me = os.geteuid()
+    with running(checkpoint):
+        checkpoint.chmod(0)
+        if me == 0:
+            os.seteuid(65_534)
+        try:
+            with pytest.raises(
+                ValueError, match=r"can't be read \(Permission denied.*ask as the user that the job runs as"
+            ):
+                queries_of(checkpoint)
+            with pytest.raises(PermissionError):
+                is_held(checkpoint, "detect")
+        finally:
+            os.seteuid(me)
+            checkpoint.chmod(0o700)
+
+
+def test_a_name_that_no_folder_can_have_and_a_query_that_there_is_not_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for flags in (["--checkpoint", str(tmp_path / "loop")], ["--query", "detct"], ["--checkpoint", "x" * 300]):
+        command = [sys.executable, "-m", "jobs", "status", *flags]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_under_a_running_job_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tmp_path):
+        healthy(tmp_path, heartbeat=time.time() - 100)
+        assert "silent for" in (one(tmp_path).unhealthy or "")
+        monkeypatch.setattr("jobs.status.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+        assert (one(tmp_path).unhealthy or "").startswith("the disk of the checkpoint is full")

@@ -1,6 +1,7 @@
 """What counts as a transaction: quick and slow look for repeated fields agree, and what is read is what was sent."""
 
 import json
+import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -11,7 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.parse import DEEPEST, Invalid, events, events_from_arrow, milliseconds, parse, too_early
+from ml.parse import (
+    DEEPEST,
+    Invalid,
+    _depth,
+    _first_repeated,
+    events,
+    events_from_arrow,
+    milliseconds,
+    parse,
+    too_early,
+)
 from ml.schema import TRANSACTION_ARROW, TRANSACTION_FIELDS, Transaction
 from ml.segments import segment_ids_of
 
@@ -162,3 +173,66 @@ def test_long_texts_that_never_come_again_are_not_kept() -> None:
         assert tracemalloc.get_traced_memory()[0] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+TRAPS = [
+    *('"amount"', '"\\u0061mount"', '"\\u0061mOunt"', '"amount\\""', '"\\\\"', '"\\\\\\""', '"\\"amount"', '"x"', '""'),
+    *(
+        '"customer\\u005Fid"',
+        '"customer\\u005fid"',
+        '"\\\\amount"',
+        '"[{"',
+        '"}]\\""',
+        '"a:\\"amount\\":"',
+        '"\u2028amount"',
+    ),
+]
+traps = st.sampled_from(TRAPS)
+spaces = st.sampled_from(["", " ", "\n\t"])
+
+
+def objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    member = st.tuples(spaces, traps, spaces, inner).map(lambda m: f"{m[0]}{m[1]}{m[2]}:{m[2]}{m[3]}{m[0]}")
+    return st.lists(member, max_size=5).map(lambda members: "{" + ",".join(members) + "}")
+
+
+nested = st.recursive(
+    traps | st.sampled_from(["1", "null"]),
+    lambda inner: objects(inner) | st.lists(inner, max_size=4).map(lambda items: "[" + ",".join(items) + "]"),
+    max_leaves=12,
+)
+
+
+def depth(value: object) -> int:
+    """Of what `json` makes of a text, objects being lists of pairs."""
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(objects(nested))
+def test_names_that_come_twice_and_the_depth_are_what_another_parser_finds(text: str) -> None:
+    names = [name for name, _ in json.loads(text, object_pairs_hook=list)]
+    repeated = next((name for name in TRANSACTION_FIELDS if names.count(name) > 1), None)
+    assert _first_repeated(text.encode()) == repeated
+    as_lists = json.loads(text, object_pairs_hook=lambda pairs: [value for _, value in pairs])
+    assert _depth(text.encode()) == depth(as_lists)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b',"n":[' + 20_000 * b"[]," + b"0]",
+        b"".join(b',"\\u0061%d":0' % k for k in range(4_000)),
+        b',"n":[' + 4_000 * b'{"amount":1},' + b"0]",
+        b',"n":"' + 30_000 * b'\\"' + b'"',
+    ],
+    ids=["brackets", "escaped names", "names further in", "escaped quotation marks"],
+)
+def test_no_message_of_64_kb_takes_long(more: bytes) -> None:
+    value = GOOD[:-1] + more + b"}"
+    assert len(value) < 65_536
+    parse(value)
+    begin = time.process_time()
+    for _ in range(50):
+        parse(value)
+    assert (time.process_time() - begin) / 50 < 0.006

@@ -3,14 +3,17 @@
 import http.server
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ml.registry import Registry, RegistryAway
+from ml.registry import Registry, RegistryAway, RegistryError
 
 
 def seconds_until_away(uri: str, words: str) -> float:
@@ -102,3 +105,59 @@ def test_a_sqlite_file_that_can_not_be_opened_is_away(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, but long enough to look at" * 100)
     with pytest.raises(RegistryAway, match="file is not a database"):
         Registry(f"sqlite:///{tmp_path / 'notes.txt'}").champion()
+
+
+def written_by_another_release(folder: Path) -> str:
+    file = folder / "newer.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("create table alembic_version (version_num varchar(32))")
+        connection.execute("insert into alembic_version values ('0123456789ab')")
+        connection.execute("create table experiments (experiment_id integer)")
+        connection.commit()
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def garbling_server() -> Iterator[str]:
+    """What answers as MLflow does, with numbers that are none."""
+
+    class Garbling(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = b'{"model_version": {"name": "scoreline", "version": "1", "creation_timestamp": "yesterday"}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    yield from serving(Garbling)
+
+
+def test_whatever_a_registry_is_its_error_is_one_of_words_for_a_person(tmp_path: Path, garbling_server: str) -> None:
+    for uri, words in (
+        (written_by_another_release(tmp_path), "was written by another release of MLflow"),
+        ("postgresql+asyncpg://me:secret@127.0.0.1:1/registry", "asyncpg"),
+        (garbling_server, "gives an answer that can't be read"),
+    ):
+        for ask in (Registry(uri).champion, partial(Registry(uri).load, 1)):
+            with pytest.raises(RegistryError, match=words) as told:
+                ask()
+            assert "\n" not in str(told.value)
+            assert "secret" not in str(told.value)
+
+
+def test_a_server_that_asks_for_patience_is_not_waited_for() -> None:
+    class Busy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(429)
+            self.send_header("Retry-After", "600")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    for uri in serving(Busy):
+        assert seconds_until_away(uri, "does not answer") < 15

@@ -98,3 +98,14 @@ def test_what_will_be_refused_again_is_not_tried_again(server: Scripted, sink: I
     with pytest.raises(SinkRejected, match=f"answered {status}"):
         sink.write(b"m n=1i 1\n")
     assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 206])
+def test_what_answers_otherwise_than_influxdb_has_stored_nothing(
+    server: Scripted, sink: InfluxDBSink, status: int
+) -> None:
+    """A page of maintenance, a login, another server: they take anything, and keep nothing."""
+    server.answers = [(status, None), (204, None)]
+    with pytest.raises(SinkUnavailable, match=rf"{status}, where InfluxDB says 204.*INFLUXDB_URL"):
+        sink.write(b"m n=1i 1\n")
+    sink.write(b"m n=1i 1\n")
