@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from ml.layout import (
+    ARRIVAL,
     CATEGORIES,
     CHANNEL_BITS,
     COUNTED_COUNTRIES,
@@ -20,15 +21,33 @@ from ml.layout import (
     LONGITUDE_STEP,
     MERCHANTS,
     MINUTE,
+    MIXED,
     NEW_DEVICE,
     NO_PLACE,
     NO_POSITION,
     OFFSET_BITS,
+    OPEN,
     RECENT,
     SECOND,
     SETTLED_AFTER,
+    SMALL,
 )
-from ml.past import MEMORY, knows_device, make_room, move, number_of, seen, settle, slot, take_in, usual_at
+from ml.past import (
+    MEMORY,
+    came_at,
+    knows_device,
+    learned_at,
+    make_room,
+    move,
+    new_countries,
+    number_of,
+    seen,
+    settle,
+    slot,
+    small,
+    take_in,
+    usual_at,
+)
 from ml.prefetch import LINE, prefetch
 
 _FIRST_GAP: Final = math.log1p(30 * DAY / SECOND)
@@ -89,8 +108,8 @@ def fold_events(states, slots, events, features, late, duplicate_of, order_undef
         if duplicate_of[i] != NO_POSITION:
             continue
         settle(state, event["time"])
-        late[i] = _describe(state, event, features[i])
-        _remember(state, event, features[i])
+        late[i], limit = _describe(state, event, features[i])
+        _remember(state, event, features[i], limit)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -107,7 +126,7 @@ def _came_by_another_way(state, position):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, error_model="numpy")
 def _describe(state, event, row):  # type: ignore[no-untyped-def]
-    """Write an event's features, and return whether it is late."""
+    """Write an event's features, and return whether it is late, and below which amount a payment is small by now."""
     time, amount = event["time"], min(event["amount"], LARGEST_AMOUNT)
     row[_LOG_AMOUNT] = math.log1p(amount)
     row[_HOUR_OF_DAY] = (time % DAY) / HOUR
@@ -116,17 +135,18 @@ def _describe(state, event, row):  # type: ignore[no-untyped-def]
     row[_NO_DEVICE] = 1.0 if event["device"] == 0 else 0.0
     row[_ROUNDNESS] = _roundness(amount)
     row[_LOG_DEVICE_AGE_SECONDS] = _OLD
-    known, late = _look_back(state, event, row)
+    known, late, limit = _look_back(state, event, row)
     if known == 0:
         row[_AMOUNT_RATIO] = row[_COUNTRY_SHARE] = 1.0
         row[_LOG_SECONDS_SINCE_PREVIOUS] = _FIRST_GAP
-    return late
+    return late, limit
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _look_back(state, event, row):  # type: ignore[no-untyped-def]
-    """The features that the past up to the event's time makes: (how many transactions it knows of it, whether it is late).
+    """The features that the past up to the event's time makes: (how many transactions it knows of, whether it is late, limit).
 
+    limit: the amount below which a payment is small.
     An entry counts in each window that it may reach into, so that none misses a payment.
     """
     time, border = event["time"], state["newest"] - SETTLED_AFTER
@@ -136,12 +156,13 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
         mean, m2, log_mean = state["mean_now"], state["m2_now"], state["log_mean_now"]
     else:
         mean, m2, log_mean = usual_at(state, time)
-    small = _SMALL * math.expm1(log_mean)
+    limit = _SMALL * math.expm1(log_mean)
     known, in_country = np.int64(state["settled"]), 0
     new_merchant, new_category = not seen(state["merchants"], merchant), not seen(state["categories"], category)
     new_country, new_device = not seen(state["countries"], country), not knows_device(state, device)
+    only_open = new_device and known > 0
     device_since = state["new_device_time"] if device == state["new_device"] else _NEVER
-    previous, nearest, place = _NEVER, _NEVER, -1
+    previous, nearest, place, first_to_come = _NEVER, _NEVER, -1, OPEN
     if known > 0 and state["last_time"] <= time:
         previous = state["last_time"]
     for k in range(state["open"] - 1, -1, -1):
@@ -151,19 +172,23 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
         if first > time:
             nearest = first
             continue
-        age = time - last
+        age, learned = time - last, last
         if last > border:
             previous = max(previous, min(last, time))
             if age >= 0:
                 known += 1
+                if first_to_come < came_at(state, s):
+                    learned = learned_at(state, k, time)
+                first_to_come = min(first_to_come, came_at(state, s))
                 in_country += state["open_countries"][s] % COUNTED_COUNTRIES == country % COUNTED_COUNTRIES
                 new_merchant &= state["open_merchants"][s] != merchant
                 new_category &= state["open_categories"][s] != category
                 new_country &= state["open_countries"][s] != country
                 if state["open_devices"][s] == device:
                     new_device = False
-                    if state["kinds"][s] & NEW_DEVICE:
-                        device_since = first
+                    first_with_it = state["kinds"][s] & NEW_DEVICE
+                    if first_with_it or only_open:
+                        device_since = first if first_with_it and learned == last else learned
                 if place < 0 and state["latitudes"][s] != NO_PLACE:
                     place = s
         elif time <= border:
@@ -171,7 +196,10 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
         elif age >= DAY:
             break
         if age < DAY:
-            _count(state, s, age, event["channel"], small, row)
+            _count(state, s, age, event["channel"], limit, row)
+        if time - learned < DAY:
+            row[_FIRST_MERCHANTS_24H] += state["new_merchants"][s]
+            row[_FIRST_COUNTRIES_24H] += new_countries(state, s)
     late = state["newest"] > time and (
         nearest == _NEVER
         or nearest - time <= _BELIEVABLE_DELAY
@@ -179,7 +207,7 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
         or state["newest"] - time > DAY + HOUR
     )
     if known == 0:
-        return known, late
+        return known, late, limit
     deviation = math.sqrt(m2 / min(known, MEMORY))
     amount = min(event["amount"], LARGEST_AMOUNT)
     row[_AMOUNT_Z] = (amount - mean) / max(deviation, 0.1 * mean, 1.0)
@@ -196,22 +224,25 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
         row[_LOG_DEVICE_AGE_SECONDS] = min(math.log1p(max(time - device_since, 0) / SECOND), _OLD)
     row[_COUNTRY_SHARE] = _share(state, country, in_country, known - np.int64(state["settled"]))
     _travel(state, event, place, row)
-    return known, late
+    return known, late, limit
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _count(state, s, age, channel, small, row):  # type: ignore[no-untyped-def]
+def _count(state, s, age, channel, limit, row):  # type: ignore[no-untyped-def]
     """Count the entry at s, so long ago (ms), in the windows of the day, the hour and the ten minutes."""
     payments, amount = np.int64(state["payments"][s]), np.float64(state["amounts"][s])
     row[_COUNT_24H] += payments
     row[_SUM_24H] += amount
-    row[_CHANNEL_COUNT_24H] += payments if state["kinds"][s] & CHANNEL_BITS == channel else 0
-    row[_FIRST_MERCHANTS_24H] += state["new_merchants"][s]
-    row[_FIRST_COUNTRIES_24H] += state["new_countries"][s]
+    by = state["kinds"][s] & CHANNEL_BITS
+    alike = by == channel
+    row[_CHANNEL_COUNT_24H] += payments if alike or by == MIXED else 0
     if age < HOUR:
         row[_COUNT_1H] += payments
         row[_SUM_1H] += amount
-        row[_SMALL_COUNT_1H] += payments if amount < small * payments else 0
+        if amount < limit * payments:
+            row[_SMALL_COUNT_1H] += payments
+        elif payments > 1:
+            row[_SMALL_COUNT_1H] += small(state, s)
         if age < 10 * MINUTE:
             row[_COUNT_10M] += payments
 
@@ -260,7 +291,7 @@ def _stepped(event):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _remember(state, event, row):  # type: ignore[no-untyped-def]
+def _remember(state, event, row, limit):  # type: ignore[no-untyped-def]
     k = state["count"] % RECENT
     state["transactions"][k] = event["transaction"]
     state["positions"][k] = event["position"]
@@ -275,6 +306,8 @@ def _remember(state, event, row):  # type: ignore[no-untyped-def]
         move(state, slot(state, k - 1), slot(state, k))
         k -= 1
     _enter(state, slot(state, k), event, row)
+    state["kinds"][slot(state, k)] += ARRIVAL * entries
+    state["new_countries_and_small"][slot(state, k)] += SMALL * (event["amount"] < limit)
     state["open"] = entries + 1
     if time <= state["newest"] - SETTLED_AFTER:
         return
@@ -309,7 +342,7 @@ def _enter(state, s, event, row):  # type: ignore[no-untyped-def]
     state["amounts"][s] = min(event["amount"], LARGEST_AMOUNT)
     state["payments"][s] = 1
     state["new_merchants"][s] = row[_NEW_MERCHANT]
-    state["new_countries"][s] = row[_NEW_COUNTRY]
+    state["new_countries_and_small"][s] = row[_NEW_COUNTRY]
     state["kinds"][s] = event["channel"] + NEW_DEVICE * row[_NEW_DEVICE]
     state["open_merchants"][s] = number_of(event["merchant"], MERCHANTS)
     state["open_categories"][s] = number_of(event["category"], CATEGORIES)

@@ -54,8 +54,16 @@ FEATURES: Final = (
 )
 
 CHANNEL_BITS: Final = 7
+MIXED: Final = 7
 NEW_DEVICE: Final = 8
-"""An entry's kind: the channel of its newest transaction, and a bit where that one's device was new to the customer."""
+ARRIVAL: Final = 16
+"""An entry's kind: the channel of its transactions, MIXED where they came by several, a bit where the newest one's device was
+new to the customer, and above it how many of the entries came before it."""
+
+SMALL: Final = 16
+MOST_NEW_COUNTRIES: Final = SMALL - 1
+MOST_SMALL: Final = 15
+"""An entry's transactions in a new country, and this many times those that were small when they came; no more are counted."""
 
 MERCHANT_WORDS: Final = 4
 MERCHANTS: Final = 64 * MERCHANT_WORDS
@@ -102,7 +110,7 @@ CUSTOMER: Final = np.dtype(
         ("amounts", "f4", (OPEN,)),
         ("payments", "u2", (OPEN,)),
         ("new_merchants", "u1", (OPEN,)),
-        ("new_countries", "u1", (OPEN,)),
+        ("new_countries_and_small", "u1", (OPEN,)),
         ("kinds", "u1", (OPEN,)),
         ("open_merchants", "u1", (OPEN,)),
         ("open_categories", "u1", (OPEN,)),
@@ -131,7 +139,8 @@ the start.
 
 The open past, what lies later and still has to prove to be past for all that comes: a ring of `open` entries, sorted by time,
 from first_open on. times: of an entry's newest transaction; spans: how far it reaches back, s. amounts, payments: of its
-transactions together; new_merchants, new_countries: how many of them had one. kinds … longitudes: of its newest alone.
+transactions together; new_merchants, new_countries_and_small: how many of them had one, or were small. kinds … open_devices:
+of its newest alone; latitudes, longitudes: of the newest that has a place.
 mean_now, m2_now, log_mean_now: as above, with the open past taken in. What came long after its time stands there too, settled,
 as long as nobody needs the room.
 """

@@ -2,7 +2,8 @@
 
 When an event comes nobody can tell whether it is early or all the others are late: the fold has no clock. So it is taken in
 where its time is. What an event is compared with is the settled past and the entries of the open past up to its own time; an
-early event therefore changes nothing before its time, and settles what is certainly past only.
+early event therefore changes nothing before its time, and settles what is certainly past only. But what a payment made known
+(a device, a new country) was known only when it came: dating it back makes nothing known for longer.
 """
 
 import math
@@ -12,16 +13,23 @@ import numba
 import numpy as np
 
 from ml.layout import (
+    ARRIVAL,
     CATEGORIES,
+    CHANNEL_BITS,
     COUNTED_COUNTRIES,
     COUNTRIES,
+    DAY,
     KNOWN_DEVICES,
     MERCHANTS,
+    MIXED,
+    MOST_NEW_COUNTRIES,
+    MOST_SMALL,
     NEW_DEVICE,
     NO_PLACE,
     OPEN,
     SECOND,
     SETTLED_AFTER,
+    SMALL,
 )
 
 MEMORY: Final = 200
@@ -111,8 +119,8 @@ def settle(state, time):  # type: ignore[no-untyped-def]
         _teach(state, slot(state, k))
         k += 1
     if k > guests:
-        state["first_open"] = slot(state, k)
-        state["open"] = entries - k
+        for _ in range(k):
+            _take_out_earliest(state)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -130,15 +138,59 @@ def _teach(state, s):  # type: ignore[no-untyped-def]
     _mark(state["merchants"], np.int64(state["open_merchants"][s]), MERCHANTS_A_GENERATION)
     _mark(state["categories"], np.int64(state["open_categories"][s]), CATEGORIES_A_GENERATION)
     _mark(state["countries"], np.int64(state["open_countries"][s]), COUNTRIES_A_GENERATION)
-    _get_to_know(state, state["open_devices"][s])
-    if state["kinds"][s] & NEW_DEVICE:
+    device = state["open_devices"][s]
+    known = device == 0 or number == 1 or knows_device(state, device)
+    _get_to_know(state, device)
+    if state["kinds"][s] & NEW_DEVICE or not known:
         state["new_device"] = state["open_devices"][s]
-        state["new_device_time"] = state["times"][s] - np.int64(state["spans"][s]) * SECOND
+        state["new_device_time"] = _known_since(state, s)
     country = state["open_countries"][s] % COUNTED_COUNTRIES
     state["by_country"][country] += 1
     if state["by_country"][country] == _MOST_BY_COUNTRY:
         for k in range(COUNTED_COUNTRIES):
             state["by_country"][k] >>= 1
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _known_since(state, s):  # type: ignore[no-untyped-def]
+    """When the device of the entry at s was first seen: with it, or where it came more than a day late, when it came."""
+    since = state["times"][s]
+    if state["kinds"][s] & NEW_DEVICE:
+        since -= np.int64(state["spans"][s]) * SECOND
+    for k in range(state["open"]):
+        x = slot(state, k)
+        if came_at(state, x) < came_at(state, s) and state["times"][x] - state["times"][s] > DAY:
+            since = state["times"][x]
+    return since
+
+
+@numba.njit(cache=True, error_model="numpy")
+def came_at(state, s):  # type: ignore[no-untyped-def]
+    """How many entries of the open past came before the one at s."""
+    return state["kinds"][s] // ARRIVAL
+
+
+@numba.njit(cache=True, error_model="numpy")
+def learned_at(state, k, time):  # type: ignore[no-untyped-def]
+    """When entry k made known what it did, as of a time: at the latest that had come before it, up to that time."""
+    s = slot(state, k)
+    for later in range(np.int64(state["open"]) - 1, k, -1):
+        x = slot(state, later)
+        if state["times"][x] <= time and came_at(state, x) < came_at(state, s):
+            return state["times"][x]
+    return state["times"][s]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _take_out_earliest(state):  # type: ignore[no-untyped-def]
+    """Remove the earliest entry, and close the gap that it leaves in the order of arrival."""
+    came = came_at(state, slot(state, 0))
+    state["first_open"] = slot(state, 1)
+    state["open"] -= 1
+    for k in range(state["open"]):
+        s = slot(state, k)
+        if came_at(state, s) > came:
+            state["kinds"][s] -= ARRIVAL
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -183,8 +235,7 @@ def make_room(state, time):  # type: ignore[no-untyped-def]
     if oldest <= border:
         if time < oldest:
             return -1
-        state["first_open"] = slot(state, 1)
-        state["open"] -= 1
+        _take_out_earliest(state)
         return 0
     if time <= border:
         return -1
@@ -205,14 +256,39 @@ def _join_closest(state):  # type: ignore[no-untyped-def]
     state["spans"][t] = min(-((first - state["times"][t]) // SECOND), _LONGEST_SPAN)
     if state["open_devices"][s] == state["open_devices"][t]:
         state["kinds"][t] |= state["kinds"][s] & NEW_DEVICE
+    elif state["settled"] > 0 and state["kinds"][t] & NEW_DEVICE:
+        state["kinds"][t] -= NEW_DEVICE  # it was first seen when the entry ends, not when it begins
+    if state["kinds"][s] & CHANNEL_BITS != state["kinds"][t] & CHANNEL_BITS:
+        state["kinds"][t] |= MIXED
+    if state["latitudes"][t] == NO_PLACE:
+        state["latitudes"][t], state["longitudes"][t] = state["latitudes"][s], state["longitudes"][s]
+    if came_at(state, s) > came_at(state, t):
+        came = (came_at(state, s) - came_at(state, t)) * ARRIVAL
+        state["kinds"][s] -= came
+        state["kinds"][t] += came
     state["amounts"][t] += state["amounts"][s]
     state["payments"][t] = min(np.int64(state["payments"][t]) + state["payments"][s], _MOST_PAYMENTS)
     state["new_merchants"][t] = min(np.int64(state["new_merchants"][t]) + state["new_merchants"][s], _MOST_NEW)
-    state["new_countries"][t] = min(np.int64(state["new_countries"][t]) + state["new_countries"][s], _MOST_NEW)
+    state["new_countries_and_small"][t] = min(new_countries(state, t) + new_countries(state, s), MOST_NEW_COUNTRIES) + (
+        SMALL * min(small(state, t) + small(state, s), MOST_SMALL)
+    )
+    came = state["kinds"][s]
     for k in range(best, 0, -1):
         move(state, slot(state, k - 1), slot(state, k))
-    state["first_open"] = slot(state, 1)
-    state["open"] -= 1
+    state["kinds"][slot(state, 0)] = came
+    _take_out_earliest(state)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def new_countries(state, s):  # type: ignore[no-untyped-def]
+    """How many transactions of the entry at s were in a country that was new."""
+    return np.int64(state["new_countries_and_small"][s]) % SMALL
+
+
+@numba.njit(cache=True, error_model="numpy")
+def small(state, s):  # type: ignore[no-untyped-def]
+    """How many transactions of the entry at s were small when they came."""
+    return np.int64(state["new_countries_and_small"][s]) // SMALL
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -229,7 +305,7 @@ def move(state, source, target):  # type: ignore[no-untyped-def]
     state["amounts"][target] = state["amounts"][source]
     state["payments"][target] = state["payments"][source]
     state["new_merchants"][target] = state["new_merchants"][source]
-    state["new_countries"][target] = state["new_countries"][source]
+    state["new_countries_and_small"][target] = state["new_countries_and_small"][source]
     state["kinds"][target] = state["kinds"][source]
     state["open_merchants"][target] = state["open_merchants"][source]
     state["open_categories"][target] = state["open_categories"][source]

@@ -25,6 +25,8 @@ BUCKETS = {"merchant": 256, "category": 64, "country": 64, "device": 65_536}
 A_GENERATION = {"merchant": 64, "category": 24, "country": 8}
 KNOWN_DEVICES = 8
 COUNTRIES, MOST_BY_COUNTRY = 32, 128
+MOST_NEW_COUNTRIES = MOST_SMALL = 15
+MIXED = 7.0
 CHANNELS = ("contactless", "chip", "atm", "online", "transfer")
 OLD_SECONDS = 365 * DAY / SECOND
 LATITUDE_STEP, LONGITUDE_STEP = 90 / 32_000, 180 / 32_000
@@ -35,9 +37,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Entry(NamedTuple):
-    """A payment of the open past, or some that lie close together; all but the first six are the newest one's. All numbers.
+    """A payment of the open past, or some that lie close together; new_device … device are the newest one's. All numbers.
 
     first, time: when it begins and ends, ms. amount: of its payments together. merchant … device: buckets, 0 where unknown.
+    channel: MIXED where there are several. latitude, longitude: of the newest that has a place.
+    came: higher for what came later. small: how many were small then.
     """
 
     time: float
@@ -54,6 +58,8 @@ class Entry(NamedTuple):
     device: float
     latitude: float
     longitude: float
+    came: float = 0.0
+    small: float = 0.0
 
 
 class Usual(NamedTuple):
@@ -128,7 +134,10 @@ class Customer:
             self._country_share(event, past),
             self._device_age(event, past, bool(novelties[3])),
         ]
-        self._remember(event._replace(new_merchants=novelties[0], new_countries=novelties[2], new_device=novelties[3]))
+        event = event._replace(new_merchants=novelties[0], new_countries=novelties[2], new_device=novelties[3])
+        came = 1.0 + max((entry.came for entry in self.entries), default=0.0)
+        small = 1.0 if amount < 0.2 * math.expm1(self._usual(past).log_mean) else 0.0
+        self._remember(event._replace(came=came, small=small))
         self.transactions.append(identity)
         return features
 
@@ -150,16 +159,20 @@ class Customer:
         small = 0.2 * math.expm1(self._usual(past).log_mean)
         for entry in self.entries:
             age = event.time - entry.time
+            if entry.first <= event.time and event.time - _learned(entry, past) < DAY:
+                merchants += entry.new_merchants
+                countries += entry.new_countries
             if entry.first <= event.time and age < DAY:
                 count_24h += entry.payments
                 sum_24h += entry.amount
-                same += entry.payments if entry.channel == event.channel else 0
-                merchants += entry.new_merchants
-                countries += entry.new_countries
+                same += entry.payments if entry.channel in (event.channel, MIXED) else 0
                 if age < HOUR:
                     count_1h += entry.payments
                     sum_1h += entry.amount
-                    smalls += entry.payments if entry.amount < small * entry.payments else 0
+                    if entry.amount < small * entry.payments:
+                        smalls += entry.payments
+                    elif entry.payments > 1:
+                        smalls += entry.small
                     if age < 10 * MINUTE:
                         count_10m += entry.payments
         return [count_10m, count_1h, count_24h, sum_1h, sum_24h], [smalls, same, merchants, countries]
@@ -174,7 +187,9 @@ class Customer:
 
     def _device_age(self, event: Entry, past: Sequence[Entry], is_new: bool) -> float:
         """How long the device has been known, as log(1 + seconds)."""
-        since = [entry.first for entry in past if entry.new_device and entry.device == event.device]
+        only_open = self.usual.number > 0 and event.device not in self.devices
+        first = [e for e in past if e.device == event.device and (e.new_device or only_open)]
+        since = [e.first if e.new_device and _learned(e, past) == e.time else _learned(e, past) for e in first]
         if not since and event.device == self.new_device:
             since = [self.new_device_time]
         seconds = 0.0 if is_new else OLD_SECONDS
@@ -245,11 +260,16 @@ class Customer:
                 if len(self.seen[2 * k]) >= most:
                     self.seen[2 * k + 1], self.seen[2 * k] = self.seen[2 * k], []
                 self.seen[2 * k].append(bucket)
+        is_new = entry.new_device or (entry.device and self.usual.number > 1 and entry.device not in self.devices)
         if entry.device:
             others = [device for device in self.devices if device != entry.device]
             self.devices = [entry.device, *others][:KNOWN_DEVICES]
-        if entry.new_device:
-            self.new_device, self.new_device_time = entry.device, entry.first
+        if is_new:
+            later = [e.time for e in self.entries if e.came < entry.came and e.time - entry.time > DAY]
+            self.new_device, self.new_device_time = (
+                entry.device,
+                max(later, default=entry.first if entry.new_device else entry.time),
+            )
         bucket = int(entry.country) % COUNTRIES
         self.by_country[bucket] += 1
         if self.by_country[bucket] == MOST_BY_COUNTRY:
@@ -273,15 +293,23 @@ class Customer:
         lengths = [after.time - entry.first for entry, after in zip(self.entries, self.entries[1:], strict=False)]
         k = lengths.index(min(lengths))
         entry, after = self.entries[k : k + 2]
+        new_device = after.new_device if self.usual.number == 0 else 0.0
+        if entry.device == after.device:
+            new_device = max(after.new_device, entry.new_device)
         seconds = math.ceil((after.time - min(entry.first, after.first)) / SECOND)
         self.entries[k : k + 2] = [
             after._replace(
                 first=after.time - seconds * SECOND,
                 amount=c_float(entry.amount + after.amount).value,
                 payments=entry.payments + after.payments,
-                new_device=max(after.new_device, entry.new_device if entry.device == after.device else 0.0),
+                new_device=new_device,
+                channel=after.channel if entry.channel == after.channel else MIXED,
                 new_merchants=entry.new_merchants + after.new_merchants,
-                new_countries=entry.new_countries + after.new_countries,
+                new_countries=min(entry.new_countries + after.new_countries, MOST_NEW_COUNTRIES),
+                small=min(entry.small + after.small, MOST_SMALL),
+                came=max(entry.came, after.came),
+                latitude=entry.latitude if after.latitude == NOWHERE else after.latitude,
+                longitude=entry.longitude if after.latitude == NOWHERE else after.longitude,
             )
         ]
 
@@ -307,6 +335,13 @@ class Customer:
             [list(buckets) for buckets in seen],
             [Entry(*entry) for entry in entries],
         )
+
+
+def _learned(entry: Entry, past: Sequence[Entry]) -> float:
+    """When what an entry made known was known: when it came, as far as the entries before it say."""
+    if entry not in past:
+        return entry.time
+    return max([e.time for e in past if e.came < entry.came] + [entry.time])
 
 
 def _entry(transaction: Mapping[str, Any]) -> Entry:

@@ -13,6 +13,7 @@ SETTLED_AFTER = 49 * HOUR
 BUCKETS = {"merchant": 256, "category": 64, "country": 64, "device": 65_536}
 A_GENERATION = {"merchant": 64, "category": 24, "country": 8}
 KNOWN_DEVICES = 8
+MIXED = 7
 
 Entry = dict[str, Any]
 
@@ -61,7 +62,12 @@ class Customer:
             return
         known = [entry for entry in self.open if entry["time"] > before - SETTLED_AFTER and not self._is_open(entry)]
         if known:
-            self.settled += known
+            for entry in known:
+                later = [x["time"] for x in self.open if x["came"] < entry["came"] and x["time"] - entry["time"] > DAY]
+                since = max(later, default=entry["first" if entry["new_device"] else "time"])
+                devices = {0} | last_used([other["device"] for other in self.settled])
+                is_new = entry["new_device"] or (len(self.settled) > 0 and entry["device"] not in devices)
+                self.settled.append(entry | {"since": since, "new_device": is_new})
             self.open = [entry for entry in self.open if self._is_open(entry)]
 
     def _late(self, time: int) -> bool:
@@ -83,6 +89,7 @@ class Customer:
                 self._join_closest()
         entry = event | {"first": event["time"], "amount": np.float32(event["amount"]), "payments": 1}
         entry |= {f"new_{name}": int(features[f"new_{name}"]) for name in ("merchant", "country", "device")}
+        entry |= {"came": len(self.arrived), "small": int(event["amount"] < features["small_limit"])}
         place = sum(other["time"] <= event["time"] for other in self.open)
         self.open.insert(place, entry)
 
@@ -90,8 +97,17 @@ class Customer:
         _, k = min((b["time"] - a["first"], k) for k, (a, b) in enumerate(zip(self.open, self.open[1:], strict=False)))
         a, b = self.open[k : k + 2]
         seconds = math.ceil((b["time"] - min(a["first"], b["first"])) / 1000)
-        b = b | {"new_device": b["new_device"] or (a["new_device"] and a["device"] == b["device"])}
-        together = {name: b[name] + a[name] for name in ("amount", "payments", "new_merchant", "new_country")}
+        if a["device"] == b["device"]:
+            b = b | {"new_device": b["new_device"] or a["new_device"]}
+        elif self.settled:
+            b = b | {"new_device": 0}
+        if a["channel"] != b["channel"]:
+            b = b | {"channel": MIXED}
+        together = {name: b[name] + a[name] for name in ("amount", "payments", "new_merchant")}
+        together |= {name: min(b[name] + a[name], 15) for name in ("new_country", "small")}
+        together["came"] = max(a["came"], b["came"])
+        if place(b) is None:
+            together |= {name: a[name] for name in ("latitude", "longitude")}
         self.open[k : k + 2] = [b | together | {"first": b["time"] - 1000 * seconds}]
 
     def _features(self, event: dict[str, Any], past: list[Entry]) -> dict[str, float]:
@@ -120,14 +136,17 @@ class Customer:
             "channel_number": float(event["channel"]),
             "no_device": float(event["device"] == 0),
             "roundness": roundness(amount),
-            "channel_count_24h": float(sum(e["payments"] for e in window(DAY) if e["channel"] == event["channel"])),
-            "first_merchants_24h": float(sum(e["new_merchant"] for e in window(DAY))),
-            "first_countries_24h": float(sum(e["new_country"] for e in window(DAY))),
+            "channel_count_24h": float(
+                sum(e["payments"] for e in window(DAY) if e["channel"] in (event["channel"], MIXED))
+            ),
+            "first_merchants_24h": float(sum(e["new_merchant"] for e in self._learned_within_a_day(time, past))),
+            "first_countries_24h": float(sum(e["new_country"] for e in self._learned_within_a_day(time, past))),
             "log_amount_ratio": 0.0,
         }
         mean, deviation, log_mean = usual_amount(past)
         small = 0.2 * math.expm1(log_mean)
-        out["small_count_1h"] = float(sum(e["payments"] for e in window(HOUR) if e["amount"] < small * e["payments"]))
+        out["small_count_1h"] = float(sum(small_payments(entry, small) for entry in window(HOUR)))
+        out["small_limit"] = small
         if not past:
             return out
         out["log_amount_ratio"] = math.log1p(amount) - log_mean
@@ -139,6 +158,10 @@ class Customer:
             out["distance_km"] = haversine(known[-1], event)
             out["speed_kmh"] = min(out["distance_km"] / max(abs(time - known[-1]["time"]), MINUTE) * HOUR, 2000.0)
         return out
+
+    def _learned_within_a_day(self, time: int, past: list[Entry]) -> list[Entry]:
+        begun = [entry for entry in self.open if entry["first"] <= time]
+        return [e for e in begun if time - (learned(e, past) if self._is_open(e) and e in past else e["time"]) < DAY]
 
     def _previous(self, event: dict[str, Any]) -> int:
         """The latest time before the event that is known: the last settled one, and those of its own part of the open past."""
@@ -158,10 +181,12 @@ class Customer:
         for entry in past:
             payments[entry["country"] % 32] += 1
         out["country_share"] = payments[event["country"] % 32] / sum(payments) if settled or past else 1.0
-        first_seen = [e["first"] for e in past if e["new_device"] and e["device"] == event["device"]]
+        only_open = settled and event["device"] not in last_used([entry["device"] for entry in settled])
+        same = [entry for entry in past if entry["device"] == event["device"]]
+        first_seen = [since(entry, past) for entry in same if entry["new_device"] or only_open]
         if not first_seen:  # of those settled the last new one alone is known
             newest = [e for e in settled if e["new_device"]][-1:]
-            first_seen = [e["first"] for e in newest if e["device"] == event["device"]]
+            first_seen = [e["since"] for e in newest if e["device"] == event["device"]]
         seconds = 365 * DAY / 1000
         if out["new_device"]:
             seconds = 0
@@ -169,6 +194,24 @@ class Customer:
             seconds = min(max(event["time"] - first_seen[0], 0) / 1000, seconds)
         out["log_device_age_seconds"] = math.log1p(seconds)
         return out
+
+
+def learned(entry: Entry, past: list[Entry]) -> int:
+    """When what an entry made known was known: when it came, as far as the entries before it say."""
+    return int(max([x["time"] for x in past if x["came"] < entry["came"]] + [entry["time"]]))
+
+
+def since(entry: Entry, past: list[Entry]) -> int:
+    """When an entry's device was first seen."""
+    known = learned(entry, past)
+    return int(entry["first"] if entry["new_device"] and known == entry["time"] else known)
+
+
+def small_payments(entry: Entry, limit: float) -> int:
+    """All of an entry's payments where they are small on average; else those that were when they came."""
+    if entry["amount"] < limit * entry["payments"]:
+        return int(entry["payments"])
+    return int(entry["small"]) if entry["payments"] > 1 else 0
 
 
 def generations(numbers: list[int], most: int) -> set[int]:
