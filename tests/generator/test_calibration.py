@@ -31,9 +31,7 @@ def test_at_medium_subtlety_each_rule_finds_between_0_3_and_0_6(standard: list[D
 
 
 def test_the_subtler_the_fraud_the_less_a_rule_finds(standard: list[Dataset]) -> None:
-    low, high = (
-        make_dataset(11, CUSTOMERS // 2, DAYS, WARM_UP, run) for run in (Run(subtlety="low"), Run(subtlety="high"))
-    )
+    low, high = (make_dataset(11, CUSTOMERS, DAYS, WARM_UP, run) for run in (Run(subtlety="low"), Run(subtlety="high")))
     for number, name in enumerate(NAMES):
         recalls = [one.recall(number) for one in (low, standard[0], high)]
         print(f"{name:22} {' '.join(f'{recall:.2f}' for recall in recalls)}")
