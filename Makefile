@@ -43,13 +43,14 @@ demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=5
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 test: lint ## check style, types, and what the tests against real servers show in less than 20 minutes
-	@$(SIDE_BY_SIDE) -m "not alone and not long"
+	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
 
 test-quick: setup ## run the tests that take less than half a minute each
 	@$(SIDE_BY_SIDE) -m "not slow and not alone and not long"
 
 test-long: setup ## run the tests that take longer or must be alone: kills, outages, a short torture (under 35 minutes)
-	@$(PYTHON) -m pytest -m "long or alone"
+	@$(SIDE_BY_SIDE) --durations 10 -m "long and not alone"
+	@$(PYTHON) -m pytest --durations 10 -m alone
 
 torture: setup ## kill everything in turn for MINUTES=30 under hostile traffic, then account for every record; ends with one line of JSON
 	@$(PYTHON) -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -365,6 +365,7 @@ def reason_of(value: bytes | None) -> str | None:
     return None
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_each_hostile_message_is_one_score_or_one_dead_letter_and_its_neighbours_are_judged_as_without_it(
     settings: Settings, detect_all: Callable[..., None], models: list[Model], monkeypatch: pytest.MonkeyPatch

@@ -41,6 +41,7 @@ def damage_offsets(checkpoint: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_neither_lost_scores_nor_a_damaged_checkpoint_of_publish_ends_detection(
     settings: Settings, stack: Stack, applications: list[Application]

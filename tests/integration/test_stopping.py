@@ -21,7 +21,7 @@ from tests.integration.application import Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import count_records, read_topic
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1200)]
 
 LIMIT_SECONDS = 30
 

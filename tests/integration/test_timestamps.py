@@ -50,6 +50,7 @@ def put(producer: Producer, *record: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_impossible_timestamps_on_every_topic_cost_their_own_records_and_nothing_else(
     settings: Settings, stack: Stack

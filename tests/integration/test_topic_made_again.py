@@ -168,6 +168,7 @@ def die_before(patched: pytest.MonkeyPatch, step: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_made_again_while_running_each_record_of_the_new_topic_is_scored_once_and_each_score_is_a_point(
     settings: Settings, stack: Stack
@@ -193,6 +194,7 @@ def test_made_again_while_running_each_record_of_the_new_topic_is_scored_once_an
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_made_again_while_running_it_ends_detection_with_what_happened(settings: Settings) -> None:
     settings = settings.model_copy(update={"publish": False})

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(1200)
 def test_a_short_torture_loses_nothing_and_judges_everything_as_the_reference(tmp_path: Path) -> None:
     command = [
