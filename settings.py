@@ -53,7 +53,14 @@ class Settings(BaseSettings):
     influxdb_ or mlflow_ are read from variables without the prefix (KAFKA_BOOTSTRAP_SERVERS).
     """
 
-    model_config = SettingsConfigDict(env_prefix="scoreline_", frozen=True, extra="ignore", cli_kebab_case=True)
+    model_config = SettingsConfigDict(
+        env_prefix="scoreline_",
+        frozen=True,
+        extra="ignore",
+        cli_kebab_case=True,
+        # Else a folder of the name null would count as none given.
+        cli_parse_none_str="<not set>",
+    )
 
     kafka_bootstrap_servers: str = _named(
         "kafka_bootstrap_servers", "localhost:9092", "Kafka brokers, host:port, comma-separated"

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from settings import Settings, local_path
@@ -18,6 +19,10 @@ names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 places = st.builds(lambda scheme, name: scheme + name, schemes, names)
 
 
+@hypothesis_settings(deadline=None)
+@example(place="null", setting="checkpoint")
+@example(place="null", setting="initial_state")
+@example(place="None", setting="replay_of")
 @given(place=places, setting=st.sampled_from(PLACES))
 def test_what_goes_in_comes_out_by_flag_and_by_environment(place: str, setting: str) -> None:
     flag = "--" + setting.replace("_", "-")

@@ -27,8 +27,10 @@ class Folder:
         return path
 
     def read(self, name: str) -> bytes | None:
-        path = self._path(name)
-        return path.read_bytes() if path.exists() else None
+        try:
+            return self._path(name).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def create(self, name: str, content: bytes) -> bool:
         try:

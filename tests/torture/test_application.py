@@ -43,6 +43,7 @@ def wait_until(reached: Callable[[], object]) -> None:
 def test_what_was_killed_is_started_again_and_not_taken_for_an_end_of_its_own(
     keep: Callable[[str], Application], tmp_path: Path
 ) -> None:
+    before = psutil.Process().children(recursive=True)  # servers of other tests
     application = keep(LONG)
     log = tmp_path / "console.log"
     wait_until(lambda: log.exists() and log.read_text().count("ready") == 1)
@@ -53,7 +54,7 @@ def test_what_was_killed_is_started_again_and_not_taken_for_an_end_of_its_own(
     assert application.starts == 2
     assert application.root not in (first, None)
     assert application.ended_by_itself == []
-    children = psutil.Process().children(recursive=True)
+    children = [child for child in psutil.Process().children(recursive=True) if child not in before]
     assert application.stop(10) == 0
     assert len(application.sweep()) == 2  # the children of both lives
     assert not [process for process in children if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
