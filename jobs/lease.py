@@ -61,7 +61,12 @@ class HadoopFiles:
         path = self._path(self._root, name)
         if not self._files.exists(path):
             return None
-        stream = self._files.open(path)
+        try:
+            stream = self._files.open(path)
+        except Exception:
+            if self._files.exists(path):
+                raise
+            return None  # its holder has just deleted it
         try:
             return bytes(stream.readAllBytes())
         finally:
