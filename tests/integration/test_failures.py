@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -27,20 +27,6 @@ from tests.support.kafka import count_records, read_topic
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "60"))
 
 Start = Callable[..., Application]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts applications; those that still run at the end of the test are killed."""
-    running: list[Application] = []
-
-    def begin(settings: Settings, *flags: str) -> Application:
-        running.append(Application(settings, *flags))
-        return running[-1]
-
-    yield begin
-    for application in running:
-        application.__exit__(None, None, None)
 
 
 def records(settings: Settings, topic: str) -> int:
