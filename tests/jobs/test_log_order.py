@@ -85,7 +85,7 @@ def test_what_is_too_large_is_set_aside_by_its_place_and_its_neighbours_go_on(
     out = list(processor.handleInputRows((2,), iter(pieces), None))
     assert [len(rows) for rows in out] == [3, 2]
     reason = "the message has 1,001 bytes; a transaction has at most 1,000 (max_transaction_bytes)"
-    assert set_aside == [{(0, 3): SetAside(reason)}]
+    assert set_aside == [{(0, 3): SetAside(reason, size=1_001)}]
 
 
 def test_a_micro_batch_of_nothing_but_large_messages_leaves_the_state_alone(

@@ -35,7 +35,11 @@ def test_a_failure_is_said_with_its_micro_batch_and_offsets_and_in_the_health_fi
 ) -> None:
     assert trouble.failed(RuntimeError("what it is")) == 1
     assert trouble.failed(RuntimeError("what it is")) == 2
-    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    (warning,) = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "jobs.trouble" and record.levelno == logging.WARNING
+    ]
     assert warning == "failed: RuntimeError: what it is [micro-batch 7: t/0 100–140]; starting again in 1 s"
     found = health.health
     assert (found.state, found.attempts, found.micro_batch, found.offsets) == ("failing", 2, 7, PLANNED.planned_end)
@@ -52,7 +56,11 @@ def test_the_same_failure_is_a_warning_once_a_minute_and_another_one_at_once(
         trouble.failed(RuntimeError("the same"))
         now += 10
     trouble.failed(RuntimeError("another"))
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    warnings = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "jobs.trouble" and record.levelno == logging.WARNING
+    ]
     assert len(warnings) == 18  # 1,000 s, and the other one
     assert "another" in warnings[-1]
     assert "attempt 97 since " in warnings[-2]
