@@ -95,7 +95,7 @@ class CustomerFold(StatefulProcessor):
     def _small(self, messages: pd.DataFrame) -> pd.DataFrame:
         """Those that came with key and value; the others, too large to travel, are set aside."""
         sizes, limit = messages["size"].to_numpy(), self._limits.transaction_bytes
-        self._tasks.arrived.add(Arrived(len(sizes), int(sizes.sum())))
+        self._tasks.arrived.add(Arrived(len(sizes), int(sizes.sum()), int(sizes.max())))
         large = sizes > limit
         if not large.any():
             return messages

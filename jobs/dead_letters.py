@@ -77,15 +77,19 @@ def too_large(size: int, limit: int) -> SetAside:
 
 
 class DeadLetters:
-    """Writes records that were set aside, whole, or truncated where the topic of dead letters refuses the whole.
+    """Writes records that were set aside, whole, or truncated where they have more bytes than the topic of dead letters takes.
+
+    room: so many bytes of key and value are sent whole. What is larger would perhaps be taken, where it compresses well, and
+    be a danger to whoever reads it.
 
     Runs in the driver, in the JVM by its own Kafka client: contents never come to Python, and Java unpacks even a record
     of which a thousandfold is left by compression one at a time.
     """
 
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, room: int) -> None:
         self._spark = spark
         self._settings = settings
+        self._room = room
 
     def write(self, found: Mapping[Place, SetAside], stopping: Callable[[], bool]) -> None:
         """Send a dead letter for each record; returns once the broker has them all.
@@ -96,7 +100,7 @@ class DeadLetters:
         patience = Patience(stopping)
         reader = RecordReader(self._spark, self._settings, self._settings.transactions_topic)
         with reader, _producer(self._spark, self._settings) as producer:
-            sender = _Sender(self._spark, self._settings, producer, patience)
+            sender = _Sender(self._spark, self._settings, producer, patience, self._room)
             for place in sorted(found):
                 sender.send(place, found[place], reader.read(*place, patience.check))
             sender.finish()
@@ -133,7 +137,8 @@ class _Sent(NamedTuple):
 class _Sender:
     """Sends dead letters without waiting for each, and those that were refused again, truncated."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, producer: Any, patience: Patience) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, producer: Any, patience: Patience, room: int) -> None:
+        self._room = room
         self._jvm: Any = spark._jvm
         self._settings = settings
         self._producer = producer
@@ -143,8 +148,9 @@ class _Sender:
 
     def send(self, place: Place, why: SetAside, record: JavaRecord | None) -> None:
         self._patience.renew()
-        whole = self._letter(place, why, record)
-        self._waiting.append(_Sent(place, why, record, 0 if record is None else record.size, self._handed_over(whole)))
+        size = 0 if record is None else record.size
+        letter = self._letter(place, why, record, CUTS[0] if size > self._room else None)
+        self._waiting.append(_Sent(place, why, record, size, self._handed_over(letter)))
         self._bytes += self._waiting[-1].size
         while self._bytes > _IN_FLIGHT_BYTES:
             self._await_first()

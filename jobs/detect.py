@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs import publish, thresholds
+from jobs.attempts import ended_with_it
 from jobs.champion import ChampionFollower
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
@@ -150,15 +151,18 @@ class Detection:
         self._gate = gate
         self.tasks = Tasks.of(spark, read_limits(settings))
         self._producer = producer_options(self.tasks.limits)
-        self._dead_letters = DeadLetters(spark, settings)
+        self._dead_letters = DeadLetters(spark, settings, room(self.tasks.limits.invalid))
         self._many_dead_letters = ManyDeadLetters(spark, settings, self.tasks.limits.invalid, self._producer)
         self._ledger = ledger
         self._inputs = inputs
         own = folder(f"{settings.checkpoint}/{QUERY}")
         self._spark_files = SparkFiles(own.local)
         self._offsets = CheckpointOffsets(own, settings.transactions_topic)
+        self._at_once = spark.sparkContext.defaultParallelism
         self.pace = self._pace(folder(f"{settings.checkpoint}/{QUERY}/commits").names())
-        self._pace_keeper = PaceKeeper(settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace)
+        self._pace_keeper = PaceKeeper(
+            settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace, self._at_once
+        )
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._kept = Kept(spark, settings.checkpoint, registry)
         self._champion = ChampionFollower(registry, self._kept.models)
@@ -193,6 +197,7 @@ class Detection:
         self._inputs.check()
         self._spark_files.state()
         off = self._pace_keeper.off(self.tasks.arrived.value)
+        self._gate.tell(QUERY, largest_record=self._pace_keeper.largest)
         if off is not None:
             self._gate.start_again(QUERY, off)
 
@@ -202,9 +207,13 @@ class Detection:
         since = None if done is None else {int(partition): offset for partition, offset in done.items()}
         sizes = sample(self._spark, self._settings, self._settings.transactions_topic, since)
         most, most_bytes = self._settings.max_offsets_per_trigger, self._settings.max_bytes_per_trigger
-        found = pace(most, most_bytes, sizes, careful=self._gate.failing(QUERY))
+        seen = self._gate.facts(QUERY).get("largest_record", 0)
         if sizes is not None:
-            _log.info("records have some %.0f bytes, at most %d; at most %d in a micro-batch", *sizes, found.most)
+            sizes = sizes._replace(largest=max(sizes.largest, seen))
+        short = self._gate.short_of_memory(QUERY) + ended_with_it(self._spark, self._settings.checkpoint, QUERY)
+        found = pace(most, most_bytes, sizes, self._at_once, short)
+        if sizes is not None:
+            _log.info("records have some %.0f bytes, at most %d; %d in a micro-batch, %d a poll", *sizes, *found[:2])
         return found
 
     def _entry(self, micro_batch: int) -> Entry:

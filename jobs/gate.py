@@ -3,12 +3,14 @@
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import DataFrame
 
 from jobs import logs
 from jobs.errors import StartAgain, Stopping
+
+_MEMORY: Final = "OutOfMemoryError"
 
 Write = Callable[[DataFrame, int], None]
 
@@ -22,7 +24,7 @@ class Gate:
         self._errors: dict[str, BaseException] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         self._again: dict[str, str] = {}
-        self._failing: set[str] = set()
+        self._short_of_memory: dict[str, int] = {}
 
     def close(self) -> None:
         """Let no further micro-batch begin."""
@@ -68,10 +70,10 @@ class Gate:
                 write(rows, micro_batch)
             except BaseException as error:
                 self._errors[query] = error
-                if not isinstance(error, (Stopping, StartAgain)):
-                    self._failing.add(query)
+                if _MEMORY in str(error):
+                    self._short_of_memory[query] = self.short_of_memory(query) + 1
                 raise
-            self._failing.discard(query)
+            self._short_of_memory.pop(query, None)
 
         return guarded
 
@@ -79,9 +81,9 @@ class Gate:
         """What the query's last micro-batch raised, if it did; asked once."""
         return self._errors.pop(query, None)
 
-    def failing(self, query: str) -> bool:
-        """Whether the query's last micro-batch failed, so that it is now tried again."""
-        return query in self._failing
+    def short_of_memory(self, query: str) -> int:
+        """How often in a row the micro-batch that is now tried again took more memory than Java has."""
+        return self._short_of_memory.get(query, 0)
 
     def tell(self, query: str, **facts: Any) -> None:
         """Say what the query goes on with (its model, its table, …), for whoever asks how it is."""

@@ -12,15 +12,13 @@ from pyspark.sql import functions as F
 from jobs.customer_fold import HEADER_BYTES
 from jobs.dead_letters import Place, SetAside
 from jobs.kafka import client_options, spark_options
+from jobs.pace import polled
 from jobs.scoring import dead_letter_headers
 from jobs.topic_limits import room
 from settings import Settings
 
 ENOUGH: Final = 200
 """Fewer than these are sent sooner one by one, at some hundred a second, than ranges are read that hold other records too."""
-
-_A_POLL: Final = 16
-"""Records that a task has in memory unpacked at a time: these are the large ones."""
 
 
 class ManyDeadLetters:
@@ -45,7 +43,8 @@ class ManyDeadLetters:
         }
         if len(fitting) < ENOUGH:
             return dict(found)
-        letters = self._letters(fitting).write.format("kafka")
+        largest = max(map(self._size, found.values()))  # of all that stands between them too
+        letters = self._letters(fitting, largest).write.format("kafka")
         letters.options(**spark_options(self._settings)).options(**self._producer).save()
         return {place: why for place, why in found.items() if place not in fitting}
 
@@ -61,7 +60,7 @@ class ManyDeadLetters:
         size = self._settings.max_transaction_bytes if why.size is None else why.size
         return size + len(why.reason.encode())
 
-    def _letters(self, found: Mapping[Place, SetAside]) -> DataFrame:
+    def _letters(self, found: Mapping[Place, SetAside], largest: int) -> DataFrame:
         """(topic, key, value, headers), one for each place."""
         rows = [
             (partition, offset, why.reason, "true" if why.folded else None)
@@ -70,7 +69,7 @@ class ManyDeadLetters:
         wanted = self._spark.createDataFrame(rows, "partition int, offset long, reason string, folded string")
         problem = F.struct("reason", "partition", "offset", F.unix_millis("timestamp").alias("kafka_time"), "folded")
         return (
-            self._originals(found)
+            self._originals(found, largest)
             .join(F.broadcast(wanted), ["partition", "offset"])
             .withColumn("problem", problem)
             .select(
@@ -81,8 +80,8 @@ class ManyDeadLetters:
             )
         )
 
-    def _originals(self, found: Mapping[Place, SetAside]) -> DataFrame:
-        """The records from the first of each partition to the last."""
+    def _originals(self, found: Mapping[Place, SetAside], largest: int) -> DataFrame:
+        """The records from the first of each partition to the last. largest: bytes that any of them has at most."""
         topic = self._settings.transactions_topic
         first, end = dict[str, int](), dict[str, int]()
         for partition, offset in found:
@@ -94,7 +93,7 @@ class ManyDeadLetters:
             .option("assign", json.dumps({topic: [int(partition) for partition in first]}))
             .option("startingOffsets", json.dumps({topic: first}))
             .option("endingOffsets", json.dumps({topic: end}))
-            .option("kafka.max.poll.records", _A_POLL)
+            .option("kafka.max.poll.records", polled(largest, self._spark.sparkContext.defaultParallelism))
             .option("failOnDataLoss", True)
             .load()
             .select("partition", "offset", "timestamp", "key", "value")

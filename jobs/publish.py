@@ -20,15 +20,19 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs.arrivals import TransactionsTopic
+from jobs.attempts import ended_with_it
 from jobs.gate import Gate
 from jobs.inputs import Inputs
-from jobs.kafka import stream
+from jobs.kafka import MOST_A_POLL, stream
 from jobs.left_out import LeftOut
+from jobs.pace import Pace, pace
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
+from jobs.record_sizes import Sizes
 from jobs.supervisor import run
 from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
+from jobs.topic_limits import read_limits
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink
@@ -58,9 +62,10 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     topics = settings.scores_topic, settings.invalid_topic
     inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     with inputs.starting():
-        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint))
+        at = publish_pace(spark, settings, gate)
+        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint), at.careful)
         query = (
-            judged(spark, settings)
+            judged(spark, settings, at.a_poll)
             .transform(published(settings))
             .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
             .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
@@ -72,12 +77,29 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     return query
 
 
-def judged(spark: SparkSession, settings: Settings) -> DataFrame:
+def publish_pace(spark: SparkSession, settings: Settings, gate: Gate) -> Pace:
+    """A dead letter may have as many bytes as its topic takes, and each of a poll may be such a one."""
+    most, limit = 2 * settings.max_offsets_per_trigger, read_limits(settings).invalid
+    short = gate.short_of_memory(QUERY) + ended_with_it(spark, settings.checkpoint, QUERY)
+    return pace(most, most * limit, Sizes(limit, limit), slots(spark), short)
+
+
+def slots(spark: SparkSession) -> int:
+    """Tasks at once. One that waits for the sink holds its slot; half of them stay free, so that detection never waits."""
+    return max(1, spark.sparkContext.defaultParallelism // 2)
+
+
+def judged(spark: SparkSession, settings: Settings, a_poll: int = MOST_A_POLL) -> DataFrame:
     """The records of the scores topic and of the dead letters' topic, as Spark's Kafka source gives them."""
     topics = settings.scores_topic, settings.invalid_topic
-    accept_loss = settings.publish_accept_data_loss
     return stream(
-        spark, settings, *topics, most=2 * settings.max_offsets_per_trigger, accept_loss=accept_loss, headers=True
+        spark,
+        settings,
+        *topics,
+        most=2 * settings.max_offsets_per_trigger,
+        a_poll=a_poll,
+        accept_loss=settings.publish_accept_data_loss,
+        headers=True,
     )
 
 
@@ -120,8 +142,11 @@ def sink_of(settings: Settings) -> Sink:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs, values: TagValues) -> None:
+    def __init__(
+        self, settings: Settings, gate: Gate, inputs: Inputs, values: TagValues, careful: bool = False
+    ) -> None:
         self._gate = gate
+        self._careful = careful
         self._inputs = inputs
         self._sink = sink_of(settings)
         self._transactions = TransactionsTopic(settings)
@@ -135,11 +160,10 @@ class Publisher:
         self._gate.enter(QUERY, micro_batch)
         self._inputs.check()
         self._inputs.tell_losses(micro_batch)
-        # A task that waits for the sink holds its slot. Half of them stay free, so that detection never waits for one.
-        slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
-        tally = self._written(records.coalesce(slots))
+        few = records.coalesce(slots(records.sparkSession))
+        tally = self._written(few)
         while self._values.take(tally.found):
-            tally = self._written(records.coalesce(slots))
+            tally = self._written(few)
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
             self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
@@ -147,6 +171,8 @@ class Publisher:
             with self._sink as sink:
                 sink.write(point)
         self._inputs.check()
+        if self._careful:
+            self._gate.start_again(QUERY, "the micro-batch came through that the last application ended with")
 
     def _written(self, records: DataFrame) -> Tally:
         publication = dataclasses.replace(self._publication, known=self._values.known)

@@ -18,6 +18,7 @@ from jobs.kafka import client_options, librdkafka_options
 from jobs.ledger import Ledger
 from jobs.offsets import ByTopic, QueryCheckpoint
 from jobs.storage import DurableFolder
+from jobs.topic_limits import read_limits, room
 from settings import Settings
 
 MOST_MS: Final = (2**63 - 1) // 1000 - 366 * 86_400_000
@@ -71,7 +72,7 @@ def go_round(spark: SparkSession, settings: Settings, query: str, gate: Gate) ->
     own = [place for place in way.passed if place.topic == settings.transactions_topic]
     if query == _DETECT and own:
         letters = {(place.partition, place.offset): SetAside(_reason(place)) for place in own}
-        DeadLetters(spark, settings).write(letters, lambda: gate.closed)
+        DeadLetters(spark, settings, room(read_limits(settings).invalid)).write(letters, lambda: gate.closed)
     if query == _DETECT:
         Ledger(DurableFolder(spark, f"{settings.checkpoint}/ledger"), settings.ledger_ranges).forget(planned)
     checkpoint.plan_again(planned, way.start, way.end)

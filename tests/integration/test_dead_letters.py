@@ -107,12 +107,13 @@ def test_what_no_dead_letter_can_hold_is_truncated_and_nothing_else_is_sent_agai
         large(noise(whole_limit - 80), None),
         large(noise(whole_limit - 80, 2), b"{}"),
         large(None, base64.b64encode(noise(1_000_000, 3)), "zstd"),
+        large(b"C2", bytes(40 * MIB), "lz4"),  # it would fit as it came, and be 40 MB in whoever reads it
+        large(bytes(20 * MIB), bytes(20 * MIB), "lz4"),
     }
     whole = {
-        large(b"C2", bytes(40 * MIB), "lz4"),
         large(b"C3", noise(200 * KIB)),
         large(b"C4", b"no transaction", headers=noise(900 * KIB)),
-        large(bytes(20 * MIB), bytes(20 * MIB), "lz4"),
+        large(None, bytes(MIB), "lz4"),
     }
     send(settings, good[300:])
 
@@ -261,5 +262,5 @@ def test_a_flood_of_large_messages_is_written_by_spark_and_only_what_may_not_fit
         if "truncated" not in headers:
             assert (record.key, record.value) == (original.key, original.value)
             assert set(headers) == {"reason", "topic", "partition", "offset", "kafka_time"}
-    assert sum("truncated" in headers for _, headers in found.values()) == 1
+    assert {place for place, (_, headers) in found.items() if "truncated" in headers} == unsure
     assert_each_scored_once(settings, good)

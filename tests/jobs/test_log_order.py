@@ -74,7 +74,7 @@ def test_each_piece_is_folded_before_the_next_one_is_asked_for(monkeypatch: pyte
     assert asked == [0]
     assert sum(len(rows) for rows in out) == 40
     assert asked == [0, 1, 2, 3, 4]
-    assert arrived == [Arrived(10, 1_000)] * 5
+    assert arrived == [Arrived(10, 1_000, 100)] * 5
 
 
 def test_what_is_too_large_is_set_aside_by_its_place_and_its_neighbours_go_on(

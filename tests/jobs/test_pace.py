@@ -9,27 +9,53 @@ from jobs.record_sizes import Sizes, places
 GIB = 1 << 30
 
 
-def keeper(set_pace: Pace, seconds: float) -> PaceKeeper:
-    times = iter([0.0, seconds])
-    return PaceKeeper(400_000, GIB, set_pace, lambda: next(times))
+def keeper(set_pace: Pace, *seconds: float) -> PaceKeeper:
+    times = iter([0.0, *seconds])
+    return PaceKeeper(400_000, GIB, set_pace, 4, lambda: next(times))
 
 
 def test_records_of_the_size_that_was_seen_change_nothing() -> None:
-    assert keeper(Pace(400_000, 1_000), 1_000).off(Arrived(400_000, 400_000 * 450)) is None
+    assert keeper(Pace(400_000, 1_000), 1_000).off(Arrived(400_000, 400_000 * 450, 700)) is None
 
 
 def test_larger_records_are_taken_fewer_at_a_time() -> None:
-    off = keeper(Pace(400_000, 1_000), 1_000).off(Arrived(400_000, 400_000 * 60_000))
+    off = keeper(Pace(400_000, 1_000), 1_000).off(Arrived(400_000, 400_000 * 60_000, 61_000))
     assert off == "records have 60,000 bytes now: 17,895 instead of 400,000 in a micro-batch"
 
 
 def test_smaller_records_are_taken_more_at_a_time() -> None:
-    assert keeper(Pace(17_895, 279), 1_000).off(Arrived(17_895, 17_895 * 450)) is not None
+    assert keeper(Pace(17_895, 1_000), 1_000).off(Arrived(17_895, 17_895 * 450, 700)) is not None
 
 
 def test_a_query_is_not_started_again_soon_or_for_a_few_records() -> None:
-    assert keeper(Pace(400_000, 1_000), 299).off(Arrived(400_000, 400_000 * 60_000)) is None
-    assert keeper(Pace(400_000, 1_000), 1_000).off(Arrived(99, 99 * 60_000)) is None
+    assert keeper(Pace(400_000, 1_000), 299).off(Arrived(400_000, 400_000 * 60_000, 61_000)) is None
+    assert keeper(Pace(400_000, 1_000), 1_000).off(Arrived(99, 99 * 60_000, 61_000)) is None
+
+
+def test_few_records_are_asked_for_at_a_time_as_long_as_large_ones_come() -> None:
+    """And for five to ten minutes after the last."""
+    keep = keeper(Pace(1_000, 6), 200, 301, 500, 602, 903)
+    small, large = Arrived(50, 50 * 400, 400), Arrived(50, 50 * 400, 10_000_000)
+    assert [keep.off(small), keep.off(large), keep.off(small), keep.off(small)] == [None] * 4
+    assert keep.off(small) == "the largest record had 400 bytes: 1000 instead of 6 are asked for at a time"
+
+
+def test_who_was_careful_is_so_for_no_more_than_what_it_was_for() -> None:
+    careful = Pace(400_000, 100, careful=True)
+    assert keeper(careful, 1).off(Arrived(3, 1_200, 400)) is not None
+    assert keeper(careful, 1).off(Arrived(3, 3_000_000, 1_000_000)) is None
+    assert keeper(careful, 1).off(Arrived()) is None
+    assert keeper(careful._replace(careful=False), 1).off(Arrived(3, 1_200, 400)) is None
+
+
+@given(st.integers(0, 1 << 31), st.integers(1, 64), st.integers(0, 9))
+def test_what_is_unpacked_at_a_time_is_bounded_and_less_each_time_that_memory_was_short(
+    largest: int, tasks: int, short: int
+) -> None:
+    found = pace(400_000, GIB, Sizes(400.0, largest), tasks, short)
+    assert found.a_poll == 1 or found.a_poll * largest * tasks <= 256 << 20
+    assert found.a_poll <= pace(400_000, GIB, Sizes(400.0, largest), tasks, max(0, short - 1)).a_poll
+    assert found.a_poll == 1 or short < 3
 
 
 @given(st.floats(0, 1e8), st.integers(0, 1 << 27), st.integers(1, 10**6), st.integers(1, 1 << 40))
@@ -39,7 +65,7 @@ def test_a_pace_is_at_least_one_record_and_never_above_its_bounds(
     found = pace(most, most_bytes, Sizes(mean, largest))
     assert 1 <= found.most <= most
     assert found.most == 1 or found.most * mean <= most_bytes * 1.001
-    assert found.a_poll == 1 or found.a_poll * largest <= 16 << 20
+    assert found.a_poll == 1 or found.a_poll * largest <= 64 << 20
 
 
 @given(
