@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from messaging.topics import create_topics
 from ml.model import Model
 from settings import Settings
 from stack import Stack
 from stack.server import Server
-from stack.topics import create_topics
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import count_records, read_topic

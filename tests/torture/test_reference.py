@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from ml.parse import parse
+from detection.message_parsing import parse
 from tests.torture.outputs import LIMITS, a_log, a_model, reference_of
 from torture import reference
 from torture.batches import Entry, LedgerWatch, Range, assigned, entries_in, ranges_in, restored, versions_of
