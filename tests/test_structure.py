@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "ml": set[str](),
     "detection": {"ml", "jobs"},
-    "messaging": set[str](),
+    "messaging": {"demo"},
     "sinks": set[str](),
     "generator": {"ml", "messaging"},
     "stack": {"messaging"},

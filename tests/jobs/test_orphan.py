@@ -10,7 +10,7 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 CHILD = (
-    "import time; from jobs.runtime.orphan import end_with_parent; end_with_parent(); "
+    "import time; from jobs.runtime import orphan; orphan.end_with_parent(); "
     "{then}; print('ready', flush=True); time.sleep(60)"
 )
 
