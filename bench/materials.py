@@ -12,14 +12,15 @@ import pyarrow.parquet as pq
 
 from bench.inputs import Input
 from bench.sender import rows as rows_of
+from detection.message_parsing import parse
+from detection.score_json import score_heads
 from jobs.publish_points import SCORE, SCORE_FIELDS, SCORE_TAGS, Publication
-from jobs.score_head import score_heads
 from ml.features import CUSTOMER, FEATURES, Folded, fold, position
+from ml.features.customers import Customers, identify
+from ml.features.events import events
 from ml.model import Model
-from ml.parse import events, parse
-from ml.registry import Registry
+from ml.registry.model_store import Registry
 from ml.schema import Score, Transaction
-from ml.state import Customers, identify
 from sinks.sink import Sink
 
 _KAFKA_TIME: Final = 1_800_000_000_000

@@ -9,12 +9,12 @@ from sklearn.pipeline import Pipeline
 
 from bench.errors import BenchError
 from bench.inputs import Input
+from ml.dataset.history import History
+from ml.dataset.parts import fold_parts
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
-from ml.history import History
-from ml.parts import fold_parts
-from ml.registry import Registry
-from ml.state import CustomerTable
+from ml.features.customers import CustomerTable
+from ml.registry.model_store import Registry
 
 SEED = 0
 """What `python -m ml train` takes where it is told none."""

@@ -16,14 +16,15 @@ from bench.materials import Chunk, Materials, Stack, score_columns, score_messag
 from bench.result import Piece
 from bench.stages import Say
 from bench.world import World
+from detection.message_parsing import parse
+from detection.state_log import LocalCopy, StateLog
 from generator.history import read_origin
 from generator.live import Kafka, live_sender
 from generator.records import records
 from generator.send import Plan, Topics
-from jobs.state_log import LocalCopy, StateLog
 from ml.features import fold
-from ml.parse import events, parse
-from ml.state import identify
+from ml.features.customers import identify
+from ml.features.events import events
 from sinks.influxdb import InfluxDBSink
 from sinks.line_protocol import points
 

@@ -17,9 +17,9 @@ from bench.errors import BenchError
 from bench.inputs import Input
 from bench.programs import PYTHON, Running
 from bench.sender import Sent
+from messaging.topics import create_topics
 from settings import Settings
 from stack import Stack
-from stack.topics import create_topics
 
 _TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 

@@ -15,9 +15,9 @@ import xxhash
 from confluent_kafka import Message
 
 from demo.errors import DemoError
-from demo.kafka_reader import Reader
 from demo.records import decode_place, headers_of, place_of_dead_letter
 from jobs.publish_points import SCORE
+from messaging.reader import Reader
 from ml.schema import Unreadable
 from settings import Settings
 

@@ -13,12 +13,12 @@ from demo.folder import LIVE_START, Origin
 from demo.programs import POLL_SECONDS
 from demo.stages import Say, Stages
 from demo.world import World
+from messaging.topics import create_topics
 from settings import Settings
 from stack.errors import InfluxDBUnavailable
 from stack.influxd import influxd
 from stack.jars import broker_jars, connector_jars
 from stack.java import java
-from stack.topics import create_topics
 
 HISTORY_DAYS: Final = 14
 PARTITIONS: Final = 4

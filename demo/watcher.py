@@ -8,10 +8,10 @@ from typing import Final
 from confluent_kafka import Message
 
 from demo.background import Background
-from demo.kafka_reader import Reader
 from demo.records import decode_label, decode_score, headers_of, place_of_dead_letter
 from demo.snapshot import Gauges, Snapshot
 from demo.tally import Tally
+from messaging.reader import Reader
 from ml.schema import Unreadable
 from settings import Settings
 

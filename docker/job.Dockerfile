@@ -25,6 +25,8 @@ RUN python -c "from stack.jars import connector_jars; connector_jars()"
 
 COPY docker/first_model.sh docker/traffic.py docker/
 COPY generator generator
+COPY detection detection
+COPY messaging messaging
 COPY jobs jobs
 COPY ml ml
 COPY sinks sinks

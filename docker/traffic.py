@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from kafka import KafkaConsumer, TopicPartition
 
-from jobs.kafka import client_options
+from messaging.config import client_options
 from settings import Settings
 
 QUIET_SECONDS = 60

@@ -13,8 +13,8 @@ import msgspec
 import typer
 from rich.console import Console
 
+from jobs.runtime.stopping import running_under, stop
 from jobs.status import QUERIES, as_table, local_checkpoint, queries_of, statuses
-from jobs.stopping import running_under, stop
 from settings import Settings
 from stack.errors import StackError
 from stack.jars import connector_jars

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from jobs.errors import Fatal
-from jobs.follower import Follower
-from jobs.models import Had, KeptModels, Use
+from detection.model_versions import Had, KeptModels, Use
+from jobs.runtime.errors import Fatal
+from messaging.poller import Follower
 from ml.model import Model
-from ml.registry import Entry, ModelRefused, NoChampion, NotReady, Registry, RegistryAway
+from ml.registry.model_store import Entry, ModelRefused, NoChampion, NotReady, Registry, RegistryAway
 
 _T = TypeVar("_T")
 

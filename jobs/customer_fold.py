@@ -12,14 +12,14 @@ from pyspark import SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
+from detection.engine import Problem, work
+from detection.state_log import Fold, LocalCopy, StateLog
 from jobs.dead_letters import SetAside, too_large
 from jobs.failures import Failures
-from jobs.local_copies import drop_other_runs
-from jobs.log_order import in_log_order
-from jobs.pace import Arrived
-from jobs.piece import Problem, work
-from jobs.routing import balanced_keys, keeps
-from jobs.state_log import Fold, LocalCopy, StateLog
+from jobs.runtime.local_copies import drop_other_runs
+from jobs.source.log_order import in_log_order
+from jobs.source.pace import Arrived
+from jobs.source.routing import balanced_keys, keeps
 from jobs.tasks import Tasks
 from ml.features import CUSTOMER
 

@@ -11,9 +11,9 @@ from py4j.protocol import Py4JJavaError
 from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import SparkSession
 
-from jobs.errors import Stopping
-from jobs.kafka import kafka_properties
-from jobs.record_reader import JavaRecord, RecordReader
+from jobs.runtime.errors import Stopping
+from jobs.source.record_reader import JavaRecord, RecordReader
+from messaging.config import kafka_properties
 from settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from jobs.orphan import end_with_parent
+    from jobs.runtime.orphan import end_with_parent
 
     end_with_parent()
 
@@ -18,38 +18,38 @@ import msgspec
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from detection.ledger import Entry, Ledger, Versions
+from detection.ranges import cuts
 from jobs import publish, thresholds
-from jobs.attempts import ended_with_it
 from jobs.champion import ChampionFollower
+from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
-from jobs.errors import Fatal
 from jobs.failures import tell
-from jobs.frozen import hold_frozen
-from jobs.gate import Gate
 from jobs.initial_state import initial_state
-from jobs.inputs import Inputs
-from jobs.kafka import client_options, spark_options, stream
 from jobs.kept import Kept
-from jobs.ledger import Entry, Ledger, Versions
-from jobs.log_order import by_state_partition, start_sorted
 from jobs.many_dead_letters import ManyDeadLetters
-from jobs.numbered import is_number
-from jobs.offsets import CheckpointOffsets
-from jobs.pace import Pace, PaceKeeper, pace
 from jobs.preflight import check_champion, check_kafka
-from jobs.ranges import cuts
-from jobs.record_sizes import sample
 from jobs.replay import Replay, by_position
-from jobs.routing import routed
+from jobs.runtime.errors import Fatal
+from jobs.runtime.gate import Gate
+from jobs.runtime.numbered import is_number
+from jobs.runtime.settling import SparkFiles, wait
+from jobs.runtime.storage import DurableFolder
+from jobs.runtime.supervisor import run
 from jobs.scoring import Judge, Judgement
-from jobs.settling import SparkFiles, wait
-from jobs.storage import DurableFolder
-from jobs.supervisor import run
+from jobs.source.attempts import ended_with_it
+from jobs.source.inputs import Inputs
+from jobs.source.log_order import by_state_partition, start_sorted
+from jobs.source.pace import Pace, PaceKeeper, pace
+from jobs.source.record_sizes import sample
+from jobs.source.routing import routed
+from jobs.source.topic_limits import TopicLimits, check_limits, read_limits, room
+from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tables import TableFollower
 from jobs.tasks import Tasks
-from jobs.topic_limits import TopicLimits, check_limits, read_limits, room
-from ml.registry import ModelRefused, Registry
+from messaging.config import client_options, spark_options, stream
+from ml.registry.model_store import ModelRefused, Registry
 from settings import Settings
 
 QUERY: Final = "detect"

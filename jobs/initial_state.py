@@ -6,14 +6,14 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.errors import Fatal
-from jobs.routing import state_key
+from jobs.runtime.errors import Fatal
+from jobs.source.routing import state_key
 from ml.features import CUSTOMER, FOLD_VERSION
 from settings import Settings
 
 
 def initial_state(spark: SparkSession, settings: Settings) -> DataFrame | None:
-    """(state_key, state) of each customer, as `ml.state.CustomerTable` wrote them; None where no past was given.
+    """(state_key, state) of each customer, as `ml.features.customers.CustomerTable` wrote them; None where no past was given.
 
     Raises `Fatal` where the files are not there, or hold states that this version of the fold can't go on from.
     """

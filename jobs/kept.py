@@ -6,13 +6,13 @@ from typing import Final
 from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
-from jobs.ledger import Ledger, Versions
-from jobs.models import KeptModels
+from detection.ledger import Ledger, Versions
+from detection.model_versions import KeptModels
+from jobs.runtime.storage import DurableFolder
 from jobs.scoring import Judge
-from jobs.storage import DurableFolder
 from jobs.tables import KeptTables
 from ml.model import Model
-from ml.registry import Registry
+from ml.registry.model_store import Registry
 
 _SENT: Final = 8
 _DELETED_AT_ONCE: Final = 200
@@ -29,7 +29,7 @@ class Kept:
         self._broadcast: OrderedDict[str, Broadcast[Model]] = OrderedDict()
 
     def judge(self, versions: Versions) -> Judge:
-        """Raises `ml.registry.ModelRefused` or LookupError where a version can't be had."""
+        """Raises `ml.registry.model_store.ModelRefused` or LookupError where a version can't be had."""
         table = self.tables.table(versions.thresholds, versions.table_digest) if versions.thresholds else None
         return Judge.of(versions, self._sent(versions), table)
 

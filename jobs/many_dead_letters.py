@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 
 from jobs.customer_fold import HEADER_BYTES
 from jobs.dead_letters import Place, SetAside
-from jobs.kafka import client_options, spark_options
-from jobs.pace import polled
 from jobs.scoring import dead_letter_headers
-from jobs.topic_limits import room
+from jobs.source.pace import polled
+from jobs.source.topic_limits import room
+from messaging.config import client_options, spark_options
 from settings import Settings
 
 ENOUGH: Final = 200

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from jobs.errors import Fatal
-from jobs.kafka import client_options
-from ml.registry import Registry, RegistryError
+from jobs.runtime.errors import Fatal
+from messaging.config import client_options
+from ml.registry.model_store import Registry, RegistryError
 from settings import Settings, local_path
 
 _log = logging.getLogger(__name__)

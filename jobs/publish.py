@@ -9,7 +9,7 @@ from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from jobs.orphan import end_with_parent
+    from jobs.runtime.orphan import end_with_parent
 
     end_with_parent()
 
@@ -19,20 +19,20 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from jobs.arrivals import TransactionsTopic
-from jobs.attempts import ended_with_it
-from jobs.gate import Gate
-from jobs.inputs import Inputs
-from jobs.kafka import MOST_A_POLL, stream
 from jobs.left_out import LeftOut
-from jobs.pace import Pace, pace
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
-from jobs.record_sizes import Sizes
-from jobs.supervisor import run
+from jobs.runtime.gate import Gate
+from jobs.runtime.supervisor import run
+from jobs.source.arrivals import TransactionsTopic
+from jobs.source.attempts import ended_with_it
+from jobs.source.inputs import Inputs
+from jobs.source.pace import Pace, pace
+from jobs.source.record_sizes import Sizes
+from jobs.source.topic_limits import read_limits
 from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
-from jobs.topic_limits import read_limits
+from messaging.config import MOST_A_POLL, stream
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink

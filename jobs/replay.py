@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pyspark.sql import SparkSession
 
-from jobs.errors import Fatal
+from detection.ledger import Entry, Ledger, Versions
+from detection.ranges import Cut, Range, cuts
 from jobs.kept import Kept
-from jobs.ledger import Entry, Ledger, Versions
-from jobs.ranges import Cut, Range, cuts
+from jobs.runtime.errors import Fatal
+from jobs.runtime.storage import DurableFolder
 from jobs.scoring import Judge
-from jobs.storage import DurableFolder
 from ml.features import position
-from ml.registry import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, Registry
 
 _log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from detection.engine import JUDGED_BY
+from detection.halves import in_halves, in_words
+from detection.ledger import Versions
 from jobs.dead_letters import SetAside, SetAsides
 from jobs.failures import Failures
-from jobs.halves import in_halves, in_words
-from jobs.ledger import Versions
-from jobs.piece import JUDGED_BY
+from jobs.source.topic_limits import TopicLimits, room
 from jobs.tasks import Tasks
-from jobs.topic_limits import TopicLimits, room
 from ml.features import FOLD_VERSION, NO_POSITION, place
 from ml.model import Model
 from ml.schema import DIGEST_DIGITS, Reason

@@ -13,10 +13,10 @@ import msgspec
 from kafka.errors import KafkaError
 from rich.table import Table
 
-from jobs.claim import LOCKS, holder_of, is_held
-from jobs.health import HEALTH, STALE_SECONDS, Health, read_health
-from jobs.lag import ends, lag
-from jobs.progress import Offsets, Progress, progress
+from jobs.runtime.claim import LOCKS, holder_of, is_held
+from jobs.runtime.health import HEALTH, STALE_SECONDS, Health, read_health
+from jobs.runtime.progress import Offsets, Progress, progress
+from jobs.source.lag import ends, lag
 from settings import Settings
 
 QUERIES: Final = ("detect", "publish", "thresholds")

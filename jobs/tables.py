@@ -22,10 +22,10 @@ from confluent_kafka import (
 )
 from kafka import KafkaProducer
 
-from jobs.follower import Follower
-from jobs.kafka import as_librdkafka
 from jobs.left_out import LeftOut
-from jobs.storage import DurableFolder
+from jobs.runtime.storage import DurableFolder
+from messaging.config import as_librdkafka
+from messaging.poller import Follower
 from ml.features import DAY
 from ml.schema import DIGEST_DIGITS, Reader, Unreadable
 from ml.thresholds.table import Table

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from jobs.storage import DurableFolder
+from jobs.runtime.storage import DurableFolder
 from sinks.line_protocol import MAX_CHARACTERS
 
 MOST: Final[Mapping[str, int]] = {"merchant_category": 1_000, "channel": 100, "country": 300}

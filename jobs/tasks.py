@@ -6,8 +6,8 @@ from pyspark.sql import SparkSession
 
 from jobs.dead_letters import SetAsides, set_asides
 from jobs.failures import FailureCount, Failures, failure_count
-from jobs.pace import Arrivals, Arrived, arrivals
-from jobs.topic_limits import TopicLimits
+from jobs.source.pace import Arrivals, Arrived, arrivals
+from jobs.source.topic_limits import TopicLimits
 
 
 class Tasks(NamedTuple):

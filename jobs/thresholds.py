@@ -9,7 +9,7 @@ from typing import Final
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from jobs.orphan import end_with_parent
+    from jobs.runtime.orphan import end_with_parent
 
     end_with_parent()
 
@@ -19,18 +19,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from jobs.gate import Gate
-from jobs.inputs import Inputs
-from jobs.kafka import client_options, stream
-from jobs.models import KeptModels
+from detection.model_versions import KeptModels
 from jobs.preflight import check_kafka
+from jobs.runtime.gate import Gate
+from jobs.runtime.settling import SparkFiles, wait
+from jobs.runtime.storage import DurableFolder
+from jobs.runtime.supervisor import run
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
-from jobs.settling import SparkFiles, wait
-from jobs.storage import DurableFolder
-from jobs.supervisor import run
+from jobs.source.inputs import Inputs
 from jobs.tables import TableReader, publish_table
+from messaging.config import client_options, stream
 from ml.features import DAY
-from ml.registry import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, Registry
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, COUNT
 from ml.thresholds.reference import Reference
 from ml.thresholds.table import Table, table_at

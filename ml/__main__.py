@@ -12,18 +12,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ml import listing, unregistered
+from ml.dataset.history import History, HistoryError
+from ml.dataset.split import EvaluationError
 from ml.detectors import DEFAULT, DETECTORS, Detector
 from ml.evaluation import console
 from ml.evaluation.contest import Judged, Terms, Topic, evaluate
 from ml.evaluation.report import last_line
-from ml.evaluation.split import EvaluationError
-from ml.history import History, HistoryError
 from ml.model import DEFAULT_BUDGET
-from ml.registry import ModelRefused, NotReady, Registry, RegistryError
+from ml.registry import listing, unregistered
+from ml.registry.model_store import ModelRefused, NotReady, Registry, RegistryError
+from ml.registry.unregistered import Unregistered
 from ml.schema import EXTRA_PREFIX
-from ml.train import Plan, TrainingError, labels_for, train
-from ml.unregistered import Unregistered
+from ml.training.train import Plan, TrainingError, labels_for, train
 from settings import Settings, local_path
 
 app = typer.Typer(

@@ -41,8 +41,8 @@ class Model:
     training rows' features the low end, the middle and the high end: between the ends lie 98 % of them. budget: the share
     of traffic that the threshold was chosen to flag. reference: what adaptive thresholds begin with; None where a model was
     stored without, which then keeps its own threshold. version is 0 before the model is registered.
-    digest: what the model is, as `ml.stored.digest_of` says; "" before it is stored. Name and version are what people call
-    it: another registry gives the same ones to another model.
+    digest: what the model is, as `ml.registry.serialization.digest_of` says; "" before it is stored. Name and version are
+    what people call it: another registry gives the same ones to another model.
     """
 
     name: str

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ml.parse import hash_id
+from ml.features.events import hash_id
 
 SegmentIds = npt.NDArray[np.uint64]
 Names = npt.NDArray[np.object_]

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from generator.history import TRUTH_FILE, Origin, write_history
 from generator.population import Population, make_population
+from ml.dataset.history import History
 from ml.features import FEATURES
-from ml.history import History
-from ml.parse import events_from_arrow
-from ml.state import CustomerTable
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow
 
 # Optuna asks for progress bars of ipywidgets, which are not here; nothing in the notebooks shows one.
 warnings.filterwarnings("ignore", "IProgress not found")

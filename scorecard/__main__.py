@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from generator.population import make_population
+from ml.dataset.split import EvaluationError
 from ml.evaluation import console
 from ml.evaluation.estimates import REPLICATES
 from ml.evaluation.report import last_line
-from ml.evaluation.split import EvaluationError
 from ml.model import DEFAULT_BUDGET
 from scorecard.page import page
 from scorecard.pooled import Scorecard, pooled

@@ -6,9 +6,9 @@ import pyarrow.compute as pc
 
 from generator.scenarios import SCENARIOS
 from generator.scenarios.scenario import Columns
+from ml.dataset.truth import hashed
 from ml.evaluation.data import Data, Transactions
 from ml.evaluation.judgement import Bench
-from ml.evaluation.truth import hashed
 from ml.features import FEATURES
 from ml.model import threshold_for_budget
 

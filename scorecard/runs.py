@@ -11,8 +11,8 @@ from rich.progress import Progress
 from generator.history import Origin, write_history
 from generator.population import Population
 from generator.runs import RUNS, WAVE_MINUTES, Run, RunName, usual_share
+from ml.dataset.split import Split
 from ml.evaluation.data import Data, outline, read
-from ml.evaluation.split import Split
 from ml.features import DAY, HOUR, MINUTE
 from scorecard.rules import raw_columns
 

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from messaging.topics import create_topics
 from settings import Settings
 from stack.errors import StackError
 from stack.local import Ports, Stack, influxdb_elsewhere
-from stack.topics import create_topics
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 console = Console()

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
-from ml.registry import Registry
+from ml.registry.model_store import Registry
 from settings import Settings
 from torture.accounting import Account, Figures, Letter
 from torture.batches import Entry, assigned, ranges_in, restored, versions_of

@@ -6,12 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from ml import features, model, parse
+from ml import features, model
 from ml.detectors import DETECTORS
 from ml.features import FEATURES
+from ml.features.customers import Customers, identify
+from ml.features.events import events
 from ml.model import Model
-from ml.registry import Registry
-from ml.state import Customers, identify
+from ml.registry.model_store import Registry
 from torture.traffic import Payments
 
 PAYMENTS: Final = 60_000
@@ -35,4 +36,4 @@ def _features(seed: int) -> np.ndarray:
     past = [payments.next(now + k, MINUTES * k / PAYMENTS) for k in range(PAYMENTS)]  # as dense as the feed
     customers = Customers()
     slots = customers.locate(identify([payment.customer_id for payment in past]))
-    return features.fold(customers.states, slots, parse.events(past, np.full(len(past), features.HISTORY))).features
+    return features.fold(customers.states, slots, events(past, np.full(len(past), features.HISTORY))).features

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from ml import features, parse
+from detection import message_parsing
+from ml import features
 from ml.features import EVENT, FEATURES, NO_POSITION
-from ml.layout import FOLD_VERSION
+from ml.features.customers import Customers, identify
+from ml.features.events import events
+from ml.features.state_schema import FOLD_VERSION
 from ml.model import Model
 from ml.schema import DIGEST_DIGITS, Transaction
-from ml.state import Customers, identify
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -128,11 +130,11 @@ def _transactions(out: Expected, rows: Sequence[int], log: Log, limits: Limits) 
     for row in rows:
         source = int(out.source[row])
         try:
-            transaction = parse.parse(log.values[source])
-            early = parse.too_early(transaction, int(log.kafka_time[source]), limits.max_future_hours)
+            transaction = message_parsing.parse(log.values[source])
+            early = message_parsing.too_early(transaction, int(log.kafka_time[source]), limits.max_future_hours)
             out.fields[row] = fields_hash(transaction)
             customer = transaction.customer_id.encode()
-        except parse.Invalid as error:
+        except message_parsing.Invalid as error:
             out.set_aside(row, str(error))
         except Exception:  # noqa: BLE001  # a message that trips us costs itself and no other, here as in the job
             out.set_aside(row, None)
@@ -148,7 +150,7 @@ def _events(out: Expected, taken: Sequence[Taken]) -> tuple[Sequence[Taken], np.
     """What can be made an event, and the events (m,) EVENT."""
     try:
         rows = np.array([row for row, _ in taken], np.int64)
-        return taken, parse.events([transaction for _, transaction in taken], out.position[rows])
+        return taken, events([transaction for _, transaction in taken], out.position[rows])
     except Exception:  # noqa: BLE001  # one of them cannot: find it
         if len(taken) == 1:
             out.set_aside(taken[0][0], None)

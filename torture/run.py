@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from bench.machine import machine
-from ml.registry import Registry, RegistryError
+from ml.registry.model_store import Registry, RegistryError
 from torture.application import ROOT, Application
 from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch

@@ -8,11 +8,11 @@ from typing import Self
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from messaging.topics import create_topics
 from settings import Settings
 from stack import Stack
 from stack.kafka import Kafka
 from stack.server import HOST
-from stack.topics import create_topics
 from torture.proxy import Proxy
 
 DATABASE = "torture"

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ml.dataset.truth import NONE
 from ml.evaluation.data import Data, Transactions
-from ml.evaluation.truth import NONE
 from ml.metrics import Flags, Ints
 from ml.model import Floats
 

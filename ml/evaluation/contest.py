@@ -8,11 +8,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from rich.progress import Progress
 
+from ml.dataset.split import Split, refuse_no_share
 from ml.detectors import Detector, TooFewRows
 from ml.evaluation.data import Data, Transactions, outline, read
 from ml.evaluation.judgement import Bench, Judgement, judge
 from ml.evaluation.scored import matched, read_scores
-from ml.evaluation.split import Split, refuse_no_share
 from ml.metrics import Flags
 from ml.model import Floats, Model, threshold_for_budget
 
@@ -86,7 +86,7 @@ Judged = Sequence[Detector] | Model | Topic
 def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress) -> dict[str, Judgement | str]:
     """Judgements on the last quarter of the history in a folder, by name; where a detector could not be fitted, why.
 
-    Raises `EvaluationError`, or `ml.history.HistoryError`, where something is missing or too short.
+    Raises `EvaluationError`, or `ml.dataset.history.HistoryError`, where something is missing or too short.
     """
     refuse_no_share(terms.budget)
     seen = outline(folder, progress, terms.extras)

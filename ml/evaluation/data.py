@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.progress import Progress
 
-from ml.evaluation.split import EvaluationError, Split
-from ml.evaluation.truth import Hashes, Knowledge, Labels, hashed
-from ml.extras import filled, with_extras
+from ml.dataset.history import History
+from ml.dataset.split import EvaluationError, Split
+from ml.dataset.truth import Hashes, Knowledge, Labels, hashed
 from ml.features import DAY, FEATURES, NO_POSITION
-from ml.history import History
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow
+from ml.features.extras import filled, with_extras
 from ml.metrics import Flags, Ints
 from ml.model import Floats
-from ml.parse import events_from_arrow
 from ml.segments import Names, segment_names
-from ml.state import CustomerTable
 
 MOST_FIT_ROWS: Final = 500_000
 
@@ -93,7 +93,7 @@ class Data:
 def outline(folder: Path, progress: Progress, extras: bool = True) -> Outline:
     """A first look at the history in a folder, without features; extras: whether its extra columns shall be some.
 
-    Raises `ml.history.HistoryError` or `EvaluationError` where something there can't be read, or is missing.
+    Raises `ml.dataset.history.HistoryError` or `EvaluationError` where something there can't be read, or is missing.
     """
     knowledge, history = Knowledge.read(folder), History.open(folder)
     history = history if extras else history.without_extras()

@@ -9,11 +9,11 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from rich.progress import Progress
 
+from ml.dataset.split import EvaluationError
 from ml.evaluation.data import Transactions
-from ml.evaluation.split import EvaluationError
+from ml.features.events import hash_id
 from ml.metrics import Flags
 from ml.model import Floats
-from ml.parse import hash_id
 from ml.schema import Identifier, Reader, Unreadable
 
 ANSWER_SECONDS: Final = 10.0

@@ -27,10 +27,11 @@ from sklearn.pipeline import Pipeline
 from bench.peers import common
 from bench.peers import features as plain
 from bench.peers.features import Customer
-from ml import features, parse
+from detection import message_parsing
+from ml import features
 from ml.features import FEATURES
+from ml.features.customers import Customers, identify
 from ml.schema import CHANNELS, Transaction
-from ml.state import Customers, identify
 from settings import Settings
 from stack import Stack
 from tests.integration.traffic import events_of, messages, send, traffic
@@ -179,7 +180,7 @@ def test_a_peer_scores_each_transaction_as_scoreline_does(
 
     servers = topics.kafka_bootstrap_servers
     sent = read_topic(servers, topics.transactions_topic)
-    expected = folded([parse.parse(record.value) for record in sent]).features
+    expected = folded([message_parsing.parse(record.value) for record in sent]).features
     anomaly_scores = -model["pipeline"].score_samples(pd.DataFrame(expected, columns=list(FEATURES)))
     records = {place(json.loads(record.value)): record for record in read_topic(servers, topics.scores_topic)}
     assert records.keys() == {(record.partition, record.offset) for record in sent}

@@ -12,8 +12,8 @@ from pathlib import Path
 from random import Random
 from types import FunctionType
 
-from jobs import halves, intake, piece
-from ml import parse, segments
+from detection import engine, halves, intake, message_parsing
+from ml import segments
 from tests.fuzz import mutate, way
 
 try:
@@ -25,7 +25,7 @@ CORPUS = Path(__file__).parent / "corpus"
 """Messages that were found to reach lines of their own, and those that once did harm."""
 FOUND = Path(".scoreline/fuzz")
 AT_ONCE = 25
-LED_BY = (parse, intake, piece, halves, segments)
+LED_BY = (message_parsing, intake, engine, halves, segments)
 """The modules whose branches lead the mutations. Of compiled code (numba, msgspec) nothing is seen."""
 
 

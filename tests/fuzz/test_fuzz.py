@@ -6,8 +6,8 @@ from random import Random
 import msgspec
 import pytest
 
-from jobs import piece
-from jobs.piece import Problem
+from detection import engine
+from detection.engine import Problem
 from tests.fuzz import way
 from tests.fuzz.mutate import hostile
 
@@ -31,13 +31,13 @@ def test_mutated_messages_become_scores_or_dead_letters_and_their_neighbours_do_
 
 def test_the_check_sees_what_harms_a_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
     way.undisturbed()
-    sound = piece.score_heads
+    sound = engine.score_heads
 
     def shifted(*arguments: object) -> list[bytes]:
         heads = sound(*arguments)  # type: ignore[arg-type]
         return [heads[0], *heads[:-1]]
 
-    monkeypatch.setattr(piece, "score_heads", shifted)
+    monkeypatch.setattr(engine, "score_heads", shifted)
     with pytest.raises(AssertionError):
         way.check([hostile(Random(1))])
 

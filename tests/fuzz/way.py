@@ -10,15 +10,15 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from jobs.ledger import Versions
-from jobs.piece import JUDGED_BY, Problem, work
+from detection.engine import JUDGED_BY, Problem, work
+from detection.ledger import Versions
+from detection.message_parsing import parse
+from detection.state_log import folded_or_untouched
 from jobs.scoring import Judge, _judged
-from jobs.state_log import folded_or_untouched
 from ml.features import FEATURES, Folded
+from ml.features.customers import Customers
 from ml.model import Model
-from ml.parse import parse
 from ml.schema import TRANSACTION_FIELDS, Score
-from ml.state import Customers
 from ml.thresholds.table import Lookup
 from tests.ml.conftest import isolation_scorer, random_features
 

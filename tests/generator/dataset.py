@@ -15,8 +15,8 @@ from generator.runs import Run
 from generator.scenarios import SCENARIOS
 from generator.stream import transactions
 from ml.features import FEATURES
-from ml.parse import events_from_arrow
-from ml.state import CustomerTable
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 RAW = ("channel", "merchant_category", "device_id")

@@ -5,8 +5,8 @@ import re
 import msgspec
 import pyarrow as pa
 
+from detection.message_parsing import parse
 from generator.records import records
-from ml.parse import parse
 from ml.schema import TRANSACTION_FIELDS, Transaction
 from tests.generator.conftest import Weeks
 

@@ -17,10 +17,10 @@ from generator.replay.errors import ReplayError
 from generator.replay.mapping import load_mapping
 from generator.replay.stream import DataSet
 from generator.samples.make import SAMPLES, sample
-from ml.history import History
-from ml.parse import events_from_arrow
+from ml.dataset.history import History
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow
 from ml.schema import TRANSACTION_FIELDS
-from ml.state import CustomerTable
 from tests.generator.replay_data import PLAIN, PROMPT, WEEK, converted, csv_file, mapping, transactions
 from tests.generator.replay_data import SAMPLES as FOLDER
 from tests.generator.test_command_line import run

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detection.message_parsing import parse
 from generator.records import records
 from generator.replay.errors import ReplayError
 from generator.replay.fit import fit
@@ -20,7 +21,6 @@ from generator.replay.source import Block, Position
 from generator.replay.stream import DataSet
 from generator.stream import Batch
 from generator.tables import LABEL_ARROW
-from ml.parse import parse
 from ml.schema import TRANSACTION_FIELDS
 from tests.generator.replay_data import PLAIN, converted, csv_file, mapping
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from detection.message_parsing import parse
 from generator.labels import Reporting
 from generator.producer import Outbox
 from generator.replay.mapping import load_mapping
@@ -16,7 +17,6 @@ from generator.replay.place import KeptPlace
 from generator.replay.play import Pace, Player
 from generator.replay.stream import DataSet
 from generator.send import Topics
-from ml.parse import parse
 from ml.schema import Label
 from settings import Settings
 from tests.generator.replay_data import PROMPT, SAMPLES, csv_file, mapping

@@ -17,9 +17,9 @@ from generator.scenarios import SCENARIOS
 from generator.stream import transactions
 from generator.tables import LABEL_ARROW
 from ml.features import FEATURES
-from ml.parse import events_from_arrow
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow
 from ml.schema import TRANSACTION_ARROW, Label
-from ml.state import CustomerTable
 from tests.generator.conftest import MONDAY, Weeks
 
 MUCH = Run(fraud_share=0.05)

@@ -12,15 +12,16 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import detect, file_systems
-from jobs.session import CONFIGURATION, LOCAL
-from jobs.supervisor import Gate
+from jobs import detect
+from jobs.runtime import file_systems
+from jobs.runtime.session import CONFIGURATION, LOCAL
+from jobs.runtime.supervisor import Gate
 from ml import features, model
 from ml.detectors import DETECTORS
+from ml.features.customers import CustomerTable
 from ml.model import Model
-from ml.registry import Registry
+from ml.registry.model_store import Registry
 from ml.segments import segment_name
-from ml.state import CustomerTable
 from ml.thresholds.reference import Reference
 from settings import Settings
 from stack.jars import connector_jars

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import attempts
-from jobs.attempts import ended_with_it
+from jobs.source import attempts
+from jobs.source.attempts import ended_with_it
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ml.parse import parse
+from detection.message_parsing import parse
 from settings import Settings
 from tests.integration.traffic import Message, messages, scores, send, traffic
 from tests.support.kafka import read_topic

@@ -13,13 +13,13 @@ from kafka import KafkaAdminClient, TopicPartition
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.errors import Fatal
-from jobs.kafka import spark_options
-from jobs.known_causes import explain
-from ml.registry import ModelRefused
+from jobs.runtime.errors import Fatal
+from jobs.runtime.known_causes import explain
+from messaging.config import spark_options
+from messaging.topics import create_topics
+from ml.registry.model_store import ModelRefused
 from settings import Settings
 from sinks.sink import SinkRejected, SinkUnavailable
-from stack.topics import create_topics
 from tests.integration.traffic import messages, send, traffic
 
 

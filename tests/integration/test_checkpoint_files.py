@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import file_systems
-from jobs.claim import Holder
-from jobs.lease import HadoopFiles, LeaseClaim, Times
-from jobs.storage import DurableFolder
+from jobs.runtime import file_systems
+from jobs.runtime.claim import Holder
+from jobs.runtime.lease import HadoopFiles, LeaseClaim, Times
+from jobs.runtime.storage import DurableFolder
 
 BARE = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
 

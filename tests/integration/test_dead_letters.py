@@ -16,8 +16,8 @@ from pyspark.sql import SparkSession
 
 from jobs import detect
 from jobs.dead_letters import DeadLetters
-from jobs.gate import Gate
 from jobs.many_dead_letters import ENOUGH
+from jobs.runtime.gate import Gate
 from settings import Settings
 from tests.integration.traffic import Message, Place, messages, scores, send, traffic
 from tests.support.kafka import alter_topic, read_topic

@@ -10,13 +10,13 @@ import pytest
 from pyspark.errors import StreamingQueryException
 
 from jobs import detect
-from jobs.errors import Fatal
+from jobs.runtime.errors import Fatal
+from messaging.topics import create_topics
 from ml.features import FEATURES
+from ml.features.customers import CustomerTable
 from ml.model import Model
-from ml.registry import Registry
-from ml.state import CustomerTable
+from ml.registry.model_store import Registry
 from settings import Settings
-from stack.topics import create_topics
 from tests.integration.traffic import events_of, judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic
 

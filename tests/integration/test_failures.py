@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
 
 from ml.model import Model
-from ml.registry import Registry
+from ml.registry.model_store import Registry
 from settings import Settings
 from stack import Stack
 from stack.mlflow import MLflow

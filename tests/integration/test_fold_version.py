@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.errors import Fatal
-from jobs.frozen import FrozenSettingsDiffer, hold_frozen
+from jobs.checkpoint_settings import FrozenSettingsDiffer, hold_frozen
 from jobs.initial_state import initial_state
-from jobs.storage import DurableFolder
-from ml import stored
+from jobs.runtime.errors import Fatal
+from jobs.runtime.storage import DurableFolder
 from ml.features import CUSTOMER, FEATURES, FOLD_VERSION
-from ml.registry import ModelRefused
-from ml.state import CustomerTable
+from ml.features.customers import CustomerTable
+from ml.registry import serialization
+from ml.registry.model_store import ModelRefused
 from settings import Settings
 from tests.integration.traffic import events_of, traffic
 
@@ -39,7 +39,7 @@ def test_an_earlier_checkpoint_is_refused(spark: SparkSession, tmp_path: Path) -
 
 def test_an_earlier_model_is_refused() -> None:
     with pytest.raises(ModelRefused, match=r"fold version 1, .* of 2.*make train"):
-        stored.read(EARLIER / "model", "scoreline", 1, FEATURES)
+        serialization.read(EARLIER / "model", "scoreline", 1, FEATURES)
 
 
 def test_todays_initial_state_is_taken(spark: SparkSession, tmp_path: Path) -> None:

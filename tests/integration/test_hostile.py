@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from detection.message_parsing import Invalid, parse
 from jobs import detect
 from jobs.customer_fold import CustomerFold
 from ml.model import Model
-from ml.parse import Invalid, parse
 from ml.schema import TRANSACTION_FIELDS
 from settings import Settings
 from tests.integration.test_dead_letters import dead_letters
@@ -315,7 +315,7 @@ class FailsForSome(CustomerFold):
 
 def break_steps() -> None:
     """Once in each process."""
-    from jobs import intake, piece
+    from detection import engine, intake
 
     if hasattr(intake, "broken"):
         return
@@ -337,9 +337,9 @@ def break_steps() -> None:
 
     intake.parse = breaking("parse", intake.parse, of_value)
     intake.events = breaking("event", intake.events, of_transactions)
-    piece.identify = breaking("fold", piece.identify, lambda ids: (i.replace("who:", "fails:") for i in ids))
-    piece.score_heads = breaking("score head", piece.score_heads, of_transactions)
-    piece.segment_ids_of = breaking("segment", piece.segment_ids_of, lambda some: (str(one[0]) for one in some))
+    engine.identify = breaking("fold", engine.identify, lambda ids: (i.replace("who:", "fails:") for i in ids))
+    engine.score_heads = breaking("score head", engine.score_heads, of_transactions)
+    engine.segment_ids_of = breaking("segment", engine.segment_ids_of, lambda some: (str(one[0]) for one in some))
 
 
 def failing() -> list[Message]:

@@ -12,11 +12,11 @@ from generator.live import Kafka
 from generator.resume import newest_event_time
 from generator.send import Topics
 from jobs import publish
-from jobs.arrivals import TransactionsTopic
-from jobs.kafka import librdkafka_options
-from jobs.supervisor import Gate
+from jobs.runtime.supervisor import Gate
+from jobs.source.arrivals import TransactionsTopic
+from messaging.config import librdkafka_options
 from ml.evaluation.scored import read_scores
-from ml.parse import hash_id
+from ml.features.events import hash_id
 from ml.schema import Transaction
 from settings import Settings
 from stack import Stack

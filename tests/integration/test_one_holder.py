@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jobs.checkpoint import scratch_folder
-from jobs.claim import Holder, holder_of, is_held
+from jobs.runtime.checkpoint import scratch_folder
+from jobs.runtime.claim import Holder, holder_of, is_held
 from settings import Settings
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, scores, send, traffic

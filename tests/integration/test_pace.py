@@ -8,10 +8,11 @@ import pytest
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
-from jobs import detect, pace
-from jobs.errors import StartAgain
-from jobs.gate import Gate
-from jobs.record_sizes import sample
+from jobs import detect
+from jobs.runtime.errors import StartAgain
+from jobs.runtime.gate import Gate
+from jobs.source import pace
+from jobs.source.record_sizes import sample
 from settings import Settings
 from tests.integration.traffic import Message, scores, send, traffic
 from tests.integration.traffic import messages as sent_as

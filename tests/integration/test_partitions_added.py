@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from pyspark.sql import SparkSession
 
 from jobs import detect, publish
-from jobs.supervisor import Gate
+from jobs.runtime.supervisor import Gate
 from settings import Settings
 from stack import Stack
 from tests.integration.traffic import messages, scores, traffic

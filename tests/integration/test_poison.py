@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
+from detection.engine import JUDGED_BY, NOT_JUDGED
+from detection.ledger import Versions
 from jobs.dead_letters import SetAside, set_asides
 from jobs.failures import failure_count
-from jobs.ledger import Versions
-from jobs.pace import arrivals
-from jobs.piece import JUDGED_BY, NOT_JUDGED
 from jobs.scoring import Judge, Judgement
+from jobs.source.pace import arrivals
+from jobs.source.topic_limits import TopicLimits
 from jobs.tasks import Tasks
-from jobs.topic_limits import TopicLimits
 from ml.features import FEATURES, position
 from ml.model import Model
 from ml.thresholds.table import Lookup
 from settings import Settings
+from tests.detection.test_message_parsing import ESCAPE, GOOD, REFUSED, SCORED
 from tests.integration.traffic import Message, judged, judgement, messages, scores, send, traffic
-from tests.ml.test_parse import ESCAPE, GOOD, REFUSED, SCORED
 from tests.support.kafka import read_topic
 
 FIRST_REPORT = GOOD[:-1] + b',"n":"caf\xe9","m":"a\\nb"}'

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from jobs import publish
-from jobs.supervisor import Gate
+from jobs.runtime.supervisor import Gate
 from ml.schema import Reason, Score
 from settings import Settings
 from sinks.influxdb import InfluxDBSink

@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import Row
 
-from jobs.routing import balanced_keys, home, keeps, routed, state_key
-from ml.parse import Invalid, parse
+from detection.message_parsing import Invalid, parse
+from jobs.source.routing import balanced_keys, home, keeps, routed, state_key
 
 PARTITIONS = 3
 LIMIT = 4_000

@@ -7,14 +7,14 @@ import msgspec
 import pyarrow as pa
 from rich.progress import Progress
 
-from ml import parse
+from ml.dataset.history import History
+from ml.dataset.split import Split
 from ml.evaluation.contest import Terms, Topic, evaluate
-from ml.evaluation.split import Split
 from ml.features import DAY
-from ml.history import History
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow
 from ml.model import Model
 from ml.schema import TRANSACTION_FIELDS, Transaction
-from ml.state import CustomerTable
 from settings import Settings
 from tests.integration.traffic import messages, send
 from tests.ml.evaluation_cases import write_history
@@ -29,7 +29,7 @@ def past_and_test(folder: Path) -> tuple[CustomerTable, list[Transaction]]:
     times = table["event_time"].cast(pa.int64()).to_numpy()
     start = int((times < Split.of(int(times[0]), int(times[-1]), TERMS.label_delay_days or 0.0).test_start).sum())
     customers, past = CustomerTable(), table.slice(0, start)
-    customers.fold(past["customer_id"], parse.events_from_arrow(past))
+    customers.fold(past["customer_id"], events_from_arrow(past))
     rows = table.slice(start).select(TRANSACTION_FIELDS).to_pylist()
     return customers, [Transaction(**row) for row in rows]
 

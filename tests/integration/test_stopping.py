@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from kafka import KafkaAdminClient
 
+from messaging.topics import create_topics
 from ml.features import FEATURES
 from ml.model import Model
 from ml.registry import Registry
@@ -22,7 +23,6 @@ from settings import Settings
 from stack import Stack
 from stack.mlflow import MLflow
 from stack.server import Server
-from stack.topics import create_topics
 from tests.integration.application import ROOT, Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import count_records, read_topic
@@ -153,7 +153,7 @@ def test_a_stop_in_the_pause_before_a_restart_and_while_mlflow_hangs_takes_secon
 def test_make_reset_stops_the_running_job_before_it_deletes_anything(
     own: Settings, start: Start, tmp_path: Path
 ) -> None:
-    for name in ("Makefile", ".venv", "jobs", "ml", "sinks", "stack", "settings.py"):
+    for name in ("Makefile", ".venv", "detection", "jobs", "messaging", "ml", "sinks", "stack", "settings.py"):
         (tmp_path / name).symlink_to(ROOT / name)
     settings = own.model_copy(update={"checkpoint": str(tmp_path / ".scoreline" / "checkpoint")})
     application = start(settings)

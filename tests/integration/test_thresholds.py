@@ -14,20 +14,20 @@ from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from detection.model_versions import KeptModels
 from jobs import detect, thresholds
-from jobs.kafka import client_options
-from jobs.models import KeptModels
-from jobs.storage import DurableFolder
-from jobs.supervisor import Gate
+from jobs.runtime.storage import DurableFolder
+from jobs.runtime.supervisor import Gate
 from jobs.tables import KeptTables, TableFollower, newest_table, publish_table
+from messaging.config import client_options
+from messaging.topics import create_topics
 from ml.features import HOUR
 from ml.model import Model
-from ml.registry import Registry
+from ml.registry.model_store import Registry
 from ml.segments import segment_name
 from ml.thresholds.counts import BLOCK
 from ml.thresholds.table import Table
 from settings import Settings
-from stack.topics import create_topics
 from tests.integration.traffic import CATEGORIES, CHANNELS, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic
 

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.errors import Fatal
-from jobs.ledger import Ledger
-from jobs.offsets import QueryCheckpoint
-from jobs.storage import DurableFolder
-from ml import features, parse
+from detection import message_parsing
+from detection.ledger import Ledger
+from jobs.runtime.errors import Fatal
+from jobs.runtime.storage import DurableFolder
+from jobs.source.topic_offsets import QueryCheckpoint
+from ml import features
 from ml.features import FEATURES
-from ml.state import Customers, identify
+from ml.features.customers import Customers, identify
+from ml.features.events import events
 from settings import Settings
 from stack import Stack
 from tests.integration.application import Application
@@ -39,12 +41,12 @@ def scores_by_transaction(settings: Settings) -> dict[str, list[dict[str, Any]]]
 
 def folded(*logs: list[Any]) -> dict[str, dict[str, float]]:
     """The features of each transaction in one fold along logs, one after the other, by transaction_id."""
-    transactions = [parse.parse(record.value) for log in logs for record in log]
+    transactions = [message_parsing.parse(record.value) for log in logs for record in log]
     places = [(record.partition, record.offset) for log in logs for record in log]
     positions = np.array([features.position(np.int64(p), np.int64(o)) for p, o in places])
     customers = Customers()
     rows = customers.locate(identify([t.customer_id for t in transactions]))
-    out = features.fold(customers.states, rows, parse.events(transactions, positions)).features
+    out = features.fold(customers.states, rows, events(transactions, positions)).features
     return {
         t.transaction_id: dict(zip(FEATURES, row.tolist(), strict=True))
         for t, row in zip(transactions, out, strict=True)

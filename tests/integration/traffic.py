@@ -9,8 +9,9 @@ import numpy as np
 from confluent_kafka import Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
-from ml import features, parse
+from ml import features
 from ml.features import FEATURES
+from ml.features.events import events
 from ml.model import Model
 from ml.schema import Transaction
 from settings import Settings
@@ -53,7 +54,7 @@ def traffic(n: int, customers: int, seed: int, hot: int = 0) -> list[Transaction
 
 def events_of(transactions: Sequence[Transaction]) -> np.ndarray:
     """(n,) EVENT, as of a history."""
-    return parse.events(transactions, np.full(len(transactions), features.HISTORY))
+    return events(transactions, np.full(len(transactions), features.HISTORY))
 
 
 Message = tuple[bytes | None, bytes | None]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.causes import Link, cause, first_sentence, links
-from jobs.known_causes import KNOWN, explain
+from jobs.runtime.causes import Link, cause, first_sentence, links
+from jobs.runtime.known_causes import KNOWN, explain
 
 PLAN: Final = """
 === Streaming Query ===
@@ -120,7 +120,7 @@ REAL: Final = {
     "connection broken": "java.io.IOException: Broken pipe",
     "InfluxDB away": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
     "InfluxDB refuses": "sinks.sink.SinkRejected: InfluxDB refuses the points: 401 unauthorized",
-    "registry away": "ml.registry.RegistryAway: MLflow does not answer",
+    "registry away": "ml.registry.model_store.RegistryAway: MLflow does not answer",
 }
 
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detection import model_versions as kept_models
+from detection.ledger import Versions
+from detection.model_versions import KeptModels
 from jobs import champion
-from jobs import models as kept_models
 from jobs.champion import ChampionFollower
-from jobs.errors import Fatal
-from jobs.ledger import Versions
-from jobs.models import KeptModels
-from jobs.storage import DurableFolder
-from ml import stored, tracking
+from jobs.runtime.errors import Fatal
+from jobs.runtime.storage import DurableFolder
 from ml.model import Floats, Model
-from ml.registry import ModelRefused, Registry
+from ml.registry import serialization, tracking
+from ml.registry.model_store import ModelRefused, Registry
 
 Register = Callable[[Model], Model]
 
@@ -91,7 +91,7 @@ def test_broken_champions_are_refused_and_the_next_good_one_is_taken_up(
     assert follower.current().digest == models[0].digest
     other = register(replace(models[0], features=tuple(reversed(models[0].features)))).version
     corrupt = register(models[0]).version
-    damage = files_of(registry, corrupt) / stored.PLACE
+    damage = files_of(registry, corrupt) / serialization.PLACE
     damage.write_bytes(damage.read_bytes()[:-1_000])
     empty = register(models[0]).version
     for file in sorted(files_of(registry, empty).rglob("*"), reverse=True):
@@ -113,7 +113,7 @@ def test_a_champion_whose_files_were_half_written_is_taken_up_once_they_are_whol
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(champion, "_REFUSED_SECONDS", 0.2)
-    file = files_of(registry, 2) / stored.PLACE
+    file = files_of(registry, 2) / serialization.PLACE
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     registry.promote(2)

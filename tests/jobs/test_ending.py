@@ -17,8 +17,8 @@ subprocess.Popen([sys.executable, "-c", sys.argv[1]]).wait()
 DRIVER = """
 import os, signal
 from types import SimpleNamespace as Some
-from jobs.ending import Ending
-from jobs.gate import Gate
+from jobs.runtime.ending import Ending
+from jobs.runtime.gate import Gate
 
 end = lambda status: os.kill(java, signal.SIGKILL)
 java = os.getppid()

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from jobs import supervisor
-from jobs.errors import Fatal
-from jobs.gate import Gate
-from jobs.supervisor import Supervisor
+from jobs.runtime import supervisor
+from jobs.runtime.errors import Fatal
+from jobs.runtime.gate import Gate
+from jobs.runtime.supervisor import Supervisor
 from settings import Settings
 
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from demo.records import decode_place, decode_score, place_of_dead_letter
 from demo.tally import Tally as Watched
-from jobs.kafka import client_options
 from jobs.publish_points import Publication, PublishedScore, placed
 from jobs.score_counts import ScoreCounts, added_up
 from jobs.tables import TableReader, newest_table, publish_table
 from jobs.throughput import Arrived, Tally, Throughput
+from messaging.config import client_options
 from ml.evaluation.scored import Scored
 from ml.features import HOUR
 from ml.schema import Label, Reader, Unreadable

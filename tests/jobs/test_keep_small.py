@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jobs.logs import keep_small
+from jobs.runtime.logs import keep_small
 
 
 def test_a_file_that_grows_for_long_takes_a_bounded_space_and_keeps_its_end(tmp_path: Path) -> None:

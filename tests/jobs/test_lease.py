@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.claim import CheckpointGone, CheckpointTaken, Holder
-from jobs.lease import LeaseClaim, Times
+from jobs.runtime.claim import CheckpointGone, CheckpointTaken, Holder
+from jobs.runtime.lease import LeaseClaim, Times
 
 TIMES = Times(renew=0.05, lost=0.6, silence=1.0, settle=0.2)
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from jobs.local_copies import drop_other_runs
-from jobs.state_log import LocalCopy
+from detection.state_log import LocalCopy
+from jobs.runtime.local_copies import drop_other_runs
 
 
 def test_however_often_a_query_is_started_again_one_run_has_copies(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 from jobs import customer_fold
 from jobs.customer_fold import CustomerFold, Limits
 from jobs.dead_letters import SetAside
-from jobs.log_order import in_log_order
-from jobs.pace import Arrived
+from jobs.source.log_order import in_log_order
+from jobs.source.pace import Arrived
+from jobs.source.topic_limits import TopicLimits
 from jobs.tasks import Tasks
-from jobs.topic_limits import TopicLimits
 
 COLUMNS = ["state_key", "partition", "offset", "kafka_time", "key", "value", "size", "everywhere"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import logs
+from jobs.runtime import logs
 from settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,8 @@ def test_a_log_that_others_append_to_stays_small_where_its_copy_can_not_be_writt
 def test_a_console_on_a_full_disk_keeps_neither_the_job_nor_its_end_from_going_on() -> None:
     script = """
 import sys
-from jobs import console, ending
+from jobs.runtime import console
+from jobs.runtime import ending
 sys.stdout.write("what is still to be written")
 console._print("a line")
 ending._flush()

@@ -10,7 +10,8 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 CHILD = (
-    "from jobs import orphan; orphan.end_with_parent(); {then}; print('ready', flush=True); import time; time.sleep(60)"
+    "import time; from jobs.runtime import orphan; orphan.end_with_parent(); "
+    "{then}; print('ready', flush=True); time.sleep(60)"
 )
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.pace import Arrived, Pace, PaceKeeper, pace
-from jobs.record_sizes import Sizes, places
+from jobs.source.pace import Arrived, Pace, PaceKeeper, pace
+from jobs.source.record_sizes import Sizes, places
 
 GIB = 1 << 30
 

@@ -1,7 +1,7 @@
 import pytest
 
-from jobs.errors import Fatal
 from jobs.preflight import check_kafka
+from jobs.runtime.errors import Fatal
 from settings import Settings
 
 

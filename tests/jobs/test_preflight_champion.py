@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import Fatal
 from jobs.preflight import check_champion
-from ml.registry import Registry
+from jobs.runtime.errors import Fatal
+from ml.registry.model_store import Registry
 from settings import Settings
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.claim import check_whole
-from jobs.errors import Fatal
-from jobs.health import HealthFile, read_health
-from jobs.lag import lag
-from jobs.progress import Progress, progress
+from jobs.runtime.claim import check_whole
+from jobs.runtime.errors import Fatal
+from jobs.runtime.health import HealthFile, read_health
+from jobs.runtime.progress import Progress, progress
+from jobs.source.lag import lag
 
 METADATA = 'v1\n{"batchWatermarkMs":0,"batchTimestampMs":1,"conf":{"a":"b"}}\n'
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.ledger import Entry, Range, Versions, merged
-from jobs.ranges import cuts
+from detection.ledger import Entry, Range, Versions, merged
+from detection.ranges import cuts
 
 batches = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2), st.integers(0, 6), st.integers(0, 6)), max_size=12)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settling import SparkFiles, wait
+from jobs.runtime.settling import SparkFiles, wait
 
 
 @pytest.fixture

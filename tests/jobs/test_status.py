@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from jobs.claim import LOCKS, Holder, is_held
-from jobs.health import HEALTH, Health
+from jobs.runtime.claim import LOCKS, Holder, is_held
+from jobs.runtime.health import HEALTH, Health
 from jobs.status import QueryStatus, local_checkpoint, queries_of, statuses
 from settings import Settings
 

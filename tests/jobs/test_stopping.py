@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from jobs import stopping
-from jobs.claim import is_held
-from jobs.stopping import running_under, stop
+from jobs.runtime import stopping
+from jobs.runtime.claim import is_held
+from jobs.runtime.stopping import running_under, stop
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import fcntl, os, signal, sys
 from pathlib import Path
 import msgspec
-from jobs.claim import Holder
+from jobs.runtime.claim import Holder
 
 path = Path(sys.argv[1]) / "locks" / "detect"
 path.parent.mkdir(parents=True)

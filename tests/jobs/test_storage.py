@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import storage
-from jobs.storage import DurableFolder
+from jobs.runtime import storage
+from jobs.runtime.storage import DurableFolder
 
 
 @pytest.fixture

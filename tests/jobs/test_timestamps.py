@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import offsets
-from jobs.offsets import ByTopic, QueryCheckpoint
-from jobs.storage import DurableFolder
-from jobs.timestamps import MOST_MS, Place, way_round
+from jobs.runtime.storage import DurableFolder
+from jobs.source import topic_offsets
+from jobs.source.timestamps import MOST_MS, Place, way_round
+from jobs.source.topic_offsets import ByTopic, QueryCheckpoint
 from tests.integration.test_topic_made_again import Killed, die_before
 
 BAD = MOST_MS + 1
@@ -58,7 +58,7 @@ def test_a_partition_that_was_added_is_passed_from_its_beginning() -> None:
 def test_killed_at_any_step_of_planning_again_the_next_start_finds_a_whole_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
 ) -> None:
-    monkeypatch.setattr(offsets, "DurableFolder", lambda spark, uri: DurableFolder.on_disk(Path(uri)))
+    monkeypatch.setattr(topic_offsets, "DurableFolder", lambda spark, uri: DurableFolder.on_disk(Path(uri)))
     start, end = {"t": {"0": 4}}, {"t": {"0": 8}}
     planned = 0 if first else 1
     names = {"sources/0/0": {"t": {"0": 3}}, "offsets/0": {"t": {"0": 3 if planned else 9}}}

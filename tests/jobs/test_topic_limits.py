@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.errors import Fatal
-from jobs.topic_limits import KAFKA_DEFAULT, TopicLimits, check_limits, read_limits, room
+from jobs.runtime.errors import Fatal
+from jobs.source.topic_limits import KAFKA_DEFAULT, TopicLimits, check_limits, read_limits, room
+from messaging.topics import LARGEST_TRANSACTION, MIB
 from settings import Settings
-from stack.topics import LARGEST_TRANSACTION, MIB
 from tests.support.kafka import alter_topic
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from jobs import trouble as module
-from jobs.errors import Fatal
-from jobs.health import HealthFile
-from jobs.progress import Progress
-from jobs.trouble import Trouble
+from jobs.runtime import trouble as module
+from jobs.runtime.errors import Fatal
+from jobs.runtime.health import HealthFile
+from jobs.runtime.progress import Progress
+from jobs.runtime.trouble import Trouble
 
 PLANNED = Progress(6, 1.0, {"t": {"0": 100, "1": 50}}, 7, {"t": {"0": 140, "1": 50}})
 
@@ -38,7 +38,7 @@ def test_a_failure_is_said_with_its_micro_batch_and_offsets_and_in_the_health_fi
     (warning,) = [
         record.getMessage()
         for record in caplog.records
-        if record.name == "jobs.trouble" and record.levelno == logging.WARNING
+        if record.name == "jobs.runtime.trouble" and record.levelno == logging.WARNING
     ]
     assert warning == "failed: RuntimeError: what it is [micro-batch 7: t/0 100–140]; starting again in 1 s"
     found = health.health
@@ -59,7 +59,7 @@ def test_the_same_failure_is_a_warning_once_a_minute_and_another_one_at_once(
     warnings = [
         record.getMessage()
         for record in caplog.records
-        if record.name == "jobs.trouble" and record.levelno == logging.WARNING
+        if record.name == "jobs.runtime.trouble" and record.levelno == logging.WARNING
     ]
     assert len(warnings) == 18  # 1,000 s, and the other one
     assert "another" in warnings[-1]

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml import __main__ as cli
-from ml import tracking
 from ml.detectors import Scorer
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
 from ml.model import Floats, Model, threshold_for_budget, usual_ranges
-from ml.registry import Registry
+from ml.registry import tracking
+from ml.registry.model_store import Registry
 from ml.schema import TRANSACTION_ARROW
 
 HISTORY_ROWS = 6_000

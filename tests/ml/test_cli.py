@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 import ml.__main__ as cli
-from ml import tracking
 from ml.features import CUSTOMER
 from ml.model import Floats, Model
-from ml.registry import NoChampion, Registry
-from ml.stored import PLACE
+from ml.registry import tracking
+from ml.registry.model_store import NoChampion, Registry
+from ml.registry.serialization import PLACE
 from tests.ml.conftest import Run
 
 

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.progress import Progress
 
+from ml.dataset.split import EvaluationError, Split
+from ml.dataset.truth import Labels
 from ml.detectors import DETECTORS
 from ml.evaluation.attacks import attacks_of
 from ml.evaluation.contest import Terms, evaluate
@@ -18,11 +20,9 @@ from ml.evaluation.data import Data, outline, read
 from ml.evaluation.estimates import over_days, over_seeds
 from ml.evaluation.judgement import Bench, Judgement, judge
 from ml.evaluation.report import last_line
-from ml.evaluation.split import EvaluationError, Split
-from ml.evaluation.truth import Labels
 from ml.features import DAY
+from ml.features.events import hash_id
 from ml.metrics import Figure
-from ml.parse import hash_id
 from tests.ml.evaluation_cases import ATTACK_HOUR, START, rows, write_history, write_labels, write_transactions
 
 SILENT = Progress(disable=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 import ml.__main__ as cli
 from ml.evaluation import scored
 from ml.model import Floats, Model
-from ml.registry import Registry
+from ml.registry.model_store import Registry
 from tests.ml.evaluation_cases import rows, write_history, write_labels, write_transactions
 
 Run = Callable[..., tuple[int, str, str]]

@@ -9,10 +9,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from ml.extras import filled
+from ml.dataset.history import History, HistoryError
 from ml.features import FEATURES
-from ml.history import History, HistoryError
-from ml.registry import ModelRefused, Registry
+from ml.features.extras import filled
+from ml.registry.model_store import ModelRefused, Registry
 from tests.ml.conftest import Run
 from tests.ml.evaluation_cases import write_history
 

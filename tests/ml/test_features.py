@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.features import CUSTOMER, DAY, EVENT, FEATURES, HOUR, MINUTE, NO_POSITION, RECENT, fold, place, position
-from ml.layout import OPEN
+from ml.features.state_schema import OPEN
 from ml.schema import CHANNELS
 from tests.ml.reference import Customer
 

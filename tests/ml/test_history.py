@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from ml.history import History, HistoryError
+from ml.dataset.history import History, HistoryError
 from ml.schema import TRANSACTION_ARROW
 
 Damage = Callable[[pa.Table], pa.Table]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import CUSTOMER, DAY, EVENT, FEATURES, HISTORY, HOUR, MINUTE, SECOND, fold
-from ml.layout import OPEN
+from ml.features.state_schema import OPEN
 from ml.model import Model, threshold_for_budget, usual_ranges
 from tests.ml.reference import Customer
 

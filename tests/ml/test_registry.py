@@ -11,10 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml import stored, succession, tracking
 from ml.features import FEATURES
 from ml.model import Floats, Model
-from ml.registry import ModelRefused, NoChampion, Registry, RegistryError
+from ml.registry.model_store import (
+    ModelRefused,
+    NoChampion,
+    Registry,
+    RegistryError,
+    promotions,
+    serialization,
+    tracking,
+)
 from stack.mlflow import MLflow
 
 
@@ -75,7 +82,7 @@ def test_artifacts_lie_beside_the_sqlite_file_and_nothing_is_printed_or_left_in_
     registry.promote(1)
     registry.load(1)
     assert list(elsewhere.iterdir()) == []
-    assert (artifact_folder(registry, 1) / stored.PLACE).is_relative_to(tmp_path / "registry" / "artifacts")
+    assert (artifact_folder(registry, 1) / serialization.PLACE).is_relative_to(tmp_path / "registry" / "artifacts")
     assert capfd.readouterr() == ("", "")
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://set.by.the.user:5000"
 
@@ -149,17 +156,17 @@ def test_any_sequence_of_promotions_and_rollbacks_behaves_like_undo(steps: list[
     for version in steps:
         champion = history[-1] if history else None
         if version is not None:
-            history = succession.promoted(history, champion, version)
+            history = promotions.promoted(history, champion, version)
             undo += [version] if undo[-1:] != [version] else []
         elif len(undo) > 1:
-            history = succession.rolled_back(history, champion)
+            history = promotions.rolled_back(history, champion)
             undo.pop()
         assert history == undo
 
 
 def test_a_promotion_or_rollback_cut_off_in_the_middle_is_rolled_back_rightly() -> None:
-    assert succession.rolled_back([1, 2], champion=3)[-1] == 2  # 3 has the alias, but is not in the history yet
-    assert succession.rolled_back([1, 2], champion=3)[-1] == 2  # 3 has the alias still, but is no longer in the history
+    assert promotions.rolled_back([1, 2], champion=3)[-1] == 2  # 3 has the alias, but is not in the history yet
+    assert promotions.rolled_back([1, 2], champion=3)[-1] == 2  # 3 has the alias still, but is no longer in the history
 
 
 # What must not judge
@@ -170,7 +177,7 @@ def test_a_version_that_is_not_there_is_refused(registry: Registry) -> None:
         registry.load(9)
 
 
-@pytest.mark.parametrize("name", [stored.PLACE, "MLmodel", "."])
+@pytest.mark.parametrize("name", [serialization.PLACE, "MLmodel", "."])
 def test_a_missing_file_is_refused(registry: Registry, model: Model, features: Floats, name: str) -> None:
     registry.register(model, features)
     target = artifact_folder(registry, 1) / name
@@ -184,7 +191,7 @@ def test_a_missing_file_is_refused(registry: Registry, model: Model, features: F
 
 def test_a_damaged_artifact_is_refused_with_its_reason(registry: Registry, model: Model, features: Floats) -> None:
     registry.register(model, features)
-    file = artifact_folder(registry, 1) / stored.PLACE
+    file = artifact_folder(registry, 1) / serialization.PLACE
     file.write_bytes(file.read_bytes()[:-1000])
     with pytest.raises(ModelRefused, match=r"scorer\.npz can't be read"):
         registry.load(1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from ml.parse import hash_id
+from ml.features.events import hash_id
 from ml.schema import TRANSACTION_ARROW, Transaction
 from ml.segments import places_among, segment_id, segment_ids, segment_name, segment_names
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from ml import stored, tracking
 from ml.features import FEATURES
 from ml.model import Floats, Model
-from ml.registry import ModelRefused, Registry
+from ml.registry import serialization, tracking
+from ml.registry.model_store import ModelRefused, Registry
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -38,7 +38,7 @@ def files(stored_folder: Path, tmp_path: Path) -> Path:
 
 
 def read(folder: Path) -> Model:
-    return stored.read(folder, "scoreline", 1, FEATURES)
+    return serialization.read(folder, "scoreline", 1, FEATURES)
 
 
 def edit_metadata(folder: Path, edit: Edit) -> None:
@@ -56,7 +56,7 @@ def test_anyone_can_serve_a_registered_model_by_mlflow_alone(files: Path, model:
     assert judged["is_anomaly"].tolist() == model.is_anomaly(model.anomaly_score(features)).tolist()
 
 
-@pytest.mark.parametrize("name", [stored.PLACE, "MLmodel"])
+@pytest.mark.parametrize("name", [serialization.PLACE, "MLmodel"])
 def test_a_file_damaged_anywhere_is_refused_or_does_not_matter(
     files: Path, model: Model, features: Floats, name: str
 ) -> None:
@@ -73,7 +73,7 @@ def test_a_file_damaged_anywhere_is_refused_or_does_not_matter(
             refused += 1
             continue
         assert again.anomaly_score(features[:50]).tolist() == model.anomaly_score(features[:50]).tolist()
-    assert refused >= (30 if name == stored.PLACE else 5)
+    assert refused >= (30 if name == serialization.PLACE else 5)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ Change = Callable[[dict[str, np.ndarray]], object]
 
 
 def edit_arrays(folder: Path, change: Change) -> None:
-    with np.load(folder / stored.PLACE) as file:
+    with np.load(folder / serialization.PLACE) as file:
         arrays = dict(file)
     change(arrays)
-    np.savez(folder / stored.PLACE, **arrays)
+    np.savez(folder / serialization.PLACE, **arrays)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_pickled_objects_are_refused_and_not_run(files: Path, tmp_path: Path) ->
         def __reduce__(self) -> Any:
             return Path.mkdir, (tmp_path / "owned",)
 
-    np.savez(files / stored.PLACE, kind=np.array([Owner()], object))
+    np.savez(files / serialization.PLACE, kind=np.array([Owner()], object))
     with pytest.raises(ModelRefused, match="allow_pickle=False"):
         read(files)
     assert not (tmp_path / "owned").exists()
@@ -156,6 +156,6 @@ def test_pickled_objects_are_refused_and_not_run(files: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x05\x06" + bytes(18)])
 def test_what_is_no_archive_of_arrays_is_refused(files: Path, content: bytes) -> None:
-    (files / stored.PLACE).write_bytes(content)
+    (files / serialization.PLACE).write_bytes(content)
     with pytest.raises(ModelRefused, match="can't be read"):
         read(files)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.registry import Registry, RegistryAway, RegistryError
+from ml.registry.model_store import Registry, RegistryAway, RegistryError
 
 
 def seconds_until_away(uri: str, words: str) -> float:

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.progress import Progress
 
+from ml.dataset.history import History, HistoryError
+from ml.dataset.parts import PARTS, chosen_rows
 from ml.features import FEATURES
-from ml.history import History, HistoryError
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow
 from ml.model import threshold_for_budget, usual_ranges
-from ml.parse import events_from_arrow
-from ml.parts import PARTS, chosen_rows
-from ml.state import CustomerTable
-from ml.train import Plan, Trained, TrainingError, labels_for, train
+from ml.training.train import Plan, Trained, TrainingError, labels_for, train
 from tests.ml.conftest import isolation_scorer
 
 

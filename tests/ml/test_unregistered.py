@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 import ml.__main__ as cli
-from ml import registry as registries
-from ml import tracking, unregistered
 from ml.model import Floats, Model
-from ml.registry import NoChampion, Registry, RegistryAway
-from ml.train import Trained, train
+from ml.registry import model_store as registries
+from ml.registry import tracking, unregistered
+from ml.registry.model_store import NoChampion, Registry, RegistryAway
+from ml.training.train import Trained, train
 from stack.mlflow import MLflow
 from tests.ml.conftest import Run
 
@@ -172,10 +172,10 @@ def test_a_file_that_stays_locked_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     command: list[str],
 ) -> None:
-    from ml import stored
+    from ml.registry import serialization
 
     monkeypatch.setattr(tracking, "_LOCKED_SECONDS", 0.5)
-    stored.save(small_model, features, tmp_path / "model")
+    serialization.save(small_model, features, tmp_path / "model")
     places = {"HISTORY": str(history_folder), "MODEL": str(tmp_path / "model")}
     said = error_of(run(*(places.get(word, word) for word in command)))
     assert f"{registry.uri.removeprefix('sqlite:///')} is locked by another program" in said

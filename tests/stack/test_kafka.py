@@ -8,10 +8,10 @@ import pytest
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient
 
+from messaging.topics import LARGEST_TRANSACTION, create_topics
 from settings import Settings
 from stack import Stack
 from stack.kafka import Kafka
-from stack.topics import LARGEST_TRANSACTION, create_topics
 from tests.support.kafka import read_topic
 
 

@@ -5,8 +5,8 @@ import time
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from messaging.topics import create_topics
 from settings import Settings
-from stack.topics import create_topics
 
 
 def make_again(settings: Settings, topic: str) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from detection.message_parsing import parse
 from ml import features, model
 from ml.detectors import DETECTORS
 from ml.features import FEATURES
 from ml.model import Model
-from ml.parse import parse
 from tests.integration.traffic import messages, traffic
 from torture.accounting import Letter
 from torture.points import Points

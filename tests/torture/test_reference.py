@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from ml.parse import parse
+from detection.message_parsing import parse
 from tests.torture.outputs import LIMITS, a_log, a_model, reference_of
 from torture import reference
 from torture.batches import Entry, LedgerWatch, Range, assigned, entries_in, ranges_in, restored, versions_of
@@ -68,7 +68,7 @@ def test_a_message_that_trips_the_reference_itself_costs_no_other(monkeypatch: p
             raise RecursionError
         return parse(value)
 
-    monkeypatch.setattr(reference.parse, "parse", trips)
+    monkeypatch.setattr(reference.message_parsing, "parse", trips)
     found = reference_of(log, judge)
     assert [reason for reason in found.reasons.values() if reason is None] == [None]
 

@@ -1,0 +1,1 @@
+"""From a message to a judged score, without Spark."""

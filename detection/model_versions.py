@@ -1,0 +1,158 @@
+"""The models in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the registry.
+
+Each is one file, named by its digest: what a model is, and not what a registry calls it. Nothing in it is code that reading
+runs, and what does not come out as its digest says is refused.
+"""
+
+import logging
+import threading
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple, Self
+
+import msgspec
+
+from detection.ledger import Versions
+from jobs.runtime.storage import DurableFolder
+from ml.features import FEATURES
+from ml.model import Model, Origin
+from ml.registry.model_store import Entry, ModelRefused, NotReady, Registry
+from ml.registry.packed import unpack
+from ml.schema import DIGEST_DIGITS
+
+_log = logging.getLogger(__name__)
+
+_KEPT: Final = 300
+"""How many models are kept: those used last. More than the micro-batches that the ledger holds one by one."""
+
+_USES: Final = "used"
+_ENDING: Final = ".model"
+_DIGITS: Final = 64
+
+
+class Use(msgspec.Struct, frozen=True):
+    """A model that was used: what it is, what people call it, and where it was had from."""
+
+    digest: str
+    name: str
+    version: int
+    origin: Origin
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """The use of a model."""
+        return cls(model.digest, model.name, model.version, model.origin)
+
+    @property
+    def entry(self) -> Entry:
+        """What its registry knows it by."""
+        return Entry(self.version, self.origin)
+
+    @property
+    def called(self) -> str:
+        """What the log calls it."""
+        return f"version {self.version} of {self.name} ({self.digest[:DIGEST_DIGITS]}, from {self.origin.registry})"
+
+
+class Had(NamedTuple):
+    """A model that was had from the registry, with the file to keep of it; None where it is kept already."""
+
+    model: Model
+    content: bytes | None = None
+
+
+class KeptModels:
+    """The models beside one checkpoint, and the registry for what is not kept. others: nothing is written there."""
+
+    def __init__(self, registry: Registry, folder: DurableFolder, others: bool = False) -> None:
+        self._others = others
+        self._registry = registry
+        self._folder = folder
+        self._lock = threading.RLock()  # the follower keeps models while micro-batches purge them
+        self._uses = self._read_uses()
+
+    def model(self, digest: str) -> Model:
+        """A model that is kept. Raises `ModelRefused` where it is not, or where its file is not what its name says."""
+        content = self._folder.read(digest + _ENDING)
+        if content is None:
+            raise ModelRefused(f"the model {digest} is not kept beside the checkpoint")
+        return unpack(content, digest, FEATURES)
+
+    def of_entry(self, entry: Entry) -> Had:
+        """What the registry calls so: the kept one where it was had from there before, else the registry's own.
+
+        Raises `ModelRefused` where it must not be used, `ml.registry.model_store.NotReady` where not yet, `RegistryAway`.
+        """
+        known = next((use for use in self._uses if (use.name, use.entry) == (self._registry.name, entry)), None)
+        if known is not None:
+            try:
+                return Had(self.model(known.digest))
+            except ModelRefused as refusal:
+                _log.warning("%s is had from the registry again: %s", known.called, refusal)
+        return Had(*self._registry.fetch(entry.version))
+
+    def bound(self, versions: Versions) -> Model:
+        """What the ledger names: kept, else in the registry under that version, if it is the same model.
+
+        Raises `ModelRefused` where neither has it.
+        """
+        return self.named(versions.model_digest, versions.model)
+
+    def named(self, digest: str, version: int) -> Model:
+        """A model by its digest, or the beginning of that which scores carry. Raises as `bound` does."""
+        try:
+            return self.model(self._whole(digest))
+        except ModelRefused as refusal:
+            kept = refusal
+        try:
+            had = Had(*self._registry.fetch(version))
+        except (ModelRefused, NotReady) as refusal:
+            raise ModelRefused(f"{kept}, nor can it be had from the registry: {refusal}") from refusal
+        if not digest or not had.model.digest.startswith(digest):
+            raise ModelRefused(f"{kept}, and version {version} in the registry is another model, {had.model.digest}")
+        self._keep(had)
+        return had.model
+
+    def _whole(self, digest: str) -> str:
+        if not digest or len(digest) == _DIGITS:
+            return digest
+        kept = (name.removesuffix(_ENDING) for name in self._folder.names() if name.endswith(_ENDING))
+        return next((name for name in kept if name.startswith(digest)), digest)
+
+    def use(self, had: Had) -> None:
+        """Keep a model that is about to be used, and remember it as the last one."""
+        use = Use.of(had.model)
+        with self._lock:
+            self._keep(had)
+            if self._uses[:1] != [use]:
+                self._uses = [use, *(other for other in self._uses if other != use)][:_KEPT]
+                self._folder.write_newest(_USES, msgspec.json.encode(self._uses))
+
+    def _keep(self, had: Had) -> None:
+        """What is kept under its digest and is damaged is replaced."""
+        name = had.model.digest + _ENDING
+        with self._lock:
+            if self._others or had.content is None or self._folder.read(name) == had.content:
+                return
+            self._folder.delete(name)
+            self._folder.write(name, had.content)
+
+    @property
+    def last(self) -> Use | None:
+        """The model that was used last."""
+        return self._uses[0] if self._uses else None
+
+    def purge(self, named: AbstractSet[str]) -> None:
+        """Delete the models that are not named, by digest, and not among those used last."""
+        with self._lock:
+            wanted = {*named, *(use.digest for use in self._uses)}
+            for name in self._folder.names():
+                if name.endswith(_ENDING) and name.removesuffix(_ENDING) not in wanted:
+                    self._folder.delete(name)
+
+    def _read_uses(self) -> list[Use]:
+        content = self._folder.read_newest(_USES)
+        try:
+            return [] if content is None else msgspec.json.decode(content, type=list[Use])
+        except msgspec.MsgspecError as error:
+            _log.warning("which models were used last is not known any more: what is kept of it is damaged (%s)", error)
+            return []

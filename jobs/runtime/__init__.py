@@ -1,0 +1,1 @@
+"""What runs the queries: session, supervision, storage, logs and health."""

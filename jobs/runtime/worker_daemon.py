@@ -1,0 +1,27 @@
+"""Spark's Python daemon, with what Scoreline's workers need already imported, so that a new worker is forked in no time."""
+
+import gc
+
+import numpy as np
+from pyspark.daemon import manager
+
+import jobs.customer_fold
+import jobs.publish_points
+import jobs.scoring  # noqa: F401
+from detection.score_json import score_heads
+from ml.features import EVENT, FEATURES, fold
+from ml.features.customers import Customers, identify
+from ml.scorers.warm import warm_up
+
+if __name__ == "__main__":
+    # Compiled code is loaded by its first call; the workers inherit it.
+    customers = Customers()
+    rows = customers.locate(identify(["anybody"]))
+    fold(customers.states, rows, np.zeros(1, EVENT))
+    none = np.zeros(0, np.bool_)
+    score_heads([], [], none, none, np.zeros((0, len(FEATURES))))
+    warm_up()
+    # A micro-batch is many small objects without cycles, which Python's collector would look through again and again.
+    gc.freeze()
+    gc.set_threshold(500_000, 20, 100)
+    manager()

@@ -1,0 +1,103 @@
+"""How large a topic's records are once they are unpacked: some of them, looked at before they are read for good."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from messaging.config import kafka_properties
+from settings import Settings
+
+_log = logging.getLogger(__name__)
+
+PLACES: Final = 24
+A_PLACE: Final = 20
+_SECONDS: Final = 10.0
+_CONSUMER: Final = {
+    "key.deserializer": "org.apache.kafka.common.serialization.ByteBufferDeserializer",
+    "value.deserializer": "org.apache.kafka.common.serialization.ByteBufferDeserializer",
+    "max.poll.records": "1",  # an unpacked record may be a thousand times what the broker sent
+    "max.partition.fetch.bytes": str(64 << 10),
+    "enable.auto.commit": "false",
+    "auto.offset.reset": "earliest",
+}
+
+
+class Sizes(NamedTuple):
+    """Of some records the mean and the largest, in bytes of key and value."""
+
+    mean: float
+    largest: int
+
+
+def places(begin: Mapping[int, int], end: Mapping[int, int], most: int) -> list[tuple[int, int]]:
+    """At most so many (partition, offset), spread evenly over begin ≤ offset < end of all partitions together.
+
+    >>> places({0: 0, 1: 10}, {0: 100, 1: 10, 2: 300}, 4)
+    [(0, 0), (2, 0), (2, 100), (2, 200)]
+    >>> places({0: 5}, {0: 7}, 4)
+    [(0, 5), (0, 6)]
+    """
+    lags = {partition: max(0, last - begin.get(partition, 0)) for partition, last in end.items()}
+    total = sum(lags.values())
+    count = min(most, total)
+    found, before = [], 0
+    for partition in sorted(lags):
+        for k in range(count):
+            inside = k * total // count - before
+            if 0 <= inside < lags[partition]:
+                found.append((partition, begin.get(partition, 0) + inside))
+        before += lags[partition]
+    return found
+
+
+def sample(spark: SparkSession, settings: Settings, topic: str, since: Mapping[int, int] | None) -> Sizes | None:
+    """Sizes of some records from an offset of each partition on, from the first one where None is given.
+
+    None where there are none to look at, or the broker does not show them in ten seconds.
+    """
+    jvm: Any = spark._jvm
+    properties = jvm.java.util.HashMap()
+    for name, value in (kafka_properties(settings) | _CONSUMER).items():
+        properties.put(name, value)
+    consumer = jvm.org.apache.kafka.clients.consumer.KafkaConsumer(properties)
+    try:
+        return _sampled(jvm, consumer, topic, since)
+    except Py4JJavaError as error:
+        _log.warning("the sizes of %s's records can't be looked at: %s", topic, str(error.java_exception)[:300])
+        return None
+    finally:
+        consumer.close(jvm.java.time.Duration.ofSeconds(5))
+
+
+def _sampled(jvm: Any, consumer: Any, topic: str, since: Mapping[int, int] | None) -> Sizes | None:
+    until = time.monotonic() + _SECONDS
+    partitions = jvm.java.util.ArrayList()
+    for info in consumer.partitionsFor(topic):
+        partitions.add(jvm.org.apache.kafka.common.TopicPartition(topic, info.partition()))
+    first, end = (_offsets(found) for found in (consumer.beginningOffsets(partitions), consumer.endOffsets(partitions)))
+    begin = first if since is None else {p: max(first[p], since.get(p, first[p])) for p in first}
+    one_ms = jvm.java.time.Duration.ofMillis(500)
+    sizes: list[int] = []
+    for partition, offset in places(begin, end, PLACES):
+        at = jvm.org.apache.kafka.common.TopicPartition(topic, partition)
+        assignment = jvm.java.util.ArrayList()
+        assignment.add(at)
+        consumer.assign(assignment)
+        consumer.seek(at, offset)
+        for _ in range(A_PLACE):
+            if time.monotonic() > until:
+                break
+            records = consumer.poll(one_ms)
+            if records.isEmpty():  # the end, or what a transaction has not committed
+                break
+            record = records.iterator().next()
+            sizes.append(max(0, record.serializedKeySize()) + max(0, record.serializedValueSize()))
+    return Sizes(sum(sizes) / len(sizes), max(sizes)) if sizes else None
+
+
+def _offsets(found: Any) -> dict[int, int]:
+    return {partition.partition(): int(offset) for partition, offset in found.items()}

@@ -1,0 +1,1 @@
+"""Kafka: its configuration, topics, reading and polling."""

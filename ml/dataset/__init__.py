@@ -1,0 +1,1 @@
+"""Histories, labels and truth, and how they are split in time."""

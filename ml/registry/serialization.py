@@ -1,0 +1,248 @@
+"""The form of a model in the registry: an MLflow model folder that holds a scorer's arrays and what judges by them.
+
+Nothing in it is code that reading runs: MLflow gets the name of a module here as its loader, and our own reader asks neither
+for it nor for any other. What the arrays leave open, that they are sound trees, they check by themselves; that the model
+still gives the scores that it gave when it was stored is checked here.
+"""
+
+import hashlib
+import json
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any, Final
+
+import mlflow
+import msgspec
+import numpy as np
+import pandas as pd
+from mlflow.models import Model as StoredModel
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, Schema, TensorSpec
+
+from ml.features.state_schema import FOLD_VERSION
+from ml.model import Floats, Model
+from ml.registry.tracking import RegistryError
+from ml.schema import EXTRA_PREFIX
+from ml.scorers import form
+from ml.scorers.scorer import Scorer
+from ml.thresholds.reference import Reference
+
+_FILE: Final = "scorer.npz"
+_FOLDER: Final = "arrays"
+ARRAYS: Final = f"data/{_FOLDER}"
+"""Of the files that judge, in a model's folder."""
+
+PLACE: Final = f"{ARRAYS}/{_FILE}"
+"""Of the scorer's arrays, in a model's folder."""
+
+_JUDGING: Final = "threshold.json"
+_REFERENCE: Final = "reference.json"
+_EXAMPLE_ROWS: Final = 5
+_SCORE_TOLERANCE: Final = 1e-9
+
+
+class ModelRefused(RegistryError):
+    """A registered model that must not judge anything; the text says why."""
+
+
+def log(model: Model, example: Floats) -> tuple[ModelInfo, str]:
+    """Store a model in the active MLflow run; returns what MLflow says of it, and the model's digest."""
+    with _parts(model, example) as (parts, digest):
+        info: ModelInfo = mlflow.pyfunc.log_model(name="model", **parts)
+    return info, digest
+
+
+def save(model: Model, example: Floats, folder: Path) -> str:
+    """Store a model in a folder that is not there yet, in the same form; returns its digest."""
+    with _parts(model, example) as (parts, digest), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)  # from MLflow's import of its own modules
+        mlflow.pyfunc.save_model(path=str(folder), **parts)
+    return digest
+
+
+@contextmanager
+def _parts(model: Model, example: Floats) -> Iterator[tuple[dict[str, Any], str]]:
+    """What MLflow stores: arrays, signature, input example and, as metadata, all that judging takes; and the digest."""
+    columns = list(model.features)
+    inputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in columns]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("double", "anomaly_score"), ColSpec("boolean", "is_anomaly")]
+    metadata = _metadata(model)
+    with tempfile.TemporaryDirectory(prefix="scoreline-model-") as temporary:
+        folder = Path(temporary, _FOLDER)
+        folder.mkdir()
+        form.write(model.scorer, folder / _FILE)
+        (folder / _JUDGING).write_bytes(msgspec.json.encode(model.threshold))
+        if model.reference is not None:
+            (folder / _REFERENCE).write_bytes(msgspec.json.encode(model.reference))
+        yield (
+            {
+                "loader_module": __name__,
+                "data_path": str(folder),
+                "signature": ModelSignature(Schema(inputs), Schema(outputs)),
+                "input_example": pd.DataFrame(example[:_EXAMPLE_ROWS], columns=columns),
+                "metadata": metadata,
+                "pip_requirements": [f"{name}=={installed(name)}" for name in ("numpy", "numba", "pandas")],
+            },
+            _digest(folder, metadata),
+        )
+
+
+def _digest(arrays: Path, metadata: Mapping[str, Any]) -> str:
+    """SHA-256 (64 hexadecimal digits) of all that a model judges by: its files, and its metadata in one canonical form.
+
+    What MLflow adds (ids, times, its own version) has no part in it: the same model has the same digest in any registry.
+    """
+    files = {
+        file.relative_to(arrays).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in arrays.rglob("*")
+        if file.is_file()
+    }
+    judging = {name: metadata[name] for name in Metadata.__struct_fields__ if name in metadata}
+    return hashlib.sha256(json.dumps({"files": files, "metadata": judging}, sort_keys=True).encode()).hexdigest()
+
+
+class _Served:
+    """What MLflow serves: a table of features → a table of anomaly_score and is_anomaly."""
+
+    def __init__(self, scorer: Scorer, threshold: float) -> None:
+        self._scorer, self._threshold = scorer, threshold
+
+    def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        scores = self._scorer.anomaly_score(table.to_numpy(np.float64))
+        return pd.DataFrame({"anomaly_score": scores, "is_anomaly": scores > self._threshold})
+
+
+def _load_pyfunc(folder: str) -> _Served:
+    """MLflow calls this to serve a stored model, where Scoreline is installed."""
+    return _Served(form.read(Path(folder, _FILE)), msgspec.json.decode(Path(folder, _JUDGING).read_bytes(), type=float))
+
+
+class Metadata(msgspec.Struct):
+    """What is stored with a scorer, as MLflow's model metadata."""
+
+    threshold: float
+    budget: float
+    features: list[str]
+    usual: list[tuple[float, float, float]]
+    probe_scores: list[float]
+    fold_version: int = 1
+
+
+def _metadata(model: Model) -> dict[str, Any]:
+    probe_scores = model.anomaly_score(_probe(model.usual)).tolist()
+    metadata = Metadata(
+        model.threshold, model.budget, list(model.features), model.usual.tolist(), probe_scores, FOLD_VERSION
+    )
+    return msgspec.structs.asdict(metadata)
+
+
+def _probe(usual: Floats) -> Floats:
+    """Four rows that any model can be tried on: the low ends of the usual ranges, the middles, the high ends, far outside."""
+    low, _, high = usual.T
+    return np.stack([low, (low + high) / 2, high, high + 10 * (1 + high - low)])
+
+
+def read(folder: Path, name: str, version: int, features: Sequence[str], extras: Sequence[str] | None = ()) -> Model:
+    """The model in a folder that `log` or `save` made; it must judge by exactly these features, and may by some of these
+    extras, with None by any.
+
+    Raises `ModelRefused` where a file is missing or damaged, where it was trained on other features, where it lacks a
+    threshold, or where it does not score as it did when it was stored.
+    """
+    metadata, digest = _read_metadata(folder)
+    _refuse_unless(
+        metadata.fold_version == FOLD_VERSION,
+        f"it was trained on features of fold version {metadata.fold_version}, and here they are of {FOLD_VERSION}: the same "
+        "names mean something else; train one with `make train`",
+    )
+    _refuse_other_features(metadata.features, features, extras)
+    usual = np.array(metadata.usual, np.float64)
+    _refuse_unless(
+        len(usual) == len(metadata.features) and bool(np.isfinite(usual).all()),
+        "its usual ranges are not finite, or too few",
+    )
+    _refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
+    scorer = _read_scorer(folder / PLACE)
+    reference = _read_reference(folder / PLACE, metadata.threshold)
+    judged_by = metadata.threshold, tuple(metadata.features), usual, metadata.budget, reference
+    model = Model(name, version, scorer, *judged_by, digest)
+    _refuse_other_scores(model, metadata.probe_scores)
+    return model
+
+
+def _refuse_unless(holds: bool, reason: str) -> None:
+    if not holds:
+        raise ModelRefused(reason)
+
+
+def _read_metadata(folder: Path) -> tuple[Metadata, str]:
+    try:
+        metadata = StoredModel.load(str(folder)).metadata or {}
+        return msgspec.convert(metadata, Metadata), _digest(folder / ARRAYS, metadata)
+    except msgspec.ValidationError as error:
+        raise ModelRefused(f"its metadata is not what `python -m ml train` stores: {error}") from error
+    except Exception as error:  # whatever a damaged file makes of the parser, it is a damaged file
+        raise ModelRefused(f"its file MLmodel can't be read: {_first_line(error)}") from error
+
+
+def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str] | None) -> None:
+    extra = [name for name in came if name.startswith(EXTRA_PREFIX)]
+    _refuse_unless(
+        extras is None or set(extra) <= set(extras),
+        f"it judges by extra columns of the history that it was trained on ({_listed(extra)}), which transactions do not "
+        "carry: train one without them, with `python -m ml train --no-extras`",
+    )
+    came = [name for name in came if name not in extra]
+    if came == list(required):
+        return
+    lacking, unknown = _listed(set(required) - set(came)), _listed(set(came) - set(required))
+    difference = f"it lacks {lacking} and has {unknown} beyond" if lacking or unknown else "they are in another order"
+    raise ModelRefused(
+        f"it was trained on other features than are computed here: {difference}; train one with `make train`"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _read_scorer(file: Path) -> Scorer:
+    try:
+        return form.read(file)
+    except Exception as error:  # as above
+        raise ModelRefused(f"its file {file.name} can't be read: {_first_line(error)}") from error
+
+
+def _read_reference(scorer: Path, threshold: float) -> Reference | None:
+    """What adaptive thresholds begin with, beside the scorer's arrays; models of earlier releases have none."""
+    file = scorer.with_name(_REFERENCE)
+    if not file.exists():
+        return None
+    try:
+        reference = msgspec.json.decode(file.read_bytes(), type=Reference)
+    except msgspec.MsgspecError as error:
+        raise ModelRefused(f"its file {file.name} can't be read: {_first_line(error)}") from error
+    _refuse_unless(reference.grid.own == threshold, f"its file {file.name} is of another model")
+    return reference
+
+
+def _refuse_other_scores(model: Model, stored: Sequence[float]) -> None:
+    try:
+        scores = model.anomaly_score(_probe(model.usual))
+    except Exception as error:  # as above
+        raise ModelRefused(f"it can't score: {_first_line(error)}") from error
+    _refuse_unless(bool(np.isfinite(scores).all()), "its scores are not finite")
+    _refuse_unless(bool(((scores >= 0) & (scores <= 1)).all()), f"its scores are outside [0, 1]: {scores.tolist()}")
+    _refuse_unless(
+        len(stored) == len(scores) and np.allclose(scores, stored, rtol=0, atol=_SCORE_TOLERANCE),
+        "it does not score as it did when it was registered: its arrays are damaged or another's",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

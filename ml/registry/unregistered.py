@@ -1,0 +1,86 @@
+"""A trained model on disk that is not registered yet: what was trained for minutes does not depend on the registry."""
+
+import shlex
+import shutil
+import tempfile
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ml.features import FEATURES
+from ml.model import Floats, Model
+from ml.registry import serialization
+from ml.registry.model_store import ModelRefused, Registry, RegistryError
+
+_TRAINING: Final = "training.json"
+_EXAMPLE_ROWS: Final = 5
+
+
+class _Training(msgspec.Struct):
+    params: dict[str, str]
+    metrics: dict[str, float]
+    example: list[list[float]]
+
+
+class Unregistered(NamedTuple):
+    """All that `ml.registry.model_store.Registry.register` takes. example: rows of features (n, len(model.features))."""
+
+    model: Model
+    example: Floats
+    params: dict[str, object]
+    metrics: dict[str, float]
+
+
+def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
+    """Write it to a folder of its own, named by time and digest, whole or not at all. Raises OSError."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a folder that is not ours to write to; the model is worth another one
+        parent = Path(tempfile.mkdtemp(prefix="scoreline-models-"))
+    unfinished = parent / f".{now:%Y%m%d-%H%M%S}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    digest = serialization.save(trained.model, trained.example, unfinished)
+    params = {name: str(value) for name, value in trained.params.items()}
+    training = _Training(params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist())
+    (unfinished / _TRAINING).write_bytes(msgspec.json.encode(training))
+    return unfinished.rename(parent / f"{now:%Y%m%d-%H%M%S}-{digest[:8]}")
+
+
+def read(folder: Path, name: str) -> Unregistered:
+    """What `keep` wrote, or any folder that holds a model; it is checked as any model is. Raises `ModelRefused`."""
+    if not folder.is_dir():
+        raise ModelRefused("there is no such folder")
+    model = replace(serialization.read(folder, name, 0, FEATURES, extras=None), name=name)
+    file = folder / _TRAINING
+    if not file.exists():
+        return Unregistered(model, model.usual.T.copy(), {}, {})
+    try:
+        training = msgspec.json.decode(file.read_bytes(), type=_Training)
+        example = np.array(training.example, np.float64)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ModelRefused(f"its file {_TRAINING} can't be read: {error}") from error
+    if example.ndim != 2 or example.shape[1] != len(model.features):
+        raise ModelRefused(f"its file {_TRAINING} is another model's")
+    return Unregistered(model, example, dict(training.params), training.metrics)
+
+
+def register(registry: Registry, trained: Unregistered, parent: Path, now: datetime, promote: bool) -> Model:
+    """Register what was trained; until that is done it lies in a folder below `parent`, and stays there where it fails.
+
+    Raises `RegistryError`, which names the command that registers it later.
+    """
+    folder = keep(trained, parent, now)
+    try:
+        model = registry.register(*trained)
+    except (Exception, KeyboardInterrupt) as error:
+        command = f"python -m ml register {shlex.quote(str(folder))}{' --promote' * promote}"
+        why = error if isinstance(error, RegistryError) else f"{type(error).__name__} {error}".strip()
+        raise RegistryError(
+            f"the model is trained, but not registered: {why}. It is kept; register it with `{command}`"
+        ) from error
+    shutil.rmtree(folder, ignore_errors=True)
+    return model

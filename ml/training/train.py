@@ -1,0 +1,164 @@
+"""Training: from a history of transactions to a model that meets an alert budget, by any of the detectors.
+
+The history is folded once, in time order, and cut in time:
+
+| part of the rows | what it serves |
+| --- | --- |
+| the first 30 % | nothing but the customers' past: in them every merchant is new, as it is in no later traffic |
+| the next 30 % | a sample of them fits the detector; of the labels those count that had arrived when the history ended |
+| the next 30 % | the threshold: later than what was fitted, as live traffic will be, and with customers as well known |
+| the last 10 % | a check: the share of alerts in traffic that neither detector nor threshold has seen |
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+from rich.progress import Progress
+
+from ml.dataset.history import History
+from ml.dataset.labels import Labels
+from ml.dataset.parts import PARTS, fold_parts
+from ml.detectors import DEFAULT, DETECTORS, Detector, TooFewRows
+from ml.features import FEATURES
+from ml.features.customers import CustomerTable
+from ml.model import DEFAULT_BUDGET, Floats, Model, threshold_for_budget, usual_ranges
+from ml.thresholds.reference import Reference
+from ml.training.search import search
+
+
+class TrainingError(Exception):
+    """The history can't be trained on; the text says what it lacks."""
+
+
+class Plan(NamedTuple):
+    """What to train: the registered name, the detector (a name in DETECTORS), the alert budget, the seed of every choice.
+
+    trials: how many sets of hyper-parameters to try; with 0 the detector's own are taken.
+    """
+
+    name: str
+    detector: str = DEFAULT
+    budget: float = DEFAULT_BUDGET
+    seed: int = 0
+    trials: int = 0
+
+
+@dataclass
+class Trained:
+    """A model, not yet registered, and all that there is to know of its training."""
+
+    model: Model
+    customers: CustomerTable
+    example: Floats
+    params: dict[str, object]
+    metrics: dict[str, float]
+
+
+def train(history: History, plan: Plan, progress: Progress, labels: Labels | None = None) -> Trained:
+    """A model with the threshold that flags a share `plan.budget` of the traffic.
+
+    The same history, labels and plan give the same model. labels are required where the detector learns from them, and for
+    a search. Raises `TrainingError` where the history is too short for the budget or knows too few frauds,
+    `ml.dataset.history.HistoryError` where it can't be read. `progress` is started and stopped here.
+    """
+    _refuse(plan, history.rows, labels)
+    seconds = Stopwatch()
+    customers = CustomerTable()
+    with progress:
+        with seconds.of("fold"):
+            parts, end = fold_parts(history, customers, plan.seed, progress)
+        rows, names, _ = parts["fit"]
+        is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.known_frauds(names, end)
+        try:
+            with seconds.of("search"):
+                found = search(DETECTORS[plan.detector], rows, is_fraud, plan.trials, plan.seed, progress)
+            with seconds.of("fit"), _shown(progress, f"fitting {plan.detector}"):
+                scorer = found.detector.fit(rows, is_fraud, plan.seed)
+        except TooFewRows as error:
+            raise TrainingError(str(error)) from error
+        with seconds.of("threshold"), _shown(progress, "choosing the threshold"):
+            scores = scorer.anomaly_score(parts["threshold"].features)
+            threshold = threshold_for_budget(scores, plan.budget)
+            reference = Reference.of(scores, parts["threshold"].segments, threshold, plan.budget)
+            checked = scorer.anomaly_score(parts["check"].features)
+    features = (*FEATURES, *history.extras)
+    model = Model(plan.name, 0, scorer, threshold, features, usual_ranges(rows), plan.budget, reference)
+    params: dict[str, object] = {
+        "rows": history.rows,
+        "customers": customers.customers,
+        "seed": plan.seed,
+        "trials": plan.trials,
+        "detector": plan.detector,
+        **_hyper_parameters(found.detector),
+    }
+    metrics = {
+        "alert_share_threshold_part": float(model.is_anomaly(scores).mean()),
+        "alert_share_check_part": float(model.is_anomaly(checked).mean()),
+        "known_frauds_fit_part": float(is_fraud.sum()),
+        **found.metrics,
+        **{f"rows_{name}_part": float(len(part.features)) for name, part in parts.items()},
+        **{f"seconds_{stage}": taken for stage, taken in seconds.taken.items()},
+    }
+    return Trained(model, customers, rows, params, metrics)
+
+
+def _hyper_parameters(detector: Detector) -> dict[str, object]:
+    """By the names of their fields; those of a combination's members with the member's before them."""
+    found: dict[str, object] = {}
+    for name, value in asdict(detector).items():  # type: ignore[call-overload]
+        found |= {f"{name}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
+def labels_for(plan: Plan, history: Path) -> Labels | None:
+    """The labels beside a history (file or folder), where the plan needs them. Raises `HistoryError` where they lack."""
+    wanted = plan.trials or (plan.detector in DETECTORS and DETECTORS[plan.detector].needs_labels)
+    return Labels.beside(history) if wanted else None
+
+
+def _refuse(plan: Plan, rows: int, labels: Labels | None) -> None:
+    if plan.detector not in DETECTORS:
+        raise TrainingError(f"a detector is one of {', '.join(DETECTORS)}, not {plan.detector!r}")
+    if labels is None and (plan.trials or DETECTORS[plan.detector].needs_labels):
+        raise TrainingError(f"{plan.detector} with {plan.trials} trials needs labels, but none were given")
+    _refuse_unmeetable(plan.budget, rows)
+
+
+def _refuse_unmeetable(budget: float, rows: int) -> None:
+    if not 0 < budget < 1:
+        raise TrainingError(
+            f"the alert budget is a share of the traffic, between 0 and 1 (0.005 is 0.5 %), not {budget:g}"
+        )
+    begin, end, _ = PARTS["threshold"]
+    enough = math.ceil(1 / budget / (end - begin)) + 1
+    if rows < enough:
+        raise TrainingError(
+            f"a budget of {budget:.3%} needs a history of at least {enough:,} transactions, not {rows:,}"
+        )
+
+
+@dataclass
+class Stopwatch:
+    """Seconds that named stages took."""
+
+    taken: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Time what happens inside."""
+        begin = perf_counter()
+        yield
+        self.taken[stage] = perf_counter() - begin
+
+
+@contextmanager
+def _shown(progress: Progress, description: str) -> Iterator[None]:
+    bar = progress.add_task(description, total=None)
+    yield
+    progress.update(bar, total=1, completed=1)
