@@ -27,7 +27,7 @@ from jobs.runtime.supervisor import run
 from jobs.source.arrivals import TransactionsTopic
 from jobs.source.attempts import ended_with_it
 from jobs.source.inputs import Inputs
-from jobs.source.pace import Pace, pace
+from jobs.source.pace import Pace, costly, pace
 from jobs.source.record_sizes import Sizes
 from jobs.source.topic_limits import read_limits
 from jobs.tag_values import TagValues
@@ -63,7 +63,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     with inputs.starting():
         at = publish_pace(spark, settings, gate)
-        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint), at.careful)
+        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint), costly(at))
         query = (
             judged(spark, settings, at.a_poll)
             .transform(published(settings))

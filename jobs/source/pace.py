@@ -41,6 +41,15 @@ def polled(largest: int, tasks: int) -> int:
     return max(1, min(MOST_A_POLL, POLL_BYTES // max(1, tasks) // max(1, largest)))
 
 
+def costly(found: Pace) -> bool:
+    """Whether a query is so careful that to start it again, for a second, is worth it.
+
+    >>> costly(Pace(400_000, 100, careful=True)), costly(Pace(400_000, 10, careful=True))
+    (False, True)
+    """
+    return found.careful and found.a_poll < CAREFUL_POLLS[1]
+
+
 def pace(most: int, most_bytes: int, sizes: Sizes | None, tasks: int = 4, short_of_memory: int = 0) -> Pace:
     """For records of these sizes; where none could be seen, the setting's number.
 
@@ -91,8 +100,8 @@ class PaceKeeper:
 
     Neither number can be changed while a query runs, so it has to be started again: where the bytes are off by a factor of
     two, or more records could be asked for at a time; not oftener than every five minutes, because micro-batches that are
-    too large come through as well. A query that was careful is started again as soon as the micro-batch came through that
-    this was for.
+    too large come through as well. A query whose care is costly is started again as soon as the micro-batch came through
+    that this was for.
 
     largest: of the records that came in the last five to ten minutes.
     """
@@ -117,7 +126,7 @@ class PaceKeeper:
         self._largest = max(self._largest, arrived.largest)
         now = self._clock()
         passed = now - self._since >= _PAUSE_SECONDS
-        if not arrived.records or not (passed or self._set.careful):
+        if not arrived.records or not (passed or costly(self._set)):
             return None
         again = self._larger_polls() or (self._other_number(arrived) if passed else None)
         if passed:

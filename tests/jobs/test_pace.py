@@ -41,11 +41,12 @@ def test_few_records_are_asked_for_at_a_time_as_long_as_large_ones_come() -> Non
 
 
 def test_who_was_careful_is_so_for_no_more_than_what_it_was_for() -> None:
-    careful = Pace(400_000, 100, careful=True)
+    careful = Pace(400_000, 10, careful=True)
     assert keeper(careful, 1).off(Arrived(3, 1_200, 400)) is not None
-    assert keeper(careful, 1).off(Arrived(3, 3_000_000, 1_000_000)) is None
+    assert keeper(careful, 1).off(Arrived(3, 30_000_000, 10_000_000)) is None
     assert keeper(careful, 1).off(Arrived()) is None
     assert keeper(careful._replace(careful=False), 1).off(Arrived(3, 1_200, 400)) is None
+    assert keeper(careful._replace(a_poll=100), 1).off(Arrived(3, 1_200, 400)) is None
 
 
 @given(st.integers(0, 1 << 31), st.integers(1, 64), st.integers(0, 9))
