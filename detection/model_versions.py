@@ -67,7 +67,7 @@ class KeptModels:
         self._others = others
         self._registry = registry
         self._folder = folder
-        self._lock = threading.RLock()  # the follower keeps models while micro-batches purge them
+        self._lock = threading.RLock()  # the poller keeps models while micro-batches purge them
         self._uses = self._read_uses()
 
     def model(self, digest: str) -> Model:

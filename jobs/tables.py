@@ -1,4 +1,4 @@
-"""Which table of thresholds a micro-batch is judged by: follows the topic of tables, and keeps those that are used."""
+"""Which table of thresholds a micro-batch is judged by: polls the topic of tables, and keeps those that are used."""
 
 import hashlib
 import logging
@@ -25,7 +25,7 @@ from kafka import KafkaProducer
 from jobs.left_out import LeftOut
 from jobs.runtime.storage import DurableFolder
 from messaging.config import as_librdkafka
-from messaging.poller import Follower
+from messaging.poller import Poller
 from ml.features import DAY
 from ml.schema import DIGEST_DIGITS, Reader, Unreadable
 from ml.thresholds.table import Table
@@ -117,7 +117,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
 
 
-class TableFollower(Follower):
+class ThresholdPoller(Poller):
     """The newest table on the topic for each model; before any is heard of, the newest that is kept.
 
     key: the key of our tables, the model's name; None for any.
@@ -138,21 +138,21 @@ class TableFollower(Follower):
 
     @property
     def in_use(self) -> str:
-        """See `Follower`."""
+        """See `Poller`."""
         versions = sorted(table.version for table in self._newest.values())
         return f"table {versions[-1]}" if versions else "the model's own threshold"
 
     def look(self) -> None:
-        """See `Follower`."""
+        """See `Poller`."""
         for table in self._reader.read(_POLL_SECONDS):
             known = self._newest.get(table.model_digest)
             if known is None or table.version > known.version:
                 self._newest = {**self._newest, table.model_digest: table}
                 _log.info("table %d of thresholds, for version %d of the model", table.version, table.model_version)
 
-    def _follow(self, wanted: Callable[[], bool]) -> None:
+    def _poll(self, wanted: Callable[[], bool]) -> None:
         try:
-            super()._follow(wanted)
+            super()._poll(wanted)
         finally:
             self._reader.close()
 

@@ -1,22 +1,17 @@
 """A trained model: the anomaly score of a transaction's features, the threshold it is judged by, the reasons for it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from ml import explanation
+from ml.arrays import Flags, Floats
 from ml.schema import Reason
-from ml.scorers.scorer import Floats as Floats
 from ml.scorers.scorer import Scorer
-
-if TYPE_CHECKING:
-    from ml.thresholds.reference import Reference
-
-DEFAULT_BUDGET: Final = 0.005
-"""The share of traffic that may become alerts."""
+from ml.thresholds.budget import DEFAULT_BUDGET
+from ml.thresholds.reference import Reference
 
 USUAL_PERCENTILES: Final = (1.0, 50.0, 99.0)
 
@@ -52,7 +47,7 @@ class Model:
     features: tuple[str, ...]
     usual: Floats
     budget: float = DEFAULT_BUDGET
-    reference: "Reference | None" = None
+    reference: Reference | None = None
     digest: str = ""
     origin: Origin = NOWHERE
 
@@ -67,7 +62,7 @@ class Model:
         """The same for one row (len(self.features),), in microseconds; it agrees to 1e-9."""
         return self.scorer.anomaly_score_one(row)
 
-    def is_anomaly(self, anomaly_scores: Floats) -> npt.NDArray[np.bool_]:
+    def is_anomaly(self, anomaly_scores: Floats) -> Flags:
         """Which scores are above the threshold; the threshold itself is normal, so that ties can't exceed the budget."""
         return anomaly_scores > self.threshold
 
@@ -79,22 +74,3 @@ class Model:
 def usual_ranges(features: Floats) -> Floats:
     """The 1st, 50th and 99th percentile of each column: (n, F) → (F, 3)."""
     return np.ascontiguousarray(np.percentile(features, USUAL_PERCENTILES, axis=0).T)
-
-
-def threshold_for_budget(anomaly_scores: Floats, budget: float) -> float:
-    """The lowest of the scores (n,) that at most a share `budget` of them lies above.
-
-    It is an order statistic and not an interpolated quantile, and scores equal to it are normal: so ties, however many,
-    leave the budget unspent and never exceed it.
-    """
-    if not 0 < budget < 1:
-        raise ValueError(
-            f"the alert budget is a share of the traffic between 0 and 1, but it is {budget:g}; 0.005 is 0.5 %"
-        )
-    scores = np.asarray(anomaly_scores, np.float64)
-    if len(scores) == 0 or not np.isfinite(scores).all():
-        raise ValueError(
-            f"a threshold needs finite scores, but of {len(scores)} only {np.isfinite(scores).sum()} are finite"
-        )
-    place = len(scores) - 1 - int(budget * len(scores))
-    return float(np.partition(scores, place)[place])

@@ -18,7 +18,7 @@ from detection.model_versions import KeptModels
 from jobs import detect, thresholds
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import Gate
-from jobs.tables import KeptTables, TableFollower, newest_table, publish_table
+from jobs.tables import KeptTables, ThresholdPoller, newest_table, publish_table
 from messaging.config import client_options
 from messaging.topics import create_topics
 from ml.features import HOUR
@@ -265,11 +265,11 @@ def test_without_kafka_the_newest_kept_table_is_in_use(
         made = table(number, models[0], 0.01)
         assert kept.table(number, kept.keep(made)) == made
     away = {"bootstrap_servers": ["127.0.0.1:9"], "bootstrap_timeout_ms": 200}
-    follower = TableFollower(settings.thresholds_topic, away, kept.newest)
-    follower.follow(lambda: False)
-    current = follower.current(models[0].digest)
+    poller = ThresholdPoller(settings.thresholds_topic, away, kept.newest)
+    poller.poll(lambda: False)
+    current = poller.current(models[0].digest)
     assert current is not None
     assert current.version == 10
-    assert follower.current("0" * 64) is None  # another registry's model, whatever its version
+    assert poller.current("0" * 64) is None  # another registry's model, whatever its version
     with pytest.raises(LookupError, match="lacks the table of thresholds 11"):
         kept.table(11, "0" * 16)

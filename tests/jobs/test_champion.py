@@ -14,10 +14,11 @@ from detection import model_versions as kept_models
 from detection.ledger import Versions
 from detection.model_versions import KeptModels
 from jobs import champion
-from jobs.champion import ChampionFollower
+from jobs.champion import ChampionPoller
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
-from ml.model import Floats, Model
+from ml.arrays import Floats
+from ml.model import Model
 from ml.registry import serialization, tracking
 from ml.registry.model_store import ModelRefused, Registry
 
@@ -43,17 +44,17 @@ def folder(tmp_path: Path) -> DurableFolder:
     return DurableFolder.on_disk(tmp_path / "models")
 
 
-def started(registry: Registry, folder: DurableFolder) -> ChampionFollower:
+def started(registry: Registry, folder: DurableFolder) -> ChampionPoller:
     """As at a start of the job on this checkpoint."""
-    return ChampionFollower(registry, KeptModels(registry, folder), poll_seconds=0.02)
+    return ChampionPoller(registry, KeptModels(registry, folder), poll_seconds=0.02)
 
 
 @pytest.fixture
-def follower(registry: Registry, models: list[Model], folder: DurableFolder) -> Iterator[ChampionFollower]:  # noqa: ARG001
-    following = started(registry, folder)
+def poller(registry: Registry, models: list[Model], folder: DurableFolder) -> Iterator[ChampionPoller]:  # noqa: ARG001
+    polling = started(registry, folder)
     wanted = True
-    following.follow(lambda: wanted)
-    yield following
+    polling.poll(lambda: wanted)
+    yield polling
     wanted = False
 
 
@@ -84,11 +85,11 @@ def same(one: Model, other: Model, rows: Floats) -> bool:
 def test_broken_champions_are_refused_and_the_next_good_one_is_taken_up(
     registry: Registry,
     models: list[Model],
-    follower: ChampionFollower,
+    poller: ChampionPoller,
     register: Register,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert follower.current().digest == models[0].digest
+    assert poller.current().digest == models[0].digest
     other = register(replace(models[0], features=tuple(reversed(models[0].features)))).version
     corrupt = register(models[0]).version
     damage = files_of(registry, corrupt) / serialization.PLACE
@@ -99,16 +100,16 @@ def test_broken_champions_are_refused_and_the_next_good_one_is_taken_up(
     for version in (other, corrupt, empty):
         registry.promote(version)
         until(lambda version=version: f"version {version} is refused" in caplog.text, "it was not refused")  # type: ignore[misc]
-        assert follower.current().version == 1
+        assert poller.current().version == 1
     registry.promote(2)
-    until(lambda: follower.current().version == 2, "version 2 was not taken up")
+    until(lambda: poller.current().version == 2, "version 2 was not taken up")
     assert caplog.text.count(f"version {corrupt} is refused") == 1
 
 
 def test_a_champion_whose_files_were_half_written_is_taken_up_once_they_are_whole(
     registry: Registry,
     models: list[Model],
-    follower: ChampionFollower,
+    poller: ChampionPoller,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -121,7 +122,7 @@ def test_a_champion_whose_files_were_half_written_is_taken_up_once_they_are_whol
     time.sleep(1)
     assert caplog.text.count("version 2 is refused") == 1  # however often it is looked at
     file.write_bytes(whole)
-    until(lambda: follower.current().digest == models[1].digest, "it was not taken up")
+    until(lambda: poller.current().digest == models[1].digest, "it was not taken up")
 
 
 def set_status(registry: Registry, version: int, status: str) -> None:
@@ -133,23 +134,23 @@ def set_status(registry: Registry, version: int, status: str) -> None:
 
 
 def test_a_champion_that_is_still_being_registered_is_waited_for(
-    registry: Registry, models: list[Model], follower: ChampionFollower, caplog: pytest.LogCaptureFixture
+    registry: Registry, models: list[Model], poller: ChampionPoller, caplog: pytest.LogCaptureFixture
 ) -> None:
     set_status(registry, 2, "PENDING_REGISTRATION")
     registry.promote(2)
     until(lambda: "registration is under way" in caplog.text, "nothing was said")
-    assert follower.current().version == 1
+    assert poller.current().version == 1
     set_status(registry, 2, "READY")
-    until(lambda: follower.current().digest == models[1].digest, "it was not taken up")
+    until(lambda: poller.current().digest == models[1].digest, "it was not taken up")
 
 
 def test_a_champion_whose_registration_failed_is_refused(
-    registry: Registry, follower: ChampionFollower, caplog: pytest.LogCaptureFixture
+    registry: Registry, poller: ChampionPoller, caplog: pytest.LogCaptureFixture
 ) -> None:
     set_status(registry, 2, "FAILED_REGISTRATION")
     registry.promote(2)
     until(lambda: "its registration failed" in caplog.text, "nothing was said")
-    assert follower.current().version == 1
+    assert poller.current().version == 1
 
 
 # Restarts
@@ -195,7 +196,7 @@ def test_whatever_became_of_the_champion_a_restart_goes_on_with_the_model_used_l
     after = trouble(registry)
     again = started(after, folder)
     wanted = True
-    again.follow(lambda: wanted)
+    again.poll(lambda: wanted)
     time.sleep(0.3)
     wanted = False
     assert again.current().digest == models[0].digest
@@ -213,7 +214,7 @@ def test_whatever_became_of_the_champion_a_restart_goes_on_with_the_model_used_l
 def test_a_champion_that_vanishes_under_the_running_job_is_said_once(
     registry: Registry,
     models: list[Model],
-    follower: ChampionFollower,
+    poller: ChampionPoller,
     caplog: pytest.LogCaptureFixture,
     trouble: Callable[[Registry], Registry],
 ) -> None:
@@ -222,9 +223,9 @@ def test_a_champion_that_vanishes_under_the_running_job_is_said_once(
     time.sleep(0.5)
     assert caplog.text.count("has the alias 'champion'") == 1
     assert "scoring goes on with version 1 of scoreline" in caplog.text
-    assert follower.current().digest == models[0].digest
+    assert poller.current().digest == models[0].digest
     registry.promote(2)
-    until(lambda: follower.current().digest == models[1].digest, "it was not taken up")
+    until(lambda: poller.current().digest == models[1].digest, "it was not taken up")
 
 
 def test_without_any_model_the_start_says_so_in_one_line(registry: Registry, folder: DurableFolder) -> None:
@@ -244,7 +245,7 @@ def test_a_registry_that_accepts_and_never_answers_holds_up_neither_a_start_nor_
         hanging = replace(registry, uri=f"http://127.0.0.1:{silent.getsockname()[1]}")
         begin = time.monotonic()
         again = started(hanging, folder)
-        again.follow(lambda: True)
+        again.poll(lambda: True)
         time.sleep(0.5)
         for _ in range(1_000):
             assert again.current().digest == models[0].digest
@@ -288,7 +289,7 @@ def test_version_1_of_another_registry_or_name_is_another_model(
 def test_the_same_registry_built_again_under_the_running_job_is_noticed(
     registry: Registry,
     models: list[Model],
-    follower: ChampionFollower,
+    poller: ChampionPoller,
     features: Floats,
     small_model: Model,
     caplog: pytest.LogCaptureFixture,
@@ -299,9 +300,9 @@ def test_the_same_registry_built_again_under_the_running_job_is_noticed(
     again = registry.register(replace(small_model, threshold=0.8), features)
     assert again.version == 1
     registry.promote(1)
-    until(lambda: follower.current().threshold == 0.8, "it was not taken up")
+    until(lambda: poller.current().threshold == 0.8, "it was not taken up")
     assert "is another model than version 1 of scoreline" in caplog.text
-    assert follower.current().digest == again.digest != models[0].digest
+    assert poller.current().digest == again.digest != models[0].digest
 
 
 def test_the_same_model_in_another_registry_is_the_same_model(
