@@ -38,7 +38,8 @@ def test_the_help_of_a_command_is_of_the_package_and_says_how_it_was_called(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["scoreline", name, "--help"])
-    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # as for a script: else typer says how pytest runs
+    # As for a script: else the usage line says how pytest was called.
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as ended:
         scoreline.main()
