@@ -102,10 +102,10 @@ def status(
         names = queries_of(folder)
         if unknown := sorted({*(query or ())} - {*QUERIES}):
             raise ValueError(f"a query is {', '.join(QUERIES)}, but {', '.join(unknown)} was asked for")
+        found = statuses(folder, query or names, settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    found = statuses(folder, query or names, settings)
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif found:
