@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     ledger_ranges: int = Field(
         100_000,
         ge=1_000,
-        description="ranges of the ledger that are kept, the newest; a replay judges older records anew",
+        description="ranges of the ledger that are kept, the newest; a replay judges older records by what is in use",
     )
     state_partitions: int = Field(2, gt=0, description="partitions of the customers' state; frozen by the checkpoint")
     max_transaction_bytes: int = Field(
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
 
 
 def as_markdown() -> str:
-    """All settings as the table that the README holds."""
+    """All settings as the table in docs/settings.md."""
     lines = ["| flag | environment variable | default | what it is |", "| --- | --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias or f"scoreline_{name}").upper()

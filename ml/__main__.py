@@ -21,11 +21,11 @@ from ml.detectors import DEFAULT, DETECTORS, Detector
 from ml.evaluation import console
 from ml.evaluation.contest import Judged, Terms, Topic, evaluate
 from ml.evaluation.report import last_line
-from ml.model import DEFAULT_BUDGET
 from ml.registry import listing, unregistered
 from ml.registry.model_store import ModelRefused, NotReady, Registry, RegistryError
 from ml.registry.unregistered import Unregistered
 from ml.schema import EXTRA_PREFIX
+from ml.thresholds.budget import DEFAULT_BUDGET
 from ml.training.train import Plan, TrainingError, labels_for, train
 from settings import Settings, local_path
 

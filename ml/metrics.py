@@ -5,12 +5,8 @@ from typing import Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from ml.model import Floats
-
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from ml.arrays import Flags, Floats, Hashes, Ints
 
 CHECKED_A_DAY: Final = 100
 """Customers that investigators can check in a day: the k of Card Precision@k in Dal Pozzolo's work."""
@@ -167,7 +163,7 @@ class CardPrecision(NamedTuple):
 
 
 def card_precision(
-    day: Ints, customer: npt.NDArray[np.uint64], truth: Flags, scores: Floats, known: Flags, k: int = CHECKED_A_DAY
+    day: Ints, customer: Hashes, truth: Flags, scores: Floats, known: Flags, k: int = CHECKED_A_DAY
 ) -> CardPrecision:
     """Card Precision@k of each day: customers ranked by their highest score that day, of whom k are checked.
 

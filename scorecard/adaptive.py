@@ -7,12 +7,12 @@ import msgspec
 import numpy as np
 
 from generator.runs import RunName
+from ml.arrays import Flags, Floats
 from ml.evaluation.adaptive import adaptive_alerts
 from ml.evaluation.contest import Contestant
 from ml.evaluation.judgement import Bench
 from ml.features import DAY
-from ml.metrics import Counts, Flags
-from ml.model import Floats
+from ml.metrics import Counts
 from ml.thresholds.reference import Reference
 from scorecard.runs import WAVE, Season
 

@@ -8,9 +8,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ml.detectors.detector import Labels, TooFewRows
+from ml.arrays import Flags, Floats
+from ml.detectors.detector import TooFewRows
 from ml.features import FEATURES
-from ml.scorers.scorer import Floats
 
 _AMOUNT, _HOUR = FEATURES.index("log_amount"), FEATURES.index("hour_of_day")
 
@@ -21,7 +21,7 @@ class Chance:
 
     name: ClassVar[str] = "chance"
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> "ChanceScore":
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> "ChanceScore":
         """See `ml.detectors.Detector.fit`; only the seed counts."""
         return ChanceScore(seed)
 
@@ -43,7 +43,7 @@ class AmountAndHour:
 
     name: ClassVar[str] = "amount_and_hour"
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> "AmountAndHourScore":
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> "AmountAndHourScore":
         """See `ml.detectors.Detector.fit`."""
         if is_fraud.all() or not is_fraud.any():
             raise TooFewRows("a regression needs known frauds and other rows to fit, but there are not both")

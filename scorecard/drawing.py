@@ -5,10 +5,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from ml.arrays import Floats, Ints
 from ml.evaluation.attacks import attacks_of
 from ml.evaluation.judgement import Bench
-from ml.metrics import Counts, Ints, Ranking
-from ml.model import Floats
+from ml.metrics import Counts, Ranking
 from ml.scorers.probability import log_odds_one, sigmoid
 
 POINTS: Final = 250

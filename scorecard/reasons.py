@@ -6,10 +6,10 @@ from typing import Final
 import msgspec
 
 from generator.scenarios import SCENARIOS
+from ml.arrays import Flags
 from ml.evaluation.judgement import Bench
 from ml.explanation import REASONS, reasons
 from ml.features import FEATURES
-from ml.metrics import Flags
 from ml.model import usual_ranges
 from ml.scorers.scorer import Scorer
 

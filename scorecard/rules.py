@@ -10,7 +10,7 @@ from ml.dataset.truth import hashed
 from ml.evaluation.data import Data, Transactions
 from ml.evaluation.judgement import Bench
 from ml.features import FEATURES
-from ml.model import threshold_for_budget
+from ml.thresholds.budget import threshold_for_budget
 
 _TEXTS = ("channel", "merchant_category", "device_id")
 

@@ -8,11 +8,11 @@ import numpy as np
 from rich.progress import Progress
 
 from generator.runs import RunName
+from ml.arrays import Flags, Floats, Ints
 from ml.detectors import DETECTORS, TooFewRows
 from ml.evaluation.contest import Contestant, Learner
 from ml.evaluation.judgement import Bench, Judgement, judge
-from ml.metrics import Counts, Flags, Ints
-from ml.model import Floats
+from ml.metrics import Counts
 from ml.scorers.scorer import Scorer
 from scorecard.adaptive import Compared, compare
 from scorecard.baselines import AmountAndHour, Chance

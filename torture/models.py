@@ -13,6 +13,7 @@ from ml.features.customers import Customers, identify
 from ml.features.events import events
 from ml.model import Model
 from ml.registry.model_store import Registry
+from ml.thresholds.budget import threshold_for_budget
 from torture.traffic import Payments
 
 PAYMENTS: Final = 60_000
@@ -26,7 +27,7 @@ def register_two(registry: Registry, seed: int) -> None:
     for budget in BUDGETS:
         scorer = DETECTORS["isolation_forest"].fit(rows, np.zeros(len(rows), np.bool_), round(budget * 100) + seed)
         unjudged = Model(registry.name, 0, scorer, 0.5, FEATURES, model.usual_ranges(rows), budget)
-        threshold = model.threshold_for_budget(unjudged.anomaly_score(rows), budget)
+        threshold = threshold_for_budget(unjudged.anomaly_score(rows), budget)
         registry.register(replace(unjudged, threshold=threshold), rows)
     registry.promote(1)
 

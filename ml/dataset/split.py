@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from ml.features import DAY
-from ml.model import DEFAULT_BUDGET
+from ml.thresholds.budget import DEFAULT_BUDGET
 
 WARM_UP_SHARE: Final = 0.3
 TEST_SHARE: Final = 0.25

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 import numpy as np
 from sklearn.ensemble import IsolationForest as Forest
 
-from ml.detectors.detector import Labels, TooFewRows
+from ml.arrays import Flags, Floats
+from ml.detectors.detector import TooFewRows
 from ml.scorers.growing import Grown, trees
 from ml.scorers.isolation import IsolationScore
-from ml.scorers.scorer import Floats
 
 if TYPE_CHECKING:
     import optuna
@@ -29,7 +29,7 @@ class IsolationForest:
     trees: int = 100
     rows_per_tree: int = 1024
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> IsolationScore:
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> IsolationScore:
         """See `Detector.fit`; is_fraud plays no part."""
         return scorer_of(self.forest(features, seed), features.shape[1])
 

@@ -5,10 +5,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from ml.arrays import Flags, Floats, Ints
 from ml.evaluation.data import Transactions
 from ml.features import SECOND
-from ml.metrics import Flags, Ints
-from ml.model import Floats
 from ml.segments import SegmentIds
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, counted
 from ml.thresholds.grid import OWN

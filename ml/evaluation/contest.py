@@ -8,13 +8,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from rich.progress import Progress
 
+from ml.arrays import Flags, Floats
 from ml.dataset.split import Split, refuse_no_share
 from ml.detectors import Detector, TooFewRows
 from ml.evaluation.data import Data, Transactions, outline, read
 from ml.evaluation.judgement import Bench, Judgement, judge
 from ml.evaluation.scored import matched, read_scores
-from ml.metrics import Flags
-from ml.model import Floats, Model, threshold_for_budget
+from ml.model import Model
+from ml.thresholds.budget import threshold_for_budget
 
 
 class Fitted(Protocol):

@@ -6,11 +6,11 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from ml.arrays import Flags, Floats, Ints
 from ml.evaluation.attacks import Attacks, Frauds, attacks_of, frauds_of
 from ml.evaluation.data import Data, Transactions
 from ml.evaluation.estimates import REPLICATES, Estimate, over_days
-from ml.metrics import CardPrecision, Counts, Figure, Flags, Ints, Ranking, card_precision, ceilings
-from ml.model import Floats
+from ml.metrics import CardPrecision, Counts, Figure, Ranking, card_precision, ceilings
 
 FIGURES: Final = (
     "auc",

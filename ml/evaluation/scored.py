@@ -9,11 +9,10 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from rich.progress import Progress
 
+from ml.arrays import Flags, Floats
 from ml.dataset.split import EvaluationError
 from ml.evaluation.data import Transactions
 from ml.features.events import hash_id
-from ml.metrics import Flags
-from ml.model import Floats
 from ml.schema import Identifier, Reader, Unreadable
 
 ANSWER_SECONDS: Final = 10.0

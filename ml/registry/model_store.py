@@ -14,8 +14,9 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 
+from ml.arrays import Floats
 from ml.features import FEATURES
-from ml.model import Floats, Model, Origin
+from ml.model import Model, Origin
 from ml.registry import packed, promotions, serialization, tracking
 from ml.registry.serialization import ModelRefused
 from ml.registry.tracking import RegistryAway, RegistryError, is_missing, talking_to

@@ -24,8 +24,9 @@ from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, Schema, TensorSpec
 
+from ml.arrays import Floats
 from ml.features.state_schema import FOLD_VERSION
-from ml.model import Floats, Model
+from ml.model import Model
 from ml.registry.tracking import RegistryError
 from ml.schema import EXTRA_PREFIX
 from ml.scorers import form

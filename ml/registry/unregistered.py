@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from ml.arrays import Floats
 from ml.features import FEATURES
-from ml.model import Floats, Model
+from ml.model import Model
 from ml.registry import serialization
 from ml.registry.model_store import ModelRefused, Registry, RegistryError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ml.scorers.scorer import Floats
+from ml.arrays import Floats
 from ml.scorers.trees import DEEPEST, Trees
 
 

@@ -2,10 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float64]
+from ml.arrays import Floats
 
 
 @runtime_checkable

@@ -6,9 +6,9 @@ from typing import Final, Self
 import msgspec
 import numpy as np
 
-from ml.metrics import Ints
-from ml.model import Floats, threshold_for_budget
+from ml.arrays import Floats, Ints
 from ml.scorers.probability import log_odds, sigmoid
+from ml.thresholds.budget import threshold_for_budget
 
 STEPS: Final = 24
 """Thresholds below the model's own, and as many above: neighbours are some 6 % of the alerts apart."""

@@ -13,8 +13,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from ml.metrics import Ints
-from ml.model import Floats
+from ml.arrays import Floats, Ints
 from ml.thresholds.counts import ALERTS, BLOCKS_A_DAY
 from ml.thresholds.grid import BINS, STEPS, above
 from ml.thresholds.reference import Reference

@@ -6,9 +6,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from ml.metrics import Ints
-from ml.model import Floats
-from ml.segments import Names, SegmentIds, places_among, segment_id
+from ml.arrays import Floats, Ints, Names
+from ml.segments import SegmentIds, places_among, segment_id
 from ml.thresholds.grid import BINS, Grid, above
 
 _PSEUDO_ALERTS: Final = 1.0

@@ -6,8 +6,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from ml.metrics import Ints
-from ml.model import Floats
+from ml.arrays import Floats, Ints
 from ml.schema import Digest, KafkaTime, Version
 from ml.segments import SegmentIds, places_among, segment_ids
 from ml.thresholds.counts import ALERTS, BLOCK, BLOCKS_A_DAY

@@ -21,13 +21,15 @@ from typing import NamedTuple
 import numpy as np
 from rich.progress import Progress
 
+from ml.arrays import Floats
 from ml.dataset.history import History
 from ml.dataset.labels import Labels
 from ml.dataset.parts import PARTS, fold_parts
 from ml.detectors import DEFAULT, DETECTORS, Detector, TooFewRows
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
-from ml.model import DEFAULT_BUDGET, Floats, Model, threshold_for_budget, usual_ranges
+from ml.model import Model, usual_ranges
+from ml.thresholds.budget import DEFAULT_BUDGET, threshold_for_budget
 from ml.thresholds.reference import Reference
 from ml.training.search import search
 

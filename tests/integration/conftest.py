@@ -22,6 +22,7 @@ from ml.features.customers import CustomerTable
 from ml.model import Model
 from ml.registry.model_store import Registry
 from ml.segments import segment_name
+from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.reference import Reference
 from settings import Settings
 from stack.jars import connector_jars
@@ -50,7 +51,7 @@ def trained(budget: float, seed: int = 1) -> tuple[Model, np.ndarray]:
     scorer = DETECTORS["isolation_forest"].fit(rows, np.zeros(len(rows), np.bool_), seed)
     unjudged = Model("scoreline", 0, scorer, 0.5, features.FEATURES, model.usual_ranges(rows), budget)
     scores = unjudged.anomaly_score(rows)
-    threshold = model.threshold_for_budget(scores, budget)
+    threshold = threshold_for_budget(scores, budget)
     segments = np.array([segment_name(t.channel, t.merchant_category) for t in history], object)
     return replace(unjudged, threshold=threshold, reference=Reference.of(scores, segments, threshold, budget)), rows
 

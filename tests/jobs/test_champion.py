@@ -17,7 +17,8 @@ from jobs import champion
 from jobs.champion import ChampionPoller
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
-from ml.model import Floats, Model
+from ml.arrays import Floats
+from ml.model import Model
 from ml.registry import serialization, tracking
 from ml.registry.model_store import ModelRefused, Registry
 

@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml import __main__ as cli
+from ml.arrays import Floats
 from ml.detectors import Scorer
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
-from ml.model import Floats, Model, threshold_for_budget, usual_ranges
+from ml.model import Model, usual_ranges
 from ml.registry import tracking
 from ml.registry.model_store import Registry
 from ml.schema import TRANSACTION_ARROW
+from ml.thresholds.budget import threshold_for_budget
 
 HISTORY_ROWS = 6_000
 

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 import ml.__main__ as cli
+from ml.arrays import Floats
 from ml.features import CUSTOMER
-from ml.model import Floats, Model
+from ml.model import Model
 from ml.registry import tracking
 from ml.registry.model_store import NoChampion, Registry
 from ml.registry.serialization import PLACE

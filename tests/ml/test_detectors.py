@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xgboost import DMatrix
 
-from ml.detectors import DETECTORS, Labels, Scorer, TooFewRows, random_forest, xgboost
+from ml.arrays import Flags, Floats
+from ml.detectors import DETECTORS, Scorer, TooFewRows, random_forest, xgboost
 from ml.detectors.combined import Combined
 from ml.detectors.isolation_forest import IsolationForest, scorer_of
-from ml.model import Floats
 from ml.scorers import form
 from ml.scorers.growing import Grown, trees
 from ml.scorers.shapley import contributions
@@ -36,7 +36,7 @@ VALUES = st.one_of(st.floats(-1e30, 1e30), st.sampled_from([0.0, -0.0, 0.1, 0.5,
 ANY_ROWS = arrays.arrays(np.float64, (7, COLUMNS), elements=VALUES)
 
 
-def made_up(seed: int = 0) -> tuple[Floats, Labels]:
+def made_up(seed: int = 0) -> tuple[Floats, Flags]:
     """Rows (ROWS, COLUMNS) with values that repeat, and a fraud where the first two are large together."""
     random = np.random.default_rng(seed)
     features = random.normal(size=(ROWS, COLUMNS))

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 import ml.__main__ as cli
+from ml.arrays import Floats
 from ml.evaluation import scored
-from ml.model import Floats, Model
+from ml.model import Model
 from ml.registry.model_store import Registry
 from tests.ml.evaluation_cases import rows, write_history, write_labels, write_transactions
 

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ml.arrays import Floats
 from ml.features import FEATURES
-from ml.model import Floats, Model, threshold_for_budget, usual_ranges
+from ml.model import Model, usual_ranges
+from ml.thresholds.budget import threshold_for_budget
 from tests.ml.conftest import random_features
 
 BUDGETS = st.floats(1e-4, 0.9999)

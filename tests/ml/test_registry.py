@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml.arrays import Floats
 from ml.features import FEATURES
-from ml.model import Floats, Model
+from ml.model import Model
 from ml.registry.model_store import (
     ModelRefused,
     NoChampion,

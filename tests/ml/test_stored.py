@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from ml.arrays import Floats
 from ml.features import FEATURES
-from ml.model import Floats, Model
+from ml.model import Model
 from ml.registry import serialization, tracking
 from ml.registry.model_store import ModelRefused, Registry
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml.arrays import Flags, Floats, Ints, Names
 from ml.features import DAY, HOUR, MINUTE
-from ml.metrics import Flags, Ints
-from ml.model import Floats, threshold_for_budget
 from ml.scorers.probability import sigmoid
-from ml.segments import Names, segment_ids
+from ml.segments import segment_ids
+from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.counts import ALERTS, BLOCK, COUNT, counted, merged
 from ml.thresholds.grid import BINS, OWN, Grid, above
 from ml.thresholds.making import WAVE, plan_at

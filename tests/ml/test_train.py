@@ -16,7 +16,8 @@ from ml.dataset.parts import PARTS, chosen_rows
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
-from ml.model import threshold_for_budget, usual_ranges
+from ml.model import usual_ranges
+from ml.thresholds.budget import threshold_for_budget
 from ml.training.train import Plan, Trained, TrainingError, labels_for, train
 from tests.ml.conftest import isolation_scorer
 

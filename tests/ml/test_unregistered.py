@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import ml.__main__ as cli
-from ml.model import Floats, Model
+from ml.arrays import Floats
+from ml.model import Model
 from ml.registry import model_store as registries
 from ml.registry import tracking, unregistered
 from ml.registry.model_store import NoChampion, Registry, RegistryAway
