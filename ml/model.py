@@ -1,7 +1,7 @@
 """A trained model: the anomaly score of a transaction's features, the threshold it is judged by, the reasons for it."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -11,7 +11,9 @@ from ml.arrays import Flags, Floats
 from ml.schema import Reason
 from ml.scorers.scorer import Scorer
 from ml.thresholds.budget import DEFAULT_BUDGET
-from ml.thresholds.reference import Reference
+
+if TYPE_CHECKING:  # it takes pandas, which Spark's Python workers, who import this many times, need not load
+    from ml.thresholds.reference import Reference
 
 USUAL_PERCENTILES: Final = (1.0, 50.0, 99.0)
 
@@ -47,7 +49,7 @@ class Model:
     features: tuple[str, ...]
     usual: Floats
     budget: float = DEFAULT_BUDGET
-    reference: Reference | None = None
+    reference: "Reference | None" = None
     digest: str = ""
     origin: Origin = NOWHERE
 
