@@ -14,6 +14,7 @@ from typer import Option
 from demo.errors import DemoError
 from demo.run import Demo, Plan
 from demo.signals import Interrupted, Interruption
+from messaging.errors import MessagingError
 from stack.errors import StackError
 
 FEWEST_CUSTOMERS, MOST_CUSTOMERS = 1_000, 1_000_000
@@ -65,7 +66,7 @@ def main() -> None:
     """Run the command line; what cannot be done is one line on standard error and exit status 1."""
     try:
         app()
-    except (DemoError, StackError) as error:
+    except (DemoError, MessagingError, StackError) as error:
         sys.exit(f"error: {error}")
 
 
