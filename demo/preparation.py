@@ -32,7 +32,7 @@ def fetch_programs(environment: Environment) -> None:
     broker_jars()
     connector_jars()
     if environment.stack.influxdb in environment.stack.servers:
-        with suppress(InfluxDBUnavailable):  # told when the servers have started without it
+        with suppress(InfluxDBUnavailable):  # reported when the servers have started without it
             influxd()
 
 
