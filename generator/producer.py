@@ -1,14 +1,13 @@
 """The way into Kafka: a producer that loses nothing in silence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from messaging.config import KafkaConfig
+
 CONNECT_SECONDS, FLUSH_SECONDS = 10.0, 150.0
 DELIVERY_MS = 120_000  # a broker may be away this long, and nothing is lost
-
-Security = Mapping[str, str]
-"""librdkafka's settings for an encrypted or authenticated connection: `security.protocol` and what belongs to it."""
 
 
 class KafkaUnreachable(Exception):
@@ -27,12 +26,12 @@ class Outbox:
     `put_all`, `poll` and `close`, when a record could not be delivered.
     """
 
-    def __init__(self, servers: str, topics: Iterable[str], security: Security, linger_ms: int) -> None:
+    def __init__(self, kafka: KafkaConfig, topics: Iterable[str], linger_ms: int) -> None:
         self._failed, self._reason = 0, ""
         self._complaint = ""
         self._producer = self._connected(
             {
-                "bootstrap.servers": servers,
+                **kafka.for_confluent(),
                 "acks": "all",
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
@@ -45,10 +44,9 @@ class Outbox:
                 "on_delivery": self._not_delivered,
                 "error_cb": self._complain,
                 "log_level": 2,  # what matters comes through the callbacks, without librdkafka's own lines on stderr
-                **security,
             }
         )
-        self._check(servers, topics)
+        self._check(kafka.servers, topics)
 
     def put_all(self, topic: str, keys: list[bytes], values: list[bytes], timestamps_ms: list[int]) -> None:
         """Hand over records, one for each key, value and timestamp; waits while too many are under way."""

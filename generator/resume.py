@@ -57,19 +57,18 @@ def unsent_labels(origin: Origin, kafka: Kafka, begin: datetime) -> list[Label]:
 def _event_times(kafka: Kafka, first: bool) -> list[datetime]:
     """Of the first or the last transactions in each partition."""
     configuration: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": kafka.servers,
-        "isolation.level": kafka.isolation_level,
+        **kafka.config.for_confluent_consumer(),
         "group.id": "scoreline-generator",  # librdkafka wants one; nothing is committed
         "enable.auto.commit": False,
         "enable.partition.eof": True,
         "log_level": 2,
-        **kafka.security,
     }
     try:
         return _read_event_times(configuration, kafka.topics.transactions, first)
     except KafkaException as error:
         raise KafkaUnreachable(
-            f"no Kafka broker answers at {kafka.servers} ({error.args[0].str()}); start one, or set KAFKA_BOOTSTRAP_SERVERS"
+            f"no Kafka broker answers at {kafka.config.servers} ({error.args[0].str()}); "
+            "start one, or set KAFKA_BOOTSTRAP_SERVERS"
         ) from None
 
 

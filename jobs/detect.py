@@ -43,11 +43,12 @@ from jobs.source.log_order import by_state_partition, start_sorted
 from jobs.source.pace import Pace, PaceKeeper, pace
 from jobs.source.record_sizes import sample
 from jobs.source.routing import routed
+from jobs.source.stream import stream
 from jobs.source.topic_limits import TopicLimits, check_limits, read_limits, room
 from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tables import ThresholdPoller
 from jobs.tasks import Tasks
-from messaging.config import client_options, spark_options, stream
+from messaging.config import KafkaConfig
 from ml.registry.model_store import ModelRefused, ModelStore
 from settings import Settings
 
@@ -163,7 +164,9 @@ class Detection:
         self._kept = Kept(spark, settings.checkpoint, registry)
         self._champion = ChampionPoller(registry, self._kept.models)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
-        self._tables = ThresholdPoller(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
+        self._tables = ThresholdPoller(
+            settings.thresholds_topic, KafkaConfig.from_settings(settings), newest, settings.model_name
+        )
         gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
@@ -260,7 +263,8 @@ class Detection:
             ) from error
 
     def _to_kafka(self, records: DataFrame) -> None:
-        records.write.format("kafka").options(**spark_options(self._settings)).options(**self._producer).save()
+        options = KafkaConfig.from_settings(self._settings).for_spark() | self._producer
+        records.write.format("kafka").options(**options).save()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from jobs.runtime.errors import Fatal
-from messaging.config import client_options
+from messaging.config import KafkaConfig
+from messaging.errors import KafkaConfigError
 from ml.registry.model_store import ModelStore, RegistryError
 from settings import Settings, local_path
 
@@ -17,9 +18,12 @@ _log = logging.getLogger(__name__)
 def check_kafka(settings: Settings, *topics: str, wanted: Sequence[str] = ()) -> None:
     """Raise `Fatal` where Kafka does not answer or lacks one of the topics. wanted: what can be done without, for now."""
     try:
-        admin = KafkaAdminClient(**client_options(settings), bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
+        options = KafkaConfig.from_settings(settings).for_kafka_python()
+        admin = KafkaAdminClient(**options, bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
         there = set(admin.list_topics())
         admin.close()
+    except KafkaConfigError as error:
+        raise Fatal(str(error)) from None
     except KafkaError as error:
         raise Fatal(
             f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({type(error).__name__}): start it (make stack), "

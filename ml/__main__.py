@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from messaging.config import KafkaConfig
+from messaging.errors import KafkaConfigError
 from ml.dataset.history import History, HistoryError
 from ml.dataset.split import EvaluationError
 from ml.detectors import DEFAULT, DETECTORS, Detector
@@ -53,7 +56,7 @@ def main() -> None:
     """Run the command line; every failure that a person can mend is one line on standard error and exit status 1."""
     try:
         app()
-    except (RegistryError, HistoryError, TrainingError, EvaluationError) as error:
+    except (RegistryError, HistoryError, TrainingError, EvaluationError, KafkaConfigError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 
@@ -136,8 +139,9 @@ def evaluate_command(
     judged: Judged = _chosen(detector)
     history, figures = _here(folder, "FOLDER"), None if report is None else _here(report, "--report")
     if scores is not None:
-        kafka = _kafka(Settings.from_command_line([]))
-        judged = Topic(scores, kafka | ({"bootstrap.servers": bootstrap_servers} if bootstrap_servers else {}))
+        kafka = KafkaConfig.from_settings(Settings.from_command_line([]))
+        kafka = replace(kafka, servers=bootstrap_servers or kafka.servers)
+        judged = Topic(scores, kafka.for_confluent_consumer())
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
     with _progress() as progress:
@@ -214,23 +218,6 @@ def _chosen(names: list[str] | None) -> list[Detector]:
         if name not in DETECTORS:
             raise EvaluationError(f"--detector is one of {', '.join(DETECTORS)}, not {name!r}")
     return [DETECTORS[name] for name in names or DETECTORS]
-
-
-def _kafka(settings: Settings) -> dict[str, str]:
-    """librdkafka's configuration."""
-    kafka = {
-        "bootstrap.servers": settings.kafka_bootstrap_servers,
-        "security.protocol": settings.kafka_security_protocol,
-        "isolation.level": settings.kafka_isolation_level,
-    }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        password = settings.kafka_sasl_password
-        kafka["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        kafka["sasl.username"] = settings.kafka_sasl_username or ""
-        kafka["sasl.password"] = password.get_secret_value() if password else ""
-    if settings.kafka_ssl_ca is not None:
-        kafka["ssl.ca.location"] = str(settings.kafka_ssl_ca)
-    return kafka
 
 
 def _registry() -> ModelStore:

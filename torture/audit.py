@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
+from messaging.config import KafkaConfig
 from ml.registry.model_store import ModelStore
 from settings import Settings
 from torture.accounting import Account, Figures, Letter
@@ -72,8 +73,8 @@ def reference_of(log: Log, entries: Sequence[Entry], registry: ModelStore, setti
 
 def ends_of(settings: Settings, *topics: str) -> Ends:
     """Where topics end for a reader of committed records."""
-    options = {"bootstrap.servers": settings.kafka_bootstrap_servers, "group.id": "torture", "log_level": 2}
-    consumer = Consumer(options | {"isolation.level": "read_committed"})
+    kafka = KafkaConfig.from_settings(settings)
+    consumer = Consumer(kafka.for_confluent_consumer() | {"group.id": "torture", "log_level": 2})
     try:
         found: Ends = {}
         for topic in topics:

@@ -89,7 +89,7 @@ def register(app: typer.Typer, kafka: Callable[[], Kafka]) -> None:
 def _replay(data: DataSet, kafka: Kafka, pace: Pace, reporting: Reporting, work: Path, resume: bool) -> None:
     names = kafka.topics
     linger = LINGER_MS if pace.speed else FULL_SPEED_LINGER_MS
-    outbox = Outbox(kafka.servers, (names.transactions, names.labels, names.truth), kafka.security, linger)
+    outbox = Outbox(kafka.config, (names.transactions, names.labels, names.truth), linger)
     place = KeptPlace(work / f"{data.file.name}.json", data.identity, names.transactions)
     player = Player(data, outbox, names, pace, reporting, place, work / f"{data.file.name}.rejects.jsonl", resume)
     with ReadingView(out, "replay", data.source) as view:
