@@ -44,7 +44,7 @@ class Watcher(Background):
     def _take_until(self, deadline: float, reader: Reader, stopped: Event) -> None:
         while time.monotonic() < deadline and not stopped.is_set():
             for message in reader.read(WAIT_SECONDS):
-                with suppress(Unreadable):  # another's record, of which the job's log tells
+                with suppress(Unreadable):  # a foreign record, which the job's log reports
                     self._take(message)
 
     def _take(self, message: Message) -> None:
