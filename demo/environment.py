@@ -15,7 +15,7 @@ from stack.local import influxdb_elsewhere
 JOB_PATIENCE_SECONDS: Final = 60.0
 
 
-class World:
+class Environment:
     """The servers and the processes of one run."""
 
     def __init__(self, folder: Folder) -> None:
