@@ -10,7 +10,7 @@ HISTORY ?= .scoreline/history
 STATE ?= .scoreline/state
 
 PYTHON := .venv/bin/python
-# Runs a command with the settings of the local stack; what the environment says already goes first.
+# Runs a command with the settings of the local stack; what the environment sets already takes precedence.
 WITH_STACK := $(PYTHON) -m stack run
 
 # Most tests wait for servers for half of their time. Each process has servers of its own.
@@ -71,7 +71,7 @@ lint: setup ## check style and types
 bench: setup .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
 	@$(PYTHON) -m bench full
 
-bench-quick: setup ## measure the most telling figures in four minutes; ends with one line of JSON
+bench-quick: setup ## measure the most important figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
 
 # The streaming library that the benchmark compares with wants other versions of what Scoreline uses too.
