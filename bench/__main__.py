@@ -13,6 +13,7 @@ from typer import Argument, Option
 
 from bench import parts
 from bench.encoded import with_transactions
+from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import prepare
 from bench.large_messages import Plan, large_messages
@@ -22,7 +23,6 @@ from bench.result import RESULTS, Result, load
 from bench.session import Choices, Session, session
 from bench.sizes import FULL, QUICK, SMALL, SMALL_QUICK, Sizes
 from bench.stages import Stages, progress_on
-from bench.world import World
 from stack.errors import StackError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -196,10 +196,10 @@ def large(
 ) -> None:
     """Memory of the job with large messages; the last line on standard output is one JSON object."""
     console, choices = Console(stderr=True), _choices(context)
-    with progress_on(console) as progress, World(choices.data, choices.partitions) as world:
-        made = with_transactions(world, prepare(10_000, progress), count, progress)
+    with progress_on(console) as progress, Environment(choices.data, choices.partitions) as environment:
+        made = with_transactions(environment, prepare(10_000, progress), count, progress)
         with Stages(console, progress).stage("large") as say:
-            found = large_messages(world, made, Plan(count, message_bytes, not incompressible, planned), say)
+            found = large_messages(environment, made, Plan(count, message_bytes, not incompressible, planned), say)
     print(msgspec.json.encode(found).decode(), flush=True)
 
 

@@ -6,10 +6,10 @@ from confluent_kafka import Consumer, TopicPartition
 from filelock import FileLock
 from rich.progress import Progress
 
+from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import ENCODED, Input
 from bench.programs import PYTHON, Running
-from bench.world import World
 from messaging.config import KafkaConfig
 from settings import Settings
 
@@ -17,17 +17,17 @@ _AT_ONCE = 20_000
 _TIMEOUT_SECONDS = 30.0
 
 
-def with_transactions(world: World, made: Input, count: int, progress: Progress) -> Input:
+def with_transactions(environment: Environment, made: Input, count: int, progress: Progress) -> Input:
     """The input with a file of at least `count` transactions: the traffic that continues its history, in order of time."""
     with FileLock(made.folder.with_suffix(".lock")):
         if _rows(made) < count:
             task = progress.add_task(f"making {count:,} transactions of {made.customers:,} customers", total=count)
-            settings = world.settings("encoded", made, {}, partitions=1)
+            settings = environment.settings("encoded", made, {}, partitions=1)
             try:
                 _generate(made, count, settings)
                 _dump(settings, count, made, lambda written: progress.update(task, completed=written))
             finally:
-                world.discard(settings)
+                environment.discard(settings)
     return made
 
 

@@ -9,7 +9,7 @@ import typer
 from typer import Option
 
 from bench.result import RESULTS
-from demo.signals import Interrupted, Interruption
+from programs.interruption import Interrupted, Interruption
 from stack.errors import StackError
 from torture.result import save
 from torture.run import Options, torture

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from bench.machine import machine
-from ml.registry.model_store import Registry, RegistryError
+from ml.registry.model_store import ModelStore, RegistryError
 from torture.application import ROOT, Application
 from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch
@@ -79,7 +79,7 @@ class Torture:
         self._began = time.monotonic()
         self._settings = servers.settings
         self._checkpoint = Path(self._settings.checkpoint)
-        self._registry = Registry(servers.mlflow.url, self._settings.model_name, self._settings.model_alias)
+        self._registry = ModelStore(servers.mlflow.url, self._settings.model_name, self._settings.model_alias)
         self._application = Application(self._settings)
         self._watch = LedgerWatch(self._checkpoint / "ledger")
         self._status_file = data / "feed.json"

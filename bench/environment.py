@@ -25,7 +25,7 @@ from stack import Stack
 _TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 
 
-class World:
+class Environment:
     """Kafka and InfluxDB, in a temporary folder that is removed at the end with all that the runs wrote into it."""
 
     def __init__(self, parent: Path | None, partitions: int) -> None:
