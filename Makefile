@@ -33,8 +33,11 @@ define install
 		echo "Python 3.11 or newer is required, and none is on the PATH as python3.13, python3.12, python3.11 or python3:" \
 			"install one." >&2; exit 1; \
 	fi; \
-	$$python stack/install.py $(1) && cp $(1) .venv/
+	$$python stack/install.py $(1) $(MEANWHILE) && cp $(1) .venv/
 endef
+
+# What needs InfluxDB has it built while the libraries are fetched.
+demo stack test test-quick test-long: MEANWHILE := --build-influxdb
 
 setup: ## make the virtual environment in .venv from requirements.lock (all others do it by themselves)
 	$(call install,requirements.lock)
