@@ -44,16 +44,22 @@ class NoHistory(Exception):
     """A folder does not hold a history that a live stream could continue."""
 
 
+def _silent(rows: int, share: float) -> None:
+    """Reports nothing."""
+
+
 def default_live_start() -> datetime:
     """Where history ends and live traffic begins: long enough ago that simulated time may run fast and stays in the past.
 
-    It is a morning, because at a given rate the simulated clock races through a night, when hardly anybody pays.
+    It is a morning, because at a given rate the simulated clock runs fast through a night, when few people pay.
     """
     morning = datetime.now(UTC).replace(hour=LIVE_START_HOUR, minute=0, second=0, microsecond=0)
     return morning - timedelta(days=LIVE_START_DAYS_AGO)
 
 
-def write_history(folder: Path, origin: Origin, population: Population, progress: Callable[[int, float], None]) -> int:
+def write_history(
+    folder: Path, origin: Origin, population: Population, progress: Callable[[int, float], None] = _silent
+) -> int:
     """Write the history that ends at `origin.live_start` into a folder, and return its number of transactions.
 
     `progress` is called with the rows so far and the share of the days that is done. The files appear under their names

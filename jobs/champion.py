@@ -1,4 +1,4 @@
-"""Which model a micro-batch is judged by: follows the registry's champion in the background, so that no record waits for it."""
+"""Which model a micro-batch is judged by: polls the registry's champion in the background, so that no record waits for it."""
 
 import logging
 import threading
@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 
 from detection.model_versions import Had, KeptModels, Use
 from jobs.runtime.errors import Fatal
-from messaging.poller import Follower
+from messaging.poller import Poller
 from ml.model import Model
-from ml.registry.model_store import Entry, ModelRefused, NoChampion, NotReady, Registry, RegistryAway
+from ml.registry.model_store import Entry, ModelRefused, ModelStore, NoChampion, NotReady, RegistryUnavailable
 
 _T = TypeVar("_T")
 
@@ -23,10 +23,10 @@ _START_SECONDS: Final = 10.0
 """How long a start waits for the registry, where there is a model to go on with."""
 
 
-class ChampionFollower(Follower):
+class ChampionPoller(Poller):
     """The newest champion that could be loaded. Raises `Fatal` at a start that has no model at all to judge by."""
 
-    def __init__(self, registry: Registry, models: KeptModels, poll_seconds: float = 1.0) -> None:
+    def __init__(self, registry: ModelStore, models: KeptModels, poll_seconds: float = 1.0) -> None:
         super().__init__("the model registry", poll_seconds)
         self._registry = registry
         self._models = models
@@ -41,11 +41,11 @@ class ChampionFollower(Follower):
 
     @property
     def in_use(self) -> str:
-        """See `Follower`."""
+        """See `Poller`."""
         return called(self._current)
 
     def look(self) -> None:
-        """See `Follower`."""
+        """See `Poller`."""
         try:
             champion = self._registry.champion_entry()
         except NoChampion as error:
@@ -105,7 +105,7 @@ class ChampionFollower(Follower):
                 f"last: {refusal}"
             ) from error
         _log.warning("the champion can't be had (%s); going on with %s, used last", error, last.called)
-        self._said, self._away = str(error), isinstance(error, RegistryAway | TimeoutError)
+        self._said, self._unavailable = str(error), isinstance(error, RegistryUnavailable | TimeoutError)
         return model
 
 

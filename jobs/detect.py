@@ -21,7 +21,7 @@ from pyspark.sql.streaming import StreamingQuery
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import cuts
 from jobs import publish, thresholds
-from jobs.champion import ChampionFollower
+from jobs.champion import ChampionPoller
 from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
@@ -44,12 +44,13 @@ from jobs.source.log_order import by_state_partition, start_sorted
 from jobs.source.pace import Pace, PaceKeeper, pace
 from jobs.source.record_sizes import sample
 from jobs.source.routing import routed
+from jobs.source.stream import stream
 from jobs.source.topic_limits import TopicLimits, check_limits, read_limits, room
 from jobs.source.topic_offsets import CheckpointOffsets
-from jobs.tables import TableFollower
+from jobs.tables import ThresholdPoller
 from jobs.tasks import Tasks
-from messaging.config import client_options, spark_options, stream
-from ml.registry.model_store import ModelRefused, Registry
+from messaging.config import KafkaConfig
+from ml.registry.model_store import ModelRefused, ModelStore
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -104,7 +105,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
             .queryName(QUERY)
         )
         query = start_sorted(spark, writer)
-    detection.follow(lambda: query.isActive)
+    detection.poll(lambda: query.isActive)
     inputs.watch(query)
     return query
 
@@ -163,20 +164,22 @@ class Detection:
         self._pace_keeper = PaceKeeper(
             settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace, self._at_once
         )
-        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._kept = Kept(spark, settings.checkpoint, registry)
-        self._champion = ChampionFollower(registry, self._kept.models)
+        self._champion = ChampionPoller(registry, self._kept.models)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None
-        self._tables = TableFollower(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
+        self._tables = ThresholdPoller(
+            settings.thresholds_topic, KafkaConfig.from_settings(settings), newest, settings.model_name
+        )
         gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
-    def follow(self, wanted: Callable[[], bool]) -> None:
-        """Begin to follow what the coming micro-batches are judged by, for as long as `wanted()`."""
-        self._champion.follow(wanted)
+    def poll(self, wanted: Callable[[], bool]) -> None:
+        """Begin to poll what the coming micro-batches are judged by, for as long as `wanted()`."""
+        self._champion.poll(wanted)
         if self._settings.adaptive_thresholds:
-            self._tables.follow(wanted)
+            self._tables.poll(wanted)
 
     def write(self, rows: DataFrame, micro_batch: int) -> None:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
@@ -269,7 +272,8 @@ class Detection:
             ) from error
 
     def _to_kafka(self, records: DataFrame) -> None:
-        records.write.format("kafka").options(**spark_options(self._settings)).options(**self._producer).save()
+        options = KafkaConfig.from_settings(self._settings).for_spark() | self._producer
+        records.write.format("kafka").options(**options).save()
 
 
 if __name__ == "__main__":

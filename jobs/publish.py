@@ -29,10 +29,10 @@ from jobs.source.attempts import ended_with_it
 from jobs.source.inputs import Inputs
 from jobs.source.pace import Pace, costly, pace
 from jobs.source.record_sizes import Sizes
+from jobs.source.stream import MOST_A_POLL, stream
 from jobs.source.topic_limits import read_limits
 from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
-from messaging.config import MOST_A_POLL, stream
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink

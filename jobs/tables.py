@@ -1,14 +1,14 @@
-"""Which table of thresholds a micro-batch is judged by: follows the topic of tables, and keeps those that are used."""
+"""Which table of thresholds a micro-batch is judged by: polls the topic of tables, and keeps those that are used."""
 
 import hashlib
 import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import closing
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from confluent_kafka import (
@@ -24,8 +24,8 @@ from kafka import KafkaProducer
 
 from jobs.left_out import LeftOut
 from jobs.runtime.storage import DurableFolder
-from messaging.config import as_librdkafka
-from messaging.poller import Follower
+from messaging.config import KafkaConfig
+from messaging.poller import Poller
 from ml.features import DAY
 from ml.schema import DIGEST_DIGITS, Reader, Unreadable
 from ml.thresholds.table import Table
@@ -117,17 +117,15 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
 
 
-class TableFollower(Follower):
+class ThresholdPoller(Poller):
     """The newest table on the topic for each model; before any is heard of, the newest that is kept.
 
     key: the key of our tables, the model's name; None for any.
     """
 
-    def __init__(
-        self, topic: str, client_options: Mapping[str, Any], kept: Table | None, key: str | None = None
-    ) -> None:
+    def __init__(self, topic: str, kafka: KafkaConfig, kept: Table | None, key: str | None = None) -> None:
         super().__init__(f"the topic {topic}", _PAUSE_SECONDS)
-        self._reader = TableReader(topic, client_options, key)
+        self._reader = TableReader(topic, kafka, key)
         self._newest: dict[str, Table] = {} if kept is None else {kept.model_digest: kept}
 
     def current(self, model_digest: str) -> Table | None:
@@ -138,21 +136,21 @@ class TableFollower(Follower):
 
     @property
     def in_use(self) -> str:
-        """See `Follower`."""
+        """See `Poller`."""
         versions = sorted(table.version for table in self._newest.values())
         return f"table {versions[-1]}" if versions else "the model's own threshold"
 
     def look(self) -> None:
-        """See `Follower`."""
+        """See `Poller`."""
         for table in self._reader.read(_POLL_SECONDS):
             known = self._newest.get(table.model_digest)
             if known is None or table.version > known.version:
                 self._newest = {**self._newest, table.model_digest: table}
                 _log.info("table %d of thresholds, for version %d of the model", table.version, table.model_version)
 
-    def _follow(self, wanted: Callable[[], bool]) -> None:
+    def _poll(self, wanted: Callable[[], bool]) -> None:
         try:
-            super()._follow(wanted)
+            super()._poll(wanted)
         finally:
             self._reader.close()
 
@@ -165,9 +163,9 @@ class TableReader:
     that had come before.
     """
 
-    def __init__(self, topic: str, client_options: Mapping[str, Any], key: str | None = None) -> None:
+    def __init__(self, topic: str, kafka: KafkaConfig, key: str | None = None) -> None:
         self._topic = topic
-        self._options = as_librdkafka(client_options) | _CONSUMER
+        self._options = kafka.for_confluent_consumer() | _CONSUMER
         self._key = None if key is None else key.encode()
         self._consumer: Consumer | None = None
         self._partitions: set[int] = set()
@@ -241,15 +239,15 @@ class TableReader:
         return table
 
 
-def newest_table(topic: str, client_options: Mapping[str, Any], key: str | None = None) -> Table | None:
+def newest_table(topic: str, kafka: KafkaConfig, key: str | None = None) -> Table | None:
     """The table with the highest version that the topic holds. Raises `KafkaException`."""
-    with closing(TableReader(topic, client_options, key)) as reader:
+    with closing(TableReader(topic, kafka, key)) as reader:
         return max(reader.read_all(), key=lambda table: table.version, default=None)
 
 
-def publish_table(topic: str, client_options: Mapping[str, Any], key: str, table: Table) -> None:
+def publish_table(topic: str, kafka: KafkaConfig, key: str, table: Table) -> None:
     """Put a table on its topic, durably; compaction keeps a key's newest. Raises KafkaError."""
-    producer = KafkaProducer(**client_options, acks="all")
+    producer = KafkaProducer(**kafka.for_kafka_python(), acks="all")
     try:
         producer.send(topic, key=key.encode(), value=msgspec.json.encode(table)).get(_SEND_SECONDS)
     finally:

@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from ml.arrays import Floats
 from ml.schema import Reason
-from ml.scorers.scorer import Floats, Scorer
+from ml.scorers.scorer import Scorer
 
 REASONS: Final = 3
 """Reasons that an alert carries, at most."""

@@ -5,12 +5,8 @@ from typing import Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from ml.model import Floats
-
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from ml.arrays import Flags, Floats, Hashes, Ints
 
 CHECKED_A_DAY: Final = 100
 """Customers that investigators can check in a day: the k of Card Precision@k in Dal Pozzolo's work."""
@@ -38,7 +34,7 @@ class Counts:
     passed: float
 
     @classmethod
-    def of(cls, is_fraud: Flags, is_alert: Flags) -> Self:
+    def from_flags(cls, is_fraud: Flags, is_alert: Flags) -> Self:
         """Counted from the truth (n,) and the alerts (n,)."""
         caught, alerts, frauds = int((is_fraud & is_alert).sum()), int(is_alert.sum()), int(is_fraud.sum())
         return cls(caught, alerts - caught, frauds - caught, len(is_fraud) - alerts - frauds + caught)
@@ -140,7 +136,7 @@ class Ranking:
     scores: Floats
 
     @classmethod
-    def of(cls, is_fraud: Flags, scores: Floats) -> Self:
+    def from_scores(cls, is_fraud: Flags, scores: Floats) -> Self:
         """is_fraud (n,), anomaly scores (n,). Raises ValueError where a score is not finite."""
         if len(scores) and not np.isfinite(scores).all():
             raise ValueError(
@@ -167,7 +163,7 @@ class CardPrecision(NamedTuple):
 
 
 def card_precision(
-    day: Ints, customer: npt.NDArray[np.uint64], truth: Flags, scores: Floats, known: Flags, k: int = CHECKED_A_DAY
+    day: Ints, customer: Hashes, truth: Flags, scores: Floats, known: Flags, k: int = CHECKED_A_DAY
 ) -> CardPrecision:
     """Card Precision@k of each day: customers ranked by their highest score that day, of whom k are checked.
 

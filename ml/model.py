@@ -5,18 +5,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from ml import explanation
+from ml.arrays import Flags, Floats
 from ml.schema import Reason
-from ml.scorers.scorer import Floats as Floats
 from ml.scorers.scorer import Scorer
+from ml.thresholds.budget import DEFAULT_BUDGET
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it takes pandas, which Spark's Python workers, who import this many times, need not load
     from ml.thresholds.reference import Reference
-
-DEFAULT_BUDGET: Final = 0.005
-"""The share of traffic that may become alerts."""
 
 USUAL_PERCENTILES: Final = (1.0, 50.0, 99.0)
 
@@ -67,7 +64,7 @@ class Model:
         """The same for one row (len(self.features),), in microseconds; it agrees to 1e-9."""
         return self.scorer.anomaly_score_one(row)
 
-    def is_anomaly(self, anomaly_scores: Floats) -> npt.NDArray[np.bool_]:
+    def is_anomaly(self, anomaly_scores: Floats) -> Flags:
         """Which scores are above the threshold; the threshold itself is normal, so that ties can't exceed the budget."""
         return anomaly_scores > self.threshold
 
@@ -79,22 +76,3 @@ class Model:
 def usual_ranges(features: Floats) -> Floats:
     """The 1st, 50th and 99th percentile of each column: (n, F) → (F, 3)."""
     return np.ascontiguousarray(np.percentile(features, USUAL_PERCENTILES, axis=0).T)
-
-
-def threshold_for_budget(anomaly_scores: Floats, budget: float) -> float:
-    """The lowest of the scores (n,) that at most a share `budget` of them lies above.
-
-    It is an order statistic and not an interpolated quantile, and scores equal to it are normal: so ties, however many,
-    leave the budget unspent and never exceed it.
-    """
-    if not 0 < budget < 1:
-        raise ValueError(
-            f"the alert budget is a share of the traffic between 0 and 1, but it is {budget:g}; 0.005 is 0.5 %"
-        )
-    scores = np.asarray(anomaly_scores, np.float64)
-    if len(scores) == 0 or not np.isfinite(scores).all():
-        raise ValueError(
-            f"a threshold needs finite scores, but of {len(scores)} only {np.isfinite(scores).sum()} are finite"
-        )
-    place = len(scores) - 1 - int(budget * len(scores))
-    return float(np.partition(scores, place)[place])

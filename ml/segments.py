@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from ml.arrays import Names
 from ml.features.events import hash_id
 
 SegmentIds = npt.NDArray[np.uint64]
-Names = npt.NDArray[np.object_]
 
 _UNKNOWN: Final = "?"
 

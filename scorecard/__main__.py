@@ -16,7 +16,7 @@ from ml.dataset.split import EvaluationError
 from ml.evaluation import console
 from ml.evaluation.estimates import REPLICATES
 from ml.evaluation.report import last_line
-from ml.model import DEFAULT_BUDGET
+from ml.thresholds.budget import DEFAULT_BUDGET
 from scorecard.page import page
 from scorecard.pooled import Scorecard, pooled
 from scorecard.runs import FULL, QUICK, season

@@ -8,20 +8,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ml.detectors.detector import Labels, TooFewRows
+from ml.arrays import Flags, Floats
+from ml.detectors.detector import TooFewRows
 from ml.features import FEATURES
-from ml.scorers.scorer import Floats
 
 _AMOUNT, _HOUR = FEATURES.index("log_amount"), FEATURES.index("hour_of_day")
 
 
 @dataclass(frozen=True)
 class Chance:
-    """Scores that know nothing."""
+    """Random scores."""
 
     name: ClassVar[str] = "chance"
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> "ChanceScore":
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> "ChanceScore":
         """See `ml.detectors.Detector.fit`; only the seed counts."""
         return ChanceScore(seed)
 
@@ -39,11 +39,11 @@ class ChanceScore:
 
 @dataclass(frozen=True)
 class AmountAndHour:
-    """A logistic regression on raw amount and hour: were it any good, the traffic would be trivial."""
+    """A logistic regression on raw amount and hour: if it were good, the traffic would be trivial."""
 
     name: ClassVar[str] = "amount_and_hour"
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> "AmountAndHourScore":
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> "AmountAndHourScore":
         """See `ml.detectors.Detector.fit`."""
         if is_fraud.all() or not is_fraud.any():
             raise TooFewRows("a regression needs known frauds and other rows to fit, but there are not both")
@@ -58,7 +58,7 @@ class AmountAndHourScore:
     pipeline: Pipeline
 
     def anomaly_score(self, features: Floats) -> Floats:
-        """(n, F) → (n,), the probability of fraud were it as common as honesty."""
+        """(n, F) → (n,), the probability of fraud, if fraud were as common as honest payments."""
         return np.asarray(self.pipeline.predict_proba(_raw(features))[:, 1], np.float64)
 
 

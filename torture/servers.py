@@ -8,20 +8,21 @@ from typing import Self
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
-from stack import Stack
 from stack.kafka import Kafka
+from stack.local import Stack
 from stack.server import HOST
 from torture.proxy import Proxy
 
 DATABASE = "torture"
 MOST_IN_A_MICRO_BATCH = 20_000
-"""So that what piled up while something was away is many micro-batches, and kills meet the job between and within them."""
+"""So that a backlog from an outage is many micro-batches, and kills hit the job between and within them."""
 
 
 class ProxiedKafka(Kafka):
-    """A broker with one more listener, which tells those who come by it to come by the proxy."""
+    """A broker with one more listener, which sends clients that connect to it to the proxy."""
 
     ports_needed = 3
 
@@ -75,7 +76,7 @@ class Servers:
 
     @property
     def direct(self) -> Settings:
-        """Of whoever must not be disturbed: the same servers without the proxies."""
+        """For clients that must not be disturbed: the same servers without the proxies."""
         own = {"kafka_bootstrap_servers": self.kafka.bootstrap_servers, "influxdb_url": self.influxdb.url}
         return self.settings.model_copy(update=own)
 
@@ -83,9 +84,8 @@ class Servers:
         """One more partition for the transactions; False where Kafka does not answer or is just adding one."""
         topic = self.settings.transactions_topic
         try:
-            with KafkaAdminClient(
-                bootstrap_servers=self.kafka.bootstrap_servers, request_timeout_ms=5_000, bootstrap_timeout_ms=5_000
-            ) as admin:
+            options = KafkaConfig.from_settings(self.direct).for_kafka_python()
+            with KafkaAdminClient(**options, request_timeout_ms=5_000, bootstrap_timeout_ms=5_000) as admin:
                 [found] = admin.describe_topics([topic])
                 there = len(found["partitions"])  # asked for: an answer may have been lost before
                 if there == self.partitions:

@@ -8,7 +8,7 @@ from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import SparkSession
 
 from jobs.source.record_sizes import Sizes
-from messaging.config import MOST_A_POLL
+from jobs.source.stream import MOST_A_POLL
 
 CAREFUL_POLLS: Final = (MOST_A_POLL, 100, 10, 1)
 """Records a poll where memory was short so many times. A record costs Spark's tasks 4 µs, at 100 a poll 5 and at 10 23."""

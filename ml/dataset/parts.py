@@ -8,13 +8,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from rich.progress import Progress
 
+from ml.arrays import Floats, Names
 from ml.dataset.history import History
 from ml.features import NO_POSITION
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
 from ml.features.extras import filled, with_extras
-from ml.model import Floats
-from ml.segments import Names, segment_names
+from ml.segments import segment_names
 
 PARTS: Final = {"fit": (0.3, 0.6, 300_000), "threshold": (0.6, 0.9, 500_000), "check": (0.9, 1.0, 500_000)}
 """Where each part begins and ends, as shares of the rows, and the most rows of it that are kept, drawn at random."""

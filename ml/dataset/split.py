@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from ml.features import DAY
-from ml.model import DEFAULT_BUDGET
+from ml.thresholds.budget import DEFAULT_BUDGET
 
 WARM_UP_SHARE: Final = 0.3
 TEST_SHARE: Final = 0.25
@@ -33,7 +33,7 @@ class Split:
     end: int
 
     @classmethod
-    def of(cls, first: int, last: int, label_delay_days: float) -> Self:
+    def from_span(cls, first: int, last: int, label_delay_days: float) -> Self:
         """The split of transactions from `first` to `last` (ms): the last quarter judges.
 
         If that has two days or more, it begins at a midnight (UTC). The gap is never shorter than a tenth of the time, for

@@ -5,23 +5,20 @@ from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.arrays import Flags, Hashes, Ints
 from ml.dataset.split import EvaluationError
 from ml.features import DAY
 from ml.features.events import hash_id
-from ml.metrics import Flags, Ints
 from ml.schema import Label
 
 TRUTH_FILE: Final = "truth.parquet"
 LABELS_FILE: Final = "labels.parquet"
 NONE: Final = -1
 _REQUIRED: Final = tuple(field for field in Label.__struct_fields__ if field not in ("source", "scenario", "campaign"))
-
-Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from ml.detectors.combined import Combined
-from ml.detectors.detector import Detector, Labels, TooFewRows
+from ml.detectors.detector import Detector, TooFewRows
 from ml.detectors.isolation_forest import IsolationForest
 from ml.detectors.logistic_regression import LogisticRegression
 from ml.detectors.random_forest import RandomForest
 from ml.detectors.xgboost import XGBoost
 from ml.scorers.scorer import Scorer
 
-__all__ = ["DEFAULT", "DETECTORS", "Detector", "Labels", "Scorer", "TooFewRows"]
+__all__ = ["DEFAULT", "DETECTORS", "Detector", "Scorer", "TooFewRows"]
 
 _ALL: Final[tuple[Detector, ...]] = (
     IsolationForest(),

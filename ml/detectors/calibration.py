@@ -6,9 +6,10 @@ from typing import Final, Protocol, Self, TypeVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from ml.detectors.detector import Labels, TooFewRows
+from ml.arrays import Flags, Floats
+from ml.detectors.detector import TooFewRows
 from ml.scorers.probability import log_odds
-from ml.scorers.scorer import Floats, Scorer
+from ml.scorers.scorer import Scorer
 
 LEAST_FRAUDS: Final = 10
 """Known frauds that each part needs."""
@@ -27,7 +28,7 @@ class Calibrable(Scorer, Protocol):
 C = TypeVar("C", bound=Calibrable)
 
 
-def fit_calibrated(learn: Callable[[Floats, Labels], C], features: Floats, is_fraud: Labels) -> C:
+def fit_calibrated(learn: Callable[[Floats, Flags], C], features: Floats, is_fraud: Flags) -> C:
     """What `learn` makes of all rows, with the calibration that the later ones gave to what it made of the earlier ones.
 
     So the calibration comes from rows that its model had not seen, and the most recent frauds are learned from all the
@@ -39,7 +40,7 @@ def fit_calibrated(learn: Callable[[Floats, Labels], C], features: Floats, is_fr
     return learn(features, is_fraud).calibrated(float(scale), bias)
 
 
-def split(is_fraud: Labels) -> tuple[slice, slice]:
+def split(is_fraud: Flags) -> tuple[slice, slice]:
     """The earlier rows, to fit to, and the later ones, to calibrate on: the last 30 % of the rows.
 
     is_fraud: (n,), rows in time order. Raises `TooFewRows` where one of the parts has too few frauds or no honest row.
@@ -58,7 +59,7 @@ def split(is_fraud: Labels) -> tuple[slice, slice]:
     return parts
 
 
-def platt(outputs: Floats, is_fraud: Labels) -> tuple[Floats, float]:
+def platt(outputs: Floats, is_fraud: Flags) -> tuple[Floats, float]:
     """Weights (k,) and bias by which outputs (n, k), such as log-odds, become the log-odds of fraud.
 
     With one output it is J. Platt's sigmoid ("Probabilistic outputs for support vector machines", 1999): strictly

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from ml.arrays import Flags, Floats
 from ml.detectors.calibration import platt, split
-from ml.detectors.detector import Labels
 from ml.detectors.isolation_forest import IsolationForest
 from ml.detectors.random_forest import RandomForest
 from ml.detectors.xgboost import XGBoost
 from ml.scorers.combined import CombinedProbability
 from ml.scorers.probability import log_odds
-from ml.scorers.scorer import Floats, Scorer
+from ml.scorers.scorer import Scorer
 
 if TYPE_CHECKING:
     import optuna
@@ -32,7 +32,7 @@ class Combined:
     boosted: XGBoost = field(default_factory=XGBoost)
     bagged: RandomForest = field(default_factory=lambda: RandomForest(trees=30))
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> CombinedProbability:
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> CombinedProbability:
         """See `Detector.fit`."""
         early, later = split(is_fraud)
         learned = self._learn(features[early], is_fraud[early], seed)
@@ -40,7 +40,7 @@ class Combined:
         weights, bias = platt(outputs, is_fraud[later])
         return CombinedProbability(self._learn(features, is_fraud, seed), weights, bias)
 
-    def _learn(self, features: Floats, is_fraud: Labels, seed: int) -> tuple[Scorer, ...]:
+    def _learn(self, features: Floats, is_fraud: Flags, seed: int) -> tuple[Scorer, ...]:
         return (
             self.unsupervised.fit(features, is_fraud, seed),
             self.boosted.learn(features, is_fraud, seed),

@@ -2,15 +2,11 @@
 
 from typing import TYPE_CHECKING, Protocol, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from ml.scorers.scorer import Floats, Scorer
+from ml.arrays import Flags, Floats
+from ml.scorers.scorer import Scorer
 
 if TYPE_CHECKING:
     import optuna
-
-Labels = npt.NDArray[np.bool_]
 
 
 class TooFewRows(ValueError):
@@ -30,7 +26,7 @@ class Detector(Protocol):
         """Whether `fit` looks at `is_fraud`."""
         ...
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> Scorer:
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> Scorer:
         """Fit to features (n, F) and is_fraud (n,), rows in time order; the same rows and seed give the same scorer.
 
         is_fraud: what the labels said that had arrived by the time of training. A row without a label is honest: a bank

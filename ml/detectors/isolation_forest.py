@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 import numpy as np
 from sklearn.ensemble import IsolationForest as Forest
 
-from ml.detectors.detector import Labels, TooFewRows
-from ml.scorers.growing import Grown, trees
+from ml.arrays import Flags, Floats
+from ml.detectors.detector import TooFewRows
 from ml.scorers.isolation import IsolationScore
-from ml.scorers.scorer import Floats
+from ml.scorers.tree_layout import LibraryTree, trees
 
 if TYPE_CHECKING:
     import optuna
@@ -29,7 +29,7 @@ class IsolationForest:
     trees: int = 100
     rows_per_tree: int = 1024
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> IsolationScore:
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> IsolationScore:
         """See `Detector.fit`; is_fraud plays no part."""
         return scorer_of(self.forest(features, seed), features.shape[1])
 
@@ -56,7 +56,7 @@ def scorer_of(forest: Forest, features: int) -> IsolationScore:
         tree = estimator.tree_
         # in this order of additions, as scikit-learn has it
         path_length = forest._decision_path_lengths[k] + forest._average_path_length_per_tree[k] - 1.0
-        grown.append(Grown(tree.children_left, tree.children_right, tree.feature, tree.threshold, path_length))
+        grown.append(LibraryTree(tree.children_left, tree.children_right, tree.feature, tree.threshold, path_length))
     return IsolationScore(trees(grown, features), len(grown) * average_path_length(forest.max_samples_))
 
 

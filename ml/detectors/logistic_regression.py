@@ -7,10 +7,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression as Regression
 from sklearn.preprocessing import StandardScaler
 
+from ml.arrays import Flags, Floats
 from ml.detectors.calibration import fit_calibrated
-from ml.detectors.detector import Labels
 from ml.scorers.probability import LinearProbability, logarithmic
-from ml.scorers.scorer import Floats
 
 if TYPE_CHECKING:
     import optuna
@@ -24,11 +23,11 @@ class LogisticRegression:
     needs_labels: ClassVar[bool] = True
     inverse_regularisation: float = 1.0
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> LinearProbability:
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> LinearProbability:
         """See `Detector.fit`."""
         return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
 
-    def learn(self, features: Floats, is_fraud: Labels, seed: int) -> LinearProbability:
+    def learn(self, features: Floats, is_fraud: Flags, seed: int) -> LinearProbability:
         """The regression, not calibrated."""
         scaler = StandardScaler().fit(logarithmic(features))
         regression = Regression(

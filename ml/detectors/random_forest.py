@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
+from ml.arrays import Flags, Floats
 from ml.detectors.calibration import fit_calibrated
-from ml.detectors.detector import Labels
-from ml.scorers.growing import Grown, trees
 from ml.scorers.probability import VotesProbability
-from ml.scorers.scorer import Floats
+from ml.scorers.tree_layout import LibraryTree, trees
 from ml.scorers.trees import DEEPEST, Trees
 
 if TYPE_CHECKING:
@@ -30,15 +29,15 @@ class RandomForest:
     features_per_split: float = 0.3
     fraud_weight: float = 10.0
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> VotesProbability:
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> VotesProbability:
         """See `Detector.fit`."""
         return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
 
-    def learn(self, features: Floats, is_fraud: Labels, seed: int) -> VotesProbability:
+    def learn(self, features: Floats, is_fraud: Flags, seed: int) -> VotesProbability:
         """The trees, not calibrated."""
         return VotesProbability(trees_of(self.forest(features, is_fraud, seed)), 1.0, 0.0)
 
-    def forest(self, features: Floats, is_fraud: Labels, seed: int) -> RandomForestClassifier:
+    def forest(self, features: Floats, is_fraud: Flags, seed: int) -> RandomForestClassifier:
         """scikit-learn's forest, fitted to (n, F) and (n,)."""
         return RandomForestClassifier(
             n_estimators=self.trees,
@@ -68,5 +67,5 @@ def trees_of(forest: RandomForestClassifier) -> Trees:
     for estimator in forest.estimators_:
         tree = estimator.tree_
         share = np.asarray(tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1), np.float64)
-        grown.append(Grown(tree.children_left, tree.children_right, tree.feature, tree.threshold, share))
+        grown.append(LibraryTree(tree.children_left, tree.children_right, tree.feature, tree.threshold, share))
     return trees(grown, forest.n_features_in_)

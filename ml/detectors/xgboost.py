@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from xgboost import Booster, XGBClassifier
 
+from ml.arrays import Flags, Floats
 from ml.detectors.calibration import fit_calibrated
-from ml.detectors.detector import Labels
-from ml.scorers.growing import Grown, trees
 from ml.scorers.probability import TreesProbability
-from ml.scorers.scorer import Floats
+from ml.scorers.tree_layout import LibraryTree, trees
 from ml.scorers.trees import Trees
 
 if TYPE_CHECKING:
@@ -33,15 +32,15 @@ class XGBoost:
     regularisation: float = 2.0
     fraud_weight: float = 5.0
 
-    def fit(self, features: Floats, is_fraud: Labels, seed: int) -> TreesProbability:
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> TreesProbability:
         """See `Detector.fit`."""
         return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
 
-    def learn(self, features: Floats, is_fraud: Labels, seed: int) -> TreesProbability:
+    def learn(self, features: Floats, is_fraud: Flags, seed: int) -> TreesProbability:
         """The trees, not calibrated."""
         return TreesProbability(trees_of(self.booster(features, is_fraud, seed)), 1.0, 0.0)
 
-    def booster(self, features: Floats, is_fraud: Labels, seed: int) -> Booster:
+    def booster(self, features: Floats, is_fraud: Flags, seed: int) -> Booster:
         """XGBoost's own model, fitted to (n, F) and (n,); its margin begins at 0."""
         classifier = XGBClassifier(
             n_estimators=self.trees,
@@ -80,9 +79,9 @@ def trees_of(booster: Booster) -> Trees:
     return trees([_grown(tree) for tree in model["trees"]], booster.num_features())
 
 
-def _grown(tree: dict[str, list[float]]) -> Grown:
+def _grown(tree: dict[str, list[float]]) -> LibraryTree:
     conditions = np.array(tree["split_conditions"], np.float32)  # of a leaf: its value
-    return Grown(
+    return LibraryTree(
         left=np.array(tree["left_children"], np.int64),
         right=np.array(tree["right_children"], np.int64),
         feature=np.array(tree["split_indices"], np.int64),

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ml.arrays import Flags, Floats, Ints
 from ml.dataset.truth import NONE
 from ml.evaluation.data import Data, Transactions
-from ml.metrics import Flags, Ints
-from ml.model import Floats
 
 
 class Frauds(NamedTuple):

@@ -12,16 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.progress import Progress
 
+from ml.arrays import Flags, Floats, Hashes, Ints, Names
 from ml.dataset.history import History
 from ml.dataset.split import EvaluationError, Split
-from ml.dataset.truth import Hashes, Knowledge, Labels, hashed
+from ml.dataset.truth import Knowledge, Labels, hashed
 from ml.features import DAY, FEATURES, NO_POSITION
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
 from ml.features.extras import filled, with_extras
-from ml.metrics import Flags, Ints
-from ml.model import Floats
-from ml.segments import Names, segment_names
+from ml.segments import segment_names
 
 MOST_FIT_ROWS: Final = 500_000
 
@@ -49,7 +48,7 @@ class Transactions:
         """(n,) days since the epoch, UTC."""
         return self.time // DAY
 
-    def of(self, rows: Ints | Flags) -> Self:
+    def select(self, rows: Ints | Flags) -> Self:
         """Some of them."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 

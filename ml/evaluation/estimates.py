@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
 
+from ml.arrays import Floats
 from ml.metrics import Figure
-from ml.model import Floats
 
 REPLICATES: Final = 200
 CONFIDENCE: Final = 0.95

@@ -9,11 +9,10 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from rich.progress import Progress
 
+from ml.arrays import Flags, Floats
 from ml.dataset.split import EvaluationError
 from ml.evaluation.data import Transactions
 from ml.features.events import hash_id
-from ml.metrics import Flags
-from ml.model import Floats
 from ml.schema import Identifier, Reader, Unreadable
 
 ANSWER_SECONDS: Final = 10.0
@@ -100,4 +99,8 @@ def matched(part: Transactions, scores: Mapping[int, Scored]) -> tuple[Transacti
             f"{len(scores):,} scores none is"
         )
     found = [score for score in here if score is not None]
-    return part.of(rows), np.array([s.anomaly_score for s in found]), np.array([s.is_anomaly for s in found], np.bool_)
+    return (
+        part.select(rows),
+        np.array([s.anomaly_score for s in found]),
+        np.array([s.is_anomaly for s in found], np.bool_),
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from ml.scorers.scorer import Floats
+from ml.arrays import Floats
 
 
 def with_extras(features: Floats, piece: pa.Table, extras: Sequence[str]) -> Floats:

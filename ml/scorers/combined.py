@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml.arrays import Floats
 from ml.scorers.probability import log_odds, log_odds_one, sigmoid, sigmoid_one
-from ml.scorers.scorer import Floats, Scorer
+from ml.scorers.scorer import Scorer
 
 _NOTHING = 1e-12
 

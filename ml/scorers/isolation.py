@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.scorers.scorer import Floats
+from ml.arrays import Floats
 from ml.scorers.shapley import contributions
 from ml.scorers.trees import Trees
 

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from ml.scorers.scorer import Floats
+from ml.arrays import Floats
 from ml.scorers.shapley import contributions
 from ml.scorers.trees import Trees
 

@@ -12,7 +12,7 @@ from typing import Final
 import numba
 import numpy as np
 
-from ml.scorers.scorer import Floats
+from ml.arrays import Floats
 from ml.scorers.trees import DEEPEST, Trees
 
 MOST_FEATURES: Final = 64

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ml.scorers.scorer import Floats
+from ml.arrays import Floats
 
 DEEPEST: Final = 12
 """Levels of splits; each one more doubles the arrays."""

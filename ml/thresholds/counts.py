@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from ml.arrays import Flags, Ints
 from ml.features import DAY, HOUR
-from ml.metrics import Flags, Ints
 from ml.segments import SegmentIds
 
 BLOCK: Final = HOUR

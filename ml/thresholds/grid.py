@@ -6,9 +6,9 @@ from typing import Final, Self
 import msgspec
 import numpy as np
 
-from ml.metrics import Ints
-from ml.model import Floats, threshold_for_budget
+from ml.arrays import Floats, Ints
 from ml.scorers.probability import log_odds, sigmoid
+from ml.thresholds.budget import threshold_for_budget
 
 STEPS: Final = 24
 """Thresholds below the model's own, and as many above: neighbours are some 6 % of the alerts apart."""
@@ -34,7 +34,7 @@ class Grid(msgspec.Struct, frozen=True, dict=True):
     ceiling: float
 
     @classmethod
-    def of(cls, anomaly_scores: Floats, own: float, budget: float) -> Self:
+    def from_scores(cls, anomaly_scores: Floats, own: float, budget: float) -> Self:
         """The grid of a model, from the scores (n,) that gave it its own threshold."""
         floor = threshold_for_budget(anomaly_scores, min(SPREAD * budget, _MOST))
         ceiling = threshold_for_budget(anomaly_scores, budget / SPREAD)

@@ -6,8 +6,8 @@ import optuna
 from rich.progress import Progress
 from sklearn.metrics import average_precision_score
 
-from ml.detectors import Detector, Labels, TooFewRows
-from ml.scorers.scorer import Floats
+from ml.arrays import Flags, Floats
+from ml.detectors import Detector, TooFewRows
 
 VALIDATION_SHARE: Final = 0.3
 LEAST_FRAUDS: Final = 10
@@ -25,7 +25,7 @@ class Found(NamedTuple):
         return {} if self.average_precision is None else {"average_precision_search": self.average_precision}
 
 
-def search(detector: Detector, features: Floats, is_fraud: Labels, trials: int, seed: int, progress: Progress) -> Found:
+def search(detector: Detector, features: Floats, is_fraud: Flags, trials: int, seed: int, progress: Progress) -> Found:
     """The best of so many trials: fitted to the first 70 % of the rows, judged by average precision on the last 30 %.
 
     features (n, F), is_fraud (n,), rows in time order. The detector as it came is the first trial, so that a search never

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ml.state import CustomerTable
+from ml.features.customers import CustomerTable
 from settings import Settings
 from tests.integration.application import Application
 from tests.integration.traffic import events_of, messages, scores, send, traffic

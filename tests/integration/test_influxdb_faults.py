@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.application import Application
 from tests.integration.traffic import messages, send, traffic
 from tests.sinks.database import Database

@@ -18,9 +18,9 @@ from kafka import KafkaAdminClient
 from messaging.topics import create_topics
 from ml.features import FEATURES
 from ml.model import Model
-from ml.registry import Registry
+from ml.registry.model_store import ModelStore
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from stack.mlflow import MLflow
 from stack.server import Server
 from tests.integration.application import ROOT, Application, status_of
@@ -117,7 +117,7 @@ def test_a_stop_in_the_pause_before_a_restart_and_while_mlflow_hangs_takes_secon
     mlflow = MLflow(tmp_path / "mlflow")
     mlflow.start()
     try:
-        registry = Registry(mlflow.url, own.model_name, own.model_alias)
+        registry = ModelStore(mlflow.url, own.model_name, own.model_alias)
         registry.register(models[0], np.zeros((5, len(FEATURES))))
         registry.promote(1)
         settings = own.model_copy(update={"mlflow_tracking_uri": mlflow.url, "publish": False})

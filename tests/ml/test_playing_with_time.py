@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import CUSTOMER, DAY, EVENT, FEATURES, HISTORY, HOUR, MINUTE, SECOND, fold
 from ml.features.state_schema import OPEN
-from ml.model import Model, threshold_for_budget, usual_ranges
+from ml.model import Model, usual_ranges
+from ml.thresholds.budget import threshold_for_budget
 from tests.ml.reference import Customer
 
 NOW: Final = 1_790_000_000_000

@@ -17,18 +17,19 @@ from bench.errors import BenchError
 from bench.inputs import Input
 from bench.programs import PYTHON, Running
 from bench.sender import Sent
+from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 
 _TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 
 
-class World:
+class Environment:
     """Kafka and InfluxDB, in a temporary folder that is removed at the end with all that the runs wrote into it."""
 
     def __init__(self, parent: Path | None, partitions: int) -> None:
-        """`parent`: where the folder shall be, the system's temporary folder where it is None."""
+        """`parent`: where to make the folder; the system's temporary folder where it is None."""
         if parent is not None:
             parent.mkdir(parents=True, exist_ok=True)
         self.folder: Final = Path(tempfile.mkdtemp(prefix="scoreline-bench-", dir=parent))
@@ -63,7 +64,8 @@ class World:
         """Deletes what a run wrote: its topics but for `keep`, its database, its checkpoint."""
         self.stack.influxdb.drop_database(settings.influxdb_bucket.split("/")[0])
         names = {getattr(settings, f"{topic}_topic") for topic in _TOPICS} - {keep}
-        with suppress(KafkaError), KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
+        options = KafkaConfig.from_settings(settings).for_kafka_python()
+        with suppress(KafkaError), KafkaAdminClient(**options) as admin:
             admin.delete_topics(sorted(names))
         shutil.rmtree(Path(settings.checkpoint).parent, ignore_errors=True)
 
@@ -106,7 +108,7 @@ class World:
 
 
 def sent_by(sender: Running) -> Sent:
-    """What a sender says at its end; it is ended where the wait is broken off."""
+    """What a sender says at its end; it is ended where the wait is interrupted."""
     try:
         return Sent(**json.loads(sender.wait().strip().splitlines()[-1]))
     finally:
