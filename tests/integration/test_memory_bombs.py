@@ -25,8 +25,8 @@ def send_bombs(settings: Settings) -> None:
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
             "compression.type": "zstd",
-            "message.max.bytes": 1 << 30,
-            "batch.size": 1 << 30,
+            "message.max.bytes": 1_000_000_000,
+            "batch.size": 1_000_000_000,
             "linger.ms": 500,
             "queue.buffering.max.kbytes": 256 << 10,
         }
