@@ -177,7 +177,7 @@ KNOWN: Final = (
     ),
     _known(
         "Python worker gone",
-        r"Python worker exited unexpectedly|reading the port number from|PYTHON_WORKER\w*"
+        r"Python worker exited unexpectedly|reading the port number from|PYTHON_WORKER\w*|Python worker to connect back"
         r"|python worker.*(?:crash|killed)|worker(?:s)? .*SIGKILL",
         "a Python worker was killed, mostly because the machine's memory was full, or it crashed",
         "Give the machine more memory, or the micro-batch fewer records (--max-offsets-per-trigger); see workers.log",

@@ -131,6 +131,10 @@ REAL: Final = {
             "Python worker gone",
             "org.apache.spark.SparkException: [_LEGACY_ERROR_TEMP_3001] EOFException: reading the port number from a daemon",
         ),
+        (
+            "Python worker gone",
+            "java.net.SocketTimeoutException: Timed out while waiting for the Python worker to connect back",
+        ),
         ("Java gone", "py4j.protocol.Py4JNetworkError: Answer from Java side is empty"),
         ("Java gone", "py4j.Py4JException: Error while obtaining a new communication channel"),
     ],
