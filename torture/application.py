@@ -18,6 +18,7 @@ from settings import Settings
 ROOT: Final = Path(__file__).resolve().parents[1]
 SUBMIT: Final = (sys.executable, "-m", "jobs", "submit", "--conf", "spark.ui.enabled=false")
 _PAUSE_SECONDS: Final = 1.0
+_LEAVE_SECONDS: Final = 3.0
 
 
 class Ended(msgspec.Struct):
@@ -98,6 +99,7 @@ class Application:
         if self._process is not None:
             self._process.poll()  # reaps it, if it has ended
         left = [process for process in psutil.process_iter() if _session_of(process.pid) in self._groups]
+        _, left = psutil.wait_procs(left, timeout=_LEAVE_SECONDS)  # a Python process sees the end of Java a moment later
         commands = []
         for process in left:
             with suppress(psutil.NoSuchProcess):
