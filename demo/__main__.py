@@ -24,10 +24,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Rate = Annotated[float, Option(min=1.0, max=100_000.0, help="Transactions a second.")]
 Duration = Annotated[float, Option(min=0.0, show_default="until Ctrl-C", help="Seconds of traffic; 0: until Ctrl-C.")]
 Seed = Annotated[int, Option(min=0, help="The same seed gives the same customers, traffic and fraud.")]
-Data = Annotated[Path, Option(help="Folder for servers, model, checkpoint and logs; each run starts it anew.")]
+Data = Annotated[Path, Option(help="Folder for servers, model, checkpoint and logs; each run empties it first.")]
 Customers = Annotated[
     int, Option(min=FEWEST_CUSTOMERS, max=MOST_CUSTOMERS, help="How many customers the simulated bank has.")
 ]
+Record = Annotated[Path | None, Option(help="Write the live view, as it is when traffic ends, to this SVG file.")]
 
 
 @app.command()
@@ -37,6 +38,7 @@ def demo(
     seed: Seed = 7,
     data: Data = Path(".scoreline/demo"),
     customers: Customers = 50_000,
+    record: Record = None,
 ) -> None:
     """Watch it all at work on this machine: Kafka, Spark and InfluxDB, simulated card payments, fraud, and its detection.
 
@@ -47,7 +49,7 @@ def demo(
     interruption = Interruption()
     began = time.monotonic() - (time.time() - psutil.Process().create_time())
     _forget_other_servers()
-    plan = Plan(rate, duration, seed, customers, data)
+    plan = Plan(rate, duration, seed, customers, data, record)
     try:
         met = Demo(plan, Console(highlight=False), interruption, began).run()
     except Interrupted:  # here, since typer would make its own words of it
