@@ -19,7 +19,7 @@ from ml.features import CUSTOMER, FEATURES, Folded, fold, position
 from ml.features.customers import Customers, identify
 from ml.features.events import events
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from ml.schema import Score, Transaction
 from sinks.sink import Sink
 
@@ -56,7 +56,7 @@ class Stack:
 
 
 class Nowhere(Sink):
-    """Takes points and forgets them."""
+    """Takes points and discards them."""
 
     def setup(self) -> None:
         pass
@@ -87,7 +87,7 @@ class Materials:
 
     @classmethod
     def of(cls, made: Input, rows: int, chunks: int) -> "Materials":
-        registry = Registry(made.registry_uri, "scoreline", "champion")
+        registry = ModelStore(made.registry_uri, "scoreline", "champion")
         packed: list[Any] = pq.read_table(made.state)["state"].to_pylist()
         states = np.frombuffer(b"".join(packed), CUSTOMER)
         material = cls(registry.load(registry.champion()), states, [])

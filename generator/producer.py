@@ -1,4 +1,4 @@
-"""The way into Kafka: a producer that loses nothing in silence."""
+"""The way into Kafka: a producer that loses nothing without an error."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from messaging.config import KafkaConfig
 
 CONNECT_SECONDS, FLUSH_SECONDS = 10.0, 150.0
-DELIVERY_MS = 120_000  # a broker may be away this long, and nothing is lost
+DELIVERY_MS = 120_000  # a broker may be unavailable this long, and nothing is lost
 
 
 class KafkaUnreachable(Exception):
@@ -49,7 +49,7 @@ class Outbox:
         self._check(kafka.servers, topics)
 
     def put_all(self, topic: str, keys: list[bytes], values: list[bytes], timestamps_ms: list[int]) -> None:
-        """Hand over records, one for each key, value and timestamp; waits while too many are under way."""
+        """Hand over records, one for each key, value and timestamp; waits while too many are in flight."""
         produce = self._producer.produce
         for key, value, timestamp in zip(keys, values, timestamps_ms, strict=True):
             while True:
@@ -60,7 +60,7 @@ class Outbox:
                     self.poll(0.05)
 
     def poll(self, seconds: float = 0.0) -> None:
-        """Let Kafka's answers in."""
+        """Take Kafka's answers."""
         self._producer.poll(seconds)
         if self._failed:
             raise DeliveryFailed(self._in_words())
@@ -96,7 +96,7 @@ class Outbox:
         try:
             known = self._producer.list_topics(timeout=CONNECT_SECONDS).topics
         except KafkaException as error:
-            self._producer.poll(0)  # lets the complaint in
+            self._producer.poll(0)  # takes the error
             why = self._complaint or error.args[0].str()
             raise KafkaUnreachable(
                 f"no Kafka broker answers at {servers} ({why}); start one, or set KAFKA_BOOTSTRAP_SERVERS"

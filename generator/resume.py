@@ -1,4 +1,4 @@
-"""Where an earlier run of traffic ended, and the labels that it still owed: from the transactions on the topic."""
+"""Where an earlier run of traffic ended, and the labels that it had not sent yet: from the transactions on the topic."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ from generator.stream import milliseconds, transactions
 from generator.tables import LABEL_ARROW
 from ml.schema import Label, Reader, Transaction, Unreadable
 
-LOOKED_AT: Final = 100  # records of each partition: the very first and last ones may be no transactions
+LOOKED_AT: Final = 100  # records of each partition: the first and last ones may not be transactions
 _reader: Final = Reader(Transaction)
 
 

@@ -49,7 +49,7 @@ from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tables import ThresholdPoller
 from jobs.tasks import Tasks
 from messaging.config import KafkaConfig
-from ml.registry.model_store import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, ModelStore
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -160,7 +160,7 @@ class Detection:
         self._offsets = CheckpointOffsets(own, settings.transactions_topic)
         self.pace = self._pace(folder(f"{settings.checkpoint}/{QUERY}/commits").names())
         self._pace_keeper = PaceKeeper(settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace)
-        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._kept = Kept(spark, settings.checkpoint, registry)
         self._champion = ChampionPoller(registry, self._kept.models)
         newest = self._kept.tables.newest if settings.adaptive_thresholds else None

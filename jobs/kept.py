@@ -12,7 +12,7 @@ from jobs.runtime.storage import DurableFolder
 from jobs.scoring import Judge
 from jobs.tables import KeptTables
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 
 _SENT: Final = 8
 _DELETED_AT_ONCE: Final = 200
@@ -21,7 +21,7 @@ _DELETED_AT_ONCE: Final = 200
 class Kept:
     """The judges of one checkpoint's ledger, each model broadcast once."""
 
-    def __init__(self, spark: SparkSession, checkpoint: str, registry: Registry, *, others: bool = False) -> None:
+    def __init__(self, spark: SparkSession, checkpoint: str, registry: ModelStore, *, others: bool = False) -> None:
         """others: the checkpoint is another job's, in which nothing is written."""
         self._spark = spark
         self.models = KeptModels(registry, DurableFolder(spark, f"{checkpoint}/models", create=not others), others)

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError
 from jobs.runtime.errors import Fatal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
-from ml.registry.model_store import Registry, RegistryError
+from ml.registry.model_store import ModelStore, RegistryError
 from settings import Settings, local_path
 
 _log = logging.getLogger(__name__)
@@ -54,6 +54,6 @@ def check_champion(settings: Settings) -> None:
     if kept:
         return
     try:
-        Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()
+        ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()
     except RegistryError as error:
         raise Fatal(str(error)) from None

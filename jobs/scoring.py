@@ -39,7 +39,7 @@ class Judge(NamedTuple):
     def of(cls, versions: Versions, model: "Broadcast[Model]", table: Table | None) -> Self:
         """The judge with a table of thresholds; without, with the model's own."""
         default, thresholds = (model.value.threshold, {}) if table is None else (table.default, table.thresholds)
-        return cls(versions, model, Lookup.of(default, thresholds))
+        return cls(versions, model, Lookup.from_thresholds(default, thresholds))
 
 
 class Judgement:

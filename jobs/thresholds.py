@@ -31,7 +31,7 @@ from jobs.source.stream import stream
 from jobs.tables import TableReader, publish_table
 from messaging.config import KafkaConfig
 from ml.features import DAY
-from ml.registry.model_store import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, ModelStore
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, COUNT
 from ml.thresholds.reference import Reference
 from ml.thresholds.table import Table, table_at
@@ -114,7 +114,7 @@ class TableMaker:
         self._kafka = KafkaConfig.from_settings(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
         self._spark_files = SparkFiles(DurableFolder(spark, f"{settings.checkpoint}/{QUERY}").local)
-        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._models = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
         self._tables = TableReader(settings.thresholds_topic, self._kafka, settings.model_name)
         self._on_topic: Table | None = None

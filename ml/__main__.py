@@ -22,11 +22,12 @@ from ml.evaluation import console
 from ml.evaluation.contest import Judged, Terms, Topic, evaluate
 from ml.evaluation.report import last_line
 from ml.registry import listing, unregistered
-from ml.registry.model_store import ModelRefused, NotReady, Registry, RegistryError
+from ml.registry.model_store import ModelRefused, ModelStore, NotReady, RegistryError
 from ml.registry.unregistered import Unregistered
 from ml.schema import EXTRA_PREFIX
 from ml.thresholds.budget import DEFAULT_BUDGET
-from ml.training.train import Plan, TrainingError, labels_for, train
+from ml.training.policy import Policy, labels_for
+from ml.training.train import TrainingError, train
 from settings import Settings, local_path
 
 app = typer.Typer(
@@ -76,11 +77,11 @@ def train_command(
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
     past, state = _here(history, "HISTORY"), None if state_out is None else _here(state_out, "--state-out")
-    plan = Plan(registry.name, detector, budget, seed, trials)
+    policy = Policy(registry.name, detector, budget, seed, trials)
     opened = _opened(past, extras)
     _refuse_unservable(opened.extras, promote)
     registry.check()  # what it would say after minutes of training it says now
-    trained = train(opened, plan, _progress(), labels_for(plan, past))
+    trained = train(opened, policy, _progress(), labels_for(policy, past))
     if state is not None:
         trained.customers.write(state / "customers.parquet")
     whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
@@ -207,7 +208,7 @@ def _refuse_unservable(extras: Sequence[str], promote: bool) -> None:
         )
 
 
-def _promote(registry: Registry, version: int) -> None:
+def _promote(registry: ModelStore, version: int) -> None:
     registry.promote(version)
     out.print(f"version {version} of {registry.name} is the {registry.alias} now")
 
@@ -219,9 +220,9 @@ def _chosen(names: list[str] | None) -> list[Detector]:
     return [DETECTORS[name] for name in names or DETECTORS]
 
 
-def _registry() -> Registry:
+def _registry() -> ModelStore:
     settings = Settings.from_command_line([])  # typer has read the flags already
-    return Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+    return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
 
 
 def _progress() -> Progress:

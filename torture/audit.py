@@ -8,7 +8,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from messaging.config import KafkaConfig
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from settings import Settings
 from torture.accounting import Account, Figures, Letter
 from torture.batches import Entry, assigned, ranges_in, restored, versions_of
@@ -18,7 +18,7 @@ from torture.reference import Expected, Limits, Log, expected
 from torture.topics import log_of, records
 
 
-def audit(settings: Settings, entries: Sequence[Entry], registry: Registry, folder: Path) -> Figures:
+def audit(settings: Settings, entries: Sequence[Entry], registry: ModelStore, folder: Path) -> Figures:
     """Account for every record of the transactions topic; keys and values are kept in a file in `folder` meanwhile."""
     log = log_of(settings.kafka_bootstrap_servers, settings.transactions_topic, folder)
     entries = completed(settings, entries, Path(settings.checkpoint) / "ledger")
@@ -36,7 +36,7 @@ def audit(settings: Settings, entries: Sequence[Entry], registry: Registry, fold
 
 
 def completed(settings: Settings, entries: Sequence[Entry], ledger: Path) -> list[Entry]:
-    """The entries, with those that the ledger merged before anybody saw them: restored by what the scores say."""
+    """The entries, with those that the ledger merged before they were seen: restored from the scores."""
     there = {entry.micro_batch for entry in entries}
     missing = set(range(max(there, default=-1) + 1)) - there
     if not missing:
@@ -60,7 +60,7 @@ class _Place(msgspec.Struct):
 _place = msgspec.json.Decoder(_Place).decode
 
 
-def reference_of(log: Log, entries: Sequence[Entry], registry: Registry, settings: Settings) -> Expected:
+def reference_of(log: Log, entries: Sequence[Entry], registry: ModelStore, settings: Settings) -> Expected:
     """What the reference says of a log; records that no entry of the ledger holds come last, by the last model."""
     micro_batches = assigned(log.partition, log.offset, entries)
     versions = versions_of(micro_batches, entries)

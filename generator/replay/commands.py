@@ -120,11 +120,11 @@ def _end(rejects: Rejects, data: DataSet) -> None:
 
 
 def _clock(played: Played) -> str:
-    return f"{played.last_event_time:%Y-%m-%d %H:%M:%S}" if played.last_event_time else "not begun"
+    return f"{played.last_event_time:%Y-%m-%d %H:%M:%S}" if played.last_event_time else "not started"
 
 
 def _reporting(label_days: float) -> Reporting:
-    """Labels of somebody else's data come late, but are as right and as complete as that data says."""
+    """Labels of a public data set come late, but are as right and as complete as that data says."""
     return Reporting(median_days=label_days, never=0.0, wrong=0.0, false_alarms=0.0)
 
 

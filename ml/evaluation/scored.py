@@ -99,4 +99,8 @@ def matched(part: Transactions, scores: Mapping[int, Scored]) -> tuple[Transacti
             f"{len(scores):,} scores none is"
         )
     found = [score for score in here if score is not None]
-    return part.of(rows), np.array([s.anomaly_score for s in found]), np.array([s.is_anomaly for s in found], np.bool_)
+    return (
+        part.select(rows),
+        np.array([s.anomaly_score for s in found]),
+        np.array([s.is_anomaly for s in found], np.bool_),
+    )

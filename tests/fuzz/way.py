@@ -49,7 +49,7 @@ def judge() -> Judge:
     usual = np.ascontiguousarray(np.percentile(rows, (1, 50, 99), axis=0).T)
     model = Model("m", 1, isolation_scorer(rows, 0, trees=5), 0.5, FEATURES, usual)
     broadcast: Any = SimpleNamespace(value=model)
-    return Judge(Versions(1), broadcast, Lookup.of(0.55, {}))
+    return Judge(Versions(1), broadcast, Lookup.from_thresholds(0.55, {}))
 
 
 def outcomes(messages: Sequence[tuple[int, bytes | None]]) -> dict[int, bytes | Problem]:

@@ -23,7 +23,7 @@ from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from ml.features import HOUR
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from ml.segments import segment_name
 from ml.thresholds.counts import BLOCK
 from ml.thresholds.table import Table
@@ -43,7 +43,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def ready(spark: SparkSession, settings: Settings, registry: Registry) -> Settings:
+def ready(spark: SparkSession, settings: Settings, registry: ModelStore) -> Settings:
     """Settings with the models kept beside the checkpoint, as detect leaves them, and a short pause."""
     kept = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
     kept.use(kept.of_entry(registry.champion_entry()))

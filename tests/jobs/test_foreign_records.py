@@ -140,7 +140,7 @@ _NOTHING = next(ScoreCounts({}).count(iter([pa.RecordBatch.from_pydict({"value":
     ],
 )
 def test_a_dead_letter_with_odd_headers_is_of_no_transaction(headers: Any) -> None:
-    with pytest.raises(Unreadable, match="no dead letter of ours"):
+    with pytest.raises(Unreadable, match="not a dead letter of ours"):
         place_of_dead_letter(headers)
 
 

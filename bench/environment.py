@@ -25,11 +25,11 @@ from stack import Stack
 _TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 
 
-class World:
+class Environment:
     """Kafka and InfluxDB, in a temporary folder that is removed at the end with all that the runs wrote into it."""
 
     def __init__(self, parent: Path | None, partitions: int) -> None:
-        """`parent`: where the folder shall be, the system's temporary folder where it is None."""
+        """`parent`: where to make the folder; the system's temporary folder where it is None."""
         if parent is not None:
             parent.mkdir(parents=True, exist_ok=True)
         self.folder: Final = Path(tempfile.mkdtemp(prefix="scoreline-bench-", dir=parent))
@@ -108,7 +108,7 @@ class World:
 
 
 def sent_by(sender: Running) -> Sent:
-    """What a sender says at its end; it is ended where the wait is broken off."""
+    """What a sender says at its end; it is ended where the wait is interrupted."""
     try:
         return Sent(**json.loads(sender.wait().strip().splitlines()[-1]))
     finally:
