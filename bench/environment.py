@@ -20,7 +20,7 @@ from bench.sender import Sent
 from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 
 _TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 

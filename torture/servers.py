@@ -11,8 +11,8 @@ from kafka.errors import KafkaError
 from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
-from stack import Stack
 from stack.kafka import Kafka
+from stack.local import Stack
 from stack.server import HOST
 from torture.proxy import Proxy
 
