@@ -47,7 +47,7 @@ def _generate(made: Input, count: int, settings: Settings) -> None:
         program.end(1.0)
 
 
-def _dump(settings: Settings, count: int, made: Input, tell) -> None:  # type: ignore[no-untyped-def]
+def _dump(settings: Settings, count: int, made: Input, report) -> None:  # type: ignore[no-untyped-def]
     part = made.transactions.with_suffix(".part")
     consumer = Consumer(
         {**KafkaConfig.from_settings(settings).for_confluent_consumer(), "group.id": "bench", "log_level": 2}
@@ -60,11 +60,11 @@ def _dump(settings: Settings, count: int, made: Input, tell) -> None:  # type: i
             while written < count:
                 messages = consumer.consume(min(_AT_ONCE, count - written), _TIMEOUT_SECONDS)
                 if not messages or messages[0].error():
-                    raise BenchError(f"of {count:,} transactions Kafka gave back only {written:,}")
+                    raise BenchError(f"of {count:,} transactions Kafka returned only {written:,}")
                 keys, values = [m.key() for m in messages], [m.value() for m in messages]
                 writer.write_batch(pa.record_batch([pa.array(keys, pa.binary()), pa.array(values)], schema=ENCODED))
                 written += len(messages)
-                tell(written)
+                report(written)
     finally:
         consumer.close()
     part.replace(made.transactions)

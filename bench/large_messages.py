@@ -66,7 +66,7 @@ def large_messages(environment: Environment, made: Input, plan: Plan, say: Say) 
 
 
 def padded(made: Input, plan: Plan) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of transactions with a field that nobody reads, as long as it takes."""
+    """Keys and values of transactions with a field that is ignored, as long as it takes."""
     random = Random(7)
     blanks, noise = b"x" * plan.message_bytes, random.randbytes(plan.message_bytes).hex().encode()
     for keys, values in rows(made.transactions, 0, plan.count):

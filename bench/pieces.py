@@ -59,7 +59,7 @@ def timed(work: Callable[[T], Any], chunks: Sequence[T], rows: int) -> Timing:
 
 
 class Pieces:
-    """Measures one piece after the other. One that fails is noted with its reason: the others still tell something."""
+    """Measures one piece after the other. One that fails is noted with its reason: the others still count."""
 
     def __init__(self, rows: int, say: Say) -> None:
         self.found: list[Piece] = []

@@ -147,7 +147,7 @@ class Run:
         outputs = np.sort(np.concatenate([scores.written, invalid.written]))
         window = measured_window(outputs, warm_up_seconds * 1000, cut_ms)
         watched = window
-        if watched is not None and published:  # what publish does after the last score belongs to the bill
+        if watched is not None and published:  # what publish does after the last score counts too
             watched = Window(watched.start, max(watched.end, self.sightings.seen[-1].seen_ms))
         return Drained(
             records=self._filled,

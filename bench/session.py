@@ -21,7 +21,7 @@ from programs.interruption import Interruption
 
 @dataclass(frozen=True)
 class Choices:
-    """What every part takes. flags: for the job. data: where the servers' temporary folder shall be."""
+    """What every part takes. flags: for the job. data: where to make the servers' temporary folder."""
 
     flags: tuple[str, ...] = ()
     partitions: int = 4

@@ -47,7 +47,7 @@ def trial(environment: Environment, system: System, made: Input, plan: Plan, say
             run.end()
             if isinstance(system, Scoreline):
                 found.stored = stored_state(Path(run.settings.checkpoint), made)
-        if found.paced is None:  # what it still had to do must not count as latency: it starts anew
+        if found.paced is None:  # what it still had to do must not count as latency: it starts again
             with Run(environment, system, made) as run:
                 run.await_ready()
                 found.paced = _paced(run, system, plan, say)

@@ -26,18 +26,12 @@ PARTITIONS: Final = 4
 FIRST_COMMIT_SECONDS: Final = 240.0
 
 
-def fetch_programs(environment: Environment) -> None:
-    """Brings what a first run has to download or build; shows its own progress. Raises StackError where Java is missing."""
-    java()
-    broker_jars()
-    connector_jars()
-    if environment.stack.influxdb in environment.stack.servers:
-        with suppress(InfluxDBUnavailable):  # reported when the servers have started without it
-            influxd()
-
-
 def start_servers_and_train(environment: Environment, origin: Origin, stages: Stages) -> None:
-    """Servers and topics here, history and model at the same time in a thread; those are kept where they serve again."""
+    """Servers and topics here, history and model at the same time in a thread; those are kept where they serve again.
+
+    Raises StackError where Java is missing, or what a first run needs cannot be fetched.
+    """
+    java()
     kept = environment.folder.begin(origin)
     abandoned = threading.Event()
     with stages.shown(), ThreadPoolExecutor(1, "preparation") as pool:
@@ -60,9 +54,20 @@ def _set_unless_done(abandoned: threading.Event) -> Iterator[None]:
 
 def _start_servers(environment: Environment, stages: Stages) -> None:
     with stages.stage("Kafka and InfluxDB") as say:
+        _fetch_programs(environment, say)
         environment.stack.start()
         create_topics(environment.settings(), PARTITIONS)
         say(_servers_in_words(environment))
+
+
+def _fetch_programs(environment: Environment, say: Say) -> None:
+    """Brings what a first run has to download or build."""
+    broker_jars(say)
+    connector_jars(say)
+    if environment.stack.influxdb in environment.stack.servers:
+        with suppress(InfluxDBUnavailable):  # reported when the servers have started without it
+            influxd(say)
+    say("")
 
 
 def _servers_in_words(environment: Environment) -> str:

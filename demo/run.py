@@ -80,7 +80,6 @@ class Demo:
     def _prepare(self) -> Settings:
         environment = self._environment
         origin = Origin.of(self._plan.seed, self._plan.customers, preparation.HISTORY_DAYS)
-        preparation.fetch_programs(environment)
         preparation.start_servers_and_train(environment, origin, self._stages)
         settings = environment.settings()
         preparation.start_job(environment, settings, self._stages)

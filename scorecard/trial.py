@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
-from rich.progress import Progress
 
 from generator.runs import RunName
 from ml.arrays import Flags, Floats, Ints
@@ -13,6 +12,7 @@ from ml.detectors import DETECTORS, TooFewRows
 from ml.evaluation.contest import Contestant, Learner
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.metrics import Counts
+from ml.progress import Progress, silent
 from ml.scorers.scorer import Scorer
 from scorecard.adaptive import Compared, compare
 from scorecard.baselines import AmountAndHour, Chance
@@ -25,7 +25,7 @@ CONTESTANTS: Final[tuple[Learner, ...]] = (*DETECTORS.values(), AmountAndHour(),
 
 
 class Special(msgspec.Struct, frozen=True):
-    """What became of the runs that are not standard; None where nothing can be said.
+    """The results of the runs that are not standard; None where there is none.
 
     wave_caught: share of the frauds in the attack's ten minutes that were alerted; wave_seconds: from its begin to the first
     alert of one. The others are shares: of the honest transactions that were alerted before and after the drift began, of
@@ -57,9 +57,13 @@ class Trial(NamedTuple):
 
 
 def trial(
-    season: Season, contestants: Sequence[Learner], budget: float, draws: tuple[int, int], progress: Progress
+    season: Season,
+    contestants: Sequence[Learner],
+    budget: float,
+    draws: tuple[int, int],
+    progress: Progress = silent,
 ) -> Trial:
-    """Have every contestant judged.
+    """Judge every contestant.
 
     draws: the seed, and the replicates of the bootstrap over days, 0 where there will be intervals over seeds.
     """
@@ -67,14 +71,12 @@ def trial(
     standard = season.data["standard"]
     judged_parts = {name: JudgedPart.from_data(data) for name, data in season.data.items()}
     result = Trial({}, {}, {}, {}, rule_recalls(judged_parts["standard"], season.raw, budget), {})
-    bar = progress.add_task("detectors", total=len(contestants))
-    for detector in contestants:
-        progress.update(bar, description=f"fitting and judging {detector.name}")
+    for number, detector in enumerate(contestants):
+        progress("fitting and judging", number, len(contestants), detector.name)
         try:
             contestant = Contestant.fitted(detector, standard, budget, seed)
         except TooFewRows as error:
             result.standard[detector.name] = str(error)
-            progress.advance(bar)
             continue
         scores = {name: contestant.scores(data.test) for name, data in season.data.items()}
         alerts = {name: contestant.alerts(of_run) for name, of_run in scores.items()}
@@ -87,8 +89,7 @@ def trial(
         if isinstance(contestant.scorer, Scorer):
             result.reasons[detector.name] = named(contestant.scorer, judged_part, alerts["standard"])
             result.thresholds[detector.name] = compare(season, judged_parts, contestant, scores, budget)
-        progress.advance(bar)
-    progress.remove_task(bar)
+    progress("fitting and judging", len(contestants), len(contestants))
     return result
 
 

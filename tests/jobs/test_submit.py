@@ -85,3 +85,11 @@ def test_on_this_machine_the_code_is_used_where_it_is(
     assert "--py-files" not in command
     assert environment["PYTHONPATH"] == str(ROOT)
     assert not (tmp_path / "shipped").exists()
+
+
+def test_the_jars_are_printed_as_spark_takes_them() -> None:
+    done = CliRunner().invoke(app, ["jars"])
+    assert done.exit_code == 0
+    jars = done.output.strip().split(",")
+    assert any("spark-sql-kafka" in jar for jar in jars)
+    assert all(Path(jar).is_file() for jar in jars)
