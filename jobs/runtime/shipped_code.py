@@ -16,7 +16,7 @@ SHIPPED: Final = ("detection", "jobs", "messaging", "ml", "sinks", "settings.py"
 """What a Python worker of Spark may import of ours: packages, and one module."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The first time that a zip can tell."""
+"""The earliest time that a zip can hold."""
 
 
 def runs_here(master: str) -> bool:

@@ -108,7 +108,7 @@ REAL: Final = {
     "not allowed by Kafka": "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [a]",
     "login refused by Kafka": "org.apache.kafka.common.errors.SaslAuthenticationException: Authentication failed",
     "TLS refused": "javax.net.ssl.SSLHandshakeException: PKIX path building failed",
-    "Kafka away": "org.apache.kafka.common.errors.TimeoutException: Call(callName=describeTopics) timed out",
+    "Kafka unavailable": "org.apache.kafka.common.errors.TimeoutException: Call(callName=describeTopics) timed out",
     "checkpoint gone": "java.io.FileNotFoundException: File file:/c/detect/offsets/7 does not exist",
     "checkpoint of another release": "java.lang.IllegalStateException: Incomplete log file in the offset log",
     "state store": "org.rocksdb.RocksDBException: Corruption: block checksum mismatch",
@@ -119,9 +119,9 @@ REAL: Final = {
     "executor lost": "org.apache.spark.SparkException: ExecutorLostFailure (executor 2 exited caused by one of the tasks)",
     "no permission": "org.apache.hadoop.security.AccessControlException: Permission denied: user=x",
     "connection broken": "java.io.IOException: Broken pipe",
-    "InfluxDB away": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
+    "InfluxDB unavailable": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
     "InfluxDB refuses": "sinks.sink.SinkRejected: InfluxDB refuses the points: 401 unauthorized",
-    "registry away": "ml.registry.model_store.RegistryUnavailable: MLflow does not answer",
+    "registry unavailable": "ml.registry.model_store.RegistryUnavailable: MLflow does not answer",
 }
 
 
