@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from jobs.customer_fold import HEADER_BYTES
 from jobs.dead_letters import Place, SetAside
 from jobs.scoring import dead_letter_headers
-from jobs.source.pace import polled
+from jobs.source.micro_batch_size import polled
 from jobs.source.topic_limits import room
 from messaging.config import KafkaConfig
 from settings import Settings

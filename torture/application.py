@@ -99,7 +99,9 @@ class Application:
         if self._process is not None:
             self._process.poll()  # reaps it, if it has ended
         left = [process for process in psutil.process_iter() if _session_of(process.pid) in self._groups]
-        _, left = psutil.wait_procs(left, timeout=_LEAVE_SECONDS)  # a Python process sees the end of Java a moment later
+        _, left = psutil.wait_procs(
+            left, timeout=_LEAVE_SECONDS
+        )  # a Python process sees the end of Java a moment later
         commands = []
         for process in left:
             with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""How many records a micro-batch takes: bounded in number by a setting, and in bytes by what records are seen to have."""
+"""How many records a micro-batch takes: bounded in number by a setting, and in bytes by the sizes of records that were read."""
 
 import time
 from collections.abc import Callable
