@@ -46,6 +46,6 @@ def in_log_order(pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     for piece in pieces:
         places = position(piece["partition"].to_numpy(np.int64), piece["offset"].to_numpy(np.int64))
         if not (last < places[0] and (places[1:] > places[:-1]).all()):
-            raise AssertionError("messages came out of the order of the log: Spark did not sort them as it was told")
+            raise AssertionError("messages came out of the order of the log: Spark did not sort them as required")
         last = places[-1]
         yield piece

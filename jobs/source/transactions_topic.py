@@ -52,7 +52,7 @@ class TransactionsTopic:
         return Arrived(then, {place.partition: ends[place].offset for place in places})
 
     def records(self, spans: Mapping[int, Span]) -> dict[int, int]:
-        """How many records partitions hold in spans, counted one by one: control records and aborted ones are none.
+        """How many records partitions hold in spans, counted one by one: control records and aborted ones do not count.
 
         Spans that are long together are left out, and so is a partition that Kafka does not give in two seconds.
         """
