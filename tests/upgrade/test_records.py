@@ -57,7 +57,7 @@ def test_its_scores_become_points(release: Release, tmp_path: Path) -> None:
 
 def test_its_scores_count_for_no_thresholds_of_another_model(release: Release) -> None:
     records = release.records("scores")
-    columns = pa.array([r.value for r in records], pa.binary()), pa.array([r.timestamp for r in records])
+    columns = [pa.array([r.value for r in records], pa.binary()), pa.array([r.timestamp for r in records])]
     rows = pa.Table.from_batches(
         list(score_counts.ScoreCounts({}).count(iter([pa.record_batch(columns, ["value", "time"])])))
     )
