@@ -1,4 +1,4 @@
-"""How all queries of a checkpoint are, in one table: for a person, for a machine (JSON), and for a health check."""
+"""The state of all queries of a checkpoint, in one table: for a person, for a machine (JSON), and for a health check."""
 
 import errno
 import os
@@ -15,8 +15,8 @@ from rich.table import Table
 
 from jobs.runtime.claim import LOCKS, holder_of, is_held
 from jobs.runtime.health import HEALTH, STALE_SECONDS, Health, read_health
+from jobs.runtime.lag import ends, lag
 from jobs.runtime.progress import Offsets, Progress, progress
-from jobs.source.lag import ends, lag
 from settings import Settings
 
 QUERIES: Final = ("detect", "publish", "thresholds")
@@ -45,11 +45,10 @@ class QueryStatus(msgspec.Struct):
 
 
 class Kafka(NamedTuple):
-    """What Kafka said: beginnings and ends of all topics that the checkpoint reads; why it said nothing, if it did not."""
+    """Kafka's answer: beginnings and ends of all topics that the checkpoint reads; empty where there is none."""
 
     beginnings: Offsets
     ends: Offsets
-    unavailable: str | None
 
 
 def local_checkpoint(uri: str) -> Path:
@@ -91,7 +90,7 @@ def _look_into(folder: Path) -> None:
 
 
 def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[QueryStatus]:
-    """How the queries are. Asks Kafka once, for some seconds at most."""
+    """The state of the queries. Asks Kafka once, for some seconds at most."""
     found = {query: progress(checkpoint / query) for query in queries}
     kafka = _ask(settings, sorted({topic for one in found.values() for topic in one.read}))
     return [_status(checkpoint, query, found[query], kafka, 60 * settings.stalled_after_minutes) for query in queries]
@@ -99,11 +98,11 @@ def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[Q
 
 def _ask(settings: Settings, topics: list[str]) -> Kafka:
     if not topics:
-        return Kafka({}, {}, None)
+        return Kafka({}, {})
     try:
-        return Kafka(*ends(settings, topics), None)
-    except (KafkaError, OSError) as error:
-        return Kafka({}, {}, type(error).__name__)
+        return Kafka(*ends(settings, topics))
+    except (KafkaError, OSError):
+        return Kafka({}, {})
 
 
 def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_after: float) -> QueryStatus:
@@ -139,8 +138,8 @@ def _not_running(checkpoint: Path, health: Health | None, held: bool) -> str:
         silent = "" if health is None else f" for {time.time() - health.heartbeat:.0f} s"
         with suppress(OSError):
             if shutil.disk_usage(checkpoint).free < _FULL_BYTES:
-                return f"the disk of the checkpoint is full; its application is there, but could write nothing{silent}"
-        return f"its application is there, but silent{silent}"
+                return f"the disk of the checkpoint is full; its application runs, but could write nothing{silent}"
+        return f"its application runs, but is silent{silent}"
     if health is not None and health.state == "ended":
         return f"not running: {health.cause}"
     return "not running"

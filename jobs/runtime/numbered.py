@@ -1,4 +1,4 @@
-"""Which names of files are numbers: Spark and the ledger number theirs, and anything else may lie beside them."""
+"""Which names of files are numbers: Spark and the ledger number theirs, and any other file may be beside them."""
 
 
 def is_number(name: str) -> bool:

@@ -12,7 +12,7 @@ from generator.resume import newest_event_time
 from generator.send import Topics
 from jobs import publish
 from jobs.runtime.supervisor import Gate
-from jobs.source.arrivals import TransactionsTopic
+from jobs.source.transactions_topic import TransactionsTopic
 from messaging.config import KafkaConfig
 from ml.__main__ import read_scores
 from ml.features.events import hash_id

@@ -62,7 +62,7 @@ def test_a_cluster_is_sent_the_code(
     command, environment = submitted("--master", master, "--conf", "spark.executor.memory=4g", "--log-level", "DEBUG")
     code = Path(command[command.index("--py-files") + 1])
     assert code.parent == tmp_path / "shipped"
-    assert "jobs/runtime/worker_daemon.py" in zipfile.ZipFile(code).namelist()
+    assert "jobs/worker_daemon.py" in zipfile.ZipFile(code).namelist()
     assert "spark.executor.memory=4g" in command
     assert command[-3:] == [str(ROOT / "jobs" / "detect.py"), "--log-level", "DEBUG"]
     assert "--driver-class-path" not in command
