@@ -176,6 +176,14 @@ KNOWN: Final = (
         "the customers' state cannot be read or written",
         f"Check the checkpoint's file system; if this goes on: {_REBUILD[0].lower()}{_REBUILD[1:]}",
     ),
+    _lasting(
+        "Python on an executor",
+        r"reading the port number from .*code: 1\b|Cannot run program \"[^\"]*python"
+        r"|No module named '(?:detection|jobs|messaging|ml|settings|sinks)\b",
+        "an executor's Python can't start what the job sends it",
+        "It needs the packages of requirements.lock (PYSPARK_PYTHON names it) and Scoreline's code: start by "
+        "`python -m jobs submit`, or with --py-files (docs/cluster.md). The executor's stderr says what is missing",
+    ),
     _known(
         "Python worker gone",
         r"Python worker exited unexpectedly|reading the port number from|PYTHON_WORKER\w*"

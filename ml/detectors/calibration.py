@@ -1,7 +1,8 @@
-"""What detectors that learn from labels share: the split in time, and calibration on the later part."""
+"""What detectors that learn from labels share: how they are fitted, and calibrated on the later rows."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Protocol, Self, TypeVar
+from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -26,6 +27,20 @@ class Calibrable(Scorer, Protocol):
 
 
 C = TypeVar("C", bound=Calibrable)
+
+
+class LearnsFromLabels(ABC, Generic[C]):
+    """A detector whose scores are probabilities of fraud, calibrated by labels that it was not fitted to."""
+
+    needs_labels: ClassVar[bool] = True
+
+    @abstractmethod
+    def learn(self, features: Floats, is_fraud: Flags, seed: int) -> C:
+        """What rows (n, F) and what is known of them (n,) teach, not calibrated."""
+
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> C:
+        """See `ml.detectors.Detector.fit`."""
+        return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
 
 
 def fit_calibrated(learn: Callable[[Floats, Flags], C], features: Floats, is_fraud: Flags) -> C:

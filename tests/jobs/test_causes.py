@@ -115,6 +115,7 @@ REAL: Final = {
     "Python worker gone": "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)",
     "Java gone": "py4j.protocol.Py4JError: org does not exist in the JVM",
     "Java's memory": "java.lang.OutOfMemoryError: Java heap space",
+    "Python on an executor": 'java.io.IOException: Cannot run program "/opt/no/python": error=2, No such file or directory',
     "executor lost": "org.apache.spark.SparkException: ExecutorLostFailure (executor 2 exited caused by one of the tasks)",
     "no permission": "org.apache.hadoop.security.AccessControlException: Permission denied: user=x",
     "connection broken": "java.io.IOException: Broken pipe",
@@ -130,6 +131,10 @@ REAL: Final = {
         (
             "Python worker gone",
             "org.apache.spark.SparkException: [_LEGACY_ERROR_TEMP_3001] EOFException: reading the port number from a daemon",
+        ),
+        (
+            "Python on an executor",
+            "org.apache.spark.SparkException: EOFException while reading the port number from a.b's stdout ... with code: 1.",
         ),
         ("Java gone", "py4j.protocol.Py4JNetworkError: Answer from Java side is empty"),
         ("Java gone", "py4j.Py4JException: Error while obtaining a new communication channel"),
