@@ -127,15 +127,15 @@ def _stamps(settings: Settings, start: ByTopic, end: ByTopic, stopping: Callable
             if time.monotonic() - heard > _PATIENCE_SECONDS:
                 raise Unavailable("Kafka does not answer while records with impossible timestamps are searched")
             for message in consumer.consume(_AT_ONCE, 1.0):
-                place = message.topic(), message.partition()
+                place, offset = (message.topic() or "", message.partition() or 0), message.offset() or 0
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
                     continue
                 heard = time.monotonic()
-                if error is not None or message.offset() >= spans[place][1]:
+                if error is not None or offset >= spans[place][1]:
                     missing.discard(place)
                 elif place in missing:
-                    yield Place(*place, message.offset(), message.timestamp()[1])
+                    yield Place(*place, offset, message.timestamp()[1])
     finally:
         consumer.close()
 

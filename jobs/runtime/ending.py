@@ -50,7 +50,7 @@ class Ending:
             signal.signal(number, self._on_signal)
         from pyspark.java_gateway import ensure_callback_server_started
 
-        ensure_callback_server_started(gateway)
+        ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
         for name in ("TERM", "INT"):
             self._jvm.sun.misc.Signal.handle(self._jvm.sun.misc.Signal(name), _JvmHandler(self))
 

@@ -130,7 +130,7 @@ class LeaseClaim:
             self._sleep(min(1.0, self._times.renew))
             there = self._read()
             if there is None or there.token != self._lease.token:
-                raise CheckpointTaken(taken(self._checkpoint, self._query, there and there.holder))
+                raise CheckpointTaken(taken(self._checkpoint, self._query, None if there is None else there.holder))
         self._renew()
 
     def _await_silence(self) -> None:

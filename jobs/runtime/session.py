@@ -42,7 +42,7 @@ def launch_java() -> tuple[Any, Any]:
     """(gateway, JVM), before any session: the JVM that spark-submit started, or a new one."""
     from pyspark import SparkContext
 
-    SparkContext._ensure_initialized()  # type: ignore[attr-defined]
+    SparkContext._ensure_initialized()
     return SparkContext._gateway, SparkContext._jvm
 
 

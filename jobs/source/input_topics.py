@@ -21,7 +21,7 @@ from settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_WATCH_SECONDS: Final = 5.0
+_WATCH_SECONDS: Final = 5
 
 
 class MadeAgain(Exception):

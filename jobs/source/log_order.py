@@ -1,6 +1,6 @@
 """The order of the Kafka log within a state partition, which Spark restores by its own sort, on disk where memory is short."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from ml.features import NO_POSITION, position
 _CHECK = "spark.sql.streaming.unsupportedOperationCheck"
 
 
-def by_state_partition(state_partitions: int):  # type: ignore[no-untyped-def]
+def by_state_partition(state_partitions: int) -> Callable[[DataFrame], DataFrame]:
     """Routed messages, brought together by `state_key`, each state partition's in the order of (partition, offset).
 
     The operator that follows needs them together and sorted by its key. This is a sort by more than that, which Spark finds

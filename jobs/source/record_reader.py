@@ -60,7 +60,8 @@ class RecordReader:
     """A consumer for one topic; a context manager."""
 
     def __init__(self, spark: SparkSession, settings: Settings, topic: str) -> None:
-        self._jvm: Any = spark._jvm
+        jvm: Any = spark._jvm
+        self._jvm = jvm
         self._topic = topic
         properties = self._jvm.java.util.HashMap()
         for name, value in (KafkaConfig.from_settings(settings).for_java() | _CONSUMER).items():

@@ -5,6 +5,7 @@ the key does not matter. Spark reads the customer_id only where no parser could 
 certain of goes to all state partitions, and in each of them `keeps` says whether it stays: just one keeps it.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import xxhash
@@ -23,7 +24,7 @@ _ESCAPED_NAME: Final = r"\\u00[567]"
 _WHOSE: Final = r'"customer_id"[ \t\r\n]*:[ \t\r\n]*"([^"\\]+)"'
 
 
-def routed(max_transaction_bytes: int, state_partitions: int):  # type: ignore[no-untyped-def]
+def routed(max_transaction_bytes: int, state_partitions: int) -> Callable[[DataFrame], DataFrame]:
     """Kafka records → what the fold takes: state_key, partition, offset, kafka_time (ms), key, value, size (bytes of
     key and value), everywhere (whether the message went to all state partitions). What is larger than a transaction may be
     travels without key and value.

@@ -71,14 +71,14 @@ class TransactionsTopic:
         deadline = time.monotonic() + _COUNTING_SECONDS
         while missing and time.monotonic() < deadline:
             for message in consumer.consume(_MOST_COUNTED, 0.1):
-                partition, error = message.partition(), message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                partition, offset, error = message.partition(), message.offset(), message.error()
+                if partition is None or (error is not None and error.code() != KafkaError._PARTITION_EOF):
                     continue
-                if error is not None or message.offset() >= spans[partition][1]:
+                if error is not None or offset is None or offset >= spans[partition][1]:
                     missing.discard(partition)
                 else:
                     counts[partition] += 1
-                    if message.offset() + 1 == spans[partition][1]:
+                    if offset + 1 == spans[partition][1]:
                         missing.discard(partition)
         return {partition: count for partition, count in counts.items() if partition not in missing}
 
