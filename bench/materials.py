@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from bench.inputs import Input
 from bench.sender import rows as rows_of
 from detection.message_parsing import parse
-from detection.score_json import score_heads
+from detection.score_json import heads
 from jobs.publish_points import SCORE, SCORE_FIELDS, SCORE_TAGS, Publication
 from ml.features import CUSTOMER, FEATURES, Folded, fold, position
 from ml.features.customers import Customers, identify
@@ -112,7 +112,7 @@ class Materials:
         """The part of a score's JSON that detect writes before the model is asked."""
         records = [(0, offset, _KAFKA_TIME, key) for offset, key in enumerate(chunk.keys)]
         none = np.zeros(len(records), bool)
-        return score_heads(chunk.transactions, records, none, none, chunk.features)
+        return heads(chunk.transactions, records, none, none, chunk.features)
 
     def published(self, messages: pa.RecordBatch) -> None:
         """What a task of publish does with scores, but for writing their points."""

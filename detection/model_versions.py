@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from detection.ledger import Versions
-from jobs.runtime.storage import DurableFolder
+from detection.storage import Storage
 from ml.features import FEATURES
 from ml.model import Model, Origin
 from ml.registry.model_store import Entry, ModelRefused, NotReady, Registry
@@ -60,10 +60,10 @@ class Had(NamedTuple):
     content: bytes | None = None
 
 
-class KeptModels:
+class ModelVersions:
     """The models beside one checkpoint, and the registry for what is not kept. others: nothing is written there."""
 
-    def __init__(self, registry: Registry, folder: DurableFolder, others: bool = False) -> None:
+    def __init__(self, registry: Registry, folder: Storage, others: bool = False) -> None:
         self._others = others
         self._registry = registry
         self._folder = folder

@@ -9,14 +9,13 @@ Offsets = dict[str, int]
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold. risk: 0 is none.
+    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold.
 
     Models and tables are named by what they are, their digests; name, model and thresholds are what people call them.
     """
 
     model: int
     thresholds: int = 0
-    risk: int = 0
     name: str = ""
     model_digest: str = ""
     table_digest: str = ""
@@ -32,7 +31,6 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     start: Offsets
     end: Offsets
     threshold_version: int = 0
-    risk_version: int = 0
     model_name: str = ""
     model_digest: str = ""
     table_digest: str = ""
@@ -41,7 +39,7 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def versions(self) -> Versions:
         """All that judged the records."""
-        called = self.model_version, self.threshold_version, self.risk_version
+        called = self.model_version, self.threshold_version
         return Versions(*called, self.model_name, self.model_digest, self.table_digest)
 
 
@@ -51,7 +49,6 @@ def _judged(versions: Versions, start: Offsets, end: Offsets, topic_id: str) -> 
         "start": start,
         "end": end,
         "threshold_version": versions.thresholds,
-        "risk_version": versions.risk,
         "model_name": versions.name,
         "model_digest": versions.model_digest,
         "table_digest": versions.table_digest,
@@ -120,13 +117,13 @@ def pieces_of(entry: Entry) -> list[Range]:
     """The ranges of one micro-batch: one, or more where some of its records were judged before."""
     if not entry.bound:
         return [Range.of(entry)]
-    return [_piece(entry, *cut, versions or entry.versions) for *cut, versions in cuts(entry, entry.bound)]
+    return [_piece(entry, p, start, end, known or entry.versions) for p, start, end, known in cuts(entry, entry.bound)]
 
 
 def judged_before(entry: Entry, recorded: Sequence[Range]) -> list[Range]:
     """Of a micro-batch's records those that the ranges know, each range of one partition."""
-    known = cuts(entry, recorded)
-    return [_piece(entry, *cut, versions) for *cut, versions in known if versions is not None]
+    found = cuts(entry, recorded)
+    return [_piece(entry, p, start, end, known) for p, start, end, known in found if known is not None]
 
 
 def _piece(entry: Entry, partition: int, start: int, end: int, versions: Versions) -> Range:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from detection.model_versions import Had, KeptModels, Use
+from detection.model_versions import Had, ModelVersions, Use
 from jobs.runtime.errors import Fatal
 from messaging.poller import Poller
 from ml.model import Model
@@ -26,7 +26,7 @@ _START_SECONDS: Final = 10.0
 class ChampionPoller(Poller):
     """The newest champion that could be loaded. Raises `Fatal` at a start that has no model at all to judge by."""
 
-    def __init__(self, registry: Registry, models: KeptModels, poll_seconds: float = 1.0) -> None:
+    def __init__(self, registry: Registry, models: ModelVersions, poll_seconds: float = 1.0) -> None:
         super().__init__("the model registry", poll_seconds)
         self._registry = registry
         self._models = models

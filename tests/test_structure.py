@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # What each package may import of the others. `settings` is a leaf that the edges of any package may read.
 ALLOWED = {
     "ml": set[str](),
-    "detection": {"ml", "jobs"},
+    "detection": {"ml"},
     "messaging": {"demo"},
     "sinks": set[str](),
     "generator": {"ml", "messaging"},

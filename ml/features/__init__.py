@@ -14,6 +14,7 @@ from ml.features.folding import fold_events
 from ml.features.state_schema import CUSTOMER as CUSTOMER
 from ml.features.state_schema import DAY as DAY
 from ml.features.state_schema import EVENT as EVENT
+from ml.features.state_schema import FEATURE_SET as FEATURE_SET
 from ml.features.state_schema import FEATURES as FEATURES
 from ml.features.state_schema import FOLD_VERSION as FOLD_VERSION
 from ml.features.state_schema import HISTORY as HISTORY

@@ -65,6 +65,12 @@ class Customers:
         self.count = _find_or_add(self._states, self._index, self.count, identities["high"], identities["low"], rows)
         return rows
 
+    def find(self, identities: np.ndarray) -> npt.NDArray[np.int64]:
+        """The row of each identity, (n,) int64, -1 for customers who are not there. Nothing is changed."""
+        rows = np.empty(len(identities), np.int64)
+        _find(self._states, self._index, identities["high"], identities["low"], rows)
+        return rows
+
     def forget_from(self, count: int) -> None:
         """Take back all customers but the first `count`, as if the others had never been located."""
         self._index[self._index > count] = 0  # whoever came first was placed without regard to who came later
@@ -109,6 +115,21 @@ def _find_or_add(states, index, count, high, low, rows):  # type: ignore[no-unty
             index[slot] = count
         rows[i] = index[slot] - 1
     return count
+
+
+@numba.njit(cache=True)
+def _find(states, index, high, low, rows):  # type: ignore[no-untyped-def]
+    """As `_find_or_add`, but an id that is nowhere has the row -1."""
+    mask = len(index) - 1
+    for i in range(len(rows)):
+        slot = np.int64((low[i] ^ (low[i] >> np.uint64(29))) & np.uint64(mask))
+        rows[i] = -1
+        while index[slot] != 0:
+            state = states[index[slot] - 1]
+            if state["id_low"] == low[i] and state["id_high"] == high[i]:
+                rows[i] = index[slot] - 1
+                break
+            slot = (slot + 1) & mask
 
 
 class CustomerTable:

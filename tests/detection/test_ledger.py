@@ -20,7 +20,7 @@ def test_files_of_an_earlier_release_are_read() -> None:
     entry = msgspec.json.decode(
         b'{"micro_batch": 3, "model_version": 2, "start": {"0": 5}, "end": {"0": 9}}', type=Entry
     )
-    assert entry.versions == Versions(model=2, thresholds=0, risk=0)
+    assert entry.versions == Versions(model=2, thresholds=0)
     assert merged([], [entry])[0].versions == Versions(2)
 
 

@@ -14,11 +14,12 @@ from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from detection.model_versions import KeptModels
+from detection.model_versions import ModelVersions
+from detection.threshold_store import ThresholdStore
 from jobs import detect, thresholds
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import Gate
-from jobs.tables import KeptTables, ThresholdPoller, newest_table, publish_table
+from jobs.tables import ThresholdPoller, newest_table, publish_table
 from messaging.config import client_options
 from messaging.topics import create_topics
 from ml.features import HOUR
@@ -45,7 +46,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def ready(spark: SparkSession, settings: Settings, registry: Registry) -> Settings:
     """Settings with the models kept beside the checkpoint, as detect leaves them, and a short pause."""
-    kept = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
+    kept = ModelVersions(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
     kept.use(kept.of_entry(registry.champion_entry()))
     return settings.model_copy(update={"thresholds_interval_seconds": 0.1})
 
@@ -259,7 +260,7 @@ def test_with_fixed_thresholds_tables_play_no_part(
 def test_without_kafka_the_newest_kept_table_is_in_use(
     spark: SparkSession, settings: Settings, models: list[Model], tmp_path: Path
 ) -> None:
-    kept = KeptTables(DurableFolder(spark, str(tmp_path / "tables")))
+    kept = ThresholdStore(DurableFolder(spark, str(tmp_path / "tables")))
     assert kept.newest is None
     for number in (9, 10):
         made = table(number, models[0], 0.01)
