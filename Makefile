@@ -66,7 +66,7 @@ fuzz: setup ## send MESSAGES hostile messages through the whole way in one proce
 lint: setup ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict ml messaging sinks generator stack scorecard torture settings.py
+	@$(PYTHON) -m mypy --strict ml messaging sinks generator stack scorecard torture scoreline.py settings.py
 
 bench: setup .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
 	@$(PYTHON) -m bench full

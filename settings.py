@@ -9,8 +9,6 @@ from urllib.parse import unquote
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ml import schema
-
 
 def _named(name: str, default: object, help: str):  # type: ignore[no-untyped-def]
     """A setting whose environment variable has no SCORELINE_ prefix, because other programs know it by this name."""
@@ -95,15 +93,13 @@ class Settings(BaseSettings):
     model_name: str = Field("scoreline", description="registered model that is trained and served")
     model_alias: str = Field("champion", description="registry alias that the job follows")
 
-    transactions_topic: str = Field(schema.TRANSACTIONS_TOPIC, description="topic of incoming transactions")
-    scores_topic: str = Field(schema.SCORES_TOPIC, description="topic of every scored transaction")
-    alerts_topic: str = Field(schema.ALERTS_TOPIC, description="topic of the anomalies alone")
-    invalid_topic: str = Field(schema.INVALID_TOPIC, description="topic of dead letters")
-    thresholds_topic: str = Field(
-        schema.THRESHOLDS_TOPIC, description="compacted topic of the tables of adaptive thresholds"
-    )
-    labels_topic: str = Field(schema.LABELS_TOPIC, description="topic of late labels")
-    truth_topic: str = Field(schema.TRUTH_TOPIC, description="topic of a simulator's truth, which no detector reads")
+    transactions_topic: str = Field("transactions", description="topic of incoming transactions")
+    scores_topic: str = Field("scores", description="topic of every scored transaction")
+    alerts_topic: str = Field("alerts", description="topic of the anomalies alone")
+    invalid_topic: str = Field("transactions.invalid", description="topic of dead letters")
+    thresholds_topic: str = Field("thresholds", description="compacted topic of the tables of adaptive thresholds")
+    labels_topic: str = Field("labels", description="topic of late labels")
+    truth_topic: str = Field("truth", description="topic of a simulator's truth, which no detector reads")
 
     checkpoint: str = Field(
         ".scoreline/checkpoint",

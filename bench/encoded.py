@@ -10,6 +10,7 @@ from bench.errors import BenchError
 from bench.inputs import ENCODED, Input
 from bench.programs import PYTHON, Running
 from bench.world import World
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _AT_ONCE = 20_000
@@ -48,7 +49,9 @@ def _generate(made: Input, count: int, settings: Settings) -> None:
 
 def _dump(settings: Settings, count: int, made: Input, tell) -> None:  # type: ignore[no-untyped-def]
     part = made.transactions.with_suffix(".part")
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap_servers, "group.id": "bench", "log_level": 2})
+    consumer = Consumer(
+        {**KafkaConfig.from_settings(settings).for_confluent_consumer(), "group.id": "bench", "log_level": 2}
+    )
     consumer.assign([TopicPartition(settings.transactions_topic, 0, 0)])
     written = 0
     options = ipc.IpcWriteOptions(compression="lz4")

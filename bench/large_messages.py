@@ -20,6 +20,7 @@ from bench.sender import rows
 from bench.stages import Say
 from bench.systems import Scoreline
 from bench.world import World
+from messaging.config import KafkaConfig
 from settings import Settings
 
 LIMIT_SECONDS = 3_600.0
@@ -79,7 +80,7 @@ def padded(made: Input, plan: Plan) -> Iterator[tuple[bytes, bytes]]:
 def _fill(settings: Settings, made: Input, plan: Plan) -> None:
     producer = Producer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            **KafkaConfig.from_settings(settings).for_confluent(),
             "partitioner": "murmur2_random",
             "compression.type": "lz4",
             "linger.ms": 50,

@@ -49,7 +49,7 @@ def machine() -> Machine:
     )
 
 
-def heed_load(found: Machine, console: Console, strict: bool) -> None:
+def check_load(found: Machine, console: Console, strict: bool) -> None:
     """Warns where other programs are at work; raises BenchError where they take too much and `strict`."""
     told = f"other programs use {found.busy:.0%} of the CPU (load average {found.load_average:.1f})"
     if found.busy > TOO_BUSY and strict:

@@ -9,6 +9,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from bench.errors import BenchError
 from bench.figures import Times
+from messaging.config import KafkaConfig
 
 _AT_ONCE: Final = 20_000
 _TIMEOUT_SECONDS: Final = 30.0
@@ -40,7 +41,7 @@ class Topic:
         self._name = name
         self._consumer = Consumer(
             {
-                "bootstrap.servers": servers,
+                **KafkaConfig(servers).for_confluent_consumer(),
                 "group.id": "bench",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

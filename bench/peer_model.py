@@ -14,7 +14,7 @@ from ml.dataset.parts import fold_parts
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 
 SEED = 0
 """What `python -m ml train` takes where it is told none."""
@@ -28,7 +28,7 @@ def write_peer_model(made: Input, progress: Progress) -> None:
 
     Writes joblib of {"pipeline", "threshold", "features"}.
     """
-    registry = Registry(made.registry_uri, "scoreline", "champion")
+    registry = ModelStore(made.registry_uri, "scoreline", "champion")
     champion = registry.load(registry.champion())
     parts, _ = fold_parts(History.open(made.history), CustomerTable(), SEED, progress)
     rows, detector = parts["fit"].features, IsolationForest()

@@ -22,6 +22,7 @@ from generator.history import read_origin
 from generator.live import Kafka, live_sender
 from generator.records import records
 from generator.send import Plan, Topics
+from messaging.config import KafkaConfig
 from ml.features import fold
 from ml.features.customers import identify
 from ml.features.events import events
@@ -172,7 +173,7 @@ def _generator(found: Pieces, world: World, made: Input, rows: int, repetitions:
     topics = settings.transactions_topic, settings.labels_topic, settings.truth_topic
 
     def timing() -> Timing:
-        kafka = Kafka(settings.kafka_bootstrap_servers, Topics(*topics))
+        kafka = Kafka(KafkaConfig.from_settings(settings), Topics(*topics))
         hours = iter(live_sender(read_origin(made.history), kafka, Plan(0.0)).batches)
         next(hours)  # the first hour takes the world's making along
         wall, cpu, count = time.perf_counter(), time.process_time(), 0

@@ -13,6 +13,7 @@ import pyarrow as pa
 import typer
 
 from generator.producer import Outbox
+from messaging.config import KafkaConfig
 
 TICK_SECONDS: Final = 0.002
 AT_ONCE: Final = 2_000
@@ -83,7 +84,7 @@ def main(
     rate: Annotated[float, typer.Option(help="A second; 0 for as fast as possible.")] = 0.0,
 ) -> None:
     """Send rows of a file, and print what was sent as one JSON object."""
-    outbox = Outbox(servers, (topic,), {}, LINGER_MS if rate else FULL_SPEED_LINGER_MS)
+    outbox = Outbox(KafkaConfig(servers), (topic,), LINGER_MS if rate else FULL_SPEED_LINGER_MS)
     print(msgspec.json.encode(send(outbox, topic, rows(file, skip, count), rate)).decode(), flush=True)
 
 

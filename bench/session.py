@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from bench.encoded import with_transactions
 from bench.inputs import Input, prepare
-from bench.machine import heed_load, machine
+from bench.machine import check_load, machine
 from bench.report import write_report
 from bench.result import RESULTS, Result, load, save
 from bench.stages import Say, Stages, progress_on
@@ -63,7 +63,7 @@ def session(name: str, choices: Choices, strict: bool = True) -> Iterator[Sessio
     Interruption()
     console = Console(stderr=True)
     found = machine()
-    heed_load(found, console, strict and not choices.busy)
+    check_load(found, console, strict and not choices.busy)
     settings = {"job flags": " ".join(choices.flags) or "none", "partitions of the topics": str(choices.partitions)}
     result = Result(name, datetime.now(UTC), found, settings)
     try:

@@ -17,6 +17,7 @@ from bench.errors import BenchError
 from bench.inputs import Input
 from bench.programs import PYTHON, Running
 from bench.sender import Sent
+from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
 from stack import Stack
@@ -63,7 +64,8 @@ class World:
         """Deletes what a run wrote: its topics but for `keep`, its database, its checkpoint."""
         self.stack.influxdb.drop_database(settings.influxdb_bucket.split("/")[0])
         names = {getattr(settings, f"{topic}_topic") for topic in _TOPICS} - {keep}
-        with suppress(KafkaError), KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
+        options = KafkaConfig.from_settings(settings).for_kafka_python()
+        with suppress(KafkaError), KafkaAdminClient(**options) as admin:
             admin.delete_topics(sorted(names))
         shutil.rmtree(Path(settings.checkpoint).parent, ignore_errors=True)
 

@@ -14,6 +14,7 @@ from typer import Option
 from demo.errors import DemoError
 from demo.run import Demo, Plan
 from demo.signals import Interrupted, Interruption
+from messaging.errors import MessagingError
 from stack.errors import StackError
 
 FEWEST_CUSTOMERS, MOST_CUSTOMERS = 1_000, 1_000_000
@@ -23,10 +24,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Rate = Annotated[float, Option(min=1.0, max=100_000.0, help="Transactions a second.")]
 Duration = Annotated[float, Option(min=0.0, show_default="until Ctrl-C", help="Seconds of traffic; 0: until Ctrl-C.")]
 Seed = Annotated[int, Option(min=0, help="The same seed gives the same customers, traffic and fraud.")]
-Data = Annotated[Path, Option(help="Folder for servers, model, checkpoint and logs; each run starts it anew.")]
+Data = Annotated[Path, Option(help="Folder for servers, model, checkpoint and logs; each run empties it first.")]
 Customers = Annotated[
     int, Option(min=FEWEST_CUSTOMERS, max=MOST_CUSTOMERS, help="How many customers the simulated bank has.")
 ]
+Record = Annotated[Path | None, Option(help="Write the live view, as it is when traffic ends, to this SVG file.")]
 
 
 @app.command()
@@ -36,6 +38,7 @@ def demo(
     seed: Seed = 7,
     data: Data = Path(".scoreline/demo"),
     customers: Customers = 50_000,
+    record: Record = None,
 ) -> None:
     """Watch it all at work on this machine: Kafka, Spark and InfluxDB, simulated card payments, fraud, and its detection.
 
@@ -46,7 +49,7 @@ def demo(
     interruption = Interruption()
     began = time.monotonic() - (time.time() - psutil.Process().create_time())
     _forget_other_servers()
-    plan = Plan(rate, duration, seed, customers, data)
+    plan = Plan(rate, duration, seed, customers, data, record)
     try:
         met = Demo(plan, Console(highlight=False), interruption, began).run()
     except Interrupted:  # here, since typer would make its own words of it
@@ -65,7 +68,7 @@ def main() -> None:
     """Run the command line; what cannot be done is one line on standard error and exit status 1."""
     try:
         app()
-    except (DemoError, StackError) as error:
+    except (DemoError, MessagingError, StackError) as error:
         sys.exit(f"error: {error}")
 
 

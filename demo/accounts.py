@@ -17,6 +17,7 @@ from confluent_kafka import Message
 from demo.errors import DemoError
 from demo.records import decode_place, headers_of, place_of_dead_letter
 from jobs.publish_points import SCORE
+from messaging.config import KafkaConfig
 from messaging.reader import Reader
 from ml.schema import Unreadable
 from settings import Settings
@@ -59,11 +60,11 @@ def balanced(transactions: Places, scores: Places, dead_letters: Places, alerts:
 
 
 def read_accounts(settings: Settings) -> Accounts:
-    """Reads the four topics whole. Raises DemoError where Kafka does not answer."""
-    servers = settings.kafka_bootstrap_servers
+    """Reads the four topics whole. Raises ReadError where Kafka does not answer."""
+    kafka = KafkaConfig.from_settings(settings)
 
     def places(topic: str, place: Any) -> Places:
-        with Reader(servers, topic, isolation_level=settings.kafka_isolation_level) as reader:
+        with Reader(kafka, topic) as reader:
             return np.array(array("q", (packed(*at) for at in _readable(place, reader.read_all()))), np.int64)
 
     return balanced(

@@ -36,5 +36,5 @@ class Background(ABC):
     def _run(self) -> None:
         try:
             self.work(self._stopped)
-        except Exception as error:  # noqa: BLE001  # nobody sees what a thread raises; whoever checks does
+        except Exception as error:  # noqa: BLE001  # what a thread raises is lost otherwise; `check` raises it
             self._failure = error

@@ -1,6 +1,9 @@
 """Shows snapshots while a run lasts: a view that stays in place on a terminal, a line now and then elsewhere."""
 
+import re
 from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,6 +16,11 @@ from demo.stages import lively
 from demo.view import Frame, live_view
 
 PLAIN_SECONDS: Final = 5.0
+PICTURE_SIZE: Final = (110, 30)
+"""Columns and rows of the picture, whatever the terminal has."""
+
+_FONTS: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""What rich would load from another server."""
 
 
 class Display:
@@ -24,10 +32,12 @@ class Display:
         self._further = further
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop") if lively(console) else None
         self._next_line = PLAIN_SECONDS
-        self._told: str | None = None
+        self._reported: str | None = None
+        self._last: tuple[Snapshot, str] | None = None
 
     def show(self, snapshot: Snapshot, doing: str) -> None:
         """One look at the run; `doing`: what it is at."""
+        self._last = snapshot, doing
         if self._live is not None:
             frame = Frame(self._duration_seconds, doing, self._further)
             width, height = self._console.size
@@ -36,11 +46,22 @@ class Display:
             self._next_line = snapshot.seconds - snapshot.seconds % PLAIN_SECONDS + PLAIN_SECONDS
             self._print(snapshot)
 
+    def save_picture(self, file: Path) -> None:
+        """Write what was shown last as an SVG picture; nothing where nothing was shown."""
+        if self._last is None:
+            return
+        snapshot, doing = self._last
+        width, height = PICTURE_SIZE
+        console = Console(file=StringIO(), record=True, width=width, height=height, force_terminal=True)
+        console.print(live_view(snapshot, Frame(self._duration_seconds, doing, ()), width, height))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_FONTS.sub("", console.export_svg(title="make demo")))
+
     def _print(self, snapshot: Snapshot) -> None:
         print(status_line(snapshot), flush=True)
         newest = snapshot.alerts[0] if snapshot.alerts else None
-        if newest is not None and newest.score.transaction_id != self._told:
-            self._told = newest.score.transaction_id
+        if newest is not None and newest.score.transaction_id != self._reported:
+            self._reported = newest.score.transaction_id
             print(alert_line(newest), flush=True)
 
     def __enter__(self) -> Self:

@@ -31,7 +31,7 @@ def fetch_programs(world: World) -> None:
     broker_jars()
     connector_jars()
     if world.stack.influxdb in world.stack.servers:
-        with suppress(InfluxDBUnavailable):  # told when the servers have started without it
+        with suppress(InfluxDBUnavailable):  # reported when the servers have started without it
             influxd()
 
 

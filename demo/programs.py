@@ -50,7 +50,7 @@ class Program:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def wait(self, abandoned: threading.Event) -> None:
-        """Until it has ended, or nobody waits any more. Raises DemoError, with its own reason, where it has not ended well."""
+        """Wait until it has ended, or `abandoned` is set. Raises DemoError, with its reason, where it has failed."""
         while self.running and not abandoned.wait(POLL_SECONDS):
             pass
         self.check_ended_well()

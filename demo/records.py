@@ -5,11 +5,23 @@ from typing import Final
 import msgspec
 from confluent_kafka import Message
 
-from ml.schema import Identifier, KafkaTime, Label, Offset, Partition, Reader, Reason, Time, Unreadable, Version
+from ml.schema import (
+    Identifier,
+    KafkaTime,
+    Label,
+    Offset,
+    Partition,
+    Reader,
+    Reason,
+    SchemaVersion,
+    Time,
+    Unreadable,
+    Version,
+)
 
 
 class WatchedScore(msgspec.Struct, gc=False):
-    """What the live view needs of a `ml.schema.Score`."""
+    """What the live view needs of a `ml.schema.Score`, alike in all its versions."""
 
     transaction_id: Identifier
     event_time: Time
@@ -26,6 +38,7 @@ class WatchedScore(msgspec.Struct, gc=False):
     merchant_category: str | None = None
     country: str | None = None
     reasons: list[Reason] = []
+    schema_version: SchemaVersion = 1
 
 
 class Place(msgspec.Struct, gc=False):
@@ -33,6 +46,7 @@ class Place(msgspec.Struct, gc=False):
 
     partition: Partition
     offset: Offset
+    schema_version: SchemaVersion = 1
 
 
 Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
@@ -41,7 +55,7 @@ Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] |
 decode_score: Final = Reader(WatchedScore).read
 decode_place: Final = Reader(Place).read
 decode_label: Final = Reader(Label).read
-"""Each raises `ml.schema.Unreadable` for what is another's record."""
+"""Each raises `ml.schema.Unreadable` for a foreign record."""
 
 
 def place_of_dead_letter(headers: Headers) -> tuple[int, int]:
@@ -50,9 +64,9 @@ def place_of_dead_letter(headers: Headers) -> tuple[int, int]:
     try:
         partition, offset = int(said["partition"] or ""), int(said["offset"] or "")
     except (KeyError, ValueError) as error:
-        raise Unreadable(f"no dead letter of ours: {error!r}") from None
+        raise Unreadable(f"not a dead letter of ours: {error!r}") from None
     if not (0 <= partition < 2**15 and 0 <= offset < 2**48):
-        raise Unreadable(f"no dead letter of ours: partition {partition}, offset {offset}")
+        raise Unreadable(f"not a dead letter of ours: partition {partition}, offset {offset}")
     return partition, offset
 
 
@@ -61,4 +75,4 @@ def headers_of(message: Message) -> Headers:
     try:
         return message.headers()
     except UnicodeDecodeError as error:
-        raise Unreadable(f"no dead letter of ours: {error}") from None
+        raise Unreadable(f"not a dead letter of ours: {error}") from None

@@ -36,13 +36,14 @@ OVERDUE_SECONDS: Final = 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What a person may choose. duration_seconds 0: until Ctrl-C."""
+    """What a person may choose. duration_seconds 0: until Ctrl-C. record: a file for a picture of the live view."""
 
     rate: float
     duration_seconds: float
     seed: int
     customers: int
     data: Path
+    record: Path | None = None
 
 
 class Demo:
@@ -92,6 +93,8 @@ class Demo:
             self._world.generator.start(self._generator_arguments(), settings.environment())
             with Display(self._console, self._plan.duration_seconds, self._further(settings)) as display:
                 self._watch_traffic(watcher, display)
+                if self._plan.record is not None:
+                    display.save_picture(self._plan.record)
                 self._await_scores(watcher, display)
         with self._stages.shown():
             accounts = self._account(settings)

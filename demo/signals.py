@@ -9,14 +9,14 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run shall end now."""
+    """The run has to end now."""
 
 
 class Interruption:
     """What a signal does depends on how far the run is.
 
     At first it raises `Interrupted` in the main thread. After `orderly()` the first one only sets `requested`, and a second
-    one raises. Once `Interrupted` was raised, and after `ignore()`, signals do nothing: what runs is surely ended.
+    one raises. Once `Interrupted` was raised, and after `ignore()`, signals do nothing: what runs is being ended already.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TaskID,
 from rich.text import Text
 
 Say = Callable[[str], None]
-"""Tells how a stage goes, or what came of it, in a few words."""
+"""Reports how a stage goes, or its result, in a few words."""
 
 _TITLE_WIDTH: Final = 22
 

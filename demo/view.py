@@ -20,7 +20,7 @@ WIDE: Final = 100
 
 @dataclass(frozen=True)
 class Frame:
-    """What the view says besides the numbers."""
+    """What the view shows besides the numbers."""
 
     duration_seconds: float
     """0 for a run without an end of its own."""
@@ -80,7 +80,9 @@ def _flow(snapshot: Snapshot, width: int) -> RenderableType:
     s = snapshot
     wide = width >= WIDE
     bar_count = 20 if wide else 10
-    bars = f"{sparkline(s.scored_bins, bar_count):<{bar_count}}"  # as wide from the start, so that nothing moves
+    bars = (
+        f"{sparkline(s.scored_bins, bar_count):<{bar_count}}"  # as wide from the start, so that the columns do not move
+    )
     latency = f"p50 {_ms(s.latency_ms_p50)} · p99 {_ms(s.latency_ms_p99)}"
     rows = [
         ("in", f"{s.arrived_per_second:,.0f}/s", f"{s.arrived:,}", "", "latency", latency),

@@ -11,6 +11,7 @@ from demo.background import Background
 from demo.records import decode_label, decode_score, headers_of, place_of_dead_letter
 from demo.snapshot import Gauges, Snapshot
 from demo.tally import Tally
+from messaging.config import KafkaConfig
 from messaging.reader import Reader
 from ml.schema import Unreadable
 from settings import Settings
@@ -34,9 +35,7 @@ class Watcher(Background):
 
     def work(self, stopped: Event) -> None:
         names = self._settings.scores_topic, self._settings.invalid_topic, self._settings.truth_topic
-        with Reader(
-            self._settings.kafka_bootstrap_servers, *names, isolation_level=self._settings.kafka_isolation_level
-        ) as reader:
+        with Reader(KafkaConfig.from_settings(self._settings), *names) as reader:
             while not stopped.is_set():
                 self._take_until(time.monotonic() + SNAPSHOT_SECONDS, reader, stopped)
                 arrived = sum(reader.ends(self._settings.transactions_topic).values())
@@ -45,7 +44,7 @@ class Watcher(Background):
     def _take_until(self, deadline: float, reader: Reader, stopped: Event) -> None:
         while time.monotonic() < deadline and not stopped.is_set():
             for message in reader.read(WAIT_SECONDS):
-                with suppress(Unreadable):  # another's record, of which the job's log tells
+                with suppress(Unreadable):  # a foreign record, which the job's log reports
                     self._take(message)
 
     def _take(self, message: Message) -> None:

@@ -34,7 +34,7 @@ class World:
         return self.generator, self.job, self.training, self.history
 
     def settings(self) -> Settings:
-        """What the job and the generator are told: the environment's settings, but for what the demo has of its own."""
+        """The settings of the job and the generator: the environment's, except where the demo has its own."""
         environment = self.stack.environment()
         own: dict[str, object] = {name.lower(): value for name, value in environment.items()}
         own["influxdb_token"] = SecretStr(environment.get("INFLUXDB_TOKEN", ""))

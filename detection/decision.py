@@ -68,4 +68,8 @@ class Decision(NamedTuple):
 
 def lookup(model: Model, table: Table | None) -> Lookup:
     """The thresholds of a table, or the model's own."""
-    return Lookup.of(model.threshold, {}) if table is None else Lookup.of(table.default, table.thresholds)
+    return (
+        Lookup.from_thresholds(model.threshold, {})
+        if table is None
+        else Lookup.from_thresholds(table.default, table.thresholds)
+    )

@@ -15,7 +15,7 @@ from detection.ledger import Versions
 from detection.storage import Storage
 from ml.features import FEATURES
 from ml.model import Model, Origin
-from ml.registry.model_store import Entry, ModelRefused, NotReady, Registry
+from ml.registry.model_store import Entry, ModelRefused, ModelStore, NotReady
 from ml.registry.packed import unpack
 from ml.schema import DIGEST_DIGITS
 
@@ -63,7 +63,7 @@ class Had(NamedTuple):
 class ModelVersions:
     """The models beside one checkpoint, and the registry for what is not kept. others: nothing is written there."""
 
-    def __init__(self, registry: Registry, folder: Storage, others: bool = False) -> None:
+    def __init__(self, registry: ModelStore, folder: Storage, others: bool = False) -> None:
         self._others = others
         self._registry = registry
         self._folder = folder
@@ -80,7 +80,8 @@ class ModelVersions:
     def of_entry(self, entry: Entry) -> Had:
         """What the registry calls so: the kept one where it was had from there before, else the registry's own.
 
-        Raises `ModelRefused` where it must not be used, `ml.registry.model_store.NotReady` where not yet, `RegistryAway`.
+        Raises `ModelRefused` where it must not be used, `ml.registry.model_store.NotReady` where not yet,
+        `RegistryUnavailable` where it does not answer.
         """
         known = next((use for use in self._uses if (use.name, use.entry) == (self._registry.name, entry)), None)
         if known is not None:

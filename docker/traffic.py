@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from kafka import KafkaConsumer, TopicPartition
 
-from messaging.config import client_options
+from messaging.config import KafkaConfig
 from settings import Settings
 
 QUIET_SECONDS = 60
@@ -26,8 +26,7 @@ def check() -> None:
     """Exit with 0 if a transaction came in the last minute, else with 1."""
     settings = Settings.from_command_line([])
     since = round((time.time() - QUIET_SECONDS) * 1000)
-    options = client_options(settings) | {"isolation_level": settings.kafka_isolation_level}
-    with closing(KafkaConsumer(**options)) as consumer:
+    with closing(KafkaConsumer(**KafkaConfig.from_settings(settings).for_kafka_python_consumer())) as consumer:
         found = consumer.offsets_for_times(dict.fromkeys(_places(consumer, settings), since))
     if not any(found.values()):
         sys.exit(f"no transaction in the last {QUIET_SECONDS} seconds")

@@ -47,12 +47,14 @@ from generator.options import (
     time_of_option,
 )
 from generator.population import CUSTOMERS, make_population
-from generator.producer import DeliveryFailed, KafkaUnreachable, Security
+from generator.producer import DeliveryFailed, KafkaUnreachable
 from generator.replay.commands import register
 from generator.replay.errors import ReplayError
 from generator.resume import newest_event_time, unsent_labels
 from generator.runs import Run, RunName, begins_within
 from generator.send import Plan, Sender, Topics
+from messaging.config import KafkaConfig
+from messaging.errors import KafkaConfigError
 from settings import Settings
 
 app = typer.Typer(
@@ -78,7 +80,7 @@ def main() -> None:
     """Run the command line; what cannot be done is one line on standard error and exit status 1."""
     try:
         app()
-    except (WrongUse, NoHistory, KafkaUnreachable, DeliveryFailed, ReplayError) as error:
+    except (WrongUse, NoHistory, KafkaConfigError, KafkaUnreachable, DeliveryFailed, ReplayError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -221,21 +223,7 @@ def _origin(folder: Path | None, seed: int | None, customers: int | None) -> Ori
 def _kafka() -> Kafka:
     settings = Settings.from_command_line([])  # typer has read the flags already
     topics = Topics(settings.transactions_topic, settings.labels_topic, settings.truth_topic)
-    return Kafka(settings.kafka_bootstrap_servers, topics, _security(settings), settings.kafka_isolation_level)
-
-
-def _security(settings: Settings) -> Security:
-    security: dict[str, str] = {"security.protocol": settings.kafka_security_protocol}
-    if settings.kafka_security_protocol.startswith("SASL"):
-        password = settings.kafka_sasl_password
-        security["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        security["sasl.username"] = settings.kafka_sasl_username or ""
-        security["sasl.password"] = password.get_secret_value() if password else ""
-    if settings.kafka_ssl_ca is not None:
-        if not settings.kafka_ssl_ca.is_file():
-            raise WrongUse(f"KAFKA_SSL_CA has to be a PEM file, but there is no file {settings.kafka_ssl_ca}")
-        security["ssl.ca.location"] = str(settings.kafka_ssl_ca)
-    return security
+    return Kafka(KafkaConfig.from_settings(settings), topics)
 
 
 register(app, _kafka)

@@ -1,4 +1,4 @@
-"""Small array helpers that the generator's modules share."""
+"""Array helpers that the generator's modules share."""
 
 from typing import Any
 

@@ -40,8 +40,8 @@ def fraud_campaigns(population: Population, run: Run) -> Callable[[int, Array | 
     """A function from an hour since the epoch, its honest DRAFTs and `ago` to the DRAFTs of all campaigns that begin in it.
 
     With `ago`, only of those that may still go on so many hours later. Where that is more than SHORT_HOURS, no honest drafts
-    are needed: victims of long campaigns are drawn from all customers, so that a stream that begins weeks later can make up
-    for them without the traffic of these weeks. Campaigns that follow a purchase are short, and their victims have just paid.
+    are needed: victims of long campaigns are drawn from all customers, so that a stream that begins weeks later can draw
+    them too without the traffic of these weeks. Campaigns that follow a purchase are short, and their victims have just paid.
     """
     pace = Pace.of(population, run.fraud_share)
     phases = generator(population.seed, Purpose.CAMPAIGNS).random(len(SCENARIOS))

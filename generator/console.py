@@ -41,7 +41,7 @@ class SendingView:
 
     def show(self, report: Report) -> None:
         """The state of a running sender."""
-        clock = f"{report.last_event_time:%Y-%m-%d %H:%M}" if report.last_event_time else "not begun"
+        clock = f"{report.last_event_time:%Y-%m-%d %H:%M}" if report.last_event_time else "not started"
         line = (
             f"{report.seconds:,.0f} s: {report.sent:,} sent, {report.rate:,.0f} a second; simulated time {clock} "
             f"({report.speed:,.0f} times as fast); {sum(report.fraud.values()):,} fraudulent"

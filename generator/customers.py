@@ -41,7 +41,7 @@ one with the same habits comes in the place of the old one; `since` are the days
 Unix epoch."""
 
 FAVOURITES: Final = {CITY: slice(0, 9), WEB: slice(9, 14), BANK: slice(14, 17)}
-"""Which columns of the favourites hold a customer's favourite merchants of a kind, the dearest first; the last of CITY is
+"""Which columns of the favourites hold a customer's favourite merchants of a kind, the most visited first; the last of CITY is
 a cash machine."""
 
 WORK_FAVOURITES: Final = slice(17, 21)
@@ -61,7 +61,7 @@ INVENTED, FEWEST_INVENTED, INVENTED_DAYS = 0.03, 20, 90.0
 class Customers:
     """All customers. table: (customers,) CUSTOMER; favourites: (customers, 21) indices of merchants.
 
-    Those from index `honest` on are inventions of fraudsters: they do nothing until a scenario plays with them.
+    Those from index `honest` on were invented by fraudsters: they do nothing until a scenario uses them.
     """
 
     table: Array

@@ -11,7 +11,7 @@ from generator.randomness import scrambled
 def device_of(population: Population, customer: Array, time: Array, second: Array) -> Array:
     """The number of each customer's first or second device at a time (n,) in ms: another one after each replacement.
 
-    Who comes in the place of a customer who has left has other ones.
+    A customer who replaces one who has left has other ones.
     """
     table = population.customers.table
     # The second device's birthday lies half a life after the first one's.

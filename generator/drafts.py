@@ -28,7 +28,7 @@ DRAFT: Final = np.dtype(
     ]
 )
 """One transaction: `time` in ms since the epoch, `amount` in the customer's currency, `device` a 64-bit number (0: none),
-`placeless` where its coordinates got lost on the way, `scenario` an index into scenarios.SCENARIOS, or negative where it is
+`placeless` where its coordinates were lost on the way, `scenario` an index into scenarios.SCENARIOS, or negative where it is
 no fraud (HONEST, or the build-up of a campaign), `campaign` a number that the fraudulent ones of one campaign share."""
 
 

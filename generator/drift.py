@@ -46,7 +46,7 @@ class Drift:
         return 0.2 * float(self.level(hour)) + 0.15 * self.festival(hour)
 
     def to_new_countries(self, hour: Array) -> Array:
-        """The share of the trips that begin in hours (n,) and lead to countries where nobody went before."""
+        """The share of the trips that begin in hours (n,) and lead to countries where no customer went before."""
         return 0.4 * self.level(hour)
 
 

@@ -47,7 +47,7 @@ class NoHistory(Exception):
 def default_live_start() -> datetime:
     """Where history ends and live traffic begins: long enough ago that simulated time may run fast and stays in the past.
 
-    It is a morning, because at a given rate the simulated clock races through a night, when hardly anybody pays.
+    It is a morning, because at a given rate the simulated clock runs fast through a night, when few people pay.
     """
     morning = datetime.now(UTC).replace(hour=LIVE_START_HOUR, minute=0, second=0, microsecond=0)
     return morning - timedelta(days=LIVE_START_DAYS_AGO)

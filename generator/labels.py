@@ -22,8 +22,8 @@ class Reporting(msgspec.Struct, frozen=True):
     """How frauds become known, all in simulated time.
 
     A delay is log-normal with `median_days` and `spread`, the standard deviation of its logarithm. `never` is the share of
-    frauds that nobody reports, `wrong` the share of the reported ones that are found to be honest by mistake, and
-    `false_alarms` the share of the honest transactions that are reported as fraud. Raises ValueError where one is no share.
+    frauds that are never reported, `wrong` the share of the reported ones that are judged honest by mistake, and
+    `false_alarms` the share of the honest transactions that are reported as fraud. Raises ValueError where one is not a share.
     """
 
     median_days: float = 7.0
@@ -43,7 +43,7 @@ class Reporting(msgspec.Struct, frozen=True):
 def label_table(seed: int, hour: int, reporting: Reporting, made: Array, transactions: pa.Table) -> pa.Table:
     """What becomes known of an hour's DRAFTs (n,) and their table, in LABEL_ARROW and in the order of the transactions.
 
-    It says neither scenario nor campaign: a bank learns that it was robbed, not how. It depends on nothing but the arguments.
+    It names neither scenario nor campaign: a bank learns that it was robbed, not how. It depends on the arguments alone.
     """
     rng = generator(seed, Purpose.LABELS, hour)
     fraud = np.flatnonzero(made["scenario"] >= 0)
@@ -67,7 +67,7 @@ def label_table(seed: int, hour: int, reporting: Reporting, made: Array, transac
 
 
 class LateLabels:
-    """The labels that are still under way, each due at its own `label_time`."""
+    """The labels that are not due yet, each due at its own `label_time`."""
 
     def __init__(self, labels: Iterable[Label] = ()) -> None:
         self._under_way: list[tuple[datetime, int, Label]] = []
@@ -79,7 +79,7 @@ class LateLabels:
         return len(self._under_way)
 
     def add(self, label: Label) -> None:
-        """A transaction has happened of which this will become known."""
+        """Add a label of a transaction that has happened."""
         self._added += 1
         heapq.heappush(self._under_way, (label.label_time, self._added, label))
 

@@ -1,16 +1,17 @@
 """Puts a live sender together: a population, its stream from the live start on, and the way into Kafka."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from generator.history import Origin
 from generator.labels import LateLabels
 from generator.population import make_population
-from generator.producer import Outbox, Security
+from generator.producer import Outbox
 from generator.report import Report
 from generator.send import Plan, Sender, Topics
 from generator.stream import transactions
+from messaging.config import KafkaConfig
 from ml.schema import Label
 
 LINGER_MS, FULL_SPEED_LINGER_MS = 5, 50
@@ -18,12 +19,10 @@ LINGER_MS, FULL_SPEED_LINGER_MS = 5, 50
 
 @dataclass(frozen=True)
 class Kafka:
-    """Where Kafka is, and how to talk to it."""
+    """Where the traffic goes: how to reach Kafka, and the topics there."""
 
-    servers: str
-    topics: Topics = field(default_factory=Topics)
-    security: Security = field(default_factory=dict)
-    isolation_level: str = "read_committed"
+    config: KafkaConfig
+    topics: Topics
 
 
 def live_sender(
@@ -41,7 +40,7 @@ def live_sender(
     """
     names = kafka.topics
     linger = LINGER_MS if plan.rate else FULL_SPEED_LINGER_MS
-    outbox = Outbox(kafka.servers, (names.transactions, names.labels, names.truth), kafka.security, linger)
+    outbox = Outbox(kafka.config, (names.transactions, names.labels, names.truth), linger)
     population = make_population(origin.seed, origin.customers)
     batches = transactions(population, start or origin.live_start, origin.run, origin.reporting)
     return Sender(outbox, batches, LateLabels(labels), plan, names, progress)

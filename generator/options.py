@@ -1,4 +1,4 @@
-"""What the command line may be told about the bank and about what happens in it."""
+"""The command line's options for the bank and for what happens in it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -73,7 +73,7 @@ LabelDays = Annotated[
 
 
 class WrongUse(Exception):
-    """What was asked for contradicts itself."""
+    """Options contradict each other."""
 
 
 def composed_run(usual: Run, usually_begins: Callable[[RunName], datetime | None], **given: Any) -> Run:
@@ -93,7 +93,7 @@ def composed_run(usual: Run, usually_begins: Callable[[RunName], datetime | None
 
 
 def time_of_option(option: str, text: str) -> datetime:
-    """The time that an option gives, in UTC. Raises WrongUse where it is none, or has no zone."""
+    """The time that an option gives, in UTC. Raises WrongUse where it is not a time, or has no zone."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

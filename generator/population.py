@@ -1,4 +1,4 @@
-"""One simulated bank's world: its places, merchants and customers, made once per seed."""
+"""One simulated bank: its places, merchants and customers, made once per seed."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -30,7 +30,7 @@ class Population:
 
     @property
     def honest(self) -> int:
-        """How many customers there are; those of a higher index are inventions of fraudsters."""
+        """How many customers there are; those of a higher index were invented by fraudsters."""
         return self.customers.honest
 
     def generation(self, customer: Array, day: Array | int) -> Array:
@@ -48,7 +48,7 @@ class Population:
 
     @cached_property
     def regulars(self) -> tuple[Array, Array]:
-        """Who often goes where: merchants, sorted, and beside each an honest customer who has it among the dearest three."""
+        """Who goes where often: merchants, sorted, and beside each an honest customer who visits it most, or nearly so."""
         dearest = self.customers.favourites[: self.honest, :3]
         customer = np.repeat(np.arange(self.honest), dearest.shape[1])
         order = np.argsort(dearest, axis=None, kind="stable")
@@ -82,7 +82,7 @@ class Population:
 
 
 def make_population(seed: int, customers: int = CUSTOMERS, merchants: int = MERCHANTS) -> Population:
-    """Make the world of one seed: the same in every process, and its merchants the same for any number of customers."""
+    """Make the bank of one seed: the same in every process, and its merchants the same for any number of customers."""
     places = make_places(_faker("en_US", seed))
     shops = make_merchants(generator(seed, Purpose.POPULATION, 0), places, merchants)
     people = make_customers(generator(seed, Purpose.POPULATION, 1), places, shops, customers)

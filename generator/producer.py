@@ -1,14 +1,13 @@
-"""The way into Kafka: a producer that loses nothing in silence."""
+"""The way into Kafka: a producer that loses nothing without an error."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-CONNECT_SECONDS, FLUSH_SECONDS = 10.0, 150.0
-DELIVERY_MS = 120_000  # a broker may be away this long, and nothing is lost
+from messaging.config import KafkaConfig
 
-Security = Mapping[str, str]
-"""librdkafka's settings for an encrypted or authenticated connection: `security.protocol` and what belongs to it."""
+CONNECT_SECONDS, FLUSH_SECONDS = 10.0, 150.0
+DELIVERY_MS = 120_000  # a broker may be unavailable this long, and nothing is lost
 
 
 class KafkaUnreachable(Exception):
@@ -27,12 +26,12 @@ class Outbox:
     `put_all`, `poll` and `close`, when a record could not be delivered.
     """
 
-    def __init__(self, servers: str, topics: Iterable[str], security: Security, linger_ms: int) -> None:
+    def __init__(self, kafka: KafkaConfig, topics: Iterable[str], linger_ms: int) -> None:
         self._failed, self._reason = 0, ""
         self._complaint = ""
         self._producer = self._connected(
             {
-                "bootstrap.servers": servers,
+                **kafka.for_confluent(),
                 "acks": "all",
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
@@ -45,13 +44,12 @@ class Outbox:
                 "on_delivery": self._not_delivered,
                 "error_cb": self._complain,
                 "log_level": 2,  # what matters comes through the callbacks, without librdkafka's own lines on stderr
-                **security,
             }
         )
-        self._check(servers, topics)
+        self._check(kafka.servers, topics)
 
     def put_all(self, topic: str, keys: list[bytes], values: list[bytes], timestamps_ms: list[int]) -> None:
-        """Hand over records, one for each key, value and timestamp; waits while too many are under way."""
+        """Hand over records, one for each key, value and timestamp; waits while too many are in flight."""
         produce = self._producer.produce
         for key, value, timestamp in zip(keys, values, timestamps_ms, strict=True):
             while True:
@@ -62,7 +60,7 @@ class Outbox:
                     self.poll(0.05)
 
     def poll(self, seconds: float = 0.0) -> None:
-        """Let Kafka's answers in."""
+        """Take Kafka's answers."""
         self._producer.poll(seconds)
         if self._failed:
             raise DeliveryFailed(self._in_words())
@@ -98,7 +96,7 @@ class Outbox:
         try:
             known = self._producer.list_topics(timeout=CONNECT_SECONDS).topics
         except KafkaException as error:
-            self._producer.poll(0)  # lets the complaint in
+            self._producer.poll(0)  # takes the error
             why = self._complaint or error.args[0].str()
             raise KafkaUnreachable(
                 f"no Kafka broker answers at {servers} ({why}); start one, or set KAFKA_BOOTSTRAP_SERVERS"

@@ -1,4 +1,4 @@
-"""What a sender says about itself while it runs and when it has ended."""
+"""What a sender reports while it runs and when it has ended."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

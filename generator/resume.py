@@ -1,4 +1,4 @@
-"""Where an earlier run of traffic ended, and the labels that it still owed: from the transactions on the topic."""
+"""Where an earlier run of traffic ended, and the labels that it had not sent yet: from the transactions on the topic."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +20,7 @@ from generator.stream import milliseconds, transactions
 from generator.tables import LABEL_ARROW
 from ml.schema import Label, Reader, Transaction, Unreadable
 
-LOOKED_AT: Final = 100  # records of each partition: the very first and last ones may be no transactions
+LOOKED_AT: Final = 100  # records of each partition: the first and last ones may not be transactions
 _reader: Final = Reader(Transaction)
 
 
@@ -57,19 +57,18 @@ def unsent_labels(origin: Origin, kafka: Kafka, begin: datetime) -> list[Label]:
 def _event_times(kafka: Kafka, first: bool) -> list[datetime]:
     """Of the first or the last transactions in each partition."""
     configuration: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": kafka.servers,
-        "isolation.level": kafka.isolation_level,
+        **kafka.config.for_confluent_consumer(),
         "group.id": "scoreline-generator",  # librdkafka wants one; nothing is committed
         "enable.auto.commit": False,
         "enable.partition.eof": True,
         "log_level": 2,
-        **kafka.security,
     }
     try:
         return _read_event_times(configuration, kafka.topics.transactions, first)
     except KafkaException as error:
         raise KafkaUnreachable(
-            f"no Kafka broker answers at {kafka.servers} ({error.args[0].str()}); start one, or set KAFKA_BOOTSTRAP_SERVERS"
+            f"no Kafka broker answers at {kafka.config.servers} ({error.args[0].str()}); "
+            "start one, or set KAFKA_BOOTSTRAP_SERVERS"
         ) from None
 
 

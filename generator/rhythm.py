@@ -30,7 +30,7 @@ RHYTHM_SHARES: Final = np.array([0.42, 0.24, 0.12, 0.16, 0.06])
 EMPLOYED: Final = np.array([name in ("worker", "night_shift") for name in RHYTHMS])
 AT_WORK_HOURS: Final = range(7, 18)
 _DAYS = np.array([0.95, 0.95, 0.97, 1.0, 1.12, 1.2, 0.81])  # Monday to Sunday
-_NIGHT = 0.02  # nobody sleeps always
+_NIGHT = 0.02  # some people are always awake
 
 
 def _week(weekday: tuple[tuple[float, ...], ...], weekend: tuple[tuple[float, ...], ...]) -> Array:

@@ -20,7 +20,7 @@ WAVE_AFTER, DRIFT_AFTER = 0.85, 0.75  # of a history's days
 class Run(msgspec.Struct, frozen=True):
     """What happens in a stream, besides what its population usually does.
 
-    fraud_share: fraudulent ones among all transactions. subtlety: low, and a simple rule finds the fraud; high, and hardly
+    fraud_share: fraudulent ones among all transactions. subtlety: with low, a simple rule finds the fraud; with high, hardly
     anything does. intensity multiplies the number of transactions of each campaign. only: the scenarios that take place, in
     their usual proportions; all where it is empty. begins: when the wave of an attack starts, or the drift; an attack has
     fraud WAVE_TIMES its usual rate for WAVE_MINUTES. drift_days: how long the drift takes to be complete; 0: it comes at once.
@@ -69,7 +69,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def usual_share(scenario: RunName) -> float:
-    """The share of fraud that a run has where nobody says otherwise."""
+    """The share of fraud that a run has by default."""
     return 0.0 if scenario == "calm" else FRAUD_SHARE
 
 

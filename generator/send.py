@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 
@@ -20,7 +20,7 @@ from generator.producer import Outbox
 from generator.records import Records, label_value, records
 from generator.report import Report, Tally, time_of
 from generator.stream import Batch
-from ml.schema import LABELS_TOPIC, TRANSACTIONS_TOPIC, TRUTH_TOPIC, Label
+from ml.schema import Label
 
 TICK_SECONDS = 0.005
 HOURS_AHEAD = 3  # simulated hours that are made and encoded before they are needed
@@ -31,9 +31,9 @@ ROWS_AT_ONCE = 2_000  # between two looks at the clock
 class Topics:
     """The topics' names."""
 
-    transactions: str = TRANSACTIONS_TOPIC
-    labels: str = LABELS_TOPIC
-    truth: str = TRUTH_TOPIC
+    transactions: str
+    labels: str
+    truth: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Sender:
     batches: Iterable[Batch]
     labels: LateLabels
     plan: Plan
-    topics: Topics = field(default_factory=Topics)
+    topics: Topics
     progress: Callable[[Report], None] = lambda report: None
     progress_seconds: float = 1.0
 

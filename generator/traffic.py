@@ -32,8 +32,8 @@ from generator.rhythm import AT_WORK_HOURS, EMPLOYED, WEEKLY
 from generator.seasons import after_payday
 from generator.trips import ON_THE_WAY, whereabouts
 
-FOLLOWERS = 0.3  # further purchases in one outing, on average
-FOLLOWER_MINUTES = 11.0
+FURTHER_PURCHASES = 0.3  # further purchases in one outing, on average
+FURTHER_PURCHASE_MINUTES = 11.0
 LONGEST_OUTING_HOURS = 2
 NEAR_WORK = 0.6  # of the purchases in person that working people make in working hours
 SPREE_AT, SPREES_THERE = numbers("games", "gambling", "subscription", "marketplace"), 0.012
@@ -56,7 +56,7 @@ def honest_traffic(population: Population, drift: Drift = NO_DRIFT) -> Callable[
         rng = generator(population.seed, Purpose.TRAFFIC, hour)
         place = where(hour)
         rates = expected(population, hour, place) * mood(hour // 24) * drift.purchases(hour)
-        made, outing = _outings(rng, rates / ((1 + FOLLOWERS) * (1 + SPREES * SPREE_SIZE)), hour)
+        made, outing = _outings(rng, rates / ((1 + FURTHER_PURCHASES) * (1 + SPREES * SPREE_SIZE)), hour)
         made["merchant"] = _merchants(rng, population, made["customer"], place, (hour, outing, drift.to_the_web(hour)))
         made["amount"] = priced(rng, population, made["customer"], made["merchant"], drift.prices(hour))
         _name_channel_and_device(rng, population, made)
@@ -86,10 +86,12 @@ def usual_week(population: Population) -> Array:
 def _outings(rng: np.random.Generator, rates: Array, hour: int) -> tuple[Array, Array]:
     """Draw who buys when: one DRAFT for each purchase, and which of them (n,) continue an outing."""
     n = rng.poisson(rates.sum())
-    further = (rng.geometric(1 / (1 + FOLLOWERS), n) - 1).clip(max=6)
+    further = (rng.geometric(1 / (1 + FURTHER_PURCHASES), n) - 1).clip(max=6)
     customer, start = pick(rng, rates, n), hour * HOUR_MS + rng.integers(0, HOUR_MS, n)
     pause = (
-        rng.exponential(FOLLOWER_MINUTES * 60_000, (n, 6)).cumsum(axis=1).clip(max=LONGEST_OUTING_HOURS * HOUR_MS - 1)
+        rng.exponential(FURTHER_PURCHASE_MINUTES * 60_000, (n, 6))
+        .cumsum(axis=1)
+        .clip(max=LONGEST_OUTING_HOURS * HOUR_MS - 1)
     )
     of, step = np.nonzero(np.arange(6) < further[:, None])
     made = drafts(n + len(of))

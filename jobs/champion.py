@@ -10,7 +10,7 @@ from detection.model_versions import Had, ModelVersions, Use
 from jobs.runtime.errors import Fatal
 from messaging.poller import Poller
 from ml.model import Model
-from ml.registry.model_store import Entry, ModelRefused, NoChampion, NotReady, Registry, RegistryAway
+from ml.registry.model_store import Entry, ModelRefused, ModelStore, NoChampion, NotReady, RegistryUnavailable
 
 _T = TypeVar("_T")
 
@@ -26,7 +26,7 @@ _START_SECONDS: Final = 10.0
 class ChampionPoller(Poller):
     """The newest champion that could be loaded. Raises `Fatal` at a start that has no model at all to judge by."""
 
-    def __init__(self, registry: Registry, models: ModelVersions, poll_seconds: float = 1.0) -> None:
+    def __init__(self, registry: ModelStore, models: ModelVersions, poll_seconds: float = 1.0) -> None:
         super().__init__("the model registry", poll_seconds)
         self._registry = registry
         self._models = models
@@ -105,7 +105,7 @@ class ChampionPoller(Poller):
                 f"last: {refusal}"
             ) from error
         _log.warning("the champion can't be had (%s); going on with %s, used last", error, last.called)
-        self._said, self._unavailable = str(error), isinstance(error, RegistryAway | TimeoutError)
+        self._said, self._unavailable = str(error), isinstance(error, RegistryUnavailable | TimeoutError)
         return model
 
 

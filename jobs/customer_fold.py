@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pyspark import SparkFiles
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
@@ -20,7 +18,7 @@ from detection.refusals import Problem
 from detection.state_log import Fold, LocalCopy, StateLog
 from jobs.dead_letters import SetAside
 from jobs.failures import Failures
-from jobs.runtime.local_copies import drop_other_runs
+from jobs.runtime.local_copies import copies_of, drop_other_runs
 from jobs.source.log_order import in_log_order
 from jobs.source.pace import Arrived
 from jobs.source.routing import balanced_keys, keeps
@@ -123,8 +121,7 @@ class CustomerFold(StatefulProcessor):
         return messages[own]
 
     def _log(self, key: Any) -> StateLog:
-        # Under Spark's own folder for this application on this machine, which Spark deletes at its end.
-        copies = Path(SparkFiles.getRootDirectory()) / "scoreline-state" / self._run
+        copies = copies_of(self._run)
         drop_other_runs(copies)
         return StateLog(self._store, LocalCopy(copies / str(key[0])))
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import Stopping
 from jobs.source.record_reader import JavaRecord, RecordReader
-from messaging.config import kafka_properties
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -216,7 +216,7 @@ class _Sender:
 def _producer(spark: SparkSession, settings: Settings) -> Iterator[Any]:
     jvm: Any = spark._jvm
     properties = jvm.java.util.HashMap()
-    for name, value in (kafka_properties(settings) | _PRODUCER).items():
+    for name, value in (KafkaConfig.from_settings(settings).for_java() | _PRODUCER).items():
         properties.put(name, value)
     producer = jvm.org.apache.kafka.clients.producer.KafkaProducer(properties)
     try:

@@ -44,12 +44,13 @@ from jobs.source.log_order import by_state_partition, start_sorted
 from jobs.source.pace import Pace, PaceKeeper, pace
 from jobs.source.record_sizes import sample
 from jobs.source.routing import routed
+from jobs.source.stream import stream
 from jobs.source.topic_limits import TopicLimits, check_limits, read_limits, room
 from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tables import ThresholdPoller
 from jobs.tasks import Tasks
-from messaging.config import client_options, spark_options, stream
-from ml.registry.model_store import Registry
+from messaging.config import KafkaConfig
+from ml.registry.model_store import ModelStore
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -160,12 +161,14 @@ class Detection:
         self._offsets = CheckpointOffsets(own, settings.transactions_topic)
         self.pace = self._pace(folder(f"{settings.checkpoint}/{QUERY}/commits").names())
         self._pace_keeper = PaceKeeper(settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace)
-        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._versions = version_store(spark, settings.checkpoint, registry)
         self._sender = Sender(spark, self._versions)
         self._champion = ChampionPoller(registry, self._versions.models)
         newest = self._versions.tables.newest if settings.adaptive_thresholds else None
-        self._tables = ThresholdPoller(settings.thresholds_topic, client_options(settings), newest, settings.model_name)
+        self._tables = ThresholdPoller(
+            settings.thresholds_topic, KafkaConfig.from_settings(settings), newest, settings.model_name
+        )
         gate.tell(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
@@ -265,7 +268,8 @@ class Detection:
             ) from error
 
     def _to_kafka(self, records: DataFrame) -> None:
-        records.write.format("kafka").options(**spark_options(self._settings)).options(**self._producer).save()
+        options = KafkaConfig.from_settings(self._settings).for_spark() | self._producer
+        records.write.format("kafka").options(**options).save()
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from detection.version_store import VersionStore
 from jobs.runtime.storage import DurableFolder
 from jobs.scoring import SentDecision
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 
 _SENT: Final = 8
 
 
-def version_store(spark: SparkSession, checkpoint: str, registry: Registry, *, others: bool = False) -> VersionStore:
+def version_store(spark: SparkSession, checkpoint: str, registry: ModelStore, *, others: bool = False) -> VersionStore:
     """What the ledger of a checkpoint names. others: the checkpoint is another job's, in which nothing is written."""
     models = DurableFolder(spark, f"{checkpoint}/models", create=not others)
     tables = DurableFolder(spark, f"{checkpoint}/tables", create=not others)

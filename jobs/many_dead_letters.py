@@ -13,7 +13,7 @@ from jobs.customer_fold import HEADER_BYTES
 from jobs.dead_letters import Place, SetAside
 from jobs.scoring import dead_letter_headers
 from jobs.source.topic_limits import room
-from messaging.config import client_options, spark_options
+from messaging.config import KafkaConfig
 from settings import Settings
 
 ENOUGH: Final = 200
@@ -29,6 +29,7 @@ class ManyDeadLetters:
     def __init__(self, spark: SparkSession, settings: Settings, limit: int, producer: Mapping[str, str]) -> None:
         self._spark = spark
         self._settings = settings
+        self._kafka = KafkaConfig.from_settings(settings)
         self._room = room(limit) - HEADER_BYTES
         self._producer = producer
 
@@ -45,14 +46,14 @@ class ManyDeadLetters:
         }
         if len(fitting) < ENOUGH:
             return dict(found)
-        letters = self._letters(fitting).write.format("kafka")
-        letters.options(**spark_options(self._settings)).options(**self._producer).save()
+        options = self._kafka.for_spark() | dict(self._producer)
+        self._letters(fitting).write.format("kafka").options(**options).save()
         return {place: why for place, why in found.items() if place not in fitting}
 
     def _first_offsets(self, found: Mapping[Place, SetAside]) -> dict[int, int]:
         """Of each partition the first offset that Kafka still has."""
         topic = self._settings.transactions_topic
-        with closing(KafkaConsumer(**client_options(self._settings), enable_auto_commit=False)) as consumer:
+        with closing(KafkaConsumer(**self._kafka.for_kafka_python_consumer(), enable_auto_commit=False)) as consumer:
             first = consumer.beginning_offsets([TopicPartition(topic, number) for number in {at for at, _ in found}])
         return {at.partition: offset for at, offset in first.items()}
 
@@ -90,7 +91,7 @@ class ManyDeadLetters:
             end[str(partition)] = max(offset + 1, end.get(str(partition), 0))
         return (
             self._spark.read.format("kafka")
-            .options(**spark_options(self._settings))
+            .options(**self._kafka.for_spark())
             .option("assign", json.dumps({topic: [int(partition) for partition in first]}))
             .option("startingOffsets", json.dumps({topic: first}))
             .option("endingOffsets", json.dumps({topic: end}))

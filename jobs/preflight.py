@@ -7,8 +7,9 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from jobs.runtime.errors import Fatal
-from messaging.config import client_options
-from ml.registry.model_store import Registry, RegistryError
+from messaging.config import KafkaConfig
+from messaging.errors import KafkaConfigError
+from ml.registry.model_store import ModelStore, RegistryError
 from settings import Settings, local_path
 
 _log = logging.getLogger(__name__)
@@ -17,9 +18,12 @@ _log = logging.getLogger(__name__)
 def check_kafka(settings: Settings, *topics: str, wanted: Sequence[str] = ()) -> None:
     """Raise `Fatal` where Kafka does not answer or lacks one of the topics. wanted: what can be done without, for now."""
     try:
-        admin = KafkaAdminClient(**client_options(settings), bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
+        options = KafkaConfig.from_settings(settings).for_kafka_python()
+        admin = KafkaAdminClient(**options, bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
         there = set(admin.list_topics())
         admin.close()
+    except KafkaConfigError as error:
+        raise Fatal(str(error)) from None
     except KafkaError as error:
         raise Fatal(
             f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({type(error).__name__}): start it (make stack), "
@@ -50,6 +54,6 @@ def check_champion(settings: Settings) -> None:
     if kept:
         return
     try:
-        Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()
+        ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()
     except RegistryError as error:
         raise Fatal(str(error)) from None

@@ -26,9 +26,9 @@ from jobs.runtime.gate import Gate
 from jobs.runtime.supervisor import run
 from jobs.source.arrivals import TransactionsTopic
 from jobs.source.inputs import Inputs
+from jobs.source.stream import stream
 from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
-from messaging.config import stream
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from jobs.tag_values import MOST, OTHER, Values, bounded, said
 from jobs.throughput import LATEST_MS, Tally
 from ml.explanation import all_in_words
-from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, Version
+from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, SchemaVersion, Version
 from sinks.line_protocol import points
 from sinks.sink import PointsRefused, Sink
 
@@ -53,7 +53,7 @@ Columns = dict[str, pa.Array]
 
 
 class PublishedScore(msgspec.Struct, gc=False):
-    """The part of a `ml.schema.Score` that is published; the rest of its JSON is skipped."""
+    """The part of a `ml.schema.Score` that is published, alike in all its versions; the rest of its JSON is skipped."""
 
     transaction_id: Identifier
     customer_id: Identifier
@@ -71,10 +71,11 @@ class PublishedScore(msgspec.Struct, gc=False):
     country: str | None = None
     channel: str | None = None
     reasons: list[Reason] = []
+    schema_version: SchemaVersion = 1
 
 
 _reader: Final = Reader(PublishedScore)
-_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name != "reasons")
+_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name not in ("reasons", "schema_version"))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from jobs.scoring import SentDecision
 from ml.features import position
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 class Replay:
     """The decisions on records that an earlier ledger knows."""
 
-    def __init__(self, spark: SparkSession, checkpoint: str, registry: Registry) -> None:
+    def __init__(self, spark: SparkSession, checkpoint: str, registry: ModelStore) -> None:
         """Raises `Fatal` where the checkpoint has no ledger."""
         self._checkpoint = checkpoint
         self._ledger = Ledger(DurableFolder(spark, f"{checkpoint}/ledger", create=False))

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from jobs.throughput import LATEST_MS
 from ml.features import HOUR
-from ml.schema import Digest, Reader, Version
+from ml.schema import Digest, Reader, SchemaVersion, Version
 from ml.segments import segment_ids_of
 from ml.thresholds.counts import COUNT, counted, merged
 from ml.thresholds.grid import Grid
@@ -25,7 +25,10 @@ _MOST_AHEAD: Final = HOUR
 
 
 class _Score(msgspec.Struct, gc=False):
-    """The part of `ml.schema.Score` that is counted. A Kafka time that no clock shows has no block of time to count in."""
+    """The part of `ml.schema.Score` that is counted, alike in all its versions.
+
+    A Kafka time that no clock shows has no block of time to count in.
+    """
 
     channel: str | None
     merchant_category: str | None
@@ -34,6 +37,7 @@ class _Score(msgspec.Struct, gc=False):
     is_anomaly: bool
     model_version: Version
     model_digest: Digest = ""
+    schema_version: SchemaVersion = 1
 
 
 _reader: Final = Reader(_Score)

@@ -49,7 +49,7 @@ class Kafka(NamedTuple):
 
     beginnings: Offsets
     ends: Offsets
-    away: str | None
+    unavailable: str | None
 
 
 def local_checkpoint(uri: str) -> Path:

@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from confluent_kafka import (
@@ -19,7 +19,7 @@ from confluent_kafka import (
 from kafka import KafkaProducer
 
 from jobs.left_out import LeftOut
-from messaging.config import as_librdkafka
+from messaging.config import KafkaConfig
 from messaging.poller import Poller
 from ml.features import DAY
 from ml.schema import DIGEST_DIGITS, Reader, Unreadable
@@ -52,11 +52,9 @@ class ThresholdPoller(Poller):
     key: the key of our tables, the model's name; None for any.
     """
 
-    def __init__(
-        self, topic: str, client_options: Mapping[str, Any], kept: Table | None, key: str | None = None
-    ) -> None:
+    def __init__(self, topic: str, kafka: KafkaConfig, kept: Table | None, key: str | None = None) -> None:
         super().__init__(f"the topic {topic}", _PAUSE_SECONDS)
-        self._reader = TableReader(topic, client_options, key)
+        self._reader = TableReader(topic, kafka, key)
         self._newest: dict[str, Table] = {} if kept is None else {kept.model_digest: kept}
 
     def current(self, model_digest: str) -> Table | None:
@@ -94,9 +92,9 @@ class TableReader:
     that had come before.
     """
 
-    def __init__(self, topic: str, client_options: Mapping[str, Any], key: str | None = None) -> None:
+    def __init__(self, topic: str, kafka: KafkaConfig, key: str | None = None) -> None:
         self._topic = topic
-        self._options = as_librdkafka(client_options) | _CONSUMER
+        self._options = kafka.for_confluent_consumer() | _CONSUMER
         self._key = None if key is None else key.encode()
         self._consumer: Consumer | None = None
         self._partitions: set[int] = set()
@@ -170,15 +168,15 @@ class TableReader:
         return table
 
 
-def newest_table(topic: str, client_options: Mapping[str, Any], key: str | None = None) -> Table | None:
+def newest_table(topic: str, kafka: KafkaConfig, key: str | None = None) -> Table | None:
     """The table with the highest version that the topic holds. Raises `KafkaException`."""
-    with closing(TableReader(topic, client_options, key)) as reader:
+    with closing(TableReader(topic, kafka, key)) as reader:
         return max(reader.read_all(), key=lambda table: table.version, default=None)
 
 
-def publish_table(topic: str, client_options: Mapping[str, Any], key: str, table: Table) -> None:
+def publish_table(topic: str, kafka: KafkaConfig, key: str, table: Table) -> None:
     """Put a table on its topic, durably; compaction keeps a key's newest. Raises KafkaError."""
-    producer = KafkaProducer(**client_options, acks="all")
+    producer = KafkaProducer(**kafka.for_kafka_python(), acks="all")
     try:
         producer.send(topic, key=key.encode(), value=msgspec.json.encode(table)).get(_SEND_SECONDS)
     finally:

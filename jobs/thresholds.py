@@ -27,10 +27,11 @@ from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.source.inputs import Inputs
+from jobs.source.stream import stream
 from jobs.tables import TableReader, publish_table
-from messaging.config import client_options, stream
+from messaging.config import KafkaConfig
 from ml.features import DAY
-from ml.registry.model_store import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, ModelStore
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, COUNT
 from ml.thresholds.reference import Reference
 from ml.thresholds.table import Table, table_at
@@ -110,12 +111,12 @@ class TableMaker:
         self._settings = settings
         self._inputs = inputs
         self._gate = gate
-        self._options = client_options(settings)
+        self._kafka = KafkaConfig.from_settings(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
         self._spark_files = SparkFiles(DurableFolder(spark, f"{settings.checkpoint}/{QUERY}").local)
-        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._models = ModelVersions(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
-        self._tables = TableReader(settings.thresholds_topic, self._options, settings.model_name)
+        self._tables = TableReader(settings.thresholds_topic, self._kafka, settings.model_name)
         self._on_topic: Table | None = None
         self._references: dict[str, Reference | None] = {}
         content = self._folder.read_newest(_STATE)
@@ -138,7 +139,7 @@ class TableMaker:
         self._inputs.check()
         table = self._made(seen, state.table, newest)
         if table is not None:
-            publish_table(self._settings.thresholds_topic, self._options, self._settings.model_name, table)
+            publish_table(self._settings.thresholds_topic, self._kafka, self._settings.model_name, table)
             _log.info("table %d: alarm %d, by default %.4f", table.version, table.alarm, table.default)
         self._state = State(micro_batch, seen, table or state.table)
         wait(self._spark_files.plan(micro_batch))  # what is counted here, Spark must not plan otherwise

@@ -1,121 +1,181 @@
-"""How Spark and the driver reach Kafka: the source of the streams, and the options for each, from the settings."""
+"""How Kafka is reached: one configuration, in the words of each client that Scoreline uses.
 
-from collections.abc import Mapping
-from typing import Any, Final
+kafka-python is used where speed does not matter (topics, offsets, single records), since it can ask a broker for anything and
+its exceptions say exactly what is wrong; confluent-kafka where it does (whole topics are read or written), since it is in C.
+Spark has Kafka's own Java clients.
+"""
 
-from pyspark.sql import DataFrame, SparkSession
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
 
-from settings import Settings
+from messaging.errors import KafkaConfigError
 
-MOST_A_POLL: Final = 1_000
+PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+ISOLATION_LEVELS: Final = ("read_committed", "read_uncommitted")
+
+_LOGIN_MODULES: Final = "org.apache.kafka.common.security."
 
 
-def stream(
-    spark: SparkSession,
-    settings: Settings,
-    *topics: str,
-    most: int,
-    a_poll: int = MOST_A_POLL,
-    accept_loss: bool,
-    since: str = "earliest",
-    headers: bool = False,
-) -> DataFrame:
-    """Topics as Spark's Kafka source gives them: at most so many records a micro-batch, on a first start since then.
+class Secret(Protocol):
+    """Text that is masked where it is printed."""
 
-    a_poll: records that a task asks Kafka for at a time, all of which it has in memory, unpacked.
-    accept_loss: go on where Kafka no longer has records that were not read yet; else the query fails.
+    def get_secret_value(self) -> str: ...
+
+
+class KafkaSettings(Protocol):
+    """The settings that say how Kafka is reached; `settings.Settings` has them."""
+
+    @property
+    def kafka_bootstrap_servers(self) -> str: ...
+    @property
+    def kafka_security_protocol(self) -> str: ...
+    @property
+    def kafka_sasl_mechanism(self) -> str: ...
+    @property
+    def kafka_sasl_username(self) -> str | None: ...
+    @property
+    def kafka_sasl_password(self) -> Secret | None: ...
+    @property
+    def kafka_ssl_ca(self) -> Path | None: ...
+    @property
+    def kafka_isolation_level(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class KafkaConfig:
+    """Where Kafka is, and how to talk to it. Raises `KafkaConfigError` where something is missing or wrong.
+
+    servers: host:port, comma-separated. ssl_ca: PEM file of the authority that signed the brokers' certificates; without
+    it, those that each client trusts by itself. User and password are used with SASL alone, the authority with TLS alone.
+
+    >>> KafkaConfig("a:1,b:2").for_confluent_consumer()
+    {'bootstrap.servers': 'a:1,b:2', 'security.protocol': 'PLAINTEXT', 'isolation.level': 'read_committed'}
     """
-    return (
-        spark.readStream.format("kafka")
-        .options(**spark_options(settings))
-        .option("subscribe", ",".join(topics))
-        .option("includeHeaders", headers)
-        .option("startingOffsets", since)
-        .option("maxOffsetsPerTrigger", most)
-        # With Kafka's 500 records a poll and 1 MiB a partition detect alone works off 41,000 txn/s instead of 43,100.
-        .option("kafka.max.poll.records", a_poll)
-        .option("kafka.max.partition.fetch.bytes", 4 << 20)
-        .option("failOnDataLoss", not accept_loss)
-        .load()
-    )
 
+    servers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
+    ssl_ca: Path | None = None
+    isolation_level: str = "read_committed"
 
-def spark_options(settings: Settings) -> dict[str, str]:
-    """Options for Spark's Kafka source and sink."""
-    options = {
-        "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
-        "kafka.security.protocol": settings.kafka_security_protocol,
-        "kafka.isolation.level": settings.kafka_isolation_level,
-    }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        options["kafka.sasl.mechanism"] = settings.kafka_sasl_mechanism
-        options["kafka.sasl.jaas.config"] = _jaas(settings)
-    if settings.kafka_ssl_ca is not None:
-        options["kafka.ssl.truststore.type"] = "PEM"
-        options["kafka.ssl.truststore.location"] = str(settings.kafka_ssl_ca)
-    return options
-
-
-def kafka_properties(settings: Settings) -> dict[str, str]:
-    """Properties for Kafka's own Java clients."""
-    return {name.removeprefix("kafka."): value for name, value in spark_options(settings).items()}
-
-
-def _jaas(settings: Settings) -> str:
-    module = "plain.PlainLoginModule" if settings.kafka_sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
-    username, password = client_credentials(settings)
-    escaped = [text.replace("\\", "\\\\").replace('"', '\\"') for text in (username, password)]
-    return 'org.apache.kafka.common.security.{} required username="{}" password="{}";'.format(module, *escaped)
-
-
-def client_credentials(settings: Settings) -> tuple[str, str]:
-    """(user, password) for SASL; raises ValueError where one is missing."""
-    if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
-        raise ValueError(
-            f"kafka_security_protocol={settings.kafka_security_protocol} needs a user and a password: "
-            "set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+    @classmethod
+    def from_settings(cls, settings: KafkaSettings) -> Self:
+        """What the settings say. Raises `KafkaConfigError`."""
+        password = settings.kafka_sasl_password
+        return cls(
+            settings.kafka_bootstrap_servers,
+            settings.kafka_security_protocol,
+            settings.kafka_sasl_mechanism,
+            settings.kafka_sasl_username,
+            None if password is None else password.get_secret_value(),
+            settings.kafka_ssl_ca,
+            settings.kafka_isolation_level,
         )
-    return settings.kafka_sasl_username, settings.kafka_sasl_password.get_secret_value()
 
+    def __post_init__(self) -> None:
+        if not all(map(str.strip, self.servers.split(","))):
+            raise KafkaConfigError(
+                f"KAFKA_BOOTSTRAP_SERVERS has to be one host:port or several with commas, but it is {self.servers!r}"
+            )
+        _one_of("KAFKA_SECURITY_PROTOCOL", self.security_protocol, PROTOCOLS)
+        _one_of("KAFKA_ISOLATION_LEVEL", self.isolation_level, ISOLATION_LEVELS)
+        if self.uses_sasl:
+            _one_of("KAFKA_SASL_MECHANISM", self.sasl_mechanism, MECHANISMS)
+            self._require("KAFKA_SASL_USERNAME", self.sasl_username)
+            self._require("KAFKA_SASL_PASSWORD", self.sasl_password)
+        if self.uses_tls and self.ssl_ca is not None and not self.ssl_ca.is_file():
+            raise KafkaConfigError(
+                f"KAFKA_SSL_CA has to be a PEM file, but there is no file {self.ssl_ca}: "
+                "correct it, or leave it out where a public authority signed the brokers' certificates"
+            )
 
-def client_options(settings: Settings) -> dict[str, Any]:
-    """Arguments for kafka-python's clients. A consumer also takes the settings' isolation_level."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
-        "security_protocol": settings.kafka_security_protocol,
-    }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        username, password = client_credentials(settings)
-        options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": username,
-            "sasl_plain_password": password,
+    def _require(self, name: str, value: str | None) -> None:
+        if not value:
+            raise KafkaConfigError(
+                f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} requires a user and a password, but {name} is "
+                f"{'not set' if value is None else 'empty'}: set it, or choose PLAINTEXT or SSL"
+            )
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether a user and a password are sent."""
+        return self.security_protocol.startswith("SASL")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.security_protocol.endswith("SSL")
+
+    def for_kafka_python(self) -> dict[str, Any]:
+        """Arguments for kafka-python's producers and administrators."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": [server.strip() for server in self.servers.split(",")],
+            "security_protocol": self.security_protocol,
         }
-    if settings.kafka_ssl_ca is not None:
-        options["ssl_cafile"] = str(settings.kafka_ssl_ca)
-    return options
+        if self.uses_sasl:
+            options["sasl_mechanism"] = self.sasl_mechanism
+            options["sasl_plain_username"] = self.sasl_username
+            options["sasl_plain_password"] = self.sasl_password
+        if self.uses_tls and self.ssl_ca is not None:
+            options["ssl_cafile"] = str(self.ssl_ca)
+        return options
+
+    def for_kafka_python_consumer(self) -> dict[str, Any]:
+        """Arguments for kafka-python's consumers."""
+        return self.for_kafka_python() | {"isolation_level": self.isolation_level}
+
+    def for_confluent(self) -> dict[str, Any]:
+        """Configuration of confluent-kafka's producers."""
+        options = {"bootstrap.servers": self.servers, "security.protocol": self.security_protocol}
+        if self.uses_sasl:
+            options["sasl.mechanism"] = self.sasl_mechanism
+            options["sasl.username"] = str(self.sasl_username)
+            options["sasl.password"] = str(self.sasl_password)
+        if self.uses_tls and self.ssl_ca is not None:
+            options["ssl.ca.location"] = str(self.ssl_ca)
+        return dict(options)
+
+    def for_confluent_consumer(self) -> dict[str, Any]:
+        """Configuration of confluent-kafka's consumers."""
+        return self.for_confluent() | {"isolation.level": self.isolation_level}
+
+    def for_java(self) -> dict[str, str]:
+        """Properties of Kafka's Java clients; a producer leaves the isolation level aside."""
+        options = {
+            "bootstrap.servers": self.servers,
+            "security.protocol": self.security_protocol,
+            "isolation.level": self.isolation_level,
+        }
+        if self.uses_sasl:
+            options["sasl.mechanism"] = self.sasl_mechanism
+            options["sasl.jaas.config"] = self._jaas()
+        if self.uses_tls and self.ssl_ca is not None:
+            options["ssl.truststore.type"] = "PEM"
+            options["ssl.truststore.location"] = str(self.ssl_ca)
+        return options
+
+    def for_spark(self) -> dict[str, str]:
+        """Options of Spark's Kafka source and sink."""
+        return {f"kafka.{name}": value for name, value in self.for_java().items()}
+
+    def _jaas(self) -> str:
+        module = "plain.PlainLoginModule" if self.sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+        return (
+            f"{_LOGIN_MODULES}{module} required "
+            f'username="{_escaped(self.sasl_username)}" password="{_escaped(self.sasl_password)}";'
+        )
 
 
-def librdkafka_options(settings: Settings) -> dict[str, Any]:
-    """Configuration of confluent_kafka's consumers."""
-    return as_librdkafka(client_options(settings) | {"isolation_level": settings.kafka_isolation_level})
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise KafkaConfigError(f"{name} has to be one of {', '.join(known)}, but it is {value!r}")
 
 
-_LIBRDKAFKA: Final = {
-    "security_protocol": "security.protocol",
-    "sasl_mechanism": "sasl.mechanism",
-    "sasl_plain_username": "sasl.username",
-    "sasl_plain_password": "sasl.password",
-    "ssl_cafile": "ssl.ca.location",
-    "isolation_level": "isolation.level",
-}
-
-
-def as_librdkafka(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments for kafka-python's clients, as confluent_kafka calls them.
-
-    >>> as_librdkafka({"bootstrap_servers": ["a:1", "b:2"], "isolation_level": "read_committed"})
-    {'bootstrap.servers': 'a:1,b:2', 'isolation.level': 'read_committed'}
-    """
-    named = {_LIBRDKAFKA[name]: value for name, value in options.items() if name in _LIBRDKAFKA}
-    return {"bootstrap.servers": ",".join(options["bootstrap_servers"])} | named
+def _escaped(text: str | None) -> str:
+    """As Java's StreamTokenizer reads it within quotation marks, where a line may not end."""
+    plain = str(text).replace("\\", "\\\\").replace('"', '\\"')
+    return plain.replace("\n", "\\n").replace("\r", "\\r")

@@ -1,4 +1,4 @@
-"""Reads whole topics of the demo's broker, from their beginning, without a consumer group."""
+"""Reads whole topics from their beginning, without a consumer group."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -6,23 +6,23 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from demo.errors import DemoError
+from messaging.config import KafkaConfig
+from messaging.errors import ReadError
 
 AT_ONCE: Final = 5_000
 ANSWER_SECONDS: Final = 10.0
 
 
 class Reader:
-    """The records of some topics. Not for use by two threads at once. Raises DemoError where Kafka does not answer."""
+    """The records of some topics. Not for use by two threads at once. Raises `ReadError` where Kafka does not answer."""
 
-    def __init__(self, servers: str, *topics: str, isolation_level: str = "read_committed") -> None:
+    def __init__(self, kafka: KafkaConfig, *topics: str) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": servers,
-                "group.id": "demo",  # required, and never used: nothing is committed, partitions are assigned by hand
+                **kafka.for_confluent_consumer(),
+                "group.id": "reader",  # required, and never used: nothing is committed, partitions are assigned by hand
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "isolation.level": isolation_level,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 32_768,
@@ -44,7 +44,7 @@ class Reader:
             if error is None or error.code() == KafkaError._PARTITION_EOF:
                 messages.append(message)
             elif error.code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-                raise DemoError(f"Kafka's records cannot be read: {error.str()}.")
+                raise ReadError(f"Kafka's records cannot be read: {error.str()}.")
         return messages
 
     def ends(self, topic: str) -> dict[int, int]:
@@ -83,5 +83,5 @@ class Reader:
         self._consumer.close()
 
 
-def _no_answer(error: KafkaException) -> DemoError:
-    return DemoError(f"Kafka does not answer any more: {error.args[0].str()}.")
+def _no_answer(error: KafkaException) -> ReadError:
+    return ReadError(f"Kafka does not answer any more: {error.args[0].str()}.")

@@ -1,9 +1,11 @@
 """Scoreline's topics, with the configuration that its contracts rest on."""
 
+from typing import Protocol
+
 from kafka import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
-from settings import Settings
+from messaging.config import KafkaConfig, KafkaSettings
 
 MIB = 1 << 20
 LARGEST_TRANSACTION = 8 * MIB
@@ -12,10 +14,29 @@ OLDEST_MS = 200 * 365 * 86_400_000
 fit into 64 bits its Kafka source fails, whatever it is asked for: the broker has to refuse such a record."""
 
 
-def create_topics(settings: Settings, partitions: int = 4) -> None:
+class TopicSettings(KafkaSettings, Protocol):
+    """The settings that name the topics, and say how Kafka is reached; `settings.Settings` has them."""
+
+    @property
+    def transactions_topic(self) -> str: ...
+    @property
+    def scores_topic(self) -> str: ...
+    @property
+    def alerts_topic(self) -> str: ...
+    @property
+    def invalid_topic(self) -> str: ...
+    @property
+    def thresholds_topic(self) -> str: ...
+    @property
+    def labels_topic(self) -> str: ...
+    @property
+    def truth_topic(self) -> str: ...
+
+
+def create_topics(settings: TopicSettings, partitions: int = 4) -> None:
     """Creates those of the settings' topics that are missing, each with so many partitions, and waits for their leaders.
 
-    Topics that exist are left as they are.
+    Topics that exist are left as they are. Raises KafkaError, and `KafkaConfigError` for settings that don't fit together.
     """
     # Latency is counted to the moment at which the broker appended the output, hence LogAppendTime. A dead letter
     # carries the largest transaction whole and its headers besides, hence the 1 MiB more.
@@ -33,7 +54,7 @@ def create_topics(settings: Settings, partitions: int = 4) -> None:
         settings.labels_topic: {},
         settings.truth_topic: {},
     }
-    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers.split(",")) as admin:
+    with KafkaAdminClient(**KafkaConfig.from_settings(settings).for_kafka_python()) as admin:
         existing = set(admin.list_topics())
         missing = {
             name: {"num_partitions": partitions, "replication_factor": 1, "configs": config}

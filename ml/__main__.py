@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from messaging.config import KafkaConfig
+from messaging.errors import KafkaConfigError
 from ml.dataset.history import History, HistoryError
 from ml.dataset.split import EvaluationError
 from ml.detectors import DEFAULT, DETECTORS, Detector
@@ -19,11 +22,12 @@ from ml.evaluation import console
 from ml.evaluation.contest import Judged, Terms, Topic, evaluate
 from ml.evaluation.report import last_line
 from ml.registry import listing, unregistered
-from ml.registry.model_store import ModelRefused, NotReady, Registry, RegistryError
+from ml.registry.model_store import ModelRefused, ModelStore, NotReady, RegistryError
 from ml.registry.unregistered import Unregistered
 from ml.schema import EXTRA_PREFIX
 from ml.thresholds.budget import DEFAULT_BUDGET
-from ml.training.train import Plan, TrainingError, labels_for, train
+from ml.training.policy import Policy, labels_for
+from ml.training.train import TrainingError, train
 from settings import Settings, local_path
 
 app = typer.Typer(
@@ -52,7 +56,7 @@ def main() -> None:
     """Run the command line; every failure that a person can mend is one line on standard error and exit status 1."""
     try:
         app()
-    except (RegistryError, HistoryError, TrainingError, EvaluationError) as error:
+    except (RegistryError, HistoryError, TrainingError, EvaluationError, KafkaConfigError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 
@@ -73,11 +77,11 @@ def train_command(
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
     past, state = _here(history, "HISTORY"), None if state_out is None else _here(state_out, "--state-out")
-    plan = Plan(registry.name, detector, budget, seed, trials)
+    policy = Policy(registry.name, detector, budget, seed, trials)
     opened = _opened(past, extras)
     _refuse_unservable(opened.extras, promote)
     registry.check()  # what it would say after minutes of training it says now
-    trained = train(opened, plan, _progress(), labels_for(plan, past))
+    trained = train(opened, policy, _progress(), labels_for(policy, past))
     if state is not None:
         trained.customers.write(state / "customers.parquet")
     whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
@@ -135,8 +139,9 @@ def evaluate_command(
     judged: Judged = _chosen(detector)
     history, figures = _here(folder, "FOLDER"), None if report is None else _here(report, "--report")
     if scores is not None:
-        kafka = _kafka(Settings.from_command_line([]))
-        judged = Topic(scores, kafka | ({"bootstrap.servers": bootstrap_servers} if bootstrap_servers else {}))
+        kafka = KafkaConfig.from_settings(Settings.from_command_line([]))
+        kafka = replace(kafka, servers=bootstrap_servers or kafka.servers)
+        judged = Topic(scores, kafka.for_confluent_consumer())
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
     with _progress() as progress:
@@ -203,7 +208,7 @@ def _refuse_unservable(extras: Sequence[str], promote: bool) -> None:
         )
 
 
-def _promote(registry: Registry, version: int) -> None:
+def _promote(registry: ModelStore, version: int) -> None:
     registry.promote(version)
     out.print(f"version {version} of {registry.name} is the {registry.alias} now")
 
@@ -215,26 +220,9 @@ def _chosen(names: list[str] | None) -> list[Detector]:
     return [DETECTORS[name] for name in names or DETECTORS]
 
 
-def _kafka(settings: Settings) -> dict[str, str]:
-    """librdkafka's configuration."""
-    kafka = {
-        "bootstrap.servers": settings.kafka_bootstrap_servers,
-        "security.protocol": settings.kafka_security_protocol,
-        "isolation.level": settings.kafka_isolation_level,
-    }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        password = settings.kafka_sasl_password
-        kafka["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        kafka["sasl.username"] = settings.kafka_sasl_username or ""
-        kafka["sasl.password"] = password.get_secret_value() if password else ""
-    if settings.kafka_ssl_ca is not None:
-        kafka["ssl.ca.location"] = str(settings.kafka_ssl_ca)
-    return kafka
-
-
-def _registry() -> Registry:
+def _registry() -> ModelStore:
     settings = Settings.from_command_line([])  # typer has read the flags already
-    return Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+    return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
 
 
 def _progress() -> Progress:

@@ -34,7 +34,7 @@ class Counts:
     passed: float
 
     @classmethod
-    def of(cls, is_fraud: Flags, is_alert: Flags) -> Self:
+    def from_flags(cls, is_fraud: Flags, is_alert: Flags) -> Self:
         """Counted from the truth (n,) and the alerts (n,)."""
         caught, alerts, frauds = int((is_fraud & is_alert).sum()), int(is_alert.sum()), int(is_fraud.sum())
         return cls(caught, alerts - caught, frauds - caught, len(is_fraud) - alerts - frauds + caught)
@@ -136,7 +136,7 @@ class Ranking:
     scores: Floats
 
     @classmethod
-    def of(cls, is_fraud: Flags, scores: Floats) -> Self:
+    def from_scores(cls, is_fraud: Flags, scores: Floats) -> Self:
         """is_fraud (n,), anomaly scores (n,). Raises ValueError where a score is not finite."""
         if len(scores) and not np.isfinite(scores).all():
             raise ValueError(

@@ -8,14 +8,6 @@ import msgspec
 import pyarrow as pa
 from msgspec import Meta
 
-TRANSACTIONS_TOPIC: Final = "transactions"
-SCORES_TOPIC: Final = "scores"
-ALERTS_TOPIC: Final = "alerts"
-INVALID_TOPIC: Final = "transactions.invalid"
-THRESHOLDS_TOPIC: Final = "thresholds"
-LABELS_TOPIC: Final = "labels"
-TRUTH_TOPIC: Final = "truth"
-
 CHANNELS: Final = ("contactless", "chip", "atm", "online", "transfer")
 """The channels that the fold tells apart, the further from a card in a shop the later; others count as unknown."""
 

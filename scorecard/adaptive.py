@@ -10,7 +10,7 @@ from generator.runs import RunName
 from ml.arrays import Flags, Floats
 from ml.evaluation.adaptive import adaptive_alerts
 from ml.evaluation.contest import Contestant
-from ml.evaluation.judgement import Bench
+from ml.evaluation.judgement import JudgedPart
 from ml.features import DAY
 from ml.metrics import Counts
 from ml.thresholds.reference import Reference
@@ -62,27 +62,31 @@ class Compared(NamedTuple):
 
 def compare(
     season: Season,
-    benches: Mapping[RunName, Bench],
+    judged_parts: Mapping[RunName, JudgedPart],
     contestant: Contestant,
     scores: Mapping[RunName, Floats],
     budget: float,
 ) -> Compared:
     """Judge a contestant by its scores (n,) of the test part of each run."""
     gap = season.data["standard"].gap
-    reference = Reference.of(contestant.scores(gap), gap.segment, contestant.threshold, budget)
+    reference = Reference.from_scores(contestant.scores(gap), gap.segment, contestant.threshold, budget)
     runs: tuple[RunName, ...] = ("standard", "drift", "attack")
     fixed = {run: contestant.alerts(scores[run]) for run in runs}
-    adaptive = {run: adaptive_alerts(reference, benches[run].test, scores[run]) for run in runs}
-    days = {run: _days(benches[run], (fixed[run], adaptive[run]), budget, season.begins.get(run)) for run in _BY_DAY}
+    adaptive = {run: adaptive_alerts(reference, judged_parts[run].test, scores[run]) for run in runs}
+    days = {
+        run: _days(judged_parts[run], (fixed[run], adaptive[run]), budget, season.begins.get(run)) for run in _BY_DAY
+    }
     off = [np.abs(np.array(of_each) - 1) for of_each in (days["standard"].fixed, days["standard"].adaptive)]
-    drifted = benches["drift"].test.time >= season.begins["drift"]
-    in_drift = benches["drift"].is_fraud[drifted]
-    before, after = (Counts.of(in_drift, alerts["drift"][drifted]) for alerts in (fixed, adaptive))
-    equal = Counts.of(in_drift, _of_equal_recall(scores["drift"][drifted], in_drift, int(after.caught)))
-    attack = benches["attack"]
+    drifted = judged_parts["drift"].test.time >= season.begins["drift"]
+    in_drift = judged_parts["drift"].is_fraud[drifted]
+    before, after = (Counts.from_flags(in_drift, alerts["drift"][drifted]) for alerts in (fixed, adaptive))
+    equal = Counts.from_flags(in_drift, _of_equal_recall(scores["drift"][drifted], in_drift, int(after.caught)))
+    attack = judged_parts["attack"]
     wave = (attack.test.time >= season.begins["attack"]) & (attack.test.time < season.begins["attack"] + WAVE)
     wave &= attack.is_fraud
-    caught = [Counts.of(attack.is_fraud[wave], alerts["attack"][wave]).recall.value for alerts in (fixed, adaptive)]
+    caught = [
+        Counts.from_flags(attack.is_fraud[wave], alerts["attack"][wave]).recall.value for alerts in (fixed, adaptive)
+    ]
     figures = Thresholds(
         days_within_fixed=float((off[0] <= TOLERANCE).mean()),
         days_within=float((off[1] <= TOLERANCE).mean()),
@@ -100,9 +104,9 @@ def compare(
     return Compared(figures, days)
 
 
-def _days(bench: Bench, alerts: tuple[Flags, Flags], budget: float, begins: int | None) -> Days:
-    first = bench.test.time[0] // DAY
-    day = bench.test.time // DAY - first
+def _days(judged_part: JudgedPart, alerts: tuple[Flags, Flags], budget: float, begins: int | None) -> Days:
+    first = judged_part.test.time[0] // DAY
+    day = judged_part.test.time // DAY - first
     fixed, adaptive = (np.bincount(day, is_alert) / (budget * np.bincount(day)) for is_alert in alerts)
     return Days(fixed.tolist(), adaptive.tolist(), None if begins is None else begins / DAY - float(first))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ml.arrays import Floats, Ints
 from ml.evaluation.attacks import attacks_of
-from ml.evaluation.judgement import Bench
+from ml.evaluation.judgement import JudgedPart
 from ml.metrics import Counts, Ranking
 from ml.scorers.probability import log_odds_one, sigmoid
 
@@ -41,9 +41,9 @@ class Drawing(msgspec.Struct, frozen=True):
     amount_saved: list[float]
 
 
-def drawn(bench: Bench, scores: Floats, threshold: float) -> Drawing:
-    """Draw the scores (n,) of a bench's transactions, of which there have to be honest and fraudulent ones."""
-    curve = Ranking.of(bench.is_fraud, scores).curve()
+def drawn(judged_part: JudgedPart, scores: Floats, threshold: float) -> Drawing:
+    """Draw the scores (n,) of a part's transactions, of which there have to be honest and fraudulent ones."""
+    curve = Ranking.from_scores(judged_part.is_fraud, scores).curve()
     frauds, honest = curve.frauds[-1], curve.honest[-1]
     by_recall = _spread(curve.frauds / frauds, 1.0)
     by_rate = _spread(curve.honest / honest, MOST_HONEST)
@@ -51,20 +51,20 @@ def drawn(bench: Bench, scores: Floats, threshold: float) -> Drawing:
     least, most = float(inside.min()), float(inside.max())
     edges = sigmoid(np.linspace(log_odds_one(least), log_odds_one(most), BINS + 1))
     edges[0], edges[-1] = least, most
-    saved = [_saved(bench, scores, share) for share in ALERT_SHARES]
-    counts = Counts.of(bench.is_fraud, scores > threshold)
+    saved = [_saved(judged_part, scores, share) for share in ALERT_SHARES]
+    counts = Counts.from_flags(judged_part.is_fraud, scores > threshold)
     return Drawing(
         (curve.frauds / frauds)[by_recall].tolist(),
         (curve.frauds / (curve.frauds + curve.honest))[by_recall].tolist(),
         [0.0, *(curve.honest / honest)[by_rate].tolist()],
         [0.0, *(curve.frauds / frauds)[by_rate].tolist()],
         edges.tolist(),
-        (np.histogram(inside[bench.is_fraud], edges)[0] / frauds).tolist(),
-        (np.histogram(inside[~bench.is_fraud], edges)[0] / honest).tolist(),
+        (np.histogram(inside[judged_part.is_fraud], edges)[0] / frauds).tolist(),
+        (np.histogram(inside[~judged_part.is_fraud], edges)[0] / honest).tolist(),
         threshold,
         (counts.recall.value or 0.0, counts.precision.value or 0.0),
-        len(scores) / bench.days,
-        (ALERT_SHARES * len(scores) / bench.days).tolist(),
+        len(scores) / judged_part.days,
+        (ALERT_SHARES * len(scores) / judged_part.days).tolist(),
         saved,
     )
 
@@ -74,10 +74,10 @@ def _spread(rising: Floats, end: float) -> Ints:
     return np.unique(np.searchsorted(rising, np.linspace(0, end, POINTS)).clip(max=len(rising) - 1))
 
 
-def _saved(bench: Bench, scores: Floats, share: float) -> float:
+def _saved(judged_part: JudgedPart, scores: Floats, share: float) -> float:
     n = max(1, round(share * len(scores)))
     least = np.partition(scores, len(scores) - n)[len(scores) - n]
-    attacks = attacks_of(bench.frauds, bench.test, scores >= least)
+    attacks = attacks_of(judged_part.frauds, judged_part.test, scores >= least)
     known = ~np.isnan(attacks.amount)
     amount = attacks.amount[known].sum()
     return float(1 - attacks.lost[known].sum() / amount) if amount else 0.0

@@ -7,7 +7,7 @@ import msgspec
 
 from generator.scenarios import SCENARIOS
 from ml.arrays import Flags
-from ml.evaluation.judgement import Bench
+from ml.evaluation.judgement import JudgedPart
 from ml.explanation import REASONS, reasons
 from ml.features import FEATURES
 from ml.model import usual_ranges
@@ -33,12 +33,12 @@ def by_lot(scenario: str) -> tuple[float, float]:
     return tampered / features, 1 - comb(features - tampered, REASONS) / comb(features, REASONS)
 
 
-def named(scorer: Scorer, bench: Bench, is_alert: Flags) -> dict[str, Named]:
-    """By scenario, what the reasons of its frauds name that were alerted; is_alert: (n,) of the bench's test part."""
-    rows = bench.frauds.row[is_alert[bench.frauds.row]]
-    scenarios = bench.data.outline.knowledge.truth.scenarios
-    of_row = bench.frauds.scenario[is_alert[bench.frauds.row]]
-    given = reasons(scorer, bench.test.features[rows], usual_ranges(bench.data.fit.features), FEATURES)
+def named(scorer: Scorer, judged_part: JudgedPart, is_alert: Flags) -> dict[str, Named]:
+    """By scenario, what the reasons of its frauds name that were alerted; is_alert: (n,) of the part."""
+    rows = judged_part.frauds.row[is_alert[judged_part.frauds.row]]
+    scenarios = judged_part.data.outline.knowledge.truth.scenarios
+    of_row = judged_part.frauds.scenario[is_alert[judged_part.frauds.row]]
+    given = reasons(scorer, judged_part.test.features[rows], usual_ranges(judged_part.data.fit.features), FEATURES)
     found: dict[str, Named] = {}
     for number, alert in zip(of_row.tolist(), given, strict=True):
         hits = [reason.feature in _TAMPERS[scenarios[number]] for reason in alert]

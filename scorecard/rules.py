@@ -8,23 +8,23 @@ from generator.scenarios import SCENARIOS
 from generator.scenarios.scenario import Columns
 from ml.dataset.truth import hashed
 from ml.evaluation.data import Data, Transactions
-from ml.evaluation.judgement import Bench
+from ml.evaluation.judgement import JudgedPart
 from ml.features import FEATURES
 from ml.thresholds.budget import threshold_for_budget
 
 _TEXTS = ("channel", "merchant_category", "device_id")
 
 
-def rule_recalls(bench: Bench, raw: pa.Table, budget: float) -> dict[str, float]:
-    """Of each scenario in the bench's test part, the share of its frauds that its rule alerts; raw: from `raw_columns`.
+def rule_recalls(judged_part: JudgedPart, raw: pa.Table, budget: float) -> dict[str, float]:
+    """Of each scenario in the part, the share of its frauds that its rule alerts; raw: from `raw_columns`.
 
     As for a detector, a rule's threshold is the score that keeps to the budget in the gap part.
     """
-    gap, test = (_columns(raw, part) for part in (bench.data.gap, bench.test))
-    numbers = {name: number for number, name in enumerate(bench.data.outline.knowledge.truth.scenarios)}
+    gap, test = (_columns(raw, part) for part in (judged_part.data.gap, judged_part.test))
+    numbers = {name: number for number, name in enumerate(judged_part.data.outline.knowledge.truth.scenarios)}
     recalls: dict[str, float] = {}
     for scenario in SCENARIOS:
-        rows = bench.frauds.row[bench.frauds.scenario == numbers.get(scenario.name)]
+        rows = judged_part.frauds.row[judged_part.frauds.scenario == numbers.get(scenario.name)]
         if len(rows):
             threshold = max(0.0, threshold_for_budget(scenario.rule(gap), budget))
             recalls[scenario.name] = float((scenario.rule(test)[rows] > threshold).mean())

@@ -66,7 +66,7 @@ def season(folder: Path, population: Population, size: Size, progress: Progress)
         _simulate(path, population, size, (name, begins.get(name)), progress)
         seen = outline(path, progress)
         if split is None:
-            split = Split.of(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
+            split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
         data[name] = read(seen, split, population.seed, progress)
     return Season(data, begins, raw_columns(data["standard"]))
 

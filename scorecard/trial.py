@@ -11,7 +11,7 @@ from generator.runs import RunName
 from ml.arrays import Flags, Floats, Ints
 from ml.detectors import DETECTORS, TooFewRows
 from ml.evaluation.contest import Contestant, Learner
-from ml.evaluation.judgement import Bench, Judgement, judge
+from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.metrics import Counts
 from ml.scorers.scorer import Scorer
 from scorecard.adaptive import Compared, compare
@@ -65,45 +65,47 @@ def trial(
     """
     seed, replicates = draws
     standard = season.data["standard"]
-    benches = {name: Bench.of(data) for name, data in season.data.items()}
-    result = Trial({}, {}, {}, {}, rule_recalls(benches["standard"], season.raw, budget), {})
+    judged_parts = {name: JudgedPart.from_data(data) for name, data in season.data.items()}
+    result = Trial({}, {}, {}, {}, rule_recalls(judged_parts["standard"], season.raw, budget), {})
     bar = progress.add_task("detectors", total=len(contestants))
     for detector in contestants:
         progress.update(bar, description=f"fitting and judging {detector.name}")
         try:
-            contestant = Contestant.of(detector, standard, budget, seed)
+            contestant = Contestant.fitted(detector, standard, budget, seed)
         except TooFewRows as error:
             result.standard[detector.name] = str(error)
             progress.advance(bar)
             continue
         scores = {name: contestant.scores(data.test) for name, data in season.data.items()}
         alerts = {name: contestant.alerts(of_run) for name, of_run in scores.items()}
-        bench = benches["standard"]
-        result.standard[detector.name] = judge(bench, scores["standard"], alerts["standard"], budget, replicates, seed)
-        result.special[detector.name] = special(benches, alerts, season.begins)
-        result.drawings[detector.name] = drawn(bench, scores["standard"], contestant.threshold)
+        judged_part = judged_parts["standard"]
+        result.standard[detector.name] = judge(
+            judged_part, scores["standard"], alerts["standard"], budget, replicates, seed
+        )
+        result.special[detector.name] = special(judged_parts, alerts, season.begins)
+        result.drawings[detector.name] = drawn(judged_part, scores["standard"], contestant.threshold)
         if isinstance(contestant.scorer, Scorer):
-            result.reasons[detector.name] = named(contestant.scorer, bench, alerts["standard"])
-            result.thresholds[detector.name] = compare(season, benches, contestant, scores, budget)
+            result.reasons[detector.name] = named(contestant.scorer, judged_part, alerts["standard"])
+            result.thresholds[detector.name] = compare(season, judged_parts, contestant, scores, budget)
         progress.advance(bar)
     progress.remove_task(bar)
     return result
 
 
 def special(
-    benches: Mapping[RunName, Bench], alerts: Mapping[RunName, Flags], begins: Mapping[RunName, int]
+    judged_parts: Mapping[RunName, JudgedPart], alerts: Mapping[RunName, Flags], begins: Mapping[RunName, int]
 ) -> Special:
     """Judge the alerts (n,) on the test part of each run that is not standard."""
-    attack, drift = benches["attack"].test.time, benches["drift"].test.time
-    wave = (attack >= begins["attack"]) & (attack < begins["attack"] + WAVE) & benches["attack"].is_fraud
+    attack, drift = judged_parts["attack"].test.time, judged_parts["drift"].test.time
+    wave = (attack >= begins["attack"]) & (attack < begins["attack"] + WAVE) & judged_parts["attack"].is_fraud
     caught: Ints = np.flatnonzero(wave & alerts["attack"])
     before, after = (
-        Counts.of(benches["drift"].is_fraud[rows], alerts["drift"][rows])
+        Counts.from_flags(judged_parts["drift"].is_fraud[rows], alerts["drift"][rows])
         for rows in (drift < begins["drift"], drift >= begins["drift"])
     )
     calm: Floats = alerts["calm"].astype(np.float64)
     return Special(
-        Counts.of(benches["attack"].is_fraud[wave], alerts["attack"][wave]).recall.value,
+        Counts.from_flags(judged_parts["attack"].is_fraud[wave], alerts["attack"][wave]).recall.value,
         float(attack[caught[0]] - begins["attack"]) / 1000 if len(caught) else None,
         before.false_positive_rate.value,
         after.false_positive_rate.value,

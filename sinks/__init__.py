@@ -1,1 +1,1 @@
-"""Where results go: line protocol into InfluxDB, records into Kafka."""
+"""Where points go: line protocol, and the sinks that take it."""

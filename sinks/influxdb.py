@@ -42,10 +42,10 @@ _OTHERS_STORED: Final = (
 _POINTS_AT_FAULT: Final = frozenset({400, 413, 422})
 
 _MEND: Final = {
-    400: "the points are at fault: see its words; the points before the bad one may be stored",
+    400: "the points are at fault: see its message; the points before the bad one may be stored",
     401: "set INFLUXDB_TOKEN to a token that may write (InfluxDB 1.8: user:password)",
     403: "give INFLUXDB_TOKEN's owner the right to write to the bucket",
-    404: "create the bucket (InfluxDB 1.8: the database), or set INFLUXDB_BUCKET and INFLUXDB_ORG to one that is there",
+    404: "create the bucket (InfluxDB 1.8: the database), or set INFLUXDB_BUCKET and INFLUXDB_ORG to one that exists",
     413: "write fewer points at once, or raise the server's max-body-size",
 }
 
@@ -105,8 +105,8 @@ class InfluxDBSink:
         else:
             if status != _STORED:
                 raise SinkUnavailable(
-                    f"what answers at {self.url} took points with {status}, where InfluxDB says {_STORED}: it is no InfluxDB "
-                    "(a page of maintenance or a login, perhaps); set INFLUXDB_URL"
+                    f"{self.url} answers points with {status}, where InfluxDB answers {_STORED}: it is not InfluxDB "
+                    "(perhaps a maintenance or login page); set INFLUXDB_URL"
                 )
 
     @property
@@ -128,18 +128,18 @@ class InfluxDBSink:
 
     def _unanswered(self, error: HTTPError) -> SinkUnavailable:
         reason = getattr(error, "reason", None) or error
-        mend = "start it, or set INFLUXDB_URL"
+        remedy = "start it, or set INFLUXDB_URL"
         if isinstance(reason, SSLError):
-            mend = "set INFLUXDB_CA to the certificate of the authority that signed the server's"
-        return SinkUnavailable(f"InfluxDB at {self.url} does not answer ({reason}): {mend}")
+            remedy = "set INFLUXDB_CA to the certificate of the authority that signed the server's"
+        return SinkUnavailable(f"InfluxDB at {self.url} does not answer ({reason}): {remedy}")
 
     def _answered(self, error: ApiException) -> Exception:
         status = error.status
         said = f"InfluxDB at {self.url} answered {status} for bucket {self.bucket!r}: {_words(error)}"
         if status in _MAY_PASS:
-            return SinkUnavailable(f"{said}; it may pass, look at the server's log if it does not")
+            return SinkUnavailable(f"{said}; the write is retried; look at the server's log if this goes on")
         kind = PointsRefused if status in _POINTS_AT_FAULT else SinkRejected
-        return kind(f"{said}; {_MEND.get(status, 'see its words')}")
+        return kind(f"{said}; {_MEND.get(status, 'see its message')}")
 
 
 def _words(error: ApiException) -> str:

@@ -26,7 +26,7 @@ MAX_CHARACTERS: Final = 256
 _join: Callable[..., Array] = pc.binary_join_element_wise
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-# InfluxDB 1.8 looks for the end of a line with other rules than for the end of a tag, and loses count here.
+# InfluxDB 1.8 finds the end of a line by other rules than the end of a tag, and disagrees with itself here.
 _LEADING_ASTRAY: Final = re.compile(r"\\+(?=[ ,=]|\Z)")
 
 
@@ -52,7 +52,7 @@ def points(measurement: str, tags: Mapping[str, Column], fields: Mapping[str, Co
 
 
 def escaped_measurement(name: str) -> str:
-    r"""A measurement's name as the grammar wants it.
+    r"""A measurement's name as the grammar requires it.
 
     >>> escaped_measurement("card testing")
     'card\\ testing'
@@ -61,7 +61,7 @@ def escaped_measurement(name: str) -> str:
 
 
 def escaped_name(name: str) -> str:
-    r"""A tag's or a field's name as the grammar wants it.
+    r"""A tag's or a field's name as the grammar requires it.
 
     >>> escaped_name("a=b")
     'a\\=b'
@@ -70,7 +70,7 @@ def escaped_name(name: str) -> str:
 
 
 def escaped_tag(value: str) -> str:
-    r"""A tag's value as the grammar wants it.
+    r"""A tag's value as the grammar requires it.
 
     >>> escaped_tag("cash, a=b")
     'cash\\,\\ a\\=b'
@@ -128,7 +128,7 @@ def _require_finite(name: str, values: Array) -> None:
 
 
 def _bytes(lines: Array) -> bytes:
-    """The strings one after the other, without a detour over Python strings."""
+    """The strings one after the other, without making Python strings."""
     if len(lines) == 0:
         return b""
     whole: Any = pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines.cast(pa.binary())), b"")

@@ -14,13 +14,13 @@ class Sink(Protocol):
         """Open what `write` needs; called once on the machine that writes."""
 
     def check(self) -> None:
-        """Raise `SinkUnavailable`, soon and at little cost, where nothing can be written now."""
+        """Raise `SinkUnavailable`, quickly and at little cost, where nothing can be written now."""
 
     def write(self, lines: bytes) -> None:
         """Store whole lines of line protocol, times in nanoseconds, at most some 10,000 a call."""
 
     def close(self) -> None:
-        """Let go of what `setup` opened."""
+        """Release what `setup` opened."""
 
     def __enter__(self) -> Self: ...
 

@@ -15,13 +15,13 @@ from settings import Settings
 from stack.errors import StackError
 from stack.local import Ports, Stack, influxdb_elsewhere
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Kafka and InfluxDB as processes of this machine.")
 console = Console()
 
 Data = Annotated[
     Path, typer.Option(envvar="SCORELINE_DATA", help="Folder of the servers' data, logs and process records.")
 ]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Where it shall listen, instead of on a free port.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on, instead of a free one.")]
 DEFAULT_DATA = Path(".scoreline/stack")
 
 
@@ -54,7 +54,7 @@ def status(
         bool, typer.Option("--json", help="Print the settings that clients need, as one JSON object.")
     ] = False,
 ) -> None:
-    """Say what runs, and where."""
+    """Report what runs, and where."""
     stack = Stack(data, elsewhere=influxdb_elsewhere(os.environ))
     settings = stack.environment()
     if as_json:
@@ -85,7 +85,7 @@ def run(
     command: Annotated[list[str], typer.Argument(help="A program and its arguments.")],
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Run a command with the running servers' settings in its environment; what is set there already goes first."""
+    """Run a command with the running servers' settings in its environment; what is set there already takes precedence."""
     stack = Stack(data, elsewhere=influxdb_elsewhere(os.environ))
     stack.mlflow.folder.mkdir(parents=True, exist_ok=True)  # training needs a place for its registry, but no server
     os.execvpe(command[0], command, stack.environment() | os.environ)

@@ -2,8 +2,8 @@
 
 
 class StackError(Exception):
-    """One line for a person: what was required, what came instead, how to mend it."""
+    """One line for a person: what was required, what came instead, how to fix it."""
 
 
 class InfluxDBUnavailable(StackError):
-    """No InfluxDB can be had on this machine; all else works without it."""
+    """No InfluxDB is available on this machine; all else works without it."""

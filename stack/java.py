@@ -9,7 +9,7 @@ from pathlib import Path
 from stack.errors import StackError
 
 OLDEST = 17
-MEND = f"install a Java {OLDEST} or newer (a JRE is enough) and put its java on the PATH, or set JAVA_HOME"
+REMEDY = f"install a Java {OLDEST} or newer (a JRE is enough) and put its java on the PATH, or set JAVA_HOME"
 
 
 def java() -> str:
@@ -21,12 +21,12 @@ def java() -> str:
     path = shutil.which("java", path=str(Path(home, "bin")) if home else None)
     if path is None:
         where = f"JAVA_HOME={home} has none" if home else "there is none on the PATH"
-        raise StackError(f"Java {OLDEST} or newer is required, and {where}: {MEND}.")
+        raise StackError(f"Java {OLDEST} or newer is required, and {where}: {REMEDY}.")
     said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stderr
     version = _major(said)
     if version is None or version < OLDEST:
         got = f"{path} is Java {version}" if version else f"{path} -version said {said.strip()!r}"
-        raise StackError(f"Java {OLDEST} or newer is required, and {got}: {MEND}.")
+        raise StackError(f"Java {OLDEST} or newer is required, and {got}: {REMEDY}.")
     return path
 
 

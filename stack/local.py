@@ -17,7 +17,7 @@ INFLUXDB_SETTINGS = ("INFLUXDB_URL", "INFLUXDB_TOKEN", "INFLUXDB_ORG", "INFLUXDB
 
 
 class Ports(NamedTuple):
-    """Where the servers shall listen; None for a free port."""
+    """The ports to listen on; None for a free one."""
 
     kafka: int | None = None
     influxdb: int | None = None
@@ -58,7 +58,7 @@ class Stack:
     def start(self) -> list[Server]:
         """Starts what does not run yet, and returns that. Raises StackError.
 
-        Where no InfluxDB can be had, the rest is started and `without_influxdb` says why.
+        Where no InfluxDB is available, the rest is started and `without_influxdb` says why.
         """
         self.mlflow.folder.mkdir(parents=True, exist_ok=True)  # for its SQLite file, with and without a server
         started = []

@@ -37,7 +37,7 @@ class Server(ABC):
     stop_seconds: ClassVar[float] = 30
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
-        """`port`: where clients shall connect; None for a free one."""
+        """`port`: where clients connect; None for a free one."""
         self.folder = folder.absolute()
         self.log = self.folder / "server.log"
         self._ports_file = self.folder / "ports.json"
@@ -83,7 +83,7 @@ class Server(ABC):
         self._process.start(command, self._process_environment())
         try:
             self._await_ready()
-        except BaseException:  # Ctrl-C too: what did not come up shall not stay behind
+        except BaseException:  # Ctrl-C too: what did not come up must not stay behind
             self.stop()
             raise
         return True
@@ -110,7 +110,7 @@ class Server(ABC):
         """The ports of the last start where they are still free, else others; the wanted port, or a StackError."""
         if self._wanted_port is not None and not is_free(self._wanted_port):
             raise StackError(
-                f"{self.name} shall listen on port {self._wanted_port}, and {_holder(self._wanted_port)} has it: "
+                f"{self.name} was to listen on port {self._wanted_port}, but {_holder(self._wanted_port)} has it: "
                 "end that, or choose another port."
             )
         ports = self._ports() if self._ports_file.exists() else []
@@ -164,7 +164,7 @@ def accepts(port: int) -> bool:
 
 
 def _holder(port: int) -> str:
-    """Who listens on the port, in words, as far as this user may know."""
+    """Who listens on the port, for a message, as far as this user may know."""
     with suppress(psutil.AccessDenied, psutil.NoSuchProcess):
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.pid:

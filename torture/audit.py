@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
-from ml.registry.model_store import Registry
+from messaging.config import KafkaConfig
+from ml.registry.model_store import ModelStore
 from settings import Settings
 from torture.accounting import Account, Figures, Letter
 from torture.batches import Entry, assigned, ranges_in, restored, versions_of
@@ -17,7 +18,7 @@ from torture.reference import Expected, Limits, Log, expected
 from torture.topics import log_of, records
 
 
-def audit(settings: Settings, entries: Sequence[Entry], registry: Registry, folder: Path) -> Figures:
+def audit(settings: Settings, entries: Sequence[Entry], registry: ModelStore, folder: Path) -> Figures:
     """Account for every record of the transactions topic; keys and values are kept in a file in `folder` meanwhile."""
     log = log_of(settings.kafka_bootstrap_servers, settings.transactions_topic, folder)
     entries = completed(settings, entries, Path(settings.checkpoint) / "ledger")
@@ -59,7 +60,7 @@ class _Place(msgspec.Struct):
 _place = msgspec.json.Decoder(_Place).decode
 
 
-def reference_of(log: Log, entries: Sequence[Entry], registry: Registry, settings: Settings) -> Expected:
+def reference_of(log: Log, entries: Sequence[Entry], registry: ModelStore, settings: Settings) -> Expected:
     """What the reference says of a log; records that no entry of the ledger holds come last, by the last model."""
     micro_batches = assigned(log.partition, log.offset, entries)
     versions = versions_of(micro_batches, entries)
@@ -72,8 +73,8 @@ def reference_of(log: Log, entries: Sequence[Entry], registry: Registry, setting
 
 def ends_of(settings: Settings, *topics: str) -> Ends:
     """Where topics end for a reader of committed records."""
-    options = {"bootstrap.servers": settings.kafka_bootstrap_servers, "group.id": "torture", "log_level": 2}
-    consumer = Consumer(options | {"isolation.level": "read_committed"})
+    kafka = KafkaConfig.from_settings(settings)
+    consumer = Consumer(kafka.for_confluent_consumer() | {"group.id": "torture", "log_level": 2})
     try:
         found: Ends = {}
         for topic in topics:

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from confluent_kafka import KafkaException, Producer
 
+from messaging.config import KafkaConfig
 from ml.schema import Label, Transaction
 from settings import Settings
 from torture.hostile import RARE, kinds
@@ -162,7 +163,7 @@ class Transactions(threading.Thread):
 
 def producer_options(servers: str) -> dict[str, Any]:
     return {
-        "bootstrap.servers": servers,
+        **KafkaConfig(servers).for_confluent(),
         "partitioner": "murmur2_random",
         "acks": "all",
         "compression.type": "lz4",

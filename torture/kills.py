@@ -42,11 +42,11 @@ ENDS_THE_APPLICATION: Final = ("driver", "driver's Python")
 
 
 class Planned(NamedTuple):
-    """A kill: seconds after the first commit, its kind, and how long what was killed stays away."""
+    """A kill: seconds after the first commit, its kind, and for how many seconds what was killed stays down."""
 
     at: float
     kind: str
-    away: float
+    down_seconds: float
 
 
 class Done(msgspec.Struct):
@@ -76,8 +76,8 @@ def planned(kills: int, seconds: float, seed: int) -> list[Planned]:
     cuts = sorted(rng.random() for _ in kinds)
     out, passed = [], 0.0
     for kind, need, cut in zip(kinds, needs, cuts, strict=True):
-        away = rng.uniform(1.0, 8.0) if kind in ("InfluxDB", "MLflow", "Kafka hangs", "InfluxDB hangs") else 0.0
-        out.append(Planned(passed + cut * spare, kind, away))
+        down_seconds = rng.uniform(1.0, 8.0) if kind in ("InfluxDB", "MLflow", "Kafka hangs", "InfluxDB hangs") else 0.0
+        out.append(Planned(passed + cut * spare, kind, down_seconds))
         passed += scale * need
     return out
 
@@ -111,7 +111,7 @@ class Killer(threading.Thread):
         self._worked_before = -1
         self._rng = random.Random(seed)
         self._threads: list[threading.Thread] = []
-        self._away: set[Server] = set()
+        self._down: set[Server] = set()
         self.done: list[Done] = []
         self.errors: list[str] = []
         self.ended = threading.Event()
@@ -159,9 +159,9 @@ class Killer(threading.Thread):
             case "broker":
                 return self._restarted(servers.kafka, 0.0)
             case "InfluxDB":
-                return self._restarted(servers.influxdb, kill.away)
+                return self._restarted(servers.influxdb, kill.down_seconds)
             case "MLflow":
-                return self._restarted(servers.mlflow, kill.away)
+                return self._restarted(servers.mlflow, kill.down_seconds)
             case "connections to Kafka":
                 return _cut(servers.kafka.proxy)
             case "connections to InfluxDB":
@@ -169,8 +169,8 @@ class Killer(threading.Thread):
             case "Kafka hangs" | "InfluxDB hangs":
                 proxy = servers.kafka.proxy if kill.kind == "Kafka hangs" else servers.influxdb_proxy
                 proxy.hold()
-                self._later(kill.away, proxy.let_go)
-                return f"for {kill.away:.1f} s"
+                self._later(kill.down_seconds, proxy.let_go)
+                return f"for {kill.down_seconds:.1f} s"
         raise ValueError(kill.kind)
 
     def _kill_python(self, kind: str) -> str | None:
@@ -184,11 +184,11 @@ class Killer(threading.Thread):
             return None
         return f"one of {len(found)}, SIGKILL"
 
-    def _restarted(self, server: Server, away: float) -> str | None:
-        """Kill a server, and start it when it has been away for so long; None while it is away already."""
-        if server in self._away or server.pid is None:
+    def _restarted(self, server: Server, down_seconds: float) -> str | None:
+        """Kill a server, and start it after so many seconds; None while it is down already."""
+        if server in self._down or server.pid is None:
             return None
-        self._away.add(server)
+        self._down.add(server)
         server.kill()
 
         def start() -> None:
@@ -197,10 +197,10 @@ class Killer(threading.Thread):
             except StackError:
                 server.start()  # its port may have been taken for a moment
             finally:
-                self._away.discard(server)
+                self._down.discard(server)
 
-        self._later(away, start)
-        return f"SIGKILL, away for {away:.1f} s"
+        self._later(down_seconds, start)
+        return f"SIGKILL, down for {down_seconds:.1f} s"
 
     def _later(self, seconds: float, do: Callable[[], object]) -> None:
         def wait_and_do() -> None:

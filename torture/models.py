@@ -12,7 +12,7 @@ from ml.features import FEATURES
 from ml.features.customers import Customers, identify
 from ml.features.events import events
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from ml.thresholds.budget import threshold_for_budget
 from torture.traffic import Payments
 
@@ -21,7 +21,7 @@ MINUTES: Final = 3.0
 BUDGETS: Final = (0.02, 0.05)
 
 
-def register_two(registry: Registry, seed: int) -> None:
+def register_two(registry: ModelStore, seed: int) -> None:
     """Train both, register them as versions 1 and 2, and make the first the champion."""
     rows = _features(seed)
     for budget in BUDGETS:

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from bench.machine import machine
-from ml.registry.model_store import Registry, RegistryError
+from ml.registry.model_store import ModelStore, RegistryError
 from torture.application import ROOT, Application
 from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch
@@ -33,7 +33,7 @@ KILLS_IN_30_MINUTES: Final = 100
 FIRST_COMMIT_SECONDS: Final = 240.0
 STOP_SECONDS: Final = 60.0
 WARM_UP: Final = 200
-TELL_SECONDS: Final = 5.0
+REPORT_SECONDS: Final = 5.0
 
 Say = Callable[[str], None]
 
@@ -79,11 +79,11 @@ class Torture:
         self._began = time.monotonic()
         self._settings = servers.settings
         self._checkpoint = Path(self._settings.checkpoint)
-        self._registry = Registry(servers.mlflow.url, self._settings.model_name, self._settings.model_alias)
+        self._registry = ModelStore(servers.mlflow.url, self._settings.model_name, self._settings.model_alias)
         self._application = Application(self._settings)
         self._watch = LedgerWatch(self._checkpoint / "ledger")
         self._status_file = data / "feed.json"
-        self._promotions, self._told = 0, 0.0
+        self._promotions, self._reported = 0, 0.0
         self._troubles: list[str] = []
         self._seconds: dict[str, float] = {}
         self._kill_log = data / "kills.jsonl"
@@ -171,7 +171,7 @@ class Torture:
                 raise RuntimeError(
                     f"detect committed nothing in {FIRST_COMMIT_SECONDS:.0f} s; the application said {said}"
                 )
-            self._tell("starting")
+            self._report_progress("starting")
             time.sleep(0.5)
 
     def _disturb(self, feed: subprocess.Popen[bytes], seconds: float) -> Killer:
@@ -191,7 +191,7 @@ class Torture:
                 threading.Thread(target=self._promote, daemon=True).start()
             if passed >= next_partition and self._servers.add_partition():
                 next_partition = passed + partition
-            self._tell(f"kills {sum(kill.hit for kill in killer.done)} of {len(plan)}")
+            self._report_progress(f"kills {sum(kill.hit for kill in killer.done)} of {len(plan)}")
             with suppress(subprocess.TimeoutExpired):
                 feed.wait(0.5)
         killer.ended.set()
@@ -219,7 +219,7 @@ class Torture:
                 publish, ends_of(settings, settings.scores_topic, settings.invalid_topic)
             ):
                 return True
-            self._tell("working off")
+            self._report_progress("working off")
             time.sleep(1)
         return False
 
@@ -228,11 +228,11 @@ class Torture:
             log.write(msgspec.json.encode(kill) + b"\n")
         self._say(f"{kill.kind}: {kill.what}")
 
-    def _tell(self, what: str) -> None:
+    def _report_progress(self, what: str) -> None:
         passed = time.monotonic() - self._began
-        if passed < self._told + TELL_SECONDS:
+        if passed < self._reported + REPORT_SECONDS:
             return
-        self._told = passed
+        self._reported = passed
         entries = self._watch.entries
         taken = sum(entries[-1].end.values()) if entries else 0
         self._say(

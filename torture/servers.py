@@ -8,6 +8,7 @@ from typing import Self
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
 from stack import Stack
@@ -83,9 +84,8 @@ class Servers:
         """One more partition for the transactions; False where Kafka does not answer or is just adding one."""
         topic = self.settings.transactions_topic
         try:
-            with KafkaAdminClient(
-                bootstrap_servers=self.kafka.bootstrap_servers, request_timeout_ms=5_000, bootstrap_timeout_ms=5_000
-            ) as admin:
+            options = KafkaConfig.from_settings(self.direct).for_kafka_python()
+            with KafkaAdminClient(**options, request_timeout_ms=5_000, bootstrap_timeout_ms=5_000) as admin:
                 [found] = admin.describe_topics([topic])
                 there = len(found["partitions"])  # asked for: an answer may have been lost before
                 if there == self.partitions:

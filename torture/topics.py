@@ -9,6 +9,7 @@ from typing import Any, Final, overload
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from messaging.config import KafkaConfig
 from torture.reference import Log
 
 AT_ONCE: Final = 10_000
@@ -68,10 +69,9 @@ def records(servers: str, topic: str) -> Iterator[list[Any]]:
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": servers,
+            **KafkaConfig(servers).for_confluent_consumer(),
             "group.id": "torture",
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "fetch.message.max.bytes": 16 << 20,

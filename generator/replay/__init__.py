@@ -1,1 +1,1 @@
-"""Data sets of others, read as their publishers ship them: into Kafka, or into the Parquet folder that training reads."""
+"""Public data sets, read as their publishers ship them: into Kafka, or into the Parquet folder that training reads."""

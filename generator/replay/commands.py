@@ -89,7 +89,7 @@ def register(app: typer.Typer, kafka: Callable[[], Kafka]) -> None:
 def _replay(data: DataSet, kafka: Kafka, pace: Pace, reporting: Reporting, work: Path, resume: bool) -> None:
     names = kafka.topics
     linger = LINGER_MS if pace.speed else FULL_SPEED_LINGER_MS
-    outbox = Outbox(kafka.servers, (names.transactions, names.labels, names.truth), kafka.security, linger)
+    outbox = Outbox(kafka.config, (names.transactions, names.labels, names.truth), linger)
     place = KeptPlace(work / f"{data.file.name}.json", data.identity, names.transactions)
     player = Player(data, outbox, names, pace, reporting, place, work / f"{data.file.name}.rejects.jsonl", resume)
     with ReadingView(out, "replay", data.source) as view:
@@ -120,11 +120,11 @@ def _end(rejects: Rejects, data: DataSet) -> None:
 
 
 def _clock(played: Played) -> str:
-    return f"{played.last_event_time:%Y-%m-%d %H:%M:%S}" if played.last_event_time else "not begun"
+    return f"{played.last_event_time:%Y-%m-%d %H:%M:%S}" if played.last_event_time else "not started"
 
 
 def _reporting(label_days: float) -> Reporting:
-    """Labels of somebody else's data come late, but are as right and as complete as that data says."""
+    """Labels of a public data set come late, but are as right and as complete as that data says."""
     return Reporting(median_days=label_days, never=0.0, wrong=0.0, false_alarms=0.0)
 
 

@@ -1,4 +1,4 @@
-"""The truth that a data set's label column tells, and when a bank would have learned it."""
+"""The truth in a data set's label column, and when a bank would have learned it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -62,7 +62,7 @@ def fraud_rows(fitted: pa.Table) -> Array:
 
 
 def in_order_of_label_time(parts: Iterable[tuple[pa.Table, int]]) -> Iterator[pa.Table]:
-    """Labels sorted by label_time, holding only those that are under way.
+    """Labels sorted by label_time, holding only those that are not due yet.
 
     `parts` are tables in LABEL_ARROW, each with a time (ms since the epoch) that all later ones' labels are not before.
     """

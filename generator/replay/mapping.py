@@ -38,7 +38,7 @@ def _as_texts(given: Any) -> Any:
 
 
 def _named_columns(given: Any) -> Any:
-    """A list of columns stands for each under its own name."""
+    """A list of columns means each under its own name."""
     return {column: column for column in given} if isinstance(given, list) else given
 
 
@@ -54,7 +54,7 @@ class Text(_Part):
 
     column: str | None = None
     constant: Short | None = None
-    row: str | None = Field(None, max_length=200, description="what stands before the row's number")
+    row: str | None = Field(None, max_length=200, description="what comes before the row's number")
     values: dict[str, Short] = {}
     otherwise: Literal["keep", "unknown", "reject"] = "keep"
 

@@ -1,4 +1,4 @@
-"""The file that remembers how far a replay came, so that a later one goes on from there."""
+"""The file that keeps how far a replay came, so that a later one goes on from there."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ class Kept(msgspec.Struct):
 
 
 class KeptPlace:
-    """Where the replay of one data set (its identity) into one topic has its place."""
+    """Keeps the place of the replay of one data set (its identity) into one topic."""
 
     def __init__(self, file: Path, identity: str, topic: str) -> None:
         self._file, self._identity, self._topic = file, identity, topic
 
     def read(self) -> Kept:
-        """What was kept. Raises ReplayError where there is nothing, or where it is another replay's."""
+        """What was kept. Raises ReplayError where there is nothing, or where another replay wrote it."""
         try:
             kept = msgspec.json.decode(self._file.read_bytes(), type=Kept)
         except (OSError, msgspec.DecodeError) as error:

@@ -88,7 +88,7 @@ class Player:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to end before the data did."""
+        """Whether `stop` ended it before the data did."""
         return self._stopped.is_set()
 
     def run(self) -> tuple[Played, Rejects]:
@@ -132,7 +132,7 @@ class Player:
                 yield kept
 
     def _send_all(self, table: pa.Table) -> int:
-        """Send rows, each when it is due, and return how many: not all of them where it is told to stop."""
+        """Send rows, each when it is due, and return how many: not all of them where it is stopped."""
         truth = truth_table(table, self.data.mapping.name)
         labels = label_table(truth, fraud_rows(table), self.reporting)
         made = records(Batch(table.select(list(TRANSACTION_FIELDS)), truth, labels))

@@ -65,5 +65,5 @@ def refuse_missing_columns(file: Path, present: list[str], mapping: Mapping) -> 
         names = ", ".join(name or '""' for name in present)
         raise ReplayError(
             f"{file} {how} the column {', '.join(wrong)} that the mapping {mapping.name} names; it has {names:.600}: "
-            "give another --format, or mend the mapping"
+            "give another --format, or fix the mapping"
         )

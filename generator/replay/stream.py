@@ -50,7 +50,7 @@ class DataSet:
 
     @property
     def identity(self) -> str:
-        """Tells whether two runs read the same rows in the same way."""
+        """Equal where two runs read the same rows in the same way."""
         what = (str(self.file.resolve()), self.source.size, self.mapping.model_dump_json(), self.tolerance_seconds)
         return sha256(msgspec.json.encode(what)).hexdigest()[:16]
 

@@ -41,7 +41,7 @@ class ReadingView:
         self._bar.stop()
 
     def show(self, done: int, what: str) -> None:
-        """So much of the source's size is done; `what` that is in words."""
+        """Show that so much of the source's size is done; `what` says what that is."""
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, what=what)
         elif time.perf_counter() >= self._next:

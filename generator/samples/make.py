@@ -85,7 +85,7 @@ def _sparkov_row(
 
 
 def ulb(rng: np.random.Generator) -> Iterator[str]:
-    """150 rows of two days, quoted as published; one time is written 1e+05, as R writes it. V14 and V17 tell fraud."""
+    """150 rows of two days, quoted as published; one time is written 1e+05, as R writes it. V14 and V17 show fraud."""
     yield ",".join(f'"{name}"' for name in ("Time", *(f"V{i}" for i in range(1, 29)), "Amount", "Class"))
     for n, second in enumerate(np.sort(np.append(rng.integers(0, 172_800, 149), 100_000))):
         fraud = n % 25 == 24

@@ -1,7 +1,7 @@
 """Account takeover: a fraudster gets into a customer's online banking and empties the account.
 
-What the fraudster does: logs in with phished or bought credentials from a device of their own (or steers the customer's own
-device from afar), perhaps tries a small transfer first, then moves the money out: transfers to one or two accounts of money
+What the fraudster does: logs in with phished or bought credentials from a device of their own (or controls the customer's own
+device remotely), perhaps tries a small transfer first, then moves the money out: transfers to one or two accounts of money
 mules, and online purchases of what sells well. Careful ones take hours and keep to amounts that the customer might pay.
 
 What it looks like in the data: 4 to 12 transfers and online payments of one customer within an hour, often at night; most
@@ -25,7 +25,7 @@ from generator.scenarios.parts import amounts, laid_out, online_shops, payees, s
 from generator.scenarios.scenario import Scenario, Style
 
 FEWEST, MOST = 4, 12
-OWN_DEVICE = 0.15  # of the campaigns: the customer's device is steered from afar
+OWN_DEVICE = 0.15  # of the campaigns: the customer's device is controlled remotely
 TRANSFERS = 0.6  # of the transactions; the rest are purchases
 BOUGHT = numbers("marketplace", "gift_cards", "travel")
 

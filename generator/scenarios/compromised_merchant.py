@@ -1,12 +1,12 @@
 """Compromised merchant: card data leaks at one merchant, and weeks later the cards are used elsewhere.
 
 What the fraudster does: manipulates a shop's terminal, or buys what an intruder has copied from its systems; waits until
-nobody connects the leak with what follows; then uses the details of several cards, each for a few purchases online, or
+the leak is no longer connected with what follows; then uses the details of several cards, each for a few purchases online, or
 writes them on blank cards for shops nearby.
 
 What it looks like in the data: 4 to 8 regular customers of one merchant, and nothing else in common; one to three weeks
 after they paid there, 2 to 4 purchases each within hours at shops that they have never visited. Crude ones are online,
-without a device that names itself, and of several times the usual amount; careful ones imitate a new phone, or are in the
+without a named device, and of several times the usual amount; careful ones imitate a new phone, or are in the
 victim's own city, for ordinary amounts. The leaking merchant itself looks as always.
 
 Source: Le Borgne, Siblini, Lebichot and Bontempi 2022, "Reproducible Machine Learning for Credit Card Fraud Detection -

@@ -1,10 +1,10 @@
 """Friendly fraud: the cardholder buys something, has it, and then disputes the payment.
 
-What the fraudster does: is the customer. Buys online what is delivered at once or sells well, and later tells the bank that
-it was somebody else; or a child buys, and a parent disputes.
+What the fraudster does: is the customer. Buys online what is delivered at once or sells well, and later claims at the bank that
+it was another person; or a child buys, and a parent disputes.
 
 What it looks like in the data: one to three online purchases of games, gift cards, fashion, journeys or goods, by day and
-evening, from the customer's own device, often at a shop that the customer knows. Bold ones are as dear as a new telephone;
+evening, from the customer's own device, often at a shop that the customer knows. Bold ones cost as much as a new phone;
 modest ones are purchases like any other, and no detector of unusual behaviour can know them.
 
 Source: Visa Core Rules and Visa Product and Service Rules, dispute condition 10.4 (Other Fraud - Card-Absent Environment),

@@ -47,7 +47,7 @@ def city_of(population: Population, customer: Array) -> Array:
 
 
 def strange_devices(rng: np.random.Generator, n: int) -> Array:
-    """n devices that nobody has seen before."""
+    """n devices that were not seen before."""
     return rng.integers(1, 2**64, n, np.uint64)
 
 

@@ -1,7 +1,7 @@
 """Synthetic identity: a customer who does not exist opens an account, behaves well for weeks, then takes all there is.
 
 What the fraudster does: puts a person together from real and invented data, passes the checks for new customers, and nurses
-the account with small, regular payments until it counts as good. Then it is used up, and nobody is there to pay or to
+the account with small, regular payments until it counts as good. Then it is used up, and there is no person who would pay or to
 complain.
 
 What it looks like in the data: an account without a past. Three to five weeks of small purchases at few merchants and from

@@ -227,7 +227,7 @@ KNOWN: Final = (
     ),
     _known(
         "registry away",
-        r"RegistryAway|MlflowException",
+        r"RegistryUnavailable|MlflowException",
         "the model registry does not answer",
         "The job goes on with the model that it has. See whether MLflow runs, and MLFLOW_TRACKING_URI",
     ),

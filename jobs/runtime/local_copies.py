@@ -1,10 +1,20 @@
-"""The copies of the state of runs that are over: deleted by the workers as soon as another run begins."""
+"""Where the workers of an executor keep their copies of the state; those of runs that are over are deleted."""
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 _current: Path | None = None
+
+
+def copies_of(run: str) -> Path:
+    """The folder of a run's copies: this executor's alone, in what Spark gives it of the machine's disk and deletes with it.
+
+    Executors share no copies, even on one machine: one that hangs would hold up who takes its work over.
+    """
+    own = os.environ["SPARK_LOCAL_DIRS"].split(",")[0]  # Spark sets it for each Python worker
+    return Path(own) / "scoreline-state" / run
 
 
 def drop_other_runs(run: Path) -> None:

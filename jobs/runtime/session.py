@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
-from jobs.runtime import file_systems, logs
+from jobs.runtime import file_systems, logs, shipped_code
 from settings import Settings
 
-_ROOT: Final = Path(__file__).resolve().parents[2]
 _STATE: Final = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
 CONFIGURATION: Final = {
@@ -28,15 +27,15 @@ CONFIGURATION: Final = {
     # A query that is stopped by force is waited for so long, in ms; by default without end.
     "spark.sql.streaming.stopTimeout": "5000",
     "spark.ui.showConsoleProgress": "false",
+    "spark.python.daemon.module": "jobs.runtime.worker_daemon",
 }
 
 LOCAL: Final = {
-    "spark.executorEnv.PYTHONPATH": str(_ROOT),
-    "spark.python.daemon.module": "jobs.runtime.worker_daemon",
+    "spark.executorEnv.PYTHONPATH": str(shipped_code.ROOT),
     # Between the JVM and its Python workers: 333 ms median latency at 1,000 txn/s, 373 with TCP.
     "spark.python.unix.domain.socket.enabled": "true",
 }
-"""Where workers run on this machine. On a cluster --py-files reach a worker only after its daemon has started."""
+"""Where workers run on this machine, with this very code. For a cluster see `jobs.runtime.shipped_code`."""
 
 
 def launch_java() -> tuple[Any, Any]:
@@ -55,7 +54,7 @@ def build_session(settings: Settings, name: str, scratch: Path) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     _, jvm = launch_java()
     given = _given()
-    local = given.get("spark.master", "local").startswith("local")
+    local = shipped_code.runs_here(given.get("spark.master", "local"))
     own = {file_systems.MANAGER: file_systems.manager(settings.checkpoint, file_systems.configuration(jvm))}
     if local and "SPARK_LOCAL_DIRS" not in os.environ and _ours(scratch):
         own["spark.local.dir"] = str(scratch)
@@ -63,6 +62,8 @@ def build_session(settings: Settings, name: str, scratch: Path) -> SparkSession:
     for key, value in (CONFIGURATION | own | (LOCAL if local else {})).items():
         if key not in given:
             builder = builder.config(key, value)
+    for key, value in ({} if local else shipped_code.configuration(given)).items():
+        builder = builder.config(key, value)
     session = builder.getOrCreate()
     _keep_console_quiet(session, settings.log_dir)
     return session

@@ -11,7 +11,7 @@ import jobs.scoring  # noqa: F401
 from detection.score_json import heads
 from ml.features import EVENT, FEATURES, fold
 from ml.features.customers import Customers, identify
-from ml.scorers.warm import warm_up
+from ml.scorers.warm_up import warm_up
 
 if __name__ == "__main__":
     # Compiled code is loaded by its first call; the workers inherit it.

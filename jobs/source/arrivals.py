@@ -12,7 +12,7 @@ from kafka.admin import OffsetSpec
 from kafka.errors import NoError, for_code
 
 from jobs.throughput import Arrived, Span
-from messaging.config import client_options, librdkafka_options
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _TIMEOUT_MS: Final = 3_000
@@ -31,8 +31,9 @@ class TransactionsTopic:
         self._name = settings.transactions_topic
         self._isolation = settings.kafka_isolation_level
         timeouts = {"request_timeout_ms": _TIMEOUT_MS, "bootstrap_timeout_ms": _TIMEOUT_MS}
-        self._admin: dict[str, Any] = client_options(settings) | timeouts
-        self._consumer = librdkafka_options(settings) | {
+        kafka = KafkaConfig.from_settings(settings)
+        self._admin: dict[str, Any] = kafka.for_kafka_python() | timeouts
+        self._consumer = kafka.for_confluent_consumer() | {
             "group.id": "lag",  # librdkafka wants one; nothing is committed
             "enable.auto.commit": False,
             "enable.partition.eof": True,

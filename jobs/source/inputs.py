@@ -18,7 +18,7 @@ from jobs.runtime import logs
 from jobs.runtime.errors import Fatal, Unavailable
 from jobs.runtime.storage import DurableFolder
 from jobs.source.topic_offsets import QueryCheckpoint
-from messaging.config import client_options
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ class _Kafka:
 
     def __init__(self, settings: Settings) -> None:
         timeouts = {"request_timeout_ms": _TIMEOUT_MS, "bootstrap_timeout_ms": _TIMEOUT_MS}
-        self._options: dict[str, Any] = client_options(settings) | timeouts
+        self._options: dict[str, Any] = KafkaConfig.from_settings(settings).for_kafka_python() | timeouts
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
         self._closed = False

@@ -6,7 +6,7 @@ from typing import Final
 from kafka import KafkaConsumer, TopicPartition
 
 from jobs.runtime.progress import Offsets
-from messaging.config import client_options
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _TIMEOUT_MS: Final = 4_000
@@ -14,12 +14,8 @@ _TIMEOUT_MS: Final = 4_000
 
 def ends(settings: Settings, topics: list[str]) -> tuple[Offsets, Offsets]:
     """(beginnings, ends) by topic and partition; with read_committed an end is the last stable offset. Raises KafkaError."""
-    options = (
-        client_options(settings)
-        | {"isolation_level": settings.kafka_isolation_level}
-        | {"request_timeout_ms": _TIMEOUT_MS, "bootstrap_timeout_ms": _TIMEOUT_MS}
-    )
-
+    timeouts = {"request_timeout_ms": _TIMEOUT_MS, "bootstrap_timeout_ms": _TIMEOUT_MS}
+    options = KafkaConfig.from_settings(settings).for_kafka_python_consumer() | timeouts
     with closing(KafkaConsumer(**options, enable_auto_commit=False)) as consumer:
         places = [TopicPartition(topic, n) for topic in topics for n in consumer.partitions_for_topic(topic) or ()]
         beginnings, found = consumer.beginning_offsets(places), consumer.end_offsets(places)

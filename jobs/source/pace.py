@@ -8,7 +8,7 @@ from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import SparkSession
 
 from jobs.source.record_sizes import Sizes
-from messaging.config import MOST_A_POLL
+from jobs.source.stream import MOST_A_POLL
 
 CAREFUL_POLL: Final = 10
 POLL_BYTES: Final = 16 << 20

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from pyspark.sql import SparkSession
 
-from messaging.config import kafka_properties
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _CONSUMER: Final = {
@@ -63,7 +63,7 @@ class RecordReader:
         self._jvm: Any = spark._jvm
         self._topic = topic
         properties = self._jvm.java.util.HashMap()
-        for name, value in (kafka_properties(settings) | _CONSUMER).items():
+        for name, value in (KafkaConfig.from_settings(settings).for_java() | _CONSUMER).items():
             properties.put(name, value)
         self._consumer = self._jvm.org.apache.kafka.clients.consumer.KafkaConsumer(properties)
         self._assigned: int | None = None

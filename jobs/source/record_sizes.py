@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from messaging.config import kafka_properties
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def sample(spark: SparkSession, settings: Settings, topic: str, since: Mapping[i
     """
     jvm: Any = spark._jvm
     properties = jvm.java.util.HashMap()
-    for name, value in (kafka_properties(settings) | _CONSUMER).items():
+    for name, value in (KafkaConfig.from_settings(settings).for_java() | _CONSUMER).items():
         properties.put(name, value)
     consumer = jvm.org.apache.kafka.clients.consumer.KafkaConsumer(properties)
     try:

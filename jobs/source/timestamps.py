@@ -17,7 +17,7 @@ from jobs.runtime.errors import Stopping, Unavailable
 from jobs.runtime.gate import Gate
 from jobs.runtime.storage import DurableFolder
 from jobs.source.topic_offsets import ByTopic, QueryCheckpoint
-from messaging.config import client_options, librdkafka_options
+from messaging.config import KafkaConfig
 from settings import Settings
 
 MOST_MS: Final = (2**63 - 1) // 1000 - 366 * 86_400_000
@@ -115,7 +115,8 @@ def _stamps(settings: Settings, start: ByTopic, end: ByTopic, stopping: Callable
     }
     missing = {place for place, (first, last) in spans.items() if first < last}
     quiet = {"group.id": "scoreline-timestamps", "enable.auto.commit": "false", "auto.offset.reset": "earliest"}
-    consumer = Consumer({**quiet, "enable.partition.eof": "true", "log_level": "2", **librdkafka_options(settings)})
+    kafka = KafkaConfig.from_settings(settings).for_confluent_consumer()
+    consumer = Consumer({**kafka, **quiet, "enable.partition.eof": "true", "log_level": "2"})
     try:
         consumer.assign([TopicPartition(*place, spans[place][0]) for place in sorted(missing)])
         heard = time.monotonic()
@@ -156,10 +157,9 @@ def _limit(settings: Settings, topic: str) -> None:
     by_hand = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config " + ",".join(
         f"{name}={value}" for name, value in _LIMITS.items()
     )
+    options = KafkaConfig.from_settings(settings).for_kafka_python()
     try:
-        with KafkaAdminClient(
-            **client_options(settings), bootstrap_timeout_ms=3_000, request_timeout_ms=3_000
-        ) as admin:
+        with KafkaAdminClient(**options, bootstrap_timeout_ms=3_000, request_timeout_ms=3_000) as admin:
             asked = ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_LIMITS))
             wanted = _stricter(next(iter(admin.describe_configs([asked], config_filter="all").values()))[topic])
             if not wanted:

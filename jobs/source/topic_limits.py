@@ -15,7 +15,7 @@ from kafka.errors import (
 )
 
 from jobs.runtime.errors import Fatal, Unavailable
-from messaging.config import client_options
+from messaging.config import KafkaConfig
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -77,10 +77,9 @@ def topic_settings(settings: Settings, topics: Sequence[str], names: Sequence[st
     Raises `Unavailable` where it does not answer.
     """
     asked = [ConfigResource(ConfigResourceType.TOPIC, topic, list(names)) for topic in topics]
+    options = KafkaConfig.from_settings(settings).for_kafka_python()
     try:
-        with KafkaAdminClient(
-            **client_options(settings), bootstrap_timeout_ms=10_000, request_timeout_ms=15_000
-        ) as admin:
+        with KafkaAdminClient(**options, bootstrap_timeout_ms=10_000, request_timeout_ms=15_000) as admin:
             answer: dict[str, dict[str, Any]] = admin.describe_configs(asked, config_filter="all").get("topic", {})
     except _NOT_ALLOWED as error:
         _log.warning(

@@ -33,7 +33,7 @@ class Split:
     end: int
 
     @classmethod
-    def of(cls, first: int, last: int, label_delay_days: float) -> Self:
+    def from_span(cls, first: int, last: int, label_delay_days: float) -> Self:
         """The split of transactions from `first` to `last` (ms): the last quarter judges.
 
         If that has two days or more, it begins at a midnight (UTC). The gap is never shorter than a tenth of the time, for

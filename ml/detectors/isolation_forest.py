@@ -8,8 +8,8 @@ from sklearn.ensemble import IsolationForest as Forest
 
 from ml.arrays import Flags, Floats
 from ml.detectors.detector import TooFewRows
-from ml.scorers.growing import Grown, trees
 from ml.scorers.isolation import IsolationScore
+from ml.scorers.tree_layout import LibraryTree, trees
 
 if TYPE_CHECKING:
     import optuna
@@ -56,7 +56,7 @@ def scorer_of(forest: Forest, features: int) -> IsolationScore:
         tree = estimator.tree_
         # in this order of additions, as scikit-learn has it
         path_length = forest._decision_path_lengths[k] + forest._average_path_length_per_tree[k] - 1.0
-        grown.append(Grown(tree.children_left, tree.children_right, tree.feature, tree.threshold, path_length))
+        grown.append(LibraryTree(tree.children_left, tree.children_right, tree.feature, tree.threshold, path_length))
     return IsolationScore(trees(grown, features), len(grown) * average_path_length(forest.max_samples_))
 
 

@@ -8,8 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from ml.arrays import Flags, Floats
 from ml.detectors.calibration import fit_calibrated
-from ml.scorers.growing import Grown, trees
 from ml.scorers.probability import VotesProbability
+from ml.scorers.tree_layout import LibraryTree, trees
 from ml.scorers.trees import DEEPEST, Trees
 
 if TYPE_CHECKING:
@@ -67,5 +67,5 @@ def trees_of(forest: RandomForestClassifier) -> Trees:
     for estimator in forest.estimators_:
         tree = estimator.tree_
         share = np.asarray(tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1), np.float64)
-        grown.append(Grown(tree.children_left, tree.children_right, tree.feature, tree.threshold, share))
+        grown.append(LibraryTree(tree.children_left, tree.children_right, tree.feature, tree.threshold, share))
     return trees(grown, forest.n_features_in_)

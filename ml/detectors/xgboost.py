@@ -9,8 +9,8 @@ from xgboost import Booster, XGBClassifier
 
 from ml.arrays import Flags, Floats
 from ml.detectors.calibration import fit_calibrated
-from ml.scorers.growing import Grown, trees
 from ml.scorers.probability import TreesProbability
+from ml.scorers.tree_layout import LibraryTree, trees
 from ml.scorers.trees import Trees
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def trees_of(booster: Booster) -> Trees:
     return trees([_grown(tree) for tree in model["trees"]], booster.num_features())
 
 
-def _grown(tree: dict[str, list[float]]) -> Grown:
+def _grown(tree: dict[str, list[float]]) -> LibraryTree:
     conditions = np.array(tree["split_conditions"], np.float32)  # of a leaf: its value
-    return Grown(
+    return LibraryTree(
         left=np.array(tree["left_children"], np.int64),
         right=np.array(tree["right_children"], np.int64),
         feature=np.array(tree["split_indices"], np.int64),

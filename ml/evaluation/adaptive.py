@@ -11,7 +11,7 @@ from ml.features import SECOND
 from ml.segments import SegmentIds
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, counted
 from ml.thresholds.grid import OWN
-from ml.thresholds.making import Plan, plan_at
+from ml.thresholds.making import BlockThresholds, thresholds_for
 from ml.thresholds.reference import Reference
 
 DELAY: Final = 20 * SECOND
@@ -21,7 +21,7 @@ DELAY: Final = 20 * SECOND
 def adaptive_alerts(reference: Reference, part: Transactions, scores: Floats) -> Flags:
     """Which transactions (n,), in the order of time, are alerted, where each arrives at the time of its event.
 
-    scores: (n,). It begins with the model's own threshold; from then on each block of time has its own plan, and each
+    scores: (n,). It begins with the model's own threshold; from then on each block of time has its own thresholds, and each
     moment of it a look at whether there is a wave.
     """
     bins, segment, known = reference.grid.bins(scores), *_numbered(part, reference)
@@ -31,8 +31,8 @@ def adaptive_alerts(reference: Reference, part: Transactions, scores: Floats) ->
     for start, end in zip(starts, np.append(starts[1:], len(scores)), strict=True):
         now = slice(start, end)
         if start:
-            plan = plan_at(int(part.time[start] // BLOCK), np.concatenate(seen), reference)
-            is_alert[now] = _alerts(plan, part.time[now], segment[now], bins[now])
+            chosen = thresholds_for(int(part.time[start] // BLOCK), np.concatenate(seen), reference)
+            is_alert[now] = _alerts(chosen, part.time[now], segment[now], bins[now])
         else:
             is_alert[now] = bins[now] > OWN
         seen.append(counted(part.time[now], known[segment[now]], bins[now], is_alert[now]))
@@ -48,11 +48,11 @@ def _numbered(part: Transactions, reference: Reference) -> tuple[Ints, SegmentId
     return numbers[places], np.append(reference.ids, np.uint64(0))
 
 
-def _alerts(plan: Plan, time: Ints, segment: Ints, bins: Ints) -> Flags:
+def _alerts(chosen: BlockThresholds, time: Ints, segment: Ints, bins: Ints) -> Flags:
     """Which transactions (n,) of one block are alerted."""
     known = np.searchsorted(time, time - DELAY)  # how many each table knows of
-    over = np.append(0, np.cumsum(bins > plan.level[segment]))[known]
-    return bins > plan.by_alarm[plan.alarm(known, over), segment]
+    over = np.append(0, np.cumsum(bins > chosen.level[segment]))[known]
+    return bins > chosen.by_alarm[chosen.alarm(known, over), segment]
 
 
 def _starts(values: Ints) -> Ints:

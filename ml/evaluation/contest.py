@@ -12,7 +12,7 @@ from ml.arrays import Flags, Floats
 from ml.dataset.split import Split, refuse_no_share
 from ml.detectors import Detector, TooFewRows
 from ml.evaluation.data import Data, Transactions, outline, read
-from ml.evaluation.judgement import Bench, Judgement, judge
+from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.scored import matched, read_scores
 from ml.model import Model
 from ml.thresholds.budget import threshold_for_budget
@@ -48,7 +48,7 @@ class Contestant:
     threshold: float
 
     @classmethod
-    def of(cls, detector: Learner, data: Data, budget: float, seed: int) -> "Contestant":
+    def fitted(cls, detector: Learner, data: Data, budget: float, seed: int) -> "Contestant":
         """Fit a detector to some data. Raises `ml.detectors.TooFewRows` where there is not enough to fit it to."""
         scorer = detector.fit(data.fit.features, data.fit_labels, seed)
         threshold = threshold_for_budget(scorer.anomaly_score(data.gap.features), budget)
@@ -92,31 +92,35 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress) -> 
     refuse_no_share(terms.budget)
     seen = outline(folder, progress, terms.extras)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
-    data = read(seen, Split.of(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
+    data = read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
     if isinstance(judged, Topic):
         test, scores, is_alert = matched(data.test, read_scores(judged.kafka, judged.name, progress))
-        return {judged.name: judge(Bench.of(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
+        return {judged.name: judge(JudgedPart.from_data(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
     if isinstance(judged, Model):
         columns = [data.feature_names.index(name) for name in judged.features]
         scores = judged.anomaly_score(data.test.features[:, columns])
         name = f"{judged.name} version {judged.version}"
-        return {name: judge(Bench.of(data), scores, judged.is_anomaly(scores), terms.budget, seed=terms.seed)}
+        return {
+            name: judge(JudgedPart.from_data(data), scores, judged.is_anomaly(scores), terms.budget, seed=terms.seed)
+        }
     return contest(data, judged, terms, progress)
 
 
 def contest(data: Data, detectors: Sequence[Detector], terms: Terms, progress: Progress) -> dict[str, Judgement | str]:
     """Each detector's judgement by name; where it could not be fitted, why."""
-    bench = Bench.of(data)
+    judged_part = JudgedPart.from_data(data)
     results: dict[str, Judgement | str] = {}
     bar = progress.add_task("detectors", total=len(detectors))
     for detector in detectors:
         progress.update(bar, description=f"fitting and judging {detector.name}")
         try:
-            contestant = Contestant.of(detector, data, terms.budget, terms.seed)
+            contestant = Contestant.fitted(detector, data, terms.budget, terms.seed)
         except TooFewRows as error:
             results[detector.name] = str(error)
         else:
             scores = contestant.scores(data.test)
-            results[detector.name] = judge(bench, scores, contestant.alerts(scores), terms.budget, seed=terms.seed)
+            results[detector.name] = judge(
+                judged_part, scores, contestant.alerts(scores), terms.budget, seed=terms.seed
+            )
         progress.advance(bar)
     return results

@@ -48,7 +48,7 @@ class Transactions:
         """(n,) days since the epoch, UTC."""
         return self.time // DAY
 
-    def of(self, rows: Ints | Flags) -> Self:
+    def select(self, rows: Ints | Flags) -> Self:
         """Some of them."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 

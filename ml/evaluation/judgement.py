@@ -59,7 +59,7 @@ class Judgement(msgspec.Struct, frozen=True):
     amount: float
 
 
-class Bench(msgspec.Struct, frozen=True):
+class JudgedPart(msgspec.Struct, frozen=True):
     """A test part, with what every detector's judgement on it needs."""
 
     data: Data
@@ -71,7 +71,7 @@ class Bench(msgspec.Struct, frozen=True):
     days: int
 
     @classmethod
-    def of(cls, data: Data, test: Transactions | None = None) -> "Bench":
+    def from_data(cls, data: Data, test: Transactions | None = None) -> "JudgedPart":
         """For the test part of some data, or for some transactions of it."""
         test = data.test if test is None else test
         is_fraud = data.outline.knowledge.truth.fraud_of(test.transaction)
@@ -81,22 +81,22 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 def judge(
-    bench: Bench, scores: Floats, is_alert: Flags, budget: float, replicates: int = REPLICATES, seed: int = 0
+    judged_part: JudgedPart, scores: Floats, is_alert: Flags, budget: float, replicates: int = REPLICATES, seed: int = 0
 ) -> Judgement:
-    """Judge anomaly scores (n,) and alerts (n,) of the bench's transactions; intervals are over the days."""
-    test, truth = bench.test, bench.data.outline.knowledge.truth
-    prevalence = float(bench.is_fraud.mean())
-    cards = card_precision(test.day, test.customer, bench.is_fraud, scores, bench.known)
-    attacks = attacks_of(bench.frauds, test, is_alert)
+    """Judge anomaly scores (n,) and alerts (n,) of the part's transactions; intervals are over the days."""
+    test, truth = judged_part.test, judged_part.data.outline.knowledge.truth
+    prevalence = float(judged_part.is_fraud.mean())
+    cards = card_precision(test.day, test.customer, judged_part.is_fraud, scores, judged_part.known)
+    attacks = attacks_of(judged_part.frauds, test, is_alert)
     own_amount = ~np.isnan(attacks.amount)
     return Judgement(
         len(test),
-        int(bench.is_fraud.sum()),
-        bench.days,
+        int(judged_part.is_fraud.sum()),
+        judged_part.days,
         prevalence,
         budget,
-        bench.data.outline.currency,
-        _figures(bench, scores, is_alert, cards, (seed, replicates)),
+        judged_part.data.outline.currency,
+        _figures(judged_part, scores, is_alert, cards, (seed, replicates)),
         {
             "auc": 1.0,
             "average_precision": 1.0,
@@ -104,9 +104,9 @@ def judge(
             **ceilings(budget, prevalence),
         },
         {
-            name: _scenario(bench, attacks, number, is_alert, (seed, replicates))
+            name: _scenario(judged_part, attacks, number, is_alert, (seed, replicates))
             for number, name in enumerate(truth.scenarios)
-            if (bench.frauds.scenario == number).any()
+            if (judged_part.frauds.scenario == number).any()
         },
         float(attacks.lost[own_amount].sum()),
         float(attacks.amount[own_amount].sum()),
@@ -114,13 +114,13 @@ def judge(
 
 
 def _figures(
-    bench: Bench, scores: Floats, is_alert: Flags, cards: CardPrecision, draws: tuple[int, int]
+    judged_part: JudgedPart, scores: Floats, is_alert: Flags, cards: CardPrecision, draws: tuple[int, int]
 ) -> dict[str, Estimate]:
-    ranking = Ranking.of(bench.is_fraud, scores)
-    by_day = _by_day(bench, is_alert)
+    ranking = Ranking.from_scores(judged_part.is_fraud, scores)
+    by_day = _by_day(judged_part, is_alert)
 
     def figures(weight: Floats) -> Mapping[str, Figure]:
-        curve = ranking.curve(weight[bench.day])
+        curve = ranking.curve(weight[judged_part.day])
         counts = Counts(*(weight @ by_day))
         values = (
             curve.roc_auc,
@@ -135,19 +135,21 @@ def _figures(
         return dict(zip(FIGURES, values, strict=True))
 
     seed, replicates = draws
-    return over_days(bench.days, figures, seed, replicates)
+    return over_days(judged_part.days, figures, seed, replicates)
 
 
-def _by_day(bench: Bench, is_alert: Flags) -> Floats:
+def _by_day(judged_part: JudgedPart, is_alert: Flags) -> Floats:
     """(days, 4): the fields of Counts, of each day."""
-    kinds = np.select([bench.is_fraud & is_alert, is_alert, bench.is_fraud], [0, 1, 2], 3)
-    return np.bincount(4 * bench.day + kinds, minlength=4 * bench.days).reshape(-1, 4).astype(np.float64)
+    kinds = np.select([judged_part.is_fraud & is_alert, is_alert, judged_part.is_fraud], [0, 1, 2], 3)
+    return np.bincount(4 * judged_part.day + kinds, minlength=4 * judged_part.days).reshape(-1, 4).astype(np.float64)
 
 
-def _scenario(bench: Bench, attacks: Attacks, number: int, is_alert: Flags, draws: tuple[int, int]) -> ScenarioResult:
-    rows = bench.frauds.row[bench.frauds.scenario == number]
-    all_of_day = np.bincount(bench.day[rows], minlength=bench.days)
-    caught_of_day = np.bincount(bench.day[rows], is_alert[rows], bench.days)
+def _scenario(
+    judged_part: JudgedPart, attacks: Attacks, number: int, is_alert: Flags, draws: tuple[int, int]
+) -> ScenarioResult:
+    rows = judged_part.frauds.row[judged_part.frauds.scenario == number]
+    all_of_day = np.bincount(judged_part.day[rows], minlength=judged_part.days)
+    caught_of_day = np.bincount(judged_part.day[rows], is_alert[rows], judged_part.days)
 
     def recall(weight: Floats) -> Mapping[str, Figure]:
         caught, frauds = float(weight @ caught_of_day), float(weight @ all_of_day)
@@ -159,7 +161,7 @@ def _scenario(bench: Bench, attacks: Attacks, number: int, is_alert: Flags, draw
     lost, amount = attacks.lost[own], attacks.amount[own]
     return ScenarioResult(
         len(rows),
-        over_days(bench.days, recall, *draws)["recall"],
+        over_days(judged_part.days, recall, *draws)["recall"],
         int(whole.sum()),
         int(caught.sum()),
         _median(attacks.transactions[caught]),

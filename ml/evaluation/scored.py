@@ -13,7 +13,7 @@ from ml.arrays import Flags, Floats
 from ml.dataset.split import EvaluationError
 from ml.evaluation.data import Transactions
 from ml.features.events import hash_id
-from ml.schema import Identifier, Reader, Unreadable
+from ml.schema import Identifier, Reader, SchemaVersion, Unreadable
 
 ANSWER_SECONDS: Final = 10.0
 _AT_ONCE: Final = 10_000
@@ -21,11 +21,12 @@ _AWAY: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """The part of `ml.schema.Score` that is judged."""
+    """The part of `ml.schema.Score` that is judged, alike in all its versions."""
 
     transaction_id: Identifier
     anomaly_score: Annotated[float, msgspec.Meta(ge=0, le=1)]
     is_anomaly: bool
+    schema_version: SchemaVersion = 1
 
 
 _log = logging.getLogger(__name__)
@@ -99,4 +100,8 @@ def matched(part: Transactions, scores: Mapping[int, Scored]) -> tuple[Transacti
             f"{len(scores):,} scores none is"
         )
     found = [score for score in here if score is not None]
-    return part.of(rows), np.array([s.anomaly_score for s in found]), np.array([s.is_anomaly for s in found], np.bool_)
+    return (
+        part.select(rows),
+        np.array([s.anomaly_score for s in found]),
+        np.array([s.is_anomaly for s in found], np.bool_),
+    )

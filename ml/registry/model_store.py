@@ -17,11 +17,20 @@ from mlflow.models.model import ModelInfo
 from ml.arrays import Floats
 from ml.features import FEATURES
 from ml.model import Model, Origin
-from ml.registry import packed, promotions, serialization, tracking
+from ml.registry import packed, promotion_history, serialization, tracking
 from ml.registry.serialization import ModelRefused
-from ml.registry.tracking import RegistryAway, RegistryError, is_missing, talking_to
+from ml.registry.tracking import RegistryError, RegistryUnavailable, is_missing, talking_to
 
-__all__ = ["Entry", "ModelRefused", "NoChampion", "NotReady", "Registered", "Registry", "RegistryAway", "RegistryError"]
+__all__ = [
+    "Entry",
+    "ModelRefused",
+    "ModelStore",
+    "NoChampion",
+    "NotReady",
+    "Registered",
+    "RegistryError",
+    "RegistryUnavailable",
+]
 
 _TRAIN: Final = "train one with `make train`"
 
@@ -55,10 +64,11 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Registry:
+class ModelStore:
     """The versions of one model in one MLflow, and the alias that names the version in use.
 
-    uri: `http://host:port` or `sqlite:///path/to/file.db`. Every method raises `RegistryAway` where MLflow does not answer.
+    uri: `http://host:port` or `sqlite:///path/to/file.db`. Every method raises `RegistryUnavailable` where MLflow does
+    not answer.
     """
 
     uri: str
@@ -89,7 +99,7 @@ class Registry:
         return tracking.without_secrets(self.uri)
 
     def check(self) -> None:
-        """Ask for anything at all. Raises `RegistryAway` or `RegistryError` where the registry can't be used."""
+        """Ask for anything at all. Raises `RegistryUnavailable` or `RegistryError` where the registry can't be used."""
         self._champion()
 
     def _champion(self) -> Entry | None:
@@ -170,7 +180,7 @@ class Registry:
                     f"there is no version {version} of the model {self.name!r} in {self.address}; "
                     + (f"there are {', '.join(map(str, sorted(known)))}" if known else _TRAIN)
                 )
-            history = promotions.promoted(self._history(), self._champion_version(), version)
+            history = promotion_history.promoted(self._history(), self._champion_version(), version)
             # In this order: a promotion that was cut off after its first half is rolled back to the right version.
             self._client.set_registered_model_alias(self.name, self.alias, str(version))
             self._remember(history)
@@ -179,7 +189,7 @@ class Registry:
         """Give the alias back to the champion before this one, and return its version; again, and to the one before that."""
         with talking_to(self.uri):
             known = self._versions()
-            history = promotions.rolled_back(self._history() if known else [], self._champion_version())
+            history = promotion_history.rolled_back(self._history() if known else [], self._champion_version())
             history = [version for version in history if version in known]
             if not history:
                 raise RegistryError(

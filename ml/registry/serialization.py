@@ -29,8 +29,9 @@ from ml.features.state_schema import FOLD_VERSION
 from ml.model import Model
 from ml.registry.tracking import RegistryError
 from ml.schema import EXTRA_PREFIX
-from ml.scorers import form
 from ml.scorers.scorer import Scorer
+from ml.scorers.serialization import read as read_scorer
+from ml.scorers.serialization import write as write_scorer
 from ml.thresholds.reference import Reference
 
 _FILE: Final = "scorer.npz"
@@ -76,7 +77,7 @@ def _parts(model: Model, example: Floats) -> Iterator[tuple[dict[str, Any], str]
     with tempfile.TemporaryDirectory(prefix="scoreline-model-") as temporary:
         folder = Path(temporary, _FOLDER)
         folder.mkdir()
-        form.write(model.scorer, folder / _FILE)
+        write_scorer(model.scorer, folder / _FILE)
         (folder / _JUDGING).write_bytes(msgspec.json.encode(model.threshold))
         if model.reference is not None:
             (folder / _REFERENCE).write_bytes(msgspec.json.encode(model.reference))
@@ -120,7 +121,10 @@ class _Served:
 
 def _load_pyfunc(folder: str) -> _Served:
     """MLflow calls this to serve a stored model, where Scoreline is installed."""
-    return _Served(form.read(Path(folder, _FILE)), msgspec.json.decode(Path(folder, _JUDGING).read_bytes(), type=float))
+    return _Served(
+        read_scorer(Path(folder, _FILE)),
+        msgspec.json.decode(Path(folder, _JUDGING).read_bytes(), type=float),
+    )
 
 
 class Metadata(msgspec.Struct):
@@ -214,7 +218,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _read_scorer(file: Path) -> Scorer:
     try:
-        return form.read(file)
+        return read_scorer(file)
     except Exception as error:  # as above
         raise ModelRefused(f"its file {file.name} can't be read: {_first_line(error)}") from error
 

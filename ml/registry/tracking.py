@@ -42,7 +42,7 @@ class RegistryError(Exception):
     """The registry can't do what it was asked; the text is one line for a person, with the fix in it."""
 
 
-class RegistryAway(RegistryError):
+class RegistryUnavailable(RegistryError):
     """MLflow does not answer."""
 
 
@@ -68,15 +68,15 @@ def _sqlite_file(uri: str) -> Path | None:
 
 
 def _open_once(file: Path) -> None:
-    """Raise `RegistryAway` where a sqlite file can't be opened, which MLflow itself would try again for minutes."""
+    """Raise `RegistryUnavailable` where a sqlite file can't be opened, which MLflow itself would try again for minutes."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file, timeout=_LOCKED_SECONDS)) as connection:
             connection.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error) as error:
         if _is_locked(error):
-            raise RegistryAway(_locked(file)) from error
-        raise RegistryAway(
+            raise RegistryUnavailable(_locked(file)) from error
+        raise RegistryUnavailable(
             f"the model registry's file {file} can't be opened ({error}); set MLFLOW_TRACKING_URI to another"
         ) from error
 
@@ -128,7 +128,7 @@ def download(uri: str, name: str, version: int, folder: Path) -> Path:
     """Download a model version's files into a folder; returns where they are.
 
     Raises MLflow's exception or an OSError where there is no such version or where its files on this machine are broken;
-    `RegistryAway` where they are elsewhere and can't be had now, which may pass.
+    `RegistryUnavailable` where they are elsewhere and can't be had now, which may pass.
     """
     # Not `models:/name/version`: such an address MLflow looks up in the registry of the whole process.
     source = client(uri).get_model_version_download_uri(name, str(version))
@@ -140,15 +140,15 @@ def download(uri: str, name: str, version: int, folder: Path) -> Path:
     except (MlflowException, OSError) as error:
         if source.startswith("file:"):
             raise
-        raise RegistryAway(
+        raise RegistryUnavailable(
             f"the files of version {version} can't be had from {source} by way of {without_secrets(uri)}: {error}"
         ) from error
 
 
 @contextmanager
 def talking_to(uri: str) -> Iterator[None]:
-    """Around calls of MLflow: whatever it raises becomes a `RegistryError` of one line; `RegistryAway` where it is not the
-    question that failed but the connection."""
+    """Around calls of MLflow: whatever it raises becomes a `RegistryError` of one line; `RegistryUnavailable` where it
+    is not the question that failed but the connection."""
     try:
         yield
     except RegistryError:
@@ -156,9 +156,9 @@ def talking_to(uri: str) -> Iterator[None]:
     except Exception as error:
         cause = connection_failure(error)
         if cause is not None and "locked" in cause and _sqlite_file(uri) is not None:
-            raise RegistryAway(_locked(_sqlite_file(uri))) from error
+            raise RegistryUnavailable(_locked(_sqlite_file(uri))) from error
         if cause is not None:
-            raise RegistryAway(
+            raise RegistryUnavailable(
                 f"the model registry {without_secrets(uri)} does not answer ({cause}); start it (make stack), or set "
                 "MLFLOW_TRACKING_URI to another"
             ) from error

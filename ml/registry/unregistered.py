@@ -15,7 +15,7 @@ from ml.arrays import Floats
 from ml.features import FEATURES
 from ml.model import Model
 from ml.registry import serialization
-from ml.registry.model_store import ModelRefused, Registry, RegistryError
+from ml.registry.model_store import ModelRefused, ModelStore, RegistryError
 
 _TRAINING: Final = "training.json"
 _EXAMPLE_ROWS: Final = 5
@@ -28,7 +28,7 @@ class _Training(msgspec.Struct):
 
 
 class Unregistered(NamedTuple):
-    """All that `ml.registry.model_store.Registry.register` takes. example: rows of features (n, len(model.features))."""
+    """All that `ml.registry.model_store.ModelStore.register` takes. example: rows of features (n, len(model.features))."""
 
     model: Model
     example: Floats
@@ -69,7 +69,7 @@ def read(folder: Path, name: str) -> Unregistered:
     return Unregistered(model, example, dict(training.params), training.metrics)
 
 
-def register(registry: Registry, trained: Unregistered, parent: Path, now: datetime, promote: bool) -> Model:
+def register(registry: ModelStore, trained: Unregistered, parent: Path, now: datetime, promote: bool) -> Model:
     """Register what was trained; until that is done it lies in a folder below `parent`, and stays there where it fails.
 
     Raises `RegistryError`, which names the command that registers it later.

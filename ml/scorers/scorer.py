@@ -7,7 +7,7 @@ from ml.arrays import Floats
 
 @runtime_checkable
 class Scorer(Protocol):
-    """A fitted detector. It is immutable, picklable, and stored by `ml.scorers.form`; features are finite numbers.
+    """A fitted detector. It is immutable, picklable, and stored by `ml.scorers.serialization`; features are finite numbers.
 
     A row's score does not depend on the rows around it, and the two ways to score agree to 1e-9.
     """

@@ -34,7 +34,7 @@ class Grid(msgspec.Struct, frozen=True, dict=True):
     ceiling: float
 
     @classmethod
-    def of(cls, anomaly_scores: Floats, own: float, budget: float) -> Self:
+    def from_scores(cls, anomaly_scores: Floats, own: float, budget: float) -> Self:
         """The grid of a model, from the scores (n,) that gave it its own threshold."""
         floor = threshold_for_budget(anomaly_scores, min(SPREAD * budget, _MOST))
         ceiling = threshold_for_budget(anomaly_scores, budget / SPREAD)

@@ -56,7 +56,7 @@ class Recent(NamedTuple):
     alerts: Floats
 
     @classmethod
-    def of(cls, counts: np.ndarray, reference: Reference, block: int) -> Self:
+    def from_counts(cls, counts: np.ndarray, reference: Reference, block: int) -> Self:
         """From counts (m,) COUNT, before a block."""
         first = block - BLOCKS_A_DAY
         recent = counts[slice(*np.searchsorted(counts["block"], (first, block)))]
@@ -71,7 +71,7 @@ class Recent(NamedTuple):
         return cls(rows, above(bins).astype(np.float64), alerts.astype(np.float64))
 
 
-class Plan(NamedTuple):
+class BlockThresholds(NamedTuple):
     """Thresholds for one block of time, as places in the grid, for the reference's segments and for all others.
 
     level: (S + 1,) those that the budget's share of recent scores lies above. by_alarm: (3, S + 1) those to judge by: at
@@ -90,19 +90,19 @@ class Plan(NamedTuple):
         return np.asarray(unusual.astype(np.int64) + wave)
 
 
-def plan_at(block: int, counts: np.ndarray, reference: Reference) -> Plan:
-    """The plan for a block, from the counts before it.
+def thresholds_for(block: int, counts: np.ndarray, reference: Reference) -> BlockThresholds:
+    """The thresholds for a block, from the counts before it.
 
     counts: (m,) COUNT of one version's scores, merged, of the last day or more; those of the block itself don't count.
     """
-    recent = Recent.of(counts, reference, block)
+    recent = Recent.from_counts(counts, reference, block)
     rows = recent.rows.sum(axis=0)
     over = _plausible_by_segment(recent).sum(axis=0)
     apart = _apart(over, rows, reference)
     budget = reference.budget
     shares = budget, _pace(recent, block, budget) * budget, WAVE * budget
     level, paced, wave = (_whole(apart + _level(over, rows, apart, share, reference)) for share in shares)
-    return Plan(level, np.stack([paced, np.minimum(paced, level), np.minimum(paced, wave)]), budget)
+    return BlockThresholds(level, np.stack([paced, np.minimum(paced, level), np.minimum(paced, wave)]), budget)
 
 
 def _whole(place: Floats) -> Ints:

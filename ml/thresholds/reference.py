@@ -34,9 +34,9 @@ class Reference(msgspec.Struct, frozen=True):
     segments: tuple[Segment, ...]
 
     @classmethod
-    def of(cls, anomaly_scores: Floats, segments: Names, threshold: float, budget: float) -> Self:
+    def from_scores(cls, anomaly_scores: Floats, segments: Names, threshold: float, budget: float) -> Self:
         """From the scores (n,) that a threshold was chosen on, and the names of their segments (n,)."""
-        grid = Grid.of(anomaly_scores, threshold, budget)
+        grid = Grid.from_scores(anomaly_scores, threshold, budget)
         counts = np.bincount(grid.bins(anomaly_scores), minlength=BINS).astype(np.int64)
         places, names = pd.factorize(segments, sort=True)
         rows = np.bincount(places, minlength=len(names)).tolist()

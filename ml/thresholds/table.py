@@ -10,7 +10,7 @@ from ml.arrays import Floats, Ints
 from ml.schema import Digest, KafkaTime, Version
 from ml.segments import SegmentIds, places_among, segment_ids
 from ml.thresholds.counts import ALERTS, BLOCK, BLOCKS_A_DAY
-from ml.thresholds.making import Plan, plan_at
+from ml.thresholds.making import BlockThresholds, thresholds_for
 from ml.thresholds.reference import Reference
 
 Threshold = Annotated[float, Meta(ge=0, le=1)]
@@ -20,7 +20,7 @@ class Table(msgspec.Struct, frozen=True):
     """Thresholds for the scores of one version of a model; JSON, some kilobytes.
 
     version: 1 and up; 0 stands for the model's own threshold. since, until: the Kafka times (ms) between which the scores
-    that it was made from came. alarm: see `ml.thresholds.making.Plan`. default: for segments that are not listed.
+    that it was made from came. alarm: see `ml.thresholds.making.BlockThresholds`. default: for segments that are not listed.
     model_digest: which model it is for, as its scores say; the version is for people. The bounds hold for what is read
     from JSON.
     """
@@ -46,18 +46,18 @@ class Table(msgspec.Struct, frozen=True):
 def table_at(time: int, counts: np.ndarray, reference: Reference, version: int, model_version: int) -> Table:
     """The table that holds from a Kafka time (ms) on, from counts (m,) COUNT of the model's scores until then."""
     block = time // BLOCK
-    plan = plan_at(block, counts, reference)
-    alarm = int(plan.alarm(*_under_way(counts[counts["block"] == block], plan, reference)))
-    grid = reference.grid.thresholds[plan.by_alarm[alarm]].tolist()
+    chosen = thresholds_for(block, counts, reference)
+    alarm = int(chosen.alarm(*_under_way(counts[counts["block"] == block], chosen, reference)))
+    grid = reference.grid.thresholds[chosen.by_alarm[alarm]].tolist()
     names = [segment.name for segment in reference.segments]
     since = (block - BLOCKS_A_DAY) * BLOCK
     return Table(version, model_version, since, time, alarm, grid[-1], dict(zip(names, grid, strict=False)))
 
 
-def _under_way(counts: np.ndarray, plan: Plan, reference: Reference) -> tuple[Ints, Ints]:
+def _under_way(counts: np.ndarray, chosen: BlockThresholds, reference: Reference) -> tuple[Ints, Ints]:
     """How many of the counted scores there are, and how many are over the level of their segment."""
     scores = counts[counts["bin"] != ALERTS]
-    level = plan.level[reference.places_of(scores["segment"])]
+    level = chosen.level[reference.places_of(scores["segment"])]
     return scores["count"].sum(), scores["count"][scores["bin"] > level].sum()
 
 
@@ -68,7 +68,7 @@ class Lookup(msgspec.Struct, frozen=True):
     thresholds: Floats
 
     @classmethod
-    def of(cls, default: float, thresholds: dict[str, float]) -> Self:
+    def from_thresholds(cls, default: float, thresholds: dict[str, float]) -> Self:
         """From thresholds by the segments' names."""
         ids = segment_ids(list(thresholds))
         order = np.argsort(ids)

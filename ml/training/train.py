@@ -14,9 +14,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
 from rich.progress import Progress
@@ -25,30 +23,18 @@ from ml.arrays import Floats
 from ml.dataset.history import History
 from ml.dataset.labels import Labels
 from ml.dataset.parts import PARTS, fold_parts
-from ml.detectors import DEFAULT, DETECTORS, Detector, TooFewRows
+from ml.detectors import DETECTORS, Detector, TooFewRows
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.model import Model, usual_ranges
-from ml.thresholds.budget import DEFAULT_BUDGET, threshold_for_budget
+from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.reference import Reference
+from ml.training.policy import Policy
 from ml.training.search import search
 
 
 class TrainingError(Exception):
     """The history can't be trained on; the text says what it lacks."""
-
-
-class Plan(NamedTuple):
-    """What to train: the registered name, the detector (a name in DETECTORS), the alert budget, the seed of every choice.
-
-    trials: how many sets of hyper-parameters to try; with 0 the detector's own are taken.
-    """
-
-    name: str
-    detector: str = DEFAULT
-    budget: float = DEFAULT_BUDGET
-    seed: int = 0
-    trials: int = 0
 
 
 @dataclass
@@ -62,41 +48,41 @@ class Trained:
     metrics: dict[str, float]
 
 
-def train(history: History, plan: Plan, progress: Progress, labels: Labels | None = None) -> Trained:
-    """A model with the threshold that flags a share `plan.budget` of the traffic.
+def train(history: History, policy: Policy, progress: Progress, labels: Labels | None = None) -> Trained:
+    """A model with the threshold that flags a share `policy.budget` of the traffic.
 
-    The same history, labels and plan give the same model. labels are required where the detector learns from them, and for
+    The same history, labels and policy give the same model. labels are required where the detector learns from them, and for
     a search. Raises `TrainingError` where the history is too short for the budget or knows too few frauds,
     `ml.dataset.history.HistoryError` where it can't be read. `progress` is started and stopped here.
     """
-    _refuse(plan, history.rows, labels)
+    _refuse(policy, history.rows, labels)
     seconds = Stopwatch()
     customers = CustomerTable()
     with progress:
-        with seconds.of("fold"):
-            parts, end = fold_parts(history, customers, plan.seed, progress)
+        with seconds.timed("fold"):
+            parts, end = fold_parts(history, customers, policy.seed, progress)
         rows, names, _ = parts["fit"]
         is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.known_frauds(names, end)
         try:
-            with seconds.of("search"):
-                found = search(DETECTORS[plan.detector], rows, is_fraud, plan.trials, plan.seed, progress)
-            with seconds.of("fit"), _shown(progress, f"fitting {plan.detector}"):
-                scorer = found.detector.fit(rows, is_fraud, plan.seed)
+            with seconds.timed("search"):
+                found = search(DETECTORS[policy.detector], rows, is_fraud, policy.trials, policy.seed, progress)
+            with seconds.timed("fit"), _shown(progress, f"fitting {policy.detector}"):
+                scorer = found.detector.fit(rows, is_fraud, policy.seed)
         except TooFewRows as error:
             raise TrainingError(str(error)) from error
-        with seconds.of("threshold"), _shown(progress, "choosing the threshold"):
+        with seconds.timed("threshold"), _shown(progress, "choosing the threshold"):
             scores = scorer.anomaly_score(parts["threshold"].features)
-            threshold = threshold_for_budget(scores, plan.budget)
-            reference = Reference.of(scores, parts["threshold"].segments, threshold, plan.budget)
+            threshold = threshold_for_budget(scores, policy.budget)
+            reference = Reference.from_scores(scores, parts["threshold"].segments, threshold, policy.budget)
             checked = scorer.anomaly_score(parts["check"].features)
     features = (*FEATURES, *history.extras)
-    model = Model(plan.name, 0, scorer, threshold, features, usual_ranges(rows), plan.budget, reference)
+    model = Model(policy.name, 0, scorer, threshold, features, usual_ranges(rows), policy.budget, reference)
     params: dict[str, object] = {
         "rows": history.rows,
         "customers": customers.customers,
-        "seed": plan.seed,
-        "trials": plan.trials,
-        "detector": plan.detector,
+        "seed": policy.seed,
+        "trials": policy.trials,
+        "detector": policy.detector,
         **_hyper_parameters(found.detector),
     }
     metrics = {
@@ -118,18 +104,12 @@ def _hyper_parameters(detector: Detector) -> dict[str, object]:
     return found
 
 
-def labels_for(plan: Plan, history: Path) -> Labels | None:
-    """The labels beside a history (file or folder), where the plan needs them. Raises `HistoryError` where they lack."""
-    wanted = plan.trials or (plan.detector in DETECTORS and DETECTORS[plan.detector].needs_labels)
-    return Labels.beside(history) if wanted else None
-
-
-def _refuse(plan: Plan, rows: int, labels: Labels | None) -> None:
-    if plan.detector not in DETECTORS:
-        raise TrainingError(f"a detector is one of {', '.join(DETECTORS)}, not {plan.detector!r}")
-    if labels is None and (plan.trials or DETECTORS[plan.detector].needs_labels):
-        raise TrainingError(f"{plan.detector} with {plan.trials} trials needs labels, but none were given")
-    _refuse_unmeetable(plan.budget, rows)
+def _refuse(policy: Policy, rows: int, labels: Labels | None) -> None:
+    if policy.detector not in DETECTORS:
+        raise TrainingError(f"a detector is one of {', '.join(DETECTORS)}, not {policy.detector!r}")
+    if labels is None and policy.needs_labels:
+        raise TrainingError(f"{policy.detector} with {policy.trials} trials needs labels, but none were given")
+    _refuse_unmeetable(policy.budget, rows)
 
 
 def _refuse_unmeetable(budget: float, rows: int) -> None:
@@ -152,7 +132,7 @@ class Stopwatch:
     taken: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def of(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Iterator[None]:
         """Time what happens inside."""
         begin = perf_counter()
         yield

@@ -23,6 +23,7 @@ from bench.result import load
 from bench.sender import rows, send
 from bench.stored import folder_bytes, newest_version_bytes
 from generator.producer import Outbox
+from messaging.config import KafkaConfig
 from settings import Settings
 
 # A process that works with a child of its own, whose command line is that of Spark's Python workers.
@@ -87,7 +88,7 @@ def test_the_newest_version_is_the_newest_snapshot_and_the_changes_since(tmp_pat
 
 def test_what_a_paced_sender_sends_is_read_with_the_times_at_which_it_was_due(topics: Settings, encoded: Path) -> None:
     servers, topic = topics.kafka_bootstrap_servers, topics.scores_topic
-    outbox = Outbox(servers, (topic,), {}, 5)
+    outbox = Outbox(KafkaConfig(servers), (topic,), 5)
     sent = send(outbox, topics.transactions_topic, rows(encoded, 0, 500), rate=500.0)
     assert sent.records == 500
     assert sent.last_ms - sent.first_ms == pytest.approx(998, abs=2)
@@ -97,7 +98,7 @@ def test_what_a_paced_sender_sends_is_read_with_the_times_at_which_it_was_due(to
     np.testing.assert_allclose(found.written, sent.first_ms + 2 * np.arange(500), atol=1)
     assert set(found.sent) == {7}
     assert len(inputs.read(with_inputs=True).written) == 0
-    send(Outbox(servers, (topic,), {}, 5), topics.transactions_topic, rows(encoded, 500, 300), rate=0.0)
+    send(Outbox(KafkaConfig(servers), (topic,), 5), topics.transactions_topic, rows(encoded, 500, 300), rate=0.0)
     later = inputs.read(with_inputs=False)
     assert len(later.written) == 300
     assert len(later.since(1).written) == 0

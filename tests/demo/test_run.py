@@ -83,8 +83,10 @@ def figures(run: Run) -> dict[str, float]:
 
 
 def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(data: Path) -> None:
-    with running(data, "--rate", "200", "--duration", "20") as run:
+    picture = data.parent / "view.svg"
+    with running(data, "--rate", "200", "--duration", "20", "--record", str(picture)) as run:
         assert run.wait() == 0, run.output
+        assert "<svg" in picture.read_text()
         assert left_behind(data) == []
         got = figures(run)
         assert got["generated"] == 4_000

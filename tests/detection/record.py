@@ -22,7 +22,7 @@ from ml.detectors.xgboost import XGBoost
 from ml.features import FEATURES, fold, position
 from ml.features.customers import Customers, identify
 from ml.model import Model, usual_ranges
-from ml.scorers import form
+from ml.scorers import serialization
 from ml.segments import segment_name
 from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.table import Table
@@ -40,7 +40,7 @@ def main() -> None:
     log, frauds = _log(Random(13))
     recorded_log.pack("messages", msgspec.msgpack.encode(log))
     model, table = _model(log, frauds), _table(log)
-    form.write(model.scorer, FOLDER / "scorer.npz")
+    serialization.write(model.scorer, FOLDER / "scorer.npz")
     (FOLDER / "model.json").write_bytes(msgspec.json.encode(Numbers(model.threshold, model.usual.tolist())))
     (FOLDER / "table.json").write_bytes(msgspec.json.encode(table))
     outcome = recorded_log.judged_now(log, recorded_log.model(), recorded_log.table())

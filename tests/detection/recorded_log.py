@@ -23,7 +23,7 @@ from ml.features import FEATURES
 from ml.features.customers import Customers
 from ml.model import Model
 from ml.schema import Reason
-from ml.scorers import form
+from ml.scorers import serialization
 from ml.thresholds.table import Table
 
 FOLDER: Final = Path(__file__).parent / "recorded"
@@ -98,7 +98,7 @@ def messages() -> list[Message]:
 def model() -> Model:
     """The model that judged it."""
     numbers = msgspec.json.decode((FOLDER / "model.json").read_bytes(), type=Numbers)
-    scorer = form.read(FOLDER / "scorer.npz")
+    scorer = serialization.read(FOLDER / "scorer.npz")
     return Model("recorded", 7, scorer, numbers.threshold, FEATURES, np.array(numbers.usual), digest="d1" * 32)
 
 

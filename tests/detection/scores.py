@@ -4,7 +4,20 @@ from typing import Any, Final
 
 import msgspec
 
-from ml.schema import Score
+from ml.features import FEATURE_SET, FOLD_VERSION
+from ml.schema import SCORE_SCHEMA, Score
+
+FORM: Final[dict[str, Any]] = {
+    "schema_version": SCORE_SCHEMA,
+    "order_undefined": False,
+    "model_digest": "",
+    "threshold_version": 0,
+    "feature_set": FEATURE_SET,
+    "fold_version": FOLD_VERSION,
+    "lane": "spark",
+    "profile_version": 0,
+}
+"""What a test that makes a `Score` of its own seldom looks at."""
 
 _OF_ANOMALIES: Final = {"reasons", "named_features"}
 _WHERE_THERE_IS_ONE: Final = {"challenger"}

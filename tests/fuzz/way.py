@@ -46,7 +46,7 @@ def decision() -> Decision:
     rows = np.abs(random_features(500))
     usual = np.ascontiguousarray(np.percentile(rows, (1, 50, 99), axis=0).T)
     model = Model("m", 1, isolation_scorer(rows, 0, trees=5), 0.5, FEATURES, usual)
-    return Decision(Versions(1), model, Lookup.of(0.55, {}))
+    return Decision(Versions(1), model, Lookup.from_thresholds(0.55, {}))
 
 
 def outcomes(messages: Sequence[tuple[int, bytes | None]]) -> dict[int, bytes | Problem]:

@@ -136,8 +136,14 @@ SECURE = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_PASSWORD": "hunter2
 @pytest.mark.parametrize(
     ("variables", "complaint"),
     [
-        ({}, "error: Kafka's client refuses its settings: "),  # no user
-        ({"KAFKA_SSL_CA": "nobody.pem"}, "error: KAFKA_SSL_CA has to be a PEM file, but there is no file nobody.pem"),
+        (
+            {},
+            "error: KAFKA_SECURITY_PROTOCOL=SASL_SSL requires a user and a password, but KAFKA_SASL_USERNAME is not set: ",
+        ),
+        (
+            {"KAFKA_SASL_USERNAME": "ann", "KAFKA_SSL_CA": "nobody.pem"},
+            "error: KAFKA_SSL_CA has to be a PEM file, but there is no file nobody.pem",
+        ),
     ],
 )
 def test_wrong_kafka_settings_are_one_line_without_the_password(variables: dict[str, str], complaint: str) -> None:

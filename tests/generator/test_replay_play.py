@@ -17,6 +17,7 @@ from generator.replay.place import KeptPlace
 from generator.replay.play import Pace, Player
 from generator.replay.stream import DataSet
 from generator.send import Topics
+from messaging.config import KafkaConfig
 from ml.schema import Label
 from settings import Settings
 from tests.generator.replay_data import PROMPT, SAMPLES, csv_file, mapping
@@ -53,7 +54,7 @@ def read_labels(topics: Settings, topic: str) -> list[Label]:
 
 def player(topics: Settings, data: DataSet, folder: Path, pace: Pace, reporting: Reporting = PROMPT) -> Player:
     names = Topics(topics.transactions_topic, topics.labels_topic, topics.truth_topic)
-    outbox = Outbox(topics.kafka_bootstrap_servers, (names.transactions, names.labels, names.truth), {}, 5)
+    outbox = Outbox(KafkaConfig.from_settings(topics), (names.transactions, names.labels, names.truth), 5)
     place = KeptPlace(folder / "place.json", data.identity, names.transactions)
     return Player(data, outbox, names, pace, reporting, place, folder / "rejects.jsonl")
 

@@ -27,6 +27,7 @@ from generator.resume import newest_event_time, unsent_labels
 from generator.runs import Run
 from generator.send import Plan, Topics
 from generator.stream import Batch, transactions
+from messaging.config import KafkaConfig
 from ml.schema import Label, Transaction
 from settings import Settings
 from stack import Stack
@@ -40,12 +41,12 @@ PARTITIONS = 4
 @pytest.fixture
 def kafka(topics: Settings) -> Kafka:
     names = Topics(topics.transactions_topic, topics.labels_topic, topics.truth_topic)
-    return Kafka(topics.kafka_bootstrap_servers, names)
+    return Kafka(KafkaConfig.from_settings(topics), names)
 
 
 def test_exactly_so_many_transactions_arrive_as_the_stream_has_them(kafka: Kafka) -> None:
     report = live_sender(ORIGIN, kafka, Plan(rate=0, count=3_000)).run()
-    sent = read_topic(kafka.servers, kafka.topics.transactions)
+    sent = read_topic(kafka.config.servers, kafka.topics.transactions)
     assert report.sent == len(sent) == 3_000
     made = itertools.chain.from_iterable(records(batch).values for batch in first_hours(8))
     assert sorted(record.value for record in sent) == sorted(itertools.islice(made, 3_000))
@@ -65,7 +66,7 @@ def event_time(value: bytes) -> datetime:
 def test_a_customers_transactions_share_a_partition_and_keep_their_order(kafka: Kafka) -> None:
     live_sender(ORIGIN, kafka, Plan(rate=0, count=3_000)).run()
     latest: dict[bytes, datetime] = {}
-    for record in read_topic(kafka.servers, kafka.topics.transactions):
+    for record in read_topic(kafka.config.servers, kafka.topics.transactions):
         transaction = msgspec.json.decode(record.value, type=Transaction)
         assert record.key == transaction.customer_id.encode()
         assert record.partition == (murmur2(record.key) & 0x7FFFFFFF) % PARTITIONS
@@ -79,7 +80,7 @@ def test_the_truth_is_sent_at_once_and_late_labels_only_when_they_are_due(kafka:
     truth = read_labels(kafka, kafka.topics.truth)
     sent = {
         (transaction.transaction_id, transaction.customer_id): transaction.event_time
-        for record in read_topic(kafka.servers, kafka.topics.transactions)
+        for record in read_topic(kafka.config.servers, kafka.topics.transactions)
         for transaction in [msgspec.json.decode(record.value, type=Transaction)]
     }
     assert 100 < len(truth) < 400
@@ -142,7 +143,7 @@ def numbered_from_zero(hours: Iterator[Records]) -> Iterator[tuple[int, Records]
 
 
 def read_labels(kafka: Kafka, topic: str) -> list[Label]:
-    found = read_topic(kafka.servers, topic)
+    found = read_topic(kafka.config.servers, topic)
     labels = [msgspec.json.decode(record.value, type=Label) for record in found]
     assert [record.key.decode() for record in found] == [label.customer_id for label in labels]
     return labels
@@ -151,7 +152,7 @@ def read_labels(kafka: Kafka, topic: str) -> list[Label]:
 def test_kafka_timestamps_are_the_times_at_which_records_should_have_left(kafka: Kafka) -> None:
     before = time.time() * 1000
     report = live_sender(ORIGIN, kafka, Plan(rate=200, seconds=2)).run()
-    times = np.sort([record.timestamp for record in read_topic(kafka.servers, kafka.topics.transactions)])
+    times = np.sort([record.timestamp for record in read_topic(kafka.config.servers, kafka.topics.transactions)])
     assert report.sent == len(times) == 400
     assert 1.9 < report.seconds < 3
     assert before <= times[0]
@@ -170,7 +171,7 @@ def test_a_sender_that_is_stopped_delivers_what_it_has_sent(kafka: Kafka) -> Non
     sender.progress_seconds = 0.2
     report = sender.run()
     assert 200 < report.sent < 2_000
-    assert len(read_topic(kafka.servers, kafka.topics.transactions)) == report.sent
+    assert len(read_topic(kafka.config.servers, kafka.topics.transactions)) == report.sent
     assert len(seen) >= 3
     assert [one.sent for one in seen] == sorted(one.sent for one in seen)
 
@@ -190,28 +191,29 @@ def test_a_broker_that_restarts_gets_every_record_once(stack: Stack, kafka: Kafk
     finally:
         restart.join()
     ids = [
-        json.loads(record.value)["transaction_id"] for record in read_topic(kafka.servers, kafka.topics.transactions)
+        json.loads(record.value)["transaction_id"]
+        for record in read_topic(kafka.config.servers, kafka.topics.transactions)
     ]
     assert len(ids) == len(set(ids)) == report.sent == 3_000
 
 
 def test_records_that_kafka_refuses_are_an_error(kafka: Kafka) -> None:
-    with KafkaAdminClient(bootstrap_servers=kafka.servers) as admin:
+    with KafkaAdminClient(bootstrap_servers=kafka.config.servers) as admin:
         narrow = f"{kafka.topics.transactions}.narrow"
         admin.create_topics(
             {narrow: {"num_partitions": 1, "replication_factor": 1, "configs": {"max.message.bytes": "100"}}},
             wait_for_metadata=True,
         )
-    to_narrow = Kafka(kafka.servers, Topics(narrow, kafka.topics.labels, kafka.topics.truth))
+    to_narrow = Kafka(kafka.config, Topics(narrow, kafka.topics.labels, kafka.topics.truth))
     with pytest.raises(DeliveryFailed, match=rf"\d+ records did not reach Kafka: topic {narrow}: .*too large"):
         live_sender(ORIGIN, to_narrow, Plan(rate=0, count=500)).run()
 
 
 def test_a_missing_topic_is_named_before_anything_is_sent(kafka: Kafka) -> None:
-    wrong = Kafka(kafka.servers, Topics(kafka.topics.transactions, kafka.topics.labels, "nobody-made-this"))
+    wrong = Kafka(kafka.config, Topics(kafka.topics.transactions, kafka.topics.labels, "nobody-made-this"))
     with pytest.raises(KafkaUnreachable, match="has no topic nobody-made-this; create it first"):
         live_sender(ORIGIN, wrong, Plan(rate=0, count=1))
-    assert read_topic(kafka.servers, kafka.topics.transactions) == []
+    assert read_topic(kafka.config.servers, kafka.topics.transactions) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from ml import features, model
 from ml.detectors import DETECTORS
 from ml.features.customers import CustomerTable
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from ml.segments import segment_name
 from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.reference import Reference
@@ -53,14 +53,16 @@ def trained(budget: float, seed: int = 1) -> tuple[Model, np.ndarray]:
     scores = unjudged.anomaly_score(rows)
     threshold = threshold_for_budget(scores, budget)
     segments = np.array([segment_name(t.channel, t.merchant_category) for t in history], object)
-    return replace(unjudged, threshold=threshold, reference=Reference.of(scores, segments, threshold, budget)), rows
+    return replace(
+        unjudged, threshold=threshold, reference=Reference.from_scores(scores, segments, threshold, budget)
+    ), rows
 
 
 @pytest.fixture(scope="session")
 def registry_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Model]]:
     """A registry of two versions, of which the first is the champion: (its folder, the models)."""
     folder = tmp_path_factory.mktemp("registry")
-    registry = Registry(f"sqlite:///{folder / 'mlflow.db'}", "scoreline", "champion")
+    registry = ModelStore(f"sqlite:///{folder / 'mlflow.db'}", "scoreline", "champion")
     models = [registry.register(*trained(budget, seed)) for budget, seed in ((0.02, 1), (0.05, 2))]
     registry.promote(1)
     return folder, models
@@ -80,8 +82,8 @@ def settings(topics: Settings, registry_template: tuple[Path, list[Model]], tmp_
 
 
 @pytest.fixture
-def registry(settings: Settings) -> Registry:
-    return Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+def registry(settings: Settings) -> ModelStore:
+    return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from jobs.runtime.errors import Fatal
 from jobs.runtime.known_causes import explain
-from messaging.config import spark_options
+from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from ml.registry.model_store import ModelRefused
 from settings import Settings
@@ -35,7 +35,7 @@ class Trial:
         self.checkpoint = folder / "query"
 
     def source(self, **options: Any) -> DataFrame:
-        reader = self.spark.readStream.format("kafka").options(**spark_options(self.settings))
+        reader = self.spark.readStream.format("kafka").options(**KafkaConfig.from_settings(self.settings).for_spark())
         return (
             reader.option("subscribe", self.settings.transactions_topic)
             .option("startingOffsets", "earliest")
@@ -162,7 +162,7 @@ def test_a_topic_that_was_deleted_is_named(trial: Trial) -> None:
 def to_kafka(settings: Settings, topic: str, **options: Any) -> Callable[[DataFrame, int], None]:
     def write(rows: DataFrame, _: int) -> None:
         big = rows.select(F.expr("repeat('x', 3000000)").alias("value"), F.lit(topic).alias("topic"))
-        writer = big.write.format("kafka").options(**spark_options(settings)).options(**options)
+        writer = big.write.format("kafka").options(**KafkaConfig.from_settings(settings).for_spark()).options(**options)
         writer.option("kafka.max.block.ms", 3_000).option("kafka.max.request.size", 64 << 20).save()
 
     return write

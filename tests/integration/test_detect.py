@@ -15,7 +15,7 @@ from messaging.topics import create_topics
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from settings import Settings
 from tests.integration.traffic import events_of, judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic
@@ -59,7 +59,7 @@ def test_a_first_start_takes_in_the_customers_past(
     detect_all(settings.model_copy(update={"initial_state": f"file://{path}", "max_offsets_per_trigger": 400}))
     rows = table.fold(pa.array([t.customer_id for t in live]), events_of(live)).features
     expected = dict(zip([t.transaction_id for t in live], rows.tolist(), strict=True))
-    found = {s["transaction_id"]: list(s["features"].values()) for s in scores(settings).values()}
+    found = {s["transaction_id"]: s["features"] for s in scores(settings).values()}
     assert found == expected
 
 
@@ -115,7 +115,7 @@ def test_a_first_start_that_ended_before_its_first_commit_reads_the_past_again(
     table.fold(pa.array([t.customer_id for t in before]), events_of(before))
     rows = table.fold(pa.array([t.customer_id for t in live]), events_of(live)).features
     expected = dict(zip([t.transaction_id for t in live], rows.tolist(), strict=True))
-    assert {s["transaction_id"]: list(s["features"].values()) for s in scores(settings).values()} == expected
+    assert {s["transaction_id"]: s["features"] for s in scores(settings).values()} == expected
 
 
 def test_micro_batches_that_the_ledger_knows_go_on_with_the_old_model_when_version_1_is_another_one(
@@ -132,7 +132,7 @@ def test_micro_batches_that_the_ledger_knows_go_on_with_the_old_model_when_versi
         patch.setattr(detect.Detection, "_to_kafka", lambda *_: 1 / 0)
         with pytest.raises(StreamingQueryException):
             detect_all(settings)
-    rebuilt = Registry(f"sqlite:///{tmp_path / 'rebuilt.db'}", "cards", "champion")
+    rebuilt = ModelStore(f"sqlite:///{tmp_path / 'rebuilt.db'}", "cards", "champion")
     other = rebuilt.register(
         dataclasses.replace(models[0], threshold=0.4, reference=None), np.zeros((5, len(FEATURES)))
     )
@@ -151,7 +151,7 @@ def test_micro_batches_that_the_ledger_knows_go_on_with_the_old_model_when_versi
 
 
 def test_records_that_were_sent_are_judged_alike_when_spark_lost_its_newest_plans(
-    settings: Settings, registry: Registry, detect_all: Detect
+    settings: Settings, registry: ModelStore, detect_all: Detect
 ) -> None:
     """As after a loss of power: offsets and commits of some micro-batches are gone, and they are planned otherwise."""
     whole = messages(traffic(1_200, customers=60, seed=64))
@@ -200,7 +200,7 @@ def test_a_first_start_may_begin_with_what_comes_after_it(settings: Settings, de
 
 
 def test_a_promotion_between_two_micro_batches_is_taken_up_without_a_restart(
-    settings: Settings, registry: Registry, detect_all: Detect
+    settings: Settings, registry: ModelStore, detect_all: Detect
 ) -> None:
     whole = messages(traffic(2_000, customers=100, seed=7))
     send(settings, whole[:1_000])

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
 
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from settings import Settings
 from stack import Stack
 from stack.mlflow import MLflow
@@ -36,7 +36,7 @@ def records(settings: Settings, topic: str) -> int:
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_job_that_is_killed_judges_every_record_as_an_undisturbed_one(
-    settings: Settings, models: list[Model], registry: Registry, start: Start
+    settings: Settings, models: list[Model], registry: ModelStore, start: Start
 ) -> None:
     """Killed in the middle of work, and again right after its first output with a promotion in between."""
     send(settings, messages(traffic(6_000, customers=300, seed=21, hot=3)))
@@ -160,7 +160,7 @@ def panels_without_data(settings: Settings, stack: Stack, begin: float) -> list[
 @pytest.mark.alone
 @pytest.mark.timeout(1200)
 def test_alerts_go_on_while_influxdb_and_mlflow_are_away_and_the_panels_fill_in_later(
-    settings: Settings, registry: Registry, stack: Stack, start: Start, tmp_path: Path
+    settings: Settings, registry: ModelStore, stack: Stack, start: Start, tmp_path: Path
 ) -> None:
     """InfluxDB is away for OUTAGE_SECONDS, MLflow for the second half of that; then the broker is restarted."""
     registry.promote(2)  # it alerts on 5 % of the traffic

@@ -14,7 +14,7 @@ from generator.send import Topics
 from jobs import publish
 from jobs.runtime.supervisor import Gate
 from jobs.source.arrivals import TransactionsTopic
-from messaging.config import librdkafka_options
+from messaging.config import KafkaConfig
 from ml.evaluation.scored import read_scores
 from ml.features.events import hash_id
 from ml.schema import Transaction
@@ -140,7 +140,7 @@ def test_scores_and_transactions_that_were_written_in_kafka_transactions_are_rea
         producer.produce(settings.scores_topic, b"[" * 100_000, partition=number % 3, headers=[("é", b"\xff")])
         producer.flush(30)
         producer.abort_transaction(30) if number == 4 else producer.commit_transaction(30)
-    kafka = {name: str(value) for name, value in librdkafka_options(settings).items()}
+    kafka = {name: str(value) for name, value in KafkaConfig.from_settings(settings).for_confluent_consumer().items()}
     found = read_scores(kafka, settings.scores_topic, Progress(disable=True))
     assert found.keys() == {hash_id(f"T{number}") for number in range(9) if number != 4}
 
@@ -150,5 +150,5 @@ def test_scores_and_transactions_that_were_written_in_kafka_transactions_are_rea
     begin(producer, settings.transactions_topic, traffic(30, customers=4, seed=85))
     producer.abort_transaction(30)
     topics = Topics(settings.transactions_topic, settings.labels_topic, settings.truth_topic)
-    newest = newest_event_time(Kafka(settings.kafka_bootstrap_servers, topics))
+    newest = newest_event_time(Kafka(KafkaConfig.from_settings(settings), topics))
     assert newest == max(transaction.event_time for transaction in sent)

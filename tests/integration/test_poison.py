@@ -96,7 +96,7 @@ def folded(spark: SparkSession, kinds: list[int]) -> Any:
 def judging(spark: SparkSession, settings: Settings, scorer: Any) -> tuple[Judgement, Any, Any]:
     model = Model("m", 7, scorer, 0.5, FEATURES, np.zeros((len(FEATURES), 3)))
     told = set_asides(spark), failure_count(spark)
-    decision = SentDecision(Versions(7), spark.sparkContext.broadcast(model), Lookup.of(0.5, {}))
+    decision = SentDecision(Versions(7), spark.sparkContext.broadcast(model), Lookup.from_thresholds(0.5, {}))
     return Judgement([(0, decision)], settings, Tasks(*told, arrivals(spark), TopicLimits())), *told
 
 

@@ -27,7 +27,9 @@ def past_and_test(folder: Path) -> tuple[CustomerTable, list[Transaction]]:
     """The customers folded up to the test part of a history, and the transactions of that part."""
     table = pa.concat_tables(History.open(folder).pieces())
     times = table["event_time"].cast(pa.int64()).to_numpy()
-    start = int((times < Split.of(int(times[0]), int(times[-1]), TERMS.label_delay_days or 0.0).test_start).sum())
+    start = int(
+        (times < Split.from_span(int(times[0]), int(times[-1]), TERMS.label_delay_days or 0.0).test_start).sum()
+    )
     customers, past = CustomerTable(), table.slice(0, start)
     customers.fold(past["customer_id"], events_from_arrow(past))
     rows = table.slice(start).select(TRANSACTION_FIELDS).to_pylist()

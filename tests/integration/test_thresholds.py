@@ -20,11 +20,11 @@ from jobs import detect, thresholds
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import Gate
 from jobs.tables import ThresholdPoller, newest_table, publish_table
-from messaging.config import client_options
+from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from ml.features import HOUR
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from ml.segments import segment_name
 from ml.thresholds.counts import BLOCK
 from ml.thresholds.table import Table
@@ -44,7 +44,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def ready(spark: SparkSession, settings: Settings, registry: Registry) -> Settings:
+def ready(spark: SparkSession, settings: Settings, registry: ModelStore) -> Settings:
     """Settings with the models kept beside the checkpoint, as detect leaves them, and a short pause."""
     kept = ModelVersions(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
     kept.use(kept.of_entry(registry.champion_entry()))
@@ -132,11 +132,11 @@ def newest_state(spark: SparkSession, settings: Settings) -> bytes | None:
 def test_a_first_start_goes_on_with_the_numbers_of_the_tables_that_the_topic_holds(
     spark: SparkSession, ready: Settings, models: list[Model]
 ) -> None:
-    publish_table(ready.thresholds_topic, client_options(ready), "scoreline", Table(41, 1, 0, 1, 0, 0.6, {}))
+    publish_table(ready.thresholds_topic, KafkaConfig.from_settings(ready), "scoreline", Table(41, 1, 0, 1, 0, 0.6, {}))
     put(ready, scored(2_000, 3, 26, models[0]))
     tables = make_all(spark, ready)
     assert [table.version for table in tables] == list(range(41, 41 + len(tables)))
-    assert newest_table(ready.thresholds_topic, client_options(ready)) == tables[-1]
+    assert newest_table(ready.thresholds_topic, KafkaConfig.from_settings(ready)) == tables[-1]
     assert len(tables) > 1
 
 
@@ -189,7 +189,7 @@ def test_each_micro_batch_is_judged_by_one_table_and_a_replay_by_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     whole = messages(traffic(5_000, customers=100, seed=21))
-    options, topic = client_options(settings), settings.thresholds_topic
+    options, topic = KafkaConfig.from_settings(settings), settings.thresholds_topic
     tables = {number: table(number, models[0], 0.02 * number) for number in (1, 2)}
     running = start(settings)
     running.until_judged_by(0, whole)
@@ -247,7 +247,12 @@ def full_judgement(score: dict[str, Any]) -> dict[str, Any]:
 def test_with_fixed_thresholds_tables_play_no_part(
     settings: Settings, models: list[Model], start: Callable[[Settings], Running]
 ) -> None:
-    publish_table(settings.thresholds_topic, client_options(settings), "scoreline", table(1, models[0], 0.02))
+    publish_table(
+        settings.thresholds_topic,
+        KafkaConfig.from_settings(settings),
+        "scoreline",
+        table(1, models[0], 0.02),
+    )
     running = start(settings.model_copy(update={"adaptive_thresholds": False}))
     whole = messages(traffic(200, customers=20, seed=22))
     for begin in (0, 100):
@@ -265,7 +270,7 @@ def test_without_kafka_the_newest_kept_table_is_in_use(
     for number in (9, 10):
         made = table(number, models[0], 0.01)
         assert kept.table(number, kept.keep(made)) == made
-    away = {"bootstrap_servers": ["127.0.0.1:9"], "bootstrap_timeout_ms": 200}
+    away = KafkaConfig("127.0.0.1:9")
     poller = ThresholdPoller(settings.thresholds_topic, away, kept.newest)
     poller.poll(lambda: False)
     current = poller.current(models[0].digest)

@@ -10,7 +10,6 @@ from confluent_kafka import Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from ml import features
-from ml.features import FEATURES
 from ml.features.events import events
 from ml.model import Model
 from ml.schema import Transaction
@@ -100,7 +99,7 @@ def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[
     wanted = expected(log, one, versions, {model.version: model}, Limits())
     return {
         wanted.place(row): {
-            "features": dict(zip(FEATURES, wanted.features[row].tolist(), strict=True)),
+            "features": wanted.features[row].tolist(),
             "late": bool(wanted.late[row]),
             "anomaly_score": float(wanted.anomaly_score[row]),
             "is_anomaly": bool(wanted.is_anomaly[row]),

@@ -120,7 +120,7 @@ REAL: Final = {
     "connection broken": "java.io.IOException: Broken pipe",
     "InfluxDB away": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
     "InfluxDB refuses": "sinks.sink.SinkRejected: InfluxDB refuses the points: 401 unauthorized",
-    "registry away": "ml.registry.model_store.RegistryAway: MLflow does not answer",
+    "registry away": "ml.registry.model_store.RegistryUnavailable: MLflow does not answer",
 }
 
 

@@ -20,19 +20,19 @@ from jobs.runtime.storage import DurableFolder
 from ml.arrays import Floats
 from ml.model import Model
 from ml.registry import serialization, tracking
-from ml.registry.model_store import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, ModelStore
 
 Register = Callable[[Model], Model]
 
 
 @pytest.fixture
-def register(registry: Registry, features: Floats) -> Register:
+def register(registry: ModelStore, features: Floats) -> Register:
     """Registers a model as the next version."""
     return lambda model: registry.register(model, features)
 
 
 @pytest.fixture
-def models(register: Register, registry: Registry, small_model: Model) -> list[Model]:
+def models(register: Register, registry: ModelStore, small_model: Model) -> list[Model]:
     """Versions 1 (the champion) and 2."""
     registered = [register(small_model), register(replace(small_model, threshold=0.61))]
     registry.promote(1)
@@ -44,13 +44,13 @@ def folder(tmp_path: Path) -> DurableFolder:
     return DurableFolder.on_disk(tmp_path / "models")
 
 
-def started(registry: Registry, folder: DurableFolder) -> ChampionPoller:
+def started(registry: ModelStore, folder: DurableFolder) -> ChampionPoller:
     """As at a start of the job on this checkpoint."""
     return ChampionPoller(registry, ModelVersions(registry, folder), poll_seconds=0.02)
 
 
 @pytest.fixture
-def poller(registry: Registry, models: list[Model], folder: DurableFolder) -> Iterator[ChampionPoller]:  # noqa: ARG001
+def poller(registry: ModelStore, models: list[Model], folder: DurableFolder) -> Iterator[ChampionPoller]:  # noqa: ARG001
     polling = started(registry, folder)
     wanted = True
     polling.poll(lambda: wanted)
@@ -65,12 +65,12 @@ def until(reached: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def files_of(registry: Registry, version: int) -> Path:
+def files_of(registry: ModelStore, version: int) -> Path:
     uri = tracking.client(registry.uri).get_model_version_download_uri(registry.name, str(version))
     return Path(uri.removeprefix("file://"))
 
 
-def away(registry: Registry) -> Registry:
+def away(registry: ModelStore) -> ModelStore:
     return replace(registry, uri="http://127.0.0.1:9")
 
 
@@ -83,7 +83,7 @@ def same(one: Model, other: Model, rows: Floats) -> bool:
 
 
 def test_broken_champions_are_refused_and_the_next_good_one_is_taken_up(
-    registry: Registry,
+    registry: ModelStore,
     models: list[Model],
     poller: ChampionPoller,
     register: Register,
@@ -107,7 +107,7 @@ def test_broken_champions_are_refused_and_the_next_good_one_is_taken_up(
 
 
 def test_a_champion_whose_files_were_half_written_is_taken_up_once_they_are_whole(
-    registry: Registry,
+    registry: ModelStore,
     models: list[Model],
     poller: ChampionPoller,
     caplog: pytest.LogCaptureFixture,
@@ -125,7 +125,7 @@ def test_a_champion_whose_files_were_half_written_is_taken_up_once_they_are_whol
     until(lambda: poller.current().digest == models[1].digest, "it was not taken up")
 
 
-def set_status(registry: Registry, version: int, status: str) -> None:
+def set_status(registry: ModelStore, version: int, status: str) -> None:
     """As a registry that takes its time has it; MLflow's own by file is always done at once."""
     import sqlite3
 
@@ -134,7 +134,7 @@ def set_status(registry: Registry, version: int, status: str) -> None:
 
 
 def test_a_champion_that_is_still_being_registered_is_waited_for(
-    registry: Registry, models: list[Model], poller: ChampionPoller, caplog: pytest.LogCaptureFixture
+    registry: ModelStore, models: list[Model], poller: ChampionPoller, caplog: pytest.LogCaptureFixture
 ) -> None:
     set_status(registry, 2, "PENDING_REGISTRATION")
     registry.promote(2)
@@ -145,7 +145,7 @@ def test_a_champion_that_is_still_being_registered_is_waited_for(
 
 
 def test_a_champion_whose_registration_failed_is_refused(
-    registry: Registry, poller: ChampionPoller, caplog: pytest.LogCaptureFixture
+    registry: ModelStore, poller: ChampionPoller, caplog: pytest.LogCaptureFixture
 ) -> None:
     set_status(registry, 2, "FAILED_REGISTRATION")
     registry.promote(2)
@@ -156,40 +156,40 @@ def test_a_champion_whose_registration_failed_is_refused(
 # Restarts
 
 
-def delete_version(registry: Registry) -> Registry:
+def delete_version(registry: ModelStore) -> ModelStore:
     tracking.client(registry.uri).delete_model_version(registry.name, "1")
     return registry
 
 
-def delete_alias(registry: Registry) -> Registry:
+def delete_alias(registry: ModelStore) -> ModelStore:
     tracking.client(registry.uri).delete_registered_model_alias(registry.name, registry.alias)
     return registry
 
 
-def rename(registry: Registry) -> Registry:
+def rename(registry: ModelStore) -> ModelStore:
     tracking.client(registry.uri).rename_registered_model(registry.name, "another")
     return registry
 
 
-def delete_artifacts(registry: Registry) -> Registry:
+def delete_artifacts(registry: ModelStore) -> ModelStore:
     for file in files_of(registry, 1).rglob("*"):
         if file.is_file():
             file.unlink()
     return registry
 
 
-def empty_it(registry: Registry) -> Registry:
+def empty_it(registry: ModelStore) -> ModelStore:
     return replace(registry, uri=registry.uri.replace("mlflow.db", "empty.db"))
 
 
 @pytest.mark.parametrize("trouble", [delete_version, delete_alias, rename, delete_artifacts, empty_it, away])
 def test_whatever_became_of_the_champion_a_restart_goes_on_with_the_model_used_last(
-    registry: Registry,
+    registry: ModelStore,
     models: list[Model],
     folder: DurableFolder,
     features: Floats,
     caplog: pytest.LogCaptureFixture,
-    trouble: Callable[[Registry], Registry],
+    trouble: Callable[[ModelStore], ModelStore],
 ) -> None:
     started(registry, folder)
     caplog.clear()
@@ -212,11 +212,11 @@ def test_whatever_became_of_the_champion_a_restart_goes_on_with_the_model_used_l
 
 @pytest.mark.parametrize("trouble", [delete_alias, delete_version])
 def test_a_champion_that_vanishes_under_the_running_job_is_said_once(
-    registry: Registry,
+    registry: ModelStore,
     models: list[Model],
     poller: ChampionPoller,
     caplog: pytest.LogCaptureFixture,
-    trouble: Callable[[Registry], Registry],
+    trouble: Callable[[ModelStore], ModelStore],
 ) -> None:
     trouble(registry)
     until(lambda: "has the alias 'champion'" in caplog.text, "nothing was said")
@@ -228,7 +228,7 @@ def test_a_champion_that_vanishes_under_the_running_job_is_said_once(
     until(lambda: poller.current().digest == models[1].digest, "it was not taken up")
 
 
-def test_without_any_model_the_start_says_so_in_one_line(registry: Registry, folder: DurableFolder) -> None:
+def test_without_any_model_the_start_says_so_in_one_line(registry: ModelStore, folder: DurableFolder) -> None:
     with pytest.raises(
         Fatal, match=r"there is no model to judge by: no version .*train one with `make train`"
     ) as caught:
@@ -237,7 +237,7 @@ def test_without_any_model_the_start_says_so_in_one_line(registry: Registry, fol
 
 
 def test_a_registry_that_accepts_and_never_answers_holds_up_neither_a_start_nor_the_scoring(
-    registry: Registry, models: list[Model], folder: DurableFolder, monkeypatch: pytest.MonkeyPatch
+    registry: ModelStore, models: list[Model], folder: DurableFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(champion, "_START_SECONDS", 1.0)
     started(registry, folder)
@@ -256,9 +256,9 @@ def test_a_registry_that_accepts_and_never_answers_holds_up_neither_a_start_nor_
 # The wrong model under the right number
 
 
-def rebuilt(registry: Registry, model: Model, features: Floats, name: str = "scoreline") -> Registry:
+def rebuilt(registry: ModelStore, model: Model, features: Floats, name: str = "scoreline") -> ModelStore:
     """Another registry, whose version 1 is this model, and champion."""
-    other = Registry(registry.uri.replace("mlflow.db", "rebuilt.db"), name)
+    other = ModelStore(registry.uri.replace("mlflow.db", "rebuilt.db"), name)
     other.register(model, features)
     other.promote(1)
     return other
@@ -266,7 +266,7 @@ def rebuilt(registry: Registry, model: Model, features: Floats, name: str = "sco
 
 @pytest.mark.parametrize("name", ["scoreline", "cards"])
 def test_version_1_of_another_registry_or_name_is_another_model(
-    registry: Registry,
+    registry: ModelStore,
     models: list[Model],
     folder: DurableFolder,
     features: Floats,
@@ -287,7 +287,7 @@ def test_version_1_of_another_registry_or_name_is_another_model(
 
 
 def test_the_same_registry_built_again_under_the_running_job_is_noticed(
-    registry: Registry,
+    registry: ModelStore,
     models: list[Model],
     poller: ChampionPoller,
     features: Floats,
@@ -306,7 +306,7 @@ def test_the_same_registry_built_again_under_the_running_job_is_noticed(
 
 
 def test_the_same_model_in_another_registry_is_the_same_model(
-    registry: Registry, models: list[Model], folder: DurableFolder, features: Floats, caplog: pytest.LogCaptureFixture
+    registry: ModelStore, models: list[Model], folder: DurableFolder, features: Floats, caplog: pytest.LogCaptureFixture
 ) -> None:
     started(registry, folder)
     caplog.clear()
@@ -315,7 +315,7 @@ def test_the_same_model_in_another_registry_is_the_same_model(
 
 
 def test_a_kept_model_whose_content_is_not_its_digest_is_refused_in_words_and_had_from_the_registry_again(
-    registry: Registry, models: list[Model], folder: DurableFolder, features: Floats
+    registry: ModelStore, models: list[Model], folder: DurableFolder, features: Floats
 ) -> None:
     kept = ModelVersions(registry, folder)
     one, two = (kept.of_entry(replace(registry.champion_entry(), version=v)) for v in (1, 2))
@@ -333,7 +333,7 @@ def test_a_kept_model_whose_content_is_not_its_digest_is_refused_in_words_and_ha
 
 
 def test_any_damage_to_a_kept_model_is_refused_or_does_not_matter(
-    registry: Registry, models: list[Model], folder: DurableFolder, features: Floats
+    registry: ModelStore, models: list[Model], folder: DurableFolder, features: Floats
 ) -> None:
     kept = ModelVersions(registry, folder)
     kept.use(kept.of_entry(registry.champion_entry()))
@@ -355,7 +355,7 @@ def test_any_damage_to_a_kept_model_is_refused_or_does_not_matter(
 
 
 def test_pickles_that_an_earlier_release_left_are_never_loaded(
-    registry: Registry, models: list[Model], folder: DurableFolder, tmp_path: Path
+    registry: ModelStore, models: list[Model], folder: DurableFolder, tmp_path: Path
 ) -> None:
     import pickle
 
@@ -378,7 +378,7 @@ def test_pickles_that_an_earlier_release_left_are_never_loaded(
 
 @pytest.mark.usefixtures("models")
 def test_of_many_models_those_are_kept_that_were_used_last_and_those_that_the_ledger_names(
-    registry: Registry, folder: DurableFolder, monkeypatch: pytest.MonkeyPatch
+    registry: ModelStore, folder: DurableFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_models, "_KEPT", 3)
     kept = ModelVersions(registry, folder)

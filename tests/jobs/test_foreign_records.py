@@ -21,7 +21,7 @@ from jobs.publish_points import Publication, PublishedScore, placed
 from jobs.score_counts import ScoreCounts, added_up
 from jobs.tables import TableReader, newest_table, publish_table
 from jobs.throughput import Arrived, Tally, Throughput
-from messaging.config import client_options
+from messaging.config import KafkaConfig
 from ml.evaluation.scored import Scored
 from ml.features import HOUR
 from ml.schema import Label, Reader, Unreadable
@@ -140,7 +140,7 @@ _NOTHING = next(ScoreCounts({}).count(iter([pa.RecordBatch.from_pydict({"value":
     ],
 )
 def test_a_dead_letter_with_odd_headers_is_of_no_transaction(headers: Any) -> None:
-    with pytest.raises(Unreadable, match="no dead letter of ours"):
+    with pytest.raises(Unreadable, match="not a dead letter of ours"):
         place_of_dead_letter(headers)
 
 
@@ -167,7 +167,7 @@ def changed(**fields: Any) -> bytes:
 def test_a_table_of_others_is_neither_taken_up_nor_in_the_way(
     topics: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options, topic = client_options(topics) | {"isolation_level": "read_committed"}, topics.thresholds_topic
+    options, topic = KafkaConfig.from_settings(topics), topics.thresholds_topic
     later = int(time.time() * 1000) + 30 * 24 * HOUR
     for value in (
         None,
@@ -195,7 +195,9 @@ def test_a_table_of_others_is_neither_taken_up_nor_in_the_way(
     assert reader.read_all() == []
     assert "left out 1 of" in caplog.text
     for version in (7, 9, 8):
-        publish_table(topic, client_options(topics), "scoreline", msgspec.structs.replace(TABLE, version=version))
+        publish_table(
+            topic, KafkaConfig.from_settings(topics), "scoreline", msgspec.structs.replace(TABLE, version=version)
+        )
     found: list[Table] = []
     while len(found) < 3:
         found += reader.read(1.0)

@@ -7,17 +7,17 @@ import pytest
 
 from jobs.preflight import check_champion
 from jobs.runtime.errors import Fatal
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from settings import Settings
 
 
 @pytest.fixture
-def settings(registry: Registry, tmp_path: Path) -> Settings:
+def settings(registry: ModelStore, tmp_path: Path) -> Settings:
     """With an empty registry."""
     return Settings(mlflow_tracking_uri=registry.uri, checkpoint=f"file://{tmp_path}/checkpoint")
 
 
-def test_without_a_model_anywhere_the_start_is_refused_in_one_line(settings: Settings, registry: Registry) -> None:
+def test_without_a_model_anywhere_the_start_is_refused_in_one_line(settings: Settings, registry: ModelStore) -> None:
     with pytest.raises(Fatal, match="train one with `make train`"):
         check_champion(settings)
     away = replace(registry, uri="http://127.0.0.1:9")

@@ -1,11 +1,16 @@
-"""The options of the driver's JVM, as a real JVM understands them, and a heap that none would understand."""
+"""What `submit` hands to spark-submit: options that a real JVM understands, and what a cluster needs."""
 
 import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from jobs.__main__ import app, java_options
+from jobs.runtime.shipped_code import ROOT
 from stack.java import java
 
 
@@ -32,3 +37,51 @@ def test_a_heap_that_no_jvm_understands_is_refused(memory: str) -> None:
     done = CliRunner().invoke(app, ["submit", "--driver-memory", memory])
     assert done.exit_code == 2
     assert "a number and k, m or g" in done.output
+
+
+@pytest.fixture
+def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[list[str], dict[str, str]]]:
+    """Gives the command line and the environment with which spark-submit would take over."""
+    seen: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr("os.execve", lambda _, command, environment: seen.append((command, environment)))
+    monkeypatch.setattr("jobs.__main__._filter_errors", lambda: None)
+    monkeypatch.setenv("SCORELINE_LOG_DIR", str(tmp_path / "logs"))
+
+    def submit(*flags: str) -> tuple[list[str], dict[str, str]]:
+        done = CliRunner().invoke(app, ["submit", *flags])
+        assert done.exit_code == 0, done.output
+        return seen[-1]
+
+    return submit
+
+
+@pytest.mark.parametrize("master", ["spark://host:7077", "yarn", "k8s://https://host", "local-cluster[2,1,1024]"])
+def test_a_cluster_is_sent_the_code(
+    submitted: Callable[..., tuple[list[str], dict[str, str]]], tmp_path: Path, master: str
+) -> None:
+    command, environment = submitted("--master", master, "--conf", "spark.executor.memory=4g", "--log-level", "DEBUG")
+    code = Path(command[command.index("--py-files") + 1])
+    assert code.parent == tmp_path / "shipped"
+    assert "jobs/runtime/worker_daemon.py" in zipfile.ZipFile(code).namelist()
+    assert "spark.executor.memory=4g" in command
+    assert command[-3:] == [str(ROOT / "jobs" / "detect.py"), "--log-level", "DEBUG"]
+    assert "--driver-class-path" not in command
+    assert str(ROOT) not in environment.get("PYTHONPATH", "")
+
+
+def test_executors_elsewhere_may_have_another_python(
+    submitted: Callable[..., tuple[list[str], dict[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", "/opt/environment/bin/python")
+    command, environment = submitted("--master", "spark://host:7077")
+    assert environment["PYSPARK_PYTHON"] == "/opt/environment/bin/python"
+    assert f"spark.pyspark.driver.python={sys.executable}" in command
+
+
+def test_on_this_machine_the_code_is_used_where_it_is(
+    submitted: Callable[..., tuple[list[str], dict[str, str]]], tmp_path: Path
+) -> None:
+    command, environment = submitted("--master", "local[2]")
+    assert "--py-files" not in command
+    assert environment["PYTHONPATH"] == str(ROOT)
+    assert not (tmp_path / "shipped").exists()

@@ -18,7 +18,7 @@ from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
 from ml.model import Model, usual_ranges
 from ml.registry import tracking
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from ml.schema import TRANSACTION_ARROW
 from ml.thresholds.budget import threshold_for_budget
 
@@ -64,12 +64,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, empty_database: Path) -> Registry:
+def registry(tmp_path: Path, empty_database: Path) -> ModelStore:
     """An empty registry over a sqlite file of its own."""
     file = tmp_path / "registry" / "mlflow.db"
     file.parent.mkdir()
     shutil.copy(empty_database, file)
-    return Registry(f"sqlite:///{file}")
+    return ModelStore(f"sqlite:///{file}")
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +112,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(registry: ModelStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Calls the command line with arguments, on a registry of its own; returns exit status, output, errors."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
 

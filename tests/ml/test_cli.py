@@ -15,7 +15,7 @@ from ml.arrays import Floats
 from ml.features import CUSTOMER
 from ml.model import Model
 from ml.registry import tracking
-from ml.registry.model_store import NoChampion, Registry
+from ml.registry.model_store import ModelStore, NoChampion
 from ml.registry.serialization import PLACE
 from tests.ml.conftest import Run
 
@@ -28,7 +28,7 @@ def error_of(result: tuple[int, str, str]) -> str:
 
 
 def test_train_registers_promotes_and_writes_the_customers(
-    run: Run, registry: Registry, history_folder: Path, tmp_path: Path
+    run: Run, registry: ModelStore, history_folder: Path, tmp_path: Path
 ) -> None:
     status, out, err = run(
         "train",
@@ -55,14 +55,14 @@ def test_train_registers_promotes_and_writes_the_customers(
     assert {len(state) for state in states["state"].to_pylist()} == {CUSTOMER.itemsize}
 
 
-def test_train_without_promote_leaves_the_champion_alone(run: Run, registry: Registry, history_folder: Path) -> None:
+def test_train_without_promote_leaves_the_champion_alone(run: Run, registry: ModelStore, history_folder: Path) -> None:
     assert run("train", str(history_folder))[0] == 0
     with pytest.raises(NoChampion):
         registry.champion()
 
 
 def test_models_is_a_plain_table_in_a_pipe_and_a_drawn_one_in_a_terminal(
-    run: Run, registry: Registry, model: Model, features: Floats, monkeypatch: pytest.MonkeyPatch
+    run: Run, registry: ModelStore, model: Model, features: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.register(
         model, features, {"rows": 5_000, "customers": 70, "detector": "xgboost"}, {"alert_share_check_part": 0.0043}
@@ -98,7 +98,7 @@ def test_models_of_an_empty_registry_are_none(run: Run) -> None:
     )
 
 
-def test_promote_and_rollback(run: Run, registry: Registry, small_model: Model, features: Floats) -> None:
+def test_promote_and_rollback(run: Run, registry: ModelStore, small_model: Model, features: Floats) -> None:
     for _ in range(2):
         registry.register(small_model, features)
     assert run("promote", "1") == (0, "version 1 of scoreline is the champion now\n", "")
@@ -108,7 +108,7 @@ def test_promote_and_rollback(run: Run, registry: Registry, small_model: Model, 
     assert "version 9 is not promoted: there is no such version" in error_of(run("promote", "9"))
 
 
-def test_a_broken_version_is_not_promoted(run: Run, registry: Registry, model: Model, features: Floats) -> None:
+def test_a_broken_version_is_not_promoted(run: Run, registry: ModelStore, model: Model, features: Floats) -> None:
     registry.register(model, features)
     source = tracking.client(registry.uri).get_model_version_download_uri("scoreline", "1")
     Path(source.removeprefix("file://"), PLACE).write_bytes(b"")
@@ -118,9 +118,9 @@ def test_a_broken_version_is_not_promoted(run: Run, registry: Registry, model: M
 
 
 def test_the_models_name_and_alias_are_settings(
-    run: Run, registry: Registry, small_model: Model, features: Floats, monkeypatch: pytest.MonkeyPatch
+    run: Run, registry: ModelStore, small_model: Model, features: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Registry(registry.uri, "cards", "live")
+    other = ModelStore(registry.uri, "cards", "live")
     other.register(small_model, features)
     monkeypatch.setenv("SCORELINE_MODEL_NAME", "cards")
     monkeypatch.setenv("SCORELINE_MODEL_ALIAS", "live")

@@ -17,9 +17,9 @@ from ml.arrays import Flags, Floats
 from ml.detectors import DETECTORS, Scorer, TooFewRows, random_forest, xgboost
 from ml.detectors.combined import Combined
 from ml.detectors.isolation_forest import IsolationForest, scorer_of
-from ml.scorers import form
-from ml.scorers.growing import Grown, trees
+from ml.scorers import serialization
 from ml.scorers.shapley import contributions
+from ml.scorers.tree_layout import LibraryTree, trees
 from ml.scorers.trees import DEEPEST, Trees
 
 COLUMNS = 6
@@ -119,9 +119,9 @@ def test_a_scorer_comes_back_from_its_file_and_from_a_pickle_as_it_was(
     fitted: dict[str, Scorer], name: str, tmp_path: Path
 ) -> None:
     features, _ = made_up(2)
-    form.write(fitted[name], tmp_path / "scorer.npz")
+    serialization.write(fitted[name], tmp_path / "scorer.npz")
     scores = fitted[name].anomaly_score(features).tolist()
-    assert form.read(tmp_path / "scorer.npz").anomaly_score(features).tolist() == scores
+    assert serialization.read(tmp_path / "scorer.npz").anomaly_score(features).tolist() == scores
     assert pickle.loads(pickle.dumps(fitted[name])).anomaly_score(features).tolist() == scores
 
 
@@ -161,7 +161,7 @@ def test_trees_that_are_too_deep_are_refused() -> None:
     inner = np.arange(nodes) % 2 == 0
     inner[-1] = False
     left, right = (np.where(inner, np.arange(nodes) + step, -1) for step in (1, 2))
-    chain = Grown(left, right, np.zeros(nodes, int), np.zeros(nodes), np.zeros(nodes))
+    chain = LibraryTree(left, right, np.zeros(nodes, int), np.zeros(nodes), np.zeros(nodes))
     with pytest.raises(ValueError, match=f"at most {DEEPEST} levels deep"):
         trees([chain], 1)
 

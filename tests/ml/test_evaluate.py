@@ -18,7 +18,7 @@ from ml.evaluation.attacks import attacks_of
 from ml.evaluation.contest import Terms, evaluate
 from ml.evaluation.data import Data, outline, read
 from ml.evaluation.estimates import over_days, over_seeds
-from ml.evaluation.judgement import Bench, Judgement, judge
+from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.report import last_line
 from ml.features import DAY
 from ml.features.events import hash_id
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def data_of(folder: Path) -> Data:
     seen = outline(folder, SILENT)
-    return read(seen, Split.of(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days), 0, SILENT)
+    return read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days), 0, SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def data(folder: Path) -> Data:
 def test_the_parts_follow_each_other_with_a_gap_as_long_as_labels_take(first: int, days: float, delay: float) -> None:
     last = first + round(days * DAY)
     try:
-        split = Split.of(first, last, delay)
+        split = Split.from_span(first, last, delay)
     except EvaluationError:
         assert delay > 0.5 * days or days < 1
         return
@@ -133,8 +133,8 @@ def test_labels_that_come_too_late_teach_nothing_and_the_truth_still_judges(tmp_
 
 
 def test_a_perfect_scorer_reaches_every_ceiling_and_an_attack_is_caught_at_once(data: Data) -> None:
-    bench = Bench.of(data)
-    judgement = judge(bench, bench.is_fraud * 1.0, bench.is_fraud, float(bench.is_fraud.mean()))
+    judged_part = JudgedPart.from_data(data)
+    judgement = judge(judged_part, judged_part.is_fraud * 1.0, judged_part.is_fraud, float(judged_part.is_fraud.mean()))
     for name, ceiling in judgement.ceilings.items():
         assert judgement.figures[name].value == pytest.approx(ceiling)
     theft = judgement.scenarios["theft"]
@@ -143,9 +143,9 @@ def test_a_perfect_scorer_reaches_every_ceiling_and_an_attack_is_caught_at_once(
 
 
 def test_an_attack_that_is_caught_late_has_lost_what_went_before(data: Data) -> None:
-    bench = Bench.of(data)
-    second = bench.is_fraud & (data.test.time % DAY == ATTACK_HOUR + 60_000)
-    judgement = judge(bench, second * 1.0, second, 0.005)
+    judged_part = JudgedPart.from_data(data)
+    second = judged_part.is_fraud & (data.test.time % DAY == ATTACK_HOUR + 60_000)
+    judgement = judge(judged_part, second * 1.0, second, 0.005)
     theft = judgement.scenarios["theft"]
     assert theft.recall.value == pytest.approx(1 / 3)
     assert (theft.median_transactions_to_detection, theft.median_seconds_to_detection) == (2, 60)
@@ -153,14 +153,14 @@ def test_an_attack_that_is_caught_late_has_lost_what_went_before(data: Data) -> 
 
 
 def test_an_attack_that_began_before_the_test_says_nothing_of_how_soon_it_was_caught(data: Data) -> None:
-    late = data.test.of(data.test.time >= data.split.test_start + ATTACK_HOUR + 60_000)
-    bench = Bench.of(data, late)
-    attacks = attacks_of(bench.frauds, late, bench.is_fraud)
+    late = data.test.select(data.test.time >= data.split.test_start + ATTACK_HOUR + 60_000)
+    judged_part = JudgedPart.from_data(data, late)
+    attacks = attacks_of(judged_part.frauds, late, judged_part.is_fraud)
     assert (len(attacks.whole), attacks.whole.sum()) == (10, 9)
 
 
 def test_customers_known_as_compromised_are_those_whose_labels_had_come_when_the_day_began(data: Data) -> None:
-    known = Bench.of(data).known
+    known = JudgedPart.from_data(data).known
     first = data.test.day == data.test.day.min()
     day = int(data.test.day.min() - START // DAY)
     told = {hash_id(f"c{victim}") for victim in range(day - 7)}  # the robbery of a week ago is told at three today
@@ -210,9 +210,9 @@ def test_one_day_has_figures_but_no_interval() -> None:
 
 @pytest.mark.parametrize("fraud", [False, True])
 def test_a_test_part_without_fraud_or_without_honesty_has_reasons_and_no_nan(data: Data, fraud: bool) -> None:
-    bench = Bench.of(data)
-    some = bench.is_fraud if fraud else ~bench.is_fraud
-    part = Bench.of(data, data.test.of(some))
+    judged_part = JudgedPart.from_data(data)
+    some = judged_part.is_fraud if fraud else ~judged_part.is_fraud
+    part = JudgedPart.from_data(data, data.test.select(some))
     judgement = judge(part, np.zeros(len(part.test)), np.zeros(len(part.test), bool), 0.005)
     assert b"NaN" not in msgspec.json.encode(judgement)
     assert judgement.figures["auc"].value is None

@@ -14,7 +14,7 @@ import ml.__main__ as cli
 from ml.arrays import Floats
 from ml.evaluation import scored
 from ml.model import Model
-from ml.registry.model_store import Registry
+from ml.registry.model_store import ModelStore
 from tests.ml.evaluation_cases import rows, write_history, write_labels, write_transactions
 
 Run = Callable[..., tuple[int, str, str]]
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(registry: ModelStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Calls the command line with arguments; returns exit status, output, errors."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
 
@@ -55,7 +55,7 @@ def test_every_detector_is_judged_and_the_last_line_is_json(run: Run, folder: Pa
 
 
 def test_a_registered_model_is_judged_with_its_own_threshold(
-    run: Run, registry: Registry, model: Model, features: Floats, folder: Path
+    run: Run, registry: ModelStore, model: Model, features: Floats, folder: Path
 ) -> None:
     registry.register(model, features)
     status, out, _ = run(str(folder), "--model", "1")

@@ -12,7 +12,7 @@ import pytest
 from ml.dataset.history import History, HistoryError
 from ml.features import FEATURES
 from ml.features.extras import filled
-from ml.registry.model_store import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, ModelStore
 from tests.ml.conftest import Run
 from tests.ml.evaluation_cases import write_history
 
@@ -49,7 +49,7 @@ def test_evaluation_uses_extra_columns_unless_told_not_to(run: Run, folder: Path
 
 
 def test_a_model_with_extras_can_be_evaluated_but_neither_promoted_nor_loaded_by_the_job(
-    run: Run, registry: Registry, folder: Path
+    run: Run, registry: ModelStore, folder: Path
 ) -> None:
     assert run("train", str(folder), "--budget", "0.02")[0] == 0
     model = registry.load(1, ("extra_a", "extra_b"))
@@ -62,7 +62,7 @@ def test_a_model_with_extras_can_be_evaluated_but_neither_promoted_nor_loaded_by
     assert "it judges by extra columns" in run("evaluate", str(folder), "--model", "1", "--no-extras")[2]
 
 
-def test_a_model_that_is_to_be_promoted_is_not_trained_on_extras(run: Run, registry: Registry, folder: Path) -> None:
+def test_a_model_that_is_to_be_promoted_is_not_trained_on_extras(run: Run, registry: ModelStore, folder: Path) -> None:
     arguments = ("train", str(folder), "--promote", "--budget", "0.02")
     status, _, err = run(*arguments)
     assert status == 1

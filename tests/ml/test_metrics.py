@@ -20,7 +20,7 @@ def arrays(pairs: list[tuple[bool, int]]) -> tuple[np.ndarray, np.ndarray]:
 @given(few_scores)
 def test_auc_and_average_precision_are_those_of_scikit_learn_ties_or_not(pairs: list[tuple[bool, int]]) -> None:
     truth, scores = arrays(pairs)
-    curve = Ranking.of(truth, scores).curve()
+    curve = Ranking.from_scores(truth, scores).curve()
     if truth.any():
         assert curve.average_precision.value == pytest.approx(sklearn_metrics.average_precision_score(truth, scores))
     if truth.any() and not truth.all():
@@ -32,8 +32,8 @@ def test_auc_and_average_precision_are_those_of_scikit_learn_ties_or_not(pairs: 
 def test_a_weight_counts_a_transaction_so_many_times(pairs: list[tuple[bool, int]], random: object) -> None:
     truth, scores = arrays(pairs)
     weight = np.array([random.randint(0, 3) for _ in pairs])  # type: ignore[attr-defined]
-    weighted = Ranking.of(truth, scores).curve(weight.astype(np.float64))
-    repeated = Ranking.of(np.repeat(truth, weight), np.repeat(scores, weight)).curve()
+    weighted = Ranking.from_scores(truth, scores).curve(weight.astype(np.float64))
+    repeated = Ranking.from_scores(np.repeat(truth, weight), np.repeat(scores, weight)).curve()
     assert weighted.roc_auc.value == pytest.approx(repeated.roc_auc.value)
     assert weighted.average_precision.value == pytest.approx(repeated.average_precision.value)
 
@@ -43,7 +43,7 @@ def test_a_weight_counts_a_transaction_so_many_times(pairs: list[tuple[bool, int
 def test_shares_are_those_of_scikit_learn(pairs: list[tuple[bool, int]]) -> None:
     truth, scores = arrays(pairs)
     alert = scores > 0.5
-    counts = Counts.of(truth, alert)
+    counts = Counts.from_flags(truth, alert)
     if alert.any():
         assert counts.precision.value == pytest.approx(sklearn_metrics.precision_score(truth, alert))
     if truth.any():
@@ -57,16 +57,16 @@ def test_shares_are_those_of_scikit_learn(pairs: list[tuple[bool, int]]) -> None
 
 def test_a_small_case_by_hand() -> None:
     truth = np.array([True, False, True, False, False])
-    curve = Ranking.of(truth, np.array([0.9, 0.8, 0.7, 0.2, 0.1])).curve()
+    curve = Ranking.from_scores(truth, np.array([0.9, 0.8, 0.7, 0.2, 0.1])).curve()
     assert curve.roc_auc.value == pytest.approx(5 / 6)  # of 6 pairs one is the wrong way round
     assert curve.average_precision.value == pytest.approx((1 / 1 + 2 / 3) / 2)
-    counts = Counts.of(truth, np.array([True, True, False, False, False]))
+    counts = Counts.from_flags(truth, np.array([True, True, False, False, False]))
     assert (counts.precision.value, counts.recall.value, counts.f1.value) == (0.5, 0.5, 0.5)
     assert counts.false_positive_rate.value == pytest.approx(1 / 3)
 
 
 def test_scores_that_are_all_alike_say_nothing() -> None:
-    curve = Ranking.of(np.array([True, False, False, False]), np.full(4, 0.5)).curve()
+    curve = Ranking.from_scores(np.array([True, False, False, False]), np.full(4, 0.5)).curve()
     assert (curve.roc_auc.value, curve.average_precision.value) == (0.5, 0.25)
 
 
@@ -81,7 +81,7 @@ def test_scores_that_are_all_alike_say_nothing() -> None:
     ],
 )
 def test_a_ranking_of_which_nothing_can_be_said_gives_the_reason(truth: list[bool], metric: str, reason: str) -> None:
-    figure = getattr(Ranking.of(np.array(truth, bool), np.linspace(0, 1, len(truth))).curve(), metric)
+    figure = getattr(Ranking.from_scores(np.array(truth, bool), np.linspace(0, 1, len(truth))).curve(), metric)
     assert (figure.value, figure.reason) == (None, reason)
 
 
@@ -102,7 +102,7 @@ def test_a_share_of_nothing_gives_the_reason(counts: Counts, metric: str, reason
 
 def test_a_score_that_is_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match="scores have to be finite, but 1 of 2 are not"):
-        Ranking.of(np.array([True, False]), np.array([0.5, np.nan]))
+        Ranking.from_scores(np.array([True, False]), np.array([0.5, np.nan]))
 
 
 @settings(max_examples=50, deadline=None)
@@ -111,8 +111,8 @@ def test_no_detector_is_above_the_ceilings_and_a_perfect_one_reaches_them(truth:
     fraud = np.array(truth)
     perfect = np.zeros(len(fraud), bool)
     perfect[np.argsort(~fraud, kind="stable")[:alerts]] = True
-    ceiling, reached = ceilings(alerts / len(fraud), float(fraud.mean())), Counts.of(fraud, perfect)
-    arbitrary = Counts.of(fraud, np.arange(len(fraud)) < alerts)
+    ceiling, reached = ceilings(alerts / len(fraud), float(fraud.mean())), Counts.from_flags(fraud, perfect)
+    arbitrary = Counts.from_flags(fraud, np.arange(len(fraud)) < alerts)
     for metric, most in ceiling.items():
         value, other = getattr(reached, metric).value, getattr(arbitrary, metric).value
         assert value is None or value == pytest.approx(most)

@@ -92,5 +92,5 @@ def test_usual_ranges_hold_98_percent_of_each_feature(features: Floats) -> None:
 def test_the_model_can_be_had_without_the_libraries_that_train_it() -> None:
     """Spark's Python workers import it, many times."""
     libraries = ("mlflow", "pyspark", "sklearn", "xgboost", "optuna", "pandas")
-    heavy = f"import sys, ml.model, ml.scorers.warm; print([name for name in {libraries} if name in sys.modules])"
+    heavy = f"import sys, ml.model, ml.scorers.warm_up; print([name for name in {libraries} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "[]\n"

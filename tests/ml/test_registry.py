@@ -16,22 +16,22 @@ from ml.features import FEATURES
 from ml.model import Model
 from ml.registry.model_store import (
     ModelRefused,
+    ModelStore,
     NoChampion,
-    Registry,
     RegistryError,
-    promotions,
+    promotion_history,
     serialization,
     tracking,
 )
 from stack.mlflow import MLflow
 
 
-def artifact_folder(registry: Registry, version: int) -> Path:
+def artifact_folder(registry: ModelStore, version: int) -> Path:
     uri = tracking.client(registry.uri).get_model_version_download_uri(registry.name, str(version))
     return Path(uri.removeprefix("file://"))
 
 
-def test_a_registered_model_comes_back_as_it_was(registry: Registry, model: Model, features: Floats) -> None:
+def test_a_registered_model_comes_back_as_it_was(registry: ModelStore, model: Model, features: Floats) -> None:
     assert registry.register(model, features).version == 1
     again = registry.load(1)
     assert (again.name, again.version, again.features, again.budget) == ("scoreline", 1, FEATURES, model.budget)
@@ -42,7 +42,7 @@ def test_a_registered_model_comes_back_as_it_was(registry: Registry, model: Mode
 
 
 def test_models_lists_versions_with_alias_parameters_and_metrics_newest_first(
-    registry: Registry, model: Model, features: Floats
+    registry: ModelStore, model: Model, features: Floats
 ) -> None:
     assert registry.models() == []
     registry.register(model, features, {"rows": 5_000}, {"alert_share_check_part": 0.004})
@@ -57,7 +57,7 @@ def test_models_lists_versions_with_alias_parameters_and_metrics_newest_first(
 
 
 def test_a_version_whose_run_is_gone_or_never_was_is_still_listed(
-    registry: Registry, small_model: Model, features: Floats
+    registry: ModelStore, small_model: Model, features: Floats
 ) -> None:
     registry.register(small_model, features)
     client = tracking.client(registry.uri)
@@ -68,7 +68,7 @@ def test_a_version_whose_run_is_gone_or_never_was_is_still_listed(
 
 
 def test_artifacts_lie_beside_the_sqlite_file_and_nothing_is_printed_or_left_in_the_working_folder(
-    registry: Registry,
+    registry: ModelStore,
     model: Model,
     features: Floats,
     tmp_path: Path,
@@ -90,14 +90,16 @@ def test_artifacts_lie_beside_the_sqlite_file_and_nothing_is_printed_or_left_in_
 
 def test_a_new_sqlite_file_is_made_with_its_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NoChampion):
-        Registry(f"sqlite:///{tmp_path / 'not' / 'yet' / 'mlflow.db'}").champion()
+        ModelStore(f"sqlite:///{tmp_path / 'not' / 'yet' / 'mlflow.db'}").champion()
     assert capfd.readouterr() == ("", "")
 
 
 # Champions
 
 
-def test_without_a_champion_the_error_names_the_mend(registry: Registry, small_model: Model, features: Floats) -> None:
+def test_without_a_champion_the_error_names_the_mend(
+    registry: ModelStore, small_model: Model, features: Floats
+) -> None:
     with pytest.raises(NoChampion, match=r"'scoreline'.* alias 'champion'; train one with `make train`"):
         registry.champion()
     registry.register(small_model, features)
@@ -105,7 +107,7 @@ def test_without_a_champion_the_error_names_the_mend(registry: Registry, small_m
         registry.champion()
 
 
-def test_each_rollback_goes_one_champion_back(registry: Registry, small_model: Model, features: Floats) -> None:
+def test_each_rollback_goes_one_champion_back(registry: ModelStore, small_model: Model, features: Floats) -> None:
     for _ in range(4):
         registry.register(small_model, features)
     for version in (1, 3, 2):
@@ -118,7 +120,7 @@ def test_each_rollback_goes_one_champion_back(registry: Registry, small_model: M
     assert registry.rollback() == 1
 
 
-def test_rollback_skips_versions_that_were_deleted(registry: Registry, small_model: Model, features: Floats) -> None:
+def test_rollback_skips_versions_that_were_deleted(registry: ModelStore, small_model: Model, features: Floats) -> None:
     for version in (1, 2, 3):
         registry.register(small_model, features)
         registry.promote(version)
@@ -127,7 +129,7 @@ def test_rollback_skips_versions_that_were_deleted(registry: Registry, small_mod
 
 
 def test_rollback_goes_back_to_a_champion_that_was_named_by_hand(
-    registry: Registry, small_model: Model, features: Floats
+    registry: ModelStore, small_model: Model, features: Floats
 ) -> None:
     for _ in range(3):
         registry.register(small_model, features)
@@ -138,7 +140,7 @@ def test_rollback_goes_back_to_a_champion_that_was_named_by_hand(
 
 
 def test_a_version_that_does_not_exist_is_not_promoted(
-    registry: Registry, small_model: Model, features: Floats
+    registry: ModelStore, small_model: Model, features: Floats
 ) -> None:
     with pytest.raises(RegistryError, match=r"no version 1 .*train one"):
         registry.promote(1)
@@ -157,29 +159,31 @@ def test_any_sequence_of_promotions_and_rollbacks_behaves_like_undo(steps: list[
     for version in steps:
         champion = history[-1] if history else None
         if version is not None:
-            history = promotions.promoted(history, champion, version)
+            history = promotion_history.promoted(history, champion, version)
             undo += [version] if undo[-1:] != [version] else []
         elif len(undo) > 1:
-            history = promotions.rolled_back(history, champion)
+            history = promotion_history.rolled_back(history, champion)
             undo.pop()
         assert history == undo
 
 
 def test_a_promotion_or_rollback_cut_off_in_the_middle_is_rolled_back_rightly() -> None:
-    assert promotions.rolled_back([1, 2], champion=3)[-1] == 2  # 3 has the alias, but is not in the history yet
-    assert promotions.rolled_back([1, 2], champion=3)[-1] == 2  # 3 has the alias still, but is no longer in the history
+    assert promotion_history.rolled_back([1, 2], champion=3)[-1] == 2  # 3 has the alias, but is not in the history yet
+    assert (
+        promotion_history.rolled_back([1, 2], champion=3)[-1] == 2
+    )  # 3 has the alias still, but is no longer in the history
 
 
 # What must not judge
 
 
-def test_a_version_that_is_not_there_is_refused(registry: Registry) -> None:
+def test_a_version_that_is_not_there_is_refused(registry: ModelStore) -> None:
     with pytest.raises(ModelRefused, match="no such version"):
         registry.load(9)
 
 
 @pytest.mark.parametrize("name", [serialization.PLACE, "MLmodel", "."])
-def test_a_missing_file_is_refused(registry: Registry, model: Model, features: Floats, name: str) -> None:
+def test_a_missing_file_is_refused(registry: ModelStore, model: Model, features: Floats, name: str) -> None:
     registry.register(model, features)
     target = artifact_folder(registry, 1) / name
     if target.is_dir():
@@ -190,7 +194,7 @@ def test_a_missing_file_is_refused(registry: Registry, model: Model, features: F
         registry.load(1)
 
 
-def test_a_damaged_artifact_is_refused_with_its_reason(registry: Registry, model: Model, features: Floats) -> None:
+def test_a_damaged_artifact_is_refused_with_its_reason(registry: ModelStore, model: Model, features: Floats) -> None:
     registry.register(model, features)
     file = artifact_folder(registry, 1) / serialization.PLACE
     file.write_bytes(file.read_bytes()[:-1000])
@@ -198,7 +202,7 @@ def test_a_damaged_artifact_is_refused_with_its_reason(registry: Registry, model
         registry.load(1)
 
 
-def test_a_model_trained_on_other_features_is_refused(registry: Registry, model: Model, features: Floats) -> None:
+def test_a_model_trained_on_other_features_is_refused(registry: ModelStore, model: Model, features: Floats) -> None:
     names = tuple("new_browser" if name == "new_device" else name for name in FEATURES)
     other = Model("scoreline", 0, model.scorer, 0.6, names, np.tile([-2.0, 0.0, 2.0], (len(names), 1)))
     registry.register(other, features)
@@ -219,7 +223,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
 
 
 def test_all_of_it_works_over_http_and_by_the_servers_own_file(server: MLflow, model: Model, features: Floats) -> None:
-    by_http, by_file = Registry(server.url, "fraud"), Registry(server.database_uri, "fraud")
+    by_http, by_file = ModelStore(server.url, "fraud"), ModelStore(server.database_uri, "fraud")
     scores = model.anomaly_score(features).tolist()
     with pytest.raises(NoChampion):
         by_http.champion()

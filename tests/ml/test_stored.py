@@ -15,7 +15,7 @@ from ml.arrays import Floats
 from ml.features import FEATURES
 from ml.model import Model
 from ml.registry import serialization, tracking
-from ml.registry.model_store import ModelRefused, Registry
+from ml.registry.model_store import ModelRefused, ModelStore
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -28,7 +28,7 @@ def stored_folder(
     folder = tmp_path_factory.mktemp("stored")
     shutil.copy(empty_database, folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    Registry(uri).register(model, features)
+    ModelStore(uri).register(model, features)
     return tracking.download(uri, "scoreline", 1, folder / "files")
 
 

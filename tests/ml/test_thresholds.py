@@ -15,7 +15,7 @@ from ml.segments import segment_ids
 from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.counts import ALERTS, BLOCK, COUNT, counted, merged
 from ml.thresholds.grid import BINS, OWN, Grid, above
-from ml.thresholds.making import WAVE, plan_at
+from ml.thresholds.making import WAVE, thresholds_for
 from ml.thresholds.reference import Reference
 from ml.thresholds.table import Lookup, Table, table_at
 
@@ -38,7 +38,7 @@ def traffic(random: np.random.Generator, rows: int, shift: float = 0.0) -> tuple
 @pytest.fixture(scope="module")
 def reference() -> Reference:
     scores, segments = traffic(np.random.default_rng(0), 100_000)
-    return Reference.of(scores, segments, threshold_for_budget(scores, BUDGET), BUDGET)
+    return Reference.from_scores(scores, segments, threshold_for_budget(scores, BUDGET), BUDGET)
 
 
 def spread(random: np.random.Generator, rows: int, hours: float, until: int = MONDAY) -> Ints:
@@ -62,7 +62,9 @@ def days_before(reference: Reference, shift: float = 0.0, seed: int = 1, rows: i
 def share_above(table: Table, shift: float = 0.0) -> float:
     """Of other traffic of the same kind: the share above the table's thresholds."""
     scores, segments = traffic(np.random.default_rng(2), 400_000, shift)
-    return float((scores > Lookup.of(table.default, table.thresholds).of_segments(segment_ids(segments))).mean())
+    return float(
+        (scores > Lookup.from_thresholds(table.default, table.thresholds).of_segments(segment_ids(segments))).mean()
+    )
 
 
 def places(table: Table, grid: Grid) -> Ints:
@@ -82,7 +84,7 @@ def test_a_score_is_above_a_threshold_of_the_grid_just_if_its_bin_says_so(refere
 
 @pytest.mark.parametrize("scores", [np.full(500, 0.3), np.r_[np.zeros(300), np.ones(300)], np.array([0.1, 0.2])])
 def test_a_grid_ascends_also_where_scores_are_few_or_all_the_same(scores: Floats) -> None:
-    grid = Grid.of(scores, threshold_for_budget(scores, BUDGET), BUDGET).thresholds
+    grid = Grid.from_scores(scores, threshold_for_budget(scores, BUDGET), BUDGET).thresholds
     assert (np.diff(grid) >= 0).all()
     assert 0 <= grid[0] < grid[-1] <= 1
 
@@ -92,7 +94,9 @@ def test_a_grid_ascends_also_where_scores_are_few_or_all_the_same(scores: Floats
 def test_the_table_is_the_same_for_any_cut_of_the_stream_and_any_order_of_its_pieces(data: st.DataObject) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     scores, segments = traffic(random, 2_000)
-    reference = Reference.of(scores[:1_000], segments[:1_000], threshold_for_budget(scores[:1_000], 0.02), 0.02)
+    reference = Reference.from_scores(
+        scores[:1_000], segments[:1_000], threshold_for_budget(scores[:1_000], 0.02), 0.02
+    )
     time = random.integers(MONDAY - DAY, MONDAY + HOUR, 2_000)
     cuts = sorted({0, 2_000, *data.draw(st.lists(st.integers(0, 2_000), max_size=8))})
     pieces = [counts_of(reference, time[a:b], scores[a:b], segments[a:b]) for a, b in pairwise(cuts)]
@@ -151,9 +155,9 @@ def test_a_wave_under_way_raises_no_threshold(reference: Reference) -> None:
 
 
 def test_an_ordinary_campaign_is_no_wave(reference: Reference) -> None:
-    plan = plan_at(MONDAY // BLOCK, days_before(reference), reference)
+    chosen = thresholds_for(MONDAY // BLOCK, days_before(reference), reference)
     rows = np.full(3, 100 / BUDGET, np.int64)
-    assert plan.alarm(rows, np.array([130, 160, 250])).tolist() == [0, 1, 2]
+    assert chosen.alarm(rows, np.array([130, 160, 250])).tolist() == [0, 1, 2]
 
 
 def test_a_wave_that_is_over_raises_its_own_threshold_by_little(reference: Reference) -> None:
@@ -185,7 +189,7 @@ def test_in_a_wave_nothing_is_saved_up_for_the_day(reference: Reference) -> None
 def test_thresholds_stay_within_the_bounds(seed: int, shift: float, rows: int) -> None:
     random = np.random.default_rng(seed)
     scores, segments = traffic(random, 3_000)
-    reference = Reference.of(scores, segments, threshold_for_budget(scores, 0.01), 0.01)
+    reference = Reference.from_scores(scores, segments, threshold_for_budget(scores, 0.01), 0.01)
     scores, segments = traffic(random, rows, shift)
     counts = counts_of(reference, spread(random, rows, 30, MONDAY + HOUR), scores, segments)
     table = table_at(MONDAY + HOUR - 1, counts, reference, 1, 1)
@@ -222,7 +226,7 @@ def test_a_segment_that_meets_more_fraud_does_not_pay_for_it_alone(reference: Re
 
 def test_a_segment_that_the_reference_does_not_know_has_the_default(reference: Reference) -> None:
     table = table_at(MONDAY, days_before(reference), reference, 1, 1)
-    lookup = Lookup.of(table.default, table.thresholds)
+    lookup = Lookup.from_thresholds(table.default, table.thresholds)
     names = np.array(["online × new", "online × fuel", "online × travel"], object)
     assert lookup.of_segments(segment_ids(names)).tolist() == [
         table.default,

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from ml.registry.model_store import Registry, RegistryAway, RegistryError
+from ml.registry.model_store import ModelStore, RegistryError, RegistryUnavailable
 
 
 def seconds_until_away(uri: str, words: str) -> float:
     begin = time.perf_counter()
-    with pytest.raises(RegistryAway, match=words):
-        Registry(uri).champion()
-    with pytest.raises(RegistryAway, match="MLFLOW_TRACKING_URI"):
-        Registry(uri).load(1)
+    with pytest.raises(RegistryUnavailable, match=words):
+        ModelStore(uri).champion()
+    with pytest.raises(RegistryUnavailable, match="MLFLOW_TRACKING_URI"):
+        ModelStore(uri).load(1)
     return time.perf_counter() - begin
 
 
@@ -94,17 +94,19 @@ def dying_server() -> Iterator[str]:
 def test_a_server_that_goes_away_in_the_middle_of_a_download_is_away_and_the_model_not_refused(
     dying_server: str,
 ) -> None:
-    with pytest.raises(RegistryAway, match="the files of version 1 can't be had from mlflow-artifacts:/1"):
-        Registry(dying_server).load(1)
+    with pytest.raises(RegistryUnavailable, match="the files of version 1 can't be had from mlflow-artifacts:/1"):
+        ModelStore(dying_server).load(1)
 
 
 def test_a_sqlite_file_that_can_not_be_opened_is_away(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
-    with pytest.raises(RegistryAway, match=r"can't be opened .unable to open database file.*MLFLOW_TRACKING_URI"):
-        Registry(f"sqlite:///{tmp_path / 'mlflow.db'}").champion()
+    with pytest.raises(
+        RegistryUnavailable, match=r"can't be opened .unable to open database file.*MLFLOW_TRACKING_URI"
+    ):
+        ModelStore(f"sqlite:///{tmp_path / 'mlflow.db'}").champion()
     (tmp_path / "notes.txt").write_text("not a database, but long enough to look at" * 100)
-    with pytest.raises(RegistryAway, match="file is not a database"):
-        Registry(f"sqlite:///{tmp_path / 'notes.txt'}").champion()
+    with pytest.raises(RegistryUnavailable, match="file is not a database"):
+        ModelStore(f"sqlite:///{tmp_path / 'notes.txt'}").champion()
 
 
 def written_by_another_release(folder: Path) -> str:
@@ -141,7 +143,7 @@ def test_whatever_a_registry_is_its_error_is_one_of_words_for_a_person(tmp_path:
         ("postgresql+asyncpg://me:secret@127.0.0.1:1/registry", "asyncpg"),
         (garbling_server, "gives an answer that can't be read"),
     ):
-        for ask in (Registry(uri).champion, partial(Registry(uri).load, 1)):
+        for ask in (ModelStore(uri).champion, partial(ModelStore(uri).load, 1)):
             with pytest.raises(RegistryError, match=words) as told:
                 ask()
             assert "\n" not in str(told.value)

@@ -18,12 +18,13 @@ from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
 from ml.model import usual_ranges
 from ml.thresholds.budget import threshold_for_budget
-from ml.training.train import Plan, Trained, TrainingError, labels_for, train
+from ml.training.policy import Policy, labels_for
+from ml.training.train import Trained, TrainingError, train
 from tests.ml.conftest import isolation_scorer
 
 
 def trained_on(path: Path, budget: float = 0.01, seed: int = 3) -> Trained:
-    return train(History.open(path), Plan("scoreline", budget=budget, seed=seed), Progress(disable=True))
+    return train(History.open(path), Policy("scoreline", budget=budget, seed=seed), Progress(disable=True))
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +154,8 @@ def with_fraud(folder: Path, transactions: pa.Table) -> Path:
 @pytest.mark.parametrize("detector", ["logistic_regression", "random_forest", "xgboost", "combined"])
 def test_a_detector_learns_from_labels_what_fraud_is(tmp_path: Path, transactions: pa.Table, detector: str) -> None:
     folder = with_fraud(tmp_path, transactions)
-    plan = Plan("scoreline", detector, budget=0.06)
-    trained = train(History.open(folder), plan, Progress(disable=True), labels_for(plan, folder))
+    policy = Policy("scoreline", detector, budget=0.06)
+    trained = train(History.open(folder), policy, Progress(disable=True), labels_for(policy, folder))
     changed = pq.read_table(folder / "transactions.parquet")
     rows = CustomerTable().fold(changed["customer_id"], events_from_arrow(changed)).features[5_400:]
     fraud = np.arange(5_400, 6_000) % 20 == 0
@@ -166,18 +167,18 @@ def test_a_detector_learns_from_labels_what_fraud_is(tmp_path: Path, transaction
 
 def test_a_search_is_never_worse_than_no_search_and_says_what_it_found(tmp_path: Path, transactions: pa.Table) -> None:
     folder = with_fraud(tmp_path, transactions)
-    plan = Plan("scoreline", "logistic_regression", budget=0.06, trials=2)
-    trained = train(History.open(folder), plan, Progress(disable=True), labels_for(plan, folder))
+    policy = Policy("scoreline", "logistic_regression", budget=0.06, trials=2)
+    trained = train(History.open(folder), policy, Progress(disable=True), labels_for(policy, folder))
     assert trained.metrics["average_precision_search"] == pytest.approx(1.0)
     assert {"inverse_regularisation", "trials"} <= trained.params.keys()
 
 
 def test_a_detector_that_learns_from_labels_is_not_trained_without(history_folder: Path) -> None:
-    plan = Plan("scoreline", "xgboost")
+    policy = Policy("scoreline", "xgboost")
     with pytest.raises(HistoryError, match=r"labels.parquet, but there is no such file: .*isolation_forest needs none"):
-        labels_for(plan, history_folder)
+        labels_for(policy, history_folder)
     with pytest.raises(TrainingError, match="needs labels"):
-        train(History.open(history_folder), plan, Progress(disable=True))
+        train(History.open(history_folder), policy, Progress(disable=True))
 
 
 def test_too_few_known_frauds_are_said_to_be_too_few(tmp_path: Path, transactions: pa.Table) -> None:
@@ -185,6 +186,6 @@ def test_too_few_known_frauds_are_said_to_be_too_few(tmp_path: Path, transaction
     labels = pq.read_table(folder / "labels.parquet")
     late = pa.array(np.full(len(labels), 4_000_000_000_000), pa.timestamp("ms", tz="UTC"))
     pq.write_table(labels.set_column(2, "label_time", late), folder / "labels.parquet")
-    plan = Plan("scoreline", "xgboost", budget=0.06)
+    policy = Policy("scoreline", "xgboost", budget=0.06)
     with pytest.raises(TrainingError, match=r"at least 10 known frauds.* 0 are known frauds"):
-        train(History.open(folder), plan, Progress(disable=True), labels_for(plan, folder))
+        train(History.open(folder), policy, Progress(disable=True), labels_for(policy, folder))

@@ -17,7 +17,7 @@ from ml.arrays import Floats
 from ml.model import Model
 from ml.registry import model_store as registries
 from ml.registry import tracking, unregistered
-from ml.registry.model_store import NoChampion, Registry, RegistryAway
+from ml.registry.model_store import ModelStore, NoChampion, RegistryUnavailable
 from ml.training.train import Trained, train
 from stack.mlflow import MLflow
 from tests.ml.conftest import Run
@@ -82,7 +82,7 @@ def test_a_registry_that_ends_during_the_fit_costs_no_model(
         status, out, _ = run(*command)
         assert status == 0
         assert out.splitlines()[0].startswith("version 1 of scoreline: threshold")
-        registry = Registry(server.url)
+        registry = ModelStore(server.url)
         assert registry.champion() == 1
         again, row = registry.load(1), registry.models()[0]
     finally:
@@ -110,7 +110,7 @@ def test_nothing_is_left_on_disk_of_a_model_that_was_registered(run: Run, histor
 
 @pytest.mark.parametrize("name", ["MLmodel", "data/arrays/scorer.npz", "training.json"])
 def test_what_is_damaged_or_no_model_is_not_registered(
-    run: Run, registry: Registry, small_model: Model, features: Floats, tmp_path: Path, name: str
+    run: Run, registry: ModelStore, small_model: Model, features: Floats, tmp_path: Path, name: str
 ) -> None:
     from datetime import UTC, datetime
 
@@ -124,7 +124,7 @@ def test_what_is_damaged_or_no_model_is_not_registered(
 
 
 def test_a_model_folder_of_mlflow_itself_can_be_registered(
-    run: Run, registry: Registry, small_model: Model, features: Floats, tmp_path: Path
+    run: Run, registry: ModelStore, small_model: Model, features: Floats, tmp_path: Path
 ) -> None:
     registered = registry.register(small_model, features)
     files = tracking.download(registry.uri, registry.name, 1, tmp_path / "downloaded")
@@ -152,7 +152,7 @@ def test_state_out_has_to_be_on_this_machine_too(run: Run, history_folder: Path)
 
 
 @pytest.fixture
-def locked(registry: Registry) -> Iterator[sqlite3.Connection]:
+def locked(registry: ModelStore) -> Iterator[sqlite3.Connection]:
     tracking.client.cache_clear()
     with closing(sqlite3.connect(registry.uri.removeprefix("sqlite:///"), check_same_thread=False)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
@@ -165,7 +165,7 @@ def locked(registry: Registry) -> Iterator[sqlite3.Connection]:
 @pytest.mark.usefixtures("locked")
 def test_a_file_that_stays_locked_is_named_in_one_line(
     run: Run,
-    registry: Registry,
+    registry: ModelStore,
     history_folder: Path,
     small_model: Model,
     features: Floats,
@@ -194,13 +194,13 @@ def test_a_lock_that_goes_is_waited_for(run: Run, locked: sqlite3.Connection) ->
 
 
 def test_a_lock_that_comes_while_the_registry_is_in_use_is_named_too(
-    registry: Registry, small_model: Model, features: Floats, capfd: pytest.CaptureFixture[str]
+    registry: ModelStore, small_model: Model, features: Floats, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """MLflow itself waits for 20 s then."""
     registry.register(small_model, features)
     with closing(sqlite3.connect(registry.uri.removeprefix("sqlite:///"))) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(RegistryAway, match=r"mlflow\.db is locked by another program") as caught:
+        with pytest.raises(RegistryUnavailable, match=r"mlflow\.db is locked by another program") as caught:
             registry.champion()
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
@@ -225,5 +225,5 @@ def test_whatever_mlflow_refuses_is_one_line(run: Run, monkeypatch: pytest.Monke
     def refuse(*_: object) -> None:
         raise MlflowException("it is forbidden\nand more of it", error_code=7)
 
-    monkeypatch.setattr(registries.Registry, "_versions", refuse)
+    monkeypatch.setattr(registries.ModelStore, "_versions", refuse)
     assert error_of(run("models")).endswith("refuses: it is forbidden")

@@ -106,6 +106,6 @@ def test_what_answers_otherwise_than_influxdb_has_stored_nothing(
 ) -> None:
     """A page of maintenance, a login, another server: they take anything, and keep nothing."""
     server.answers = [(status, None), (204, None)]
-    with pytest.raises(SinkUnavailable, match=rf"{status}, where InfluxDB says 204.*INFLUXDB_URL"):
+    with pytest.raises(SinkUnavailable, match=rf"{status}, where InfluxDB answers 204.*INFLUXDB_URL"):
         sink.write(b"m n=1i 1\n")
     sink.write(b"m n=1i 1\n")

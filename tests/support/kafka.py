@@ -6,6 +6,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 
+from messaging.config import KafkaConfig
+
 LARGEST_RECORD = 16 << 20
 
 
@@ -13,7 +15,7 @@ def alter_topic(bootstrap_servers: str, topic: str, **values: object) -> None:
     """Set values of a topic's configuration (max_message_bytes=…), and wait until the broker goes by them."""
     wanted = {name.replace("_", "."): str(value) for name, value in values.items()}
     asked = ConfigResource(ConfigResourceType.TOPIC, topic, list(wanted))
-    with KafkaAdminClient(bootstrap_servers=bootstrap_servers) as admin:
+    with KafkaAdminClient(**KafkaConfig(bootstrap_servers).for_kafka_python()) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, wanted)])
         for _ in range(200):
             found = admin.describe_configs([asked], config_filter="all")["topic"][topic]
@@ -28,7 +30,7 @@ def alter_topic(bootstrap_servers: str, topic: str, **values: object) -> None:
 
 def count_records(bootstrap_servers: str, topic: str) -> int:
     """How many records the topic holds now, by its offsets: nothing of them is read."""
-    with KafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False) as consumer:
+    with KafkaConsumer(**KafkaConfig(bootstrap_servers).for_kafka_python(), enable_auto_commit=False) as consumer:
         partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
         ends, begins = consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
     return sum(ends[partition] - begins[partition] for partition in partitions)
@@ -37,7 +39,7 @@ def count_records(bootstrap_servers: str, topic: str) -> int:
 def read_topic(bootstrap_servers: str, topic: str) -> list[ConsumerRecord]:
     """All records that the topic holds now, by partition and offset. Values and keys are bytes or None."""
     with KafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **KafkaConfig(bootstrap_servers).for_kafka_python(),
         enable_auto_commit=False,
         max_partition_fetch_bytes=LARGEST_RECORD,
         fetch_max_bytes=LARGEST_RECORD,

@@ -5,13 +5,14 @@ import time
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
 
 
 def make_again(settings: Settings, topic: str) -> None:
     """Delete a topic and make it again under its name, empty, as it was."""
-    with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
+    with KafkaAdminClient(**KafkaConfig.from_settings(settings).for_kafka_python()) as admin:
         [before] = admin.describe_topics([topic])
         admin.delete_topics([topic])
         deadline = time.monotonic() + 60

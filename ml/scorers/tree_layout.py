@@ -11,7 +11,7 @@ from ml.scorers.trees import DEEPEST, Trees
 
 
 @dataclass(frozen=True, eq=False)
-class Grown:
+class LibraryTree:
     """One tree as libraries keep it: (n,) for n nodes, node 0 the root, children < 0 at leaves.
 
     A row goes left where its feature, as float32, is at most the threshold (float64 or float32).
@@ -24,7 +24,7 @@ class Grown:
     value: Floats
 
 
-def trees(grown: Sequence[Grown], features: int) -> Trees:
+def trees(grown: Sequence[LibraryTree], features: int) -> Trees:
     """The trees in their order, over rows of so many features. Raises ValueError where one is deeper than DEEPEST."""
     depth = max(1, *map(_depth, grown))
     if depth > DEEPEST:
@@ -34,7 +34,7 @@ def trees(grown: Sequence[Grown], features: int) -> Trees:
     return Trees(feature, threshold, leaf, features)
 
 
-def _depth(tree: Grown) -> int:
+def _depth(tree: LibraryTree) -> int:
     """Levels of splits; at most one more than DEEPEST is looked for."""
     level = np.zeros(1, np.int64)
     for depth in range(DEEPEST + 1):
@@ -45,7 +45,7 @@ def _depth(tree: Grown) -> int:
     return DEEPEST + 1
 
 
-def _laid_out(tree: Grown, depth: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], Floats]:
+def _laid_out(tree: LibraryTree, depth: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], Floats]:
     """A leaf above the lowest level becomes a subtree of splits that let everything go left, all its leaves the same."""
     limits = _as_float32_below(tree.threshold)
     at = np.zeros(1, np.int64)  # the library's node at each place of a level

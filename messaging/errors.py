@@ -1,0 +1,13 @@
+"""What goes wrong between us and Kafka, each as one line for a person."""
+
+
+class MessagingError(Exception):
+    """Kafka can't be used as it has to be; the text says why."""
+
+
+class KafkaConfigError(MessagingError, ValueError):
+    """A Kafka setting is missing or wrong; the text says what was required, what came instead and how to fix it."""
+
+
+class ReadError(MessagingError):
+    """A topic's records can't be read."""

@@ -1,0 +1,31 @@
+"""What a training is to make: which detector, within which alert budget."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ml.dataset.labels import Labels
+from ml.detectors import DEFAULT, DETECTORS
+from ml.thresholds.budget import DEFAULT_BUDGET
+
+
+class Policy(NamedTuple):
+    """The registered name, the detector (a name in DETECTORS), the alert budget, the seed of every random choice.
+
+    trials: how many sets of hyper-parameters to try; with 0 the detector's own are taken.
+    """
+
+    name: str
+    detector: str = DEFAULT
+    budget: float = DEFAULT_BUDGET
+    seed: int = 0
+    trials: int = 0
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether labels are required: the detector learns from them, or a search judges by them."""
+        return bool(self.trials) or (self.detector in DETECTORS and DETECTORS[self.detector].needs_labels)
+
+
+def labels_for(policy: Policy, history: Path) -> Labels | None:
+    """The labels beside a history (file or folder), where the policy needs them. Raises `HistoryError` where they lack."""
+    return Labels.beside(history) if policy.needs_labels else None
