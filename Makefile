@@ -10,20 +10,22 @@ HISTORY ?= .scoreline/history
 STATE ?= .scoreline/state
 
 PYTHON := .venv/bin/python
-# Runs a command with the settings of the local stack; what the environment says already goes first.
+# Runs a command with the settings of the local stack; what the environment sets already takes precedence.
 WITH_STACK := $(PYTHON) -m stack run
 
 # Most tests wait for servers for half of their time. Each process has servers of its own.
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick test-long torture fuzz lint bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint lock bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## make the virtual environment in .venv from requirements.lock (all others do it by themselves)
-	@cmp -s requirements.lock .venv/installed.lock && exit 0; \
+# $(call install,LOCK): the environment, by the newest Python there is, with the libraries of the lock. A copy of the lock is
+# then in it too, so that the next call finds nothing to do.
+define install
+	@cmp -s $(1) .venv/$(1) && exit 0; \
 	for python in python3.13 python3.12 python3.11 python3 none; do \
 		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
 	done; \
@@ -31,13 +33,18 @@ setup: ## make the virtual environment in .venv from requirements.lock (all othe
 		echo "Python 3.11 or newer is required, and none is on the PATH as python3.13, python3.12, python3.11 or python3:" \
 			"install one." >&2; exit 1; \
 	fi; \
-	test -x $(PYTHON) || $$python -m venv .venv || { \
-		rm -rf .venv; \
-		echo "$$python cannot make virtual environments: install its venv module (Debian: apt install python3-venv)." >&2; \
-		exit 1; \
-	}; \
-	$(PYTHON) -m pip install --require-hashes --disable-pip-version-check -r requirements.lock \
-		&& cp requirements.lock .venv/installed.lock
+	$$python stack/install.py $(1) $(MEANWHILE) && cp $(1) .venv/
+endef
+
+# What needs InfluxDB has it built while the libraries are fetched.
+demo stack test test-quick test-long: MEANWHILE := --build-influxdb
+
+setup: ## make the virtual environment in .venv from requirements.lock (all others do it by themselves)
+	$(call install,requirements.lock)
+
+setup-dev: ## the same from requirements-dev.lock, with what tests and lint need (they do it by themselves)
+	$(call install,requirements-dev.lock)
+	@cp requirements.lock .venv/
 
 demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=500 DURATION=60; without DURATION until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
@@ -45,33 +52,41 @@ demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=5
 test: lint ## check style, types, and what the tests against real servers show in less than 20 minutes
 	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
 
-test-quick: setup ## run the tests that take less than half a minute each
+test-quick: setup-dev ## run the tests that take less than half a minute each
 	@$(SIDE_BY_SIDE) -m "not slow and not alone and not long"
 
-test-long: setup ## run the tests that take longer or must be alone: kills, outages, a short torture (under 35 minutes)
+test-long: setup-dev ## run the tests that take longer or must be alone: kills, outages, a short torture (under 35 minutes)
 	@$(SIDE_BY_SIDE) --durations 10 -m "long and not alone"
 	@$(PYTHON) -m pytest --durations 10 -m alone
 
-torture: setup ## kill everything in turn for MINUTES=30 under hostile traffic, then account for every record; ends with one line of JSON
+torture: setup-dev ## kill everything in turn for MINUTES=30 under hostile traffic, then account for every record; ends with one line of JSON
 	@$(PYTHON) -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # A million hostile messages through parse, fold, judgement and JSON.
 MESSAGES ?= 1000000
 
-fuzz: setup ## send MESSAGES hostile messages through the whole way in one process (some 20 minutes); the last line says what came of it
+fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one process (some 20 minutes); the last line says what came of it
 	@mkdir -p .scoreline; $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/atheris.txt || true
 	@$(PYTHON) -m tests.fuzz --messages $(MESSAGES) $(if $(SEED),--seed $(SEED)) 2> .scoreline/fuzz.log || { \
 		tail -5 .scoreline/fuzz.log >&2; exit 1; }
 
-lint: setup ## check style and types
+lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict ml messaging sinks generator stack scorecard torture scoreline.py settings.py
+	@$(PYTHON) -m mypy --strict ml messaging sinks generator stack scorecard programs torture scoreline.py settings.py
 
-bench: setup .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
+# The newest versions that pyproject.toml allows; without UPGRADE=1, those of the locks where they still fit.
+UPGRADE ?=
+LOCKING := --universal --generate-hashes --no-header --quiet $(if $(UPGRADE),--upgrade)
+
+lock: setup-dev ## write both locks again from pyproject.toml (UPGRADE=1 takes the newest versions)
+	@.venv/bin/uv pip compile $(LOCKING) pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile $(LOCKING) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+bench: setup-dev .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
 	@$(PYTHON) -m bench full
 
-bench-quick: setup ## measure the most telling figures in four minutes; ends with one line of JSON
+bench-quick: setup-dev ## measure the most important figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
 
 # The streaming library that the benchmark compares with wants other versions of what Scoreline uses too.
@@ -103,7 +118,7 @@ scorecard: setup ## judge every detector on simulated runs of five seeds; the pa
 scorecard-quick: setup ## the same with one small seed, in less than a minute
 	@$(PYTHON) -m scorecard --quick
 
-notebook: setup ## run the notebooks; with their pictures they are then in .scoreline/notebooks
+notebook: setup-dev ## run the notebooks; with their pictures they are then in .scoreline/notebooks
 	@mkdir -p .scoreline/notebooks
 	@.venv/bin/jupyter-execute notebooks/traffic.ipynb notebooks/alert.ipynb --output='../.scoreline/notebooks/{notebook_name}'
 

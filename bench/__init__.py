@@ -1,1 +1,1 @@
-"""The benchmark: how fast Scoreline is on this machine, part by part, and beside what one would write by hand."""
+"""The benchmark: how fast Scoreline is on this machine, part by part, and compared with programs that do the same."""

@@ -1,4 +1,4 @@
-"""The benchmark's command line: `python -m bench full | quick`, each part alone, and `report` for a result that is there."""
+"""The benchmark's command line: `python -m bench full | quick`, each part alone, and `report` for a saved result."""
 
 import sys
 from dataclasses import replace
@@ -13,6 +13,7 @@ from typer import Argument, Option
 
 from bench import parts
 from bench.encoded import with_transactions
+from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import prepare
 from bench.large_messages import Plan, large_messages
@@ -22,7 +23,6 @@ from bench.result import RESULTS, Result, load
 from bench.session import Choices, Session, session
 from bench.sizes import FULL, QUICK, SMALL, SMALL_QUICK, Sizes
 from bench.stages import Stages, progress_on
-from bench.world import World
 from stack.errors import StackError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -39,7 +39,7 @@ Small = Annotated[bool, Option("--small", help="Tiny sizes, to see whether it wo
 def _common(
     context: typer.Context,
     partitions: Annotated[int, Option(min=1, help="Partitions of each topic.")] = 4,
-    data: Annotated[Path | None, Option(help="Where the servers' temporary folder shall be.")] = None,
+    data: Annotated[Path | None, Option(help="Where to make the servers' temporary folder.")] = None,
     results: Annotated[Path, Option(help="Folder for the result.")] = RESULTS,
     busy: Annotated[bool, Option("--busy", help="Measure even where other programs use the CPU.")] = False,
 ) -> None:
@@ -89,7 +89,7 @@ def growth(
     count: Count = FULL.growth.backlog,
     seconds: Seconds = FULL.growth.seconds,
 ) -> None:
-    """Throughput, latency, state and memory with ever more customers."""
+    """Throughput, latency, state and memory by number of customers."""
     plan = replace(FULL.growth, backlog=count, seconds=seconds)
     with session("growth", _choices(context, flags)) as bench:
         bench.part("growth", partial(parts.measure_growth, bench, customers or FULL.growth_customers, plan))
@@ -153,7 +153,7 @@ def peers(
 
 @app.command()
 def quick(context: typer.Context, small: Small = False) -> None:
-    """The most telling figures in four minutes; the last line on standard output is one JSON object of them."""
+    """The most important figures in four minutes; the last line on standard output is one JSON object of them."""
     sizes = SMALL_QUICK if small else QUICK
     with session("quick", _choices(context), strict=False) as bench:
         bench.part("generator", partial(parts.measure_generator, bench, sizes.customers, sizes.generated))
@@ -196,10 +196,10 @@ def large(
 ) -> None:
     """Memory of the job with large messages; the last line on standard output is one JSON object."""
     console, choices = Console(stderr=True), _choices(context)
-    with progress_on(console) as progress, World(choices.data, choices.partitions) as world:
-        made = with_transactions(world, prepare(10_000, progress), count, progress)
+    with progress_on(console) as progress, Environment(choices.data, choices.partitions) as environment:
+        made = with_transactions(environment, prepare(10_000, progress), count, progress)
         with Stages(console, progress).stage("large") as say:
-            found = large_messages(world, made, Plan(count, message_bytes, not incompressible, planned), say)
+            found = large_messages(environment, made, Plan(count, message_bytes, not incompressible, planned), say)
     print(msgspec.json.encode(found).decode(), flush=True)
 
 

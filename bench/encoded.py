@@ -6,10 +6,10 @@ from confluent_kafka import Consumer, TopicPartition
 from filelock import FileLock
 from rich.progress import Progress
 
+from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import ENCODED, Input
 from bench.programs import PYTHON, Running
-from bench.world import World
 from messaging.config import KafkaConfig
 from settings import Settings
 
@@ -17,17 +17,17 @@ _AT_ONCE = 20_000
 _TIMEOUT_SECONDS = 30.0
 
 
-def with_transactions(world: World, made: Input, count: int, progress: Progress) -> Input:
+def with_transactions(environment: Environment, made: Input, count: int, progress: Progress) -> Input:
     """The input with a file of at least `count` transactions: the traffic that continues its history, in order of time."""
     with FileLock(made.folder.with_suffix(".lock")):
         if _rows(made) < count:
             task = progress.add_task(f"making {count:,} transactions of {made.customers:,} customers", total=count)
-            settings = world.settings("encoded", made, {}, partitions=1)
+            settings = environment.settings("encoded", made, {}, partitions=1)
             try:
                 _generate(made, count, settings)
                 _dump(settings, count, made, lambda written: progress.update(task, completed=written))
             finally:
-                world.discard(settings)
+                environment.discard(settings)
     return made
 
 
@@ -47,7 +47,7 @@ def _generate(made: Input, count: int, settings: Settings) -> None:
         program.end(1.0)
 
 
-def _dump(settings: Settings, count: int, made: Input, tell) -> None:  # type: ignore[no-untyped-def]
+def _dump(settings: Settings, count: int, made: Input, report) -> None:  # type: ignore[no-untyped-def]
     part = made.transactions.with_suffix(".part")
     consumer = Consumer(
         {**KafkaConfig.from_settings(settings).for_confluent_consumer(), "group.id": "bench", "log_level": 2}
@@ -60,11 +60,11 @@ def _dump(settings: Settings, count: int, made: Input, tell) -> None:  # type: i
             while written < count:
                 messages = consumer.consume(min(_AT_ONCE, count - written), _TIMEOUT_SECONDS)
                 if not messages or messages[0].error():
-                    raise BenchError(f"of {count:,} transactions Kafka gave back only {written:,}")
+                    raise BenchError(f"of {count:,} transactions Kafka returned only {written:,}")
                 keys, values = [m.key() for m in messages], [m.value() for m in messages]
                 writer.write_batch(pa.record_batch([pa.array(keys, pa.binary()), pa.array(values)], schema=ENCODED))
                 written += len(messages)
-                tell(written)
+                report(written)
     finally:
         consumer.close()
     part.replace(made.transactions)

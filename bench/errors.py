@@ -2,4 +2,4 @@
 
 
 class BenchError(Exception):
-    """One line for a person: what was required, what came instead, how to mend it."""
+    """One line for a person: what was required, what came instead, how to fix it."""

@@ -4,12 +4,12 @@ import time
 
 import msgspec
 
+from bench.environment import Environment
 from bench.inputs import Input
 from bench.outputs import Topic
 from bench.programs import PYTHON, Running
 from bench.result import Generator
 from bench.stages import Say
-from bench.world import World
 
 LEFT_OUT = 0.1
 """The share at the beginning that does not count: the generator makes some hours of traffic before its clock starts."""
@@ -17,9 +17,9 @@ LEFT_OUT = 0.1
 _POLL_SECONDS = 0.05
 
 
-def full_speed(world: World, made: Input, count: int, say: Say) -> Generator:
+def full_speed(environment: Environment, made: Input, count: int, say: Say) -> Generator:
     """`python -m generator send --rate 0`, measured by the growth of its topic, after the first tenth."""
-    settings = world.settings("generator", made, {})
+    settings = environment.settings("generator", made, {})
     say(f"{count:,} transactions at full speed into Kafka")
     size = ["--history", str(made.history), "--rate", "0", "--count", str(count), "--json"]
     topic = Topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
@@ -34,7 +34,7 @@ def full_speed(world: World, made: Input, count: int, say: Say) -> Generator:
     finally:
         generator.end(1.0)
         topic.close()
-        world.discard(settings)
+        environment.discard(settings)
     return Generator(count, growth_rate(grown, count), said["rate"])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from bench.figures import Window, difference
-from demo.background import Background
+from programs.background import Background
 
 CPU_SECONDS: Final = 0.5
 MEMORY_EVERY: Final = 10

@@ -11,6 +11,7 @@ import msgspec
 import psutil
 from confluent_kafka import Producer
 
+from bench.environment import Environment
 from bench.errors import BenchError
 from bench.gauges import JVM, WORKERS, kind
 from bench.inputs import Input
@@ -19,7 +20,6 @@ from bench.programs import Running
 from bench.sender import rows
 from bench.stages import Say
 from bench.systems import Scoreline
-from bench.world import World
 from messaging.config import KafkaConfig
 from settings import Settings
 
@@ -50,9 +50,9 @@ class Plan(msgspec.Struct, frozen=True):
     planned: bool = False
 
 
-def large_messages(world: World, made: Input, plan: Plan, say: Say) -> LargeMessages:
+def large_messages(environment: Environment, made: Input, plan: Plan, say: Say) -> LargeMessages:
     """Fill a topic, work it off, and watch."""
-    settings = world.settings("large", made, {"publish": False})
+    settings = environment.settings("large", made, {"publish": False})
     try:
         say(f"writing {plan.count:,} messages of {plan.message_bytes:,} bytes")
         _fill(settings, made, plan)
@@ -62,11 +62,11 @@ def large_messages(world: World, made: Input, plan: Plan, say: Say) -> LargeMess
         say("working them off")
         return _worked_off(settings, made, plan)
     finally:
-        world.discard(settings)
+        environment.discard(settings)
 
 
 def padded(made: Input, plan: Plan) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of transactions with a field that nobody reads, as long as it takes."""
+    """Keys and values of transactions with a field that is ignored, as long as it takes."""
     random = Random(7)
     blanks, noise = b"x" * plan.message_bytes, random.randbytes(plan.message_bytes).hex().encode()
     for keys, values in rows(made.transactions, 0, plan.count):

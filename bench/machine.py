@@ -51,13 +51,15 @@ def machine() -> Machine:
 
 def check_load(found: Machine, console: Console, strict: bool) -> None:
     """Warns where other programs are at work; raises BenchError where they take too much and `strict`."""
-    told = f"other programs use {found.busy:.0%} of the CPU (load average {found.load_average:.1f})"
+    load = f"other programs use {found.busy:.0%} of the CPU (load average {found.load_average:.1f})"
     if found.busy > TOO_BUSY and strict:
         raise BenchError(
-            f"a benchmark wants a machine to itself, but {told}: end them, or say --busy to measure all the same"
+            f"a benchmark needs a machine to itself, but {load}: end them, or add --busy to measure all the same"
         )
     if found.busy > BUSY:
-        console.print(f"Warning: {told}; the figures will be worse than they could be.", style="yellow", soft_wrap=True)
+        console.print(
+            f"Warning: {load}; the figures will be worse than on an idle machine.", style="yellow", soft_wrap=True
+        )
 
 
 def _cpu_model() -> str:

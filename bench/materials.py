@@ -57,7 +57,7 @@ class Stack:
 
 
 class Nowhere(Sink):
-    """Takes points and forgets them."""
+    """Takes points and discards them."""
 
     def setup(self) -> None:
         pass

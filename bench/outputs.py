@@ -88,7 +88,7 @@ class Topic:
 
     @retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(_TIMEOUT_SECONDS), wait=wait_fixed(0.2))
     def _end(self, partition: TopicPartition) -> int:
-        """Asked again where Kafka does not answer well, as it may not for a topic that was made a moment ago."""
+        """Asks again where Kafka's answer is an error, as it may be for a topic that was just made."""
         low_high = self._consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_SECONDS)
         if low_high is None:
             raise BenchError(f"Kafka did not say within {_TIMEOUT_SECONDS:.0f} s how far topic {self._name} reaches")

@@ -18,7 +18,7 @@ from bench.trial import Plan, trial
 
 def measure_catch_up(bench: Session, customers: int, count: int, warm_up_seconds: float, say: Say) -> None:
     made = bench.input(customers, count)
-    bench.result.catch_up = catch_up(bench.world, made, count, warm_up_seconds, bench.choices.flags, say)
+    bench.result.catch_up = catch_up(bench.environment, made, count, warm_up_seconds, bench.choices.flags, say)
 
 
 def measure_sustained(
@@ -27,7 +27,7 @@ def measure_sustained(
     """Rising rates, up to the first that is not held. seconds: of warm-up, and of measuring."""
     made = bench.input(customers, STARTERS + round(max(rates) * sum(seconds)))
     for rate in sorted(rates):
-        bench.result.sustained.append(sustained(bench.world, made, rate, seconds, bench.choices.flags, say))
+        bench.result.sustained.append(sustained(bench.environment, made, rate, seconds, bench.choices.flags, say))
         bench.save()
         if not held(bench.result.sustained[-1]):
             say(f"{rate:,.0f} transactions a second are not held: no higher rate is tried")
@@ -38,22 +38,22 @@ def measure_growth(bench: Session, customers: Sequence[int], plan: Plan, say: Sa
     """A trial of Scoreline with so many customers, each size by itself."""
     for number in customers:
         made = bench.input(number, plan.transactions)
-        bench.result.growth.append(trial(bench.world, Scoreline(bench.choices.flags), made, plan, say))
+        bench.result.growth.append(trial(bench.environment, Scoreline(bench.choices.flags), made, plan, say))
         bench.save()
 
 
 def measure_soak(bench: Session, customers: int, rate: float, seconds: float, say: Say) -> None:
     made = bench.input(customers, STARTERS + round(rate * seconds))
-    bench.result.soak = soak(bench.world, made, rate, seconds, bench.choices.flags, say)
+    bench.result.soak = soak(bench.environment, made, rate, seconds, bench.choices.flags, say)
 
 
 def measure_pieces(bench: Session, customers: int, rows: int, repetitions: int, say: Say) -> None:
     made = bench.input(customers, rows * (repetitions + 1))
-    bench.result.pieces = pieces(bench.world, made, rows, repetitions, say)
+    bench.result.pieces = pieces(bench.environment, made, rows, repetitions, say)
 
 
 def measure_generator(bench: Session, customers: int, count: int, say: Say) -> None:
-    bench.result.generator = full_speed(bench.world, bench.input(customers, 0), count, say)
+    bench.result.generator = full_speed(bench.environment, bench.input(customers, 0), count, say)
 
 
 def measure_trials(
@@ -67,7 +67,7 @@ def measure_trials(
     systems: list[System] = [Scoreline(bench.choices.flags), *peers]
     for system in systems:
         own = plan if isinstance(system, Scoreline) else peer_plan
-        bench.result.trials.append(trial(bench.world, system, made, own, say))
+        bench.result.trials.append(trial(bench.environment, system, made, own, say))
         bench.save()
 
 

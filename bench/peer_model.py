@@ -17,7 +17,7 @@ from ml.features.customers import CustomerTable
 from ml.registry.model_store import ModelStore
 
 SEED = 0
-"""What `python -m ml train` takes where it is told none."""
+"""What `python -m ml train` takes by default."""
 
 _TOLERANCE = 1e-6
 _CHECKED_ROWS = 1_000

@@ -11,11 +11,11 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
+from bench.environment import Environment
 from bench.inputs import Input
 from bench.materials import Chunk, Materials, Stack, score_columns, score_messages
 from bench.result import Piece
 from bench.stages import Say
-from bench.world import World
 from detection.message_parsing import parse
 from detection.state_log import LocalCopy, StateLog
 from generator.history import read_origin
@@ -59,7 +59,7 @@ def timed(work: Callable[[T], Any], chunks: Sequence[T], rows: int) -> Timing:
 
 
 class Pieces:
-    """Measures one piece after the other. One that fails is noted with its reason: the others still tell something."""
+    """Measures one piece after the other. One that fails is noted with its reason: the others still count."""
 
     def __init__(self, rows: int, say: Say) -> None:
         self.found: list[Piece] = []
@@ -77,15 +77,15 @@ class Pieces:
         return timed
 
 
-def pieces(world: World, made: Input, rows: int, repetitions: int, say: Say) -> list[Piece]:
+def pieces(environment: Environment, made: Input, rows: int, repetitions: int, say: Say) -> list[Piece]:
     """Every piece, over `repetitions` + 1 chunks of so many transactions, onto the state of all customers."""
     pa.set_cpu_count(1)
     found = Pieces(rows, say)
     say("taking in the material")
     material = Materials.of(made, rows, repetitions + 1)
     _detect(found, material, rows)
-    _publish(found, material, world, rows)
-    _generator(found, world, made, rows, repetitions)
+    _publish(found, material, environment, rows)
+    _generator(found, environment, made, rows, repetitions)
     return found.found
 
 
@@ -134,14 +134,14 @@ def _reasons(material: Materials, rows: int) -> Timing:
     return timed(material.model.reasons, strangest, rows)
 
 
-def _publish(found: Pieces, material: Materials, world: World, rows: int) -> None:
+def _publish(found: Pieces, material: Materials, environment: Environment, rows: int) -> None:
     messages = [score_messages(material, chunk) for chunk in material.chunks]
     columns = [score_columns(chunk) for chunk in messages]
     lines = timed(lambda c: points(*c), columns, rows)
     found.measure("decode and tally", "publish", lambda: timed(material.published, messages, rows).without(lines))
     found.measure("line protocol", "publish", lambda: lines)
     requests = [[points(*_slice(c, start)) for start in range(0, rows, POINTS_A_REQUEST)] for c in columns]
-    stack = world.stack.influxdb
+    stack = environment.stack.influxdb
     server = psutil.Process(stack.pid)
     before = server.cpu_times()
     with InfluxDBSink(stack.url, stack.create_database("pieces"), "scoreline") as sink:
@@ -168,14 +168,14 @@ def _slice(columns: tuple[Any, ...], start: int) -> tuple[Any, ...]:
     )
 
 
-def _generator(found: Pieces, world: World, made: Input, rows: int, repetitions: int) -> None:
-    settings = world.settings("pieces", made, {})
+def _generator(found: Pieces, environment: Environment, made: Input, rows: int, repetitions: int) -> None:
+    settings = environment.settings("pieces", made, {})
     topics = settings.transactions_topic, settings.labels_topic, settings.truth_topic
 
     def timing() -> Timing:
         kafka = Kafka(KafkaConfig.from_settings(settings), Topics(*topics))
         hours = iter(live_sender(read_origin(made.history), kafka, Plan(0.0)).batches)
-        next(hours)  # the first hour takes the world's making along
+        next(hours)  # the first hour takes the making of the bank along
         wall, cpu, count = time.perf_counter(), time.process_time(), 0
         while count < rows * repetitions:
             count += len(records(next(hours)).values)
@@ -184,4 +184,4 @@ def _generator(found: Pieces, world: World, made: Input, rows: int, repetitions:
     try:
         found.measure("generator, without Kafka", "generator", timing)
     finally:
-        world.discard(settings)
+        environment.discard(settings)

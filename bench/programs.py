@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.errors import BenchError
-from demo.errors import first_cause
+from programs.output import first_cause
 from stack.process import RecordedProcess
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
+from bench.environment import Environment, sent_by
 from bench.errors import BenchError
 from bench.figures import (
     Window,
@@ -27,8 +28,7 @@ from bench.programs import Running
 from bench.result import Drained, Paced
 from bench.sightings import Sightings
 from bench.systems import System
-from bench.world import World, sent_by
-from demo.errors import first_cause
+from programs.output import first_cause
 
 START_SECONDS: Final = 240.0
 DRAIN_SECONDS: Final = 60.0
@@ -42,14 +42,20 @@ class Run:
     """A context: inside, the system is running, on topics, database and checkpoint of its own."""
 
     def __init__(
-        self, world: World, system: System, made: Input, filled: int = 0, shared: str | None = None, **more: Any
+        self,
+        environment: Environment,
+        system: System,
+        made: Input,
+        filled: int = 0,
+        shared: str | None = None,
+        **more: Any,
     ) -> None:
         """filled: transactions that are on its topic before it starts. shared: a topic that has just these already; without
         it the run has one of its own. more: settings.
         """
         own = {} if shared is None else {"transactions_topic": shared}
-        self.settings = world.settings(system.name.split()[0].lower(), made, {**more, **own})
-        self._world, self._system, self._input = world, system, made
+        self.settings = environment.settings(system.name.split()[0].lower(), made, {**more, **own})
+        self._environment, self._system, self._input = environment, system, made
         self._filled, self._shared = filled, shared
         self._publishes = system.publishes and self.settings.publish
         self._skip = self._expected = 0
@@ -70,11 +76,11 @@ class Run:
         self._open.close()
 
     def _begin(self) -> None:
-        settings, servers = self.settings, self._world.stack
-        self._open.callback(self._world.discard, settings, self._shared)
+        settings, servers = self.settings, self._environment.stack
+        self._open.callback(self._environment.discard, settings, self._shared)
         begin = self._take(self._filled)
         if self._filled and self._shared is None:
-            self._world.send(settings, self._input, begin, self._filled)
+            self._environment.send(settings, self._input, begin, self._filled)
         self._began = time.monotonic()
         command = self._system.command(settings, self._input)
         scratch = {"SPARK_LOCAL_DIRS": str(Path(settings.checkpoint).parent / "spark")}
@@ -97,7 +103,7 @@ class Run:
 
     def await_ready(self) -> None:
         """Sends a few transactions and waits until they are scored."""
-        self._world.send(self.settings, self._input, self._take(STARTERS), STARTERS)
+        self._environment.send(self.settings, self._input, self._take(STARTERS), STARTERS)
         self._await_first(self._expected)
         self.start_seconds = time.monotonic() - self._began
         self._read(with_inputs=False)
@@ -105,7 +111,7 @@ class Run:
     def paced(self, rate: float, warm_up_seconds: float, seconds: float, drain_seconds: float = DRAIN_SECONDS) -> Paced:
         """Sends at this rate; measures what was sent after the warm-up and came out while sending or so long after it."""
         count = round(rate * (warm_up_seconds + seconds))
-        sent = sent_by(self._world.sender(self.settings, self._input, self._take(count), count, rate))
+        sent = sent_by(self._environment.sender(self.settings, self._input, self._take(count), count, rate))
         self._await(self._expected, drain_seconds)
         self._await_published()
         unaccounted = self._expected - self._outputs
@@ -141,7 +147,7 @@ class Run:
         outputs = np.sort(np.concatenate([scores.written, invalid.written]))
         window = measured_window(outputs, warm_up_seconds * 1000, cut_ms)
         watched = window
-        if watched is not None and published:  # what publish does after the last score belongs to the bill
+        if watched is not None and published:  # what publish does after the last score counts too
             watched = Window(watched.start, max(watched.end, self.sightings.seen[-1].seen_ms))
         return Drained(
             records=self._filled,

@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.encoded import with_transactions
+from bench.environment import Environment
 from bench.inputs import Input, prepare
 from bench.machine import check_load, machine
 from bench.report import write_report
 from bench.result import RESULTS, Result, load, save
 from bench.stages import Say, Stages, progress_on
-from bench.world import World
-from demo.signals import Interruption
+from programs.interruption import Interruption
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What every part takes. flags: for the job. data: where the servers' temporary folder shall be."""
+    """What every part takes. flags: for the job. data: where to make the servers' temporary folder."""
 
     flags: tuple[str, ...] = ()
     partitions: int = 4
@@ -33,14 +33,16 @@ class Choices:
 class Session:
     """Servers that run, and a result that grows."""
 
-    def __init__(self, choices: Choices, world: World, result: Result, progress: Progress, console: Console) -> None:
-        self.choices, self.world, self.result = choices, world, result
+    def __init__(
+        self, choices: Choices, environment: Environment, result: Result, progress: Progress, console: Console
+    ) -> None:
+        self.choices, self.environment, self.result = choices, environment, result
         self.progress, self._console = progress, console
         self._stages = Stages(console, progress)
 
     def input(self, customers: int, count: int) -> Input:
         """The input of so many customers with at least so many transactions."""
-        return with_transactions(self.world, prepare(customers, self.progress), count, self.progress)
+        return with_transactions(self.environment, prepare(customers, self.progress), count, self.progress)
 
     def part(self, title: str, measure: Callable[[Say], None]) -> None:
         """Measures one part and saves the result; a part that fails is noted, and the next one may still be measured."""
@@ -67,8 +69,8 @@ def session(name: str, choices: Choices, strict: bool = True) -> Iterator[Sessio
     settings = {"job flags": " ".join(choices.flags) or "none", "partitions of the topics": str(choices.partitions)}
     result = Result(name, datetime.now(UTC), found, settings)
     try:
-        with progress_on(console) as progress, World(choices.data, choices.partitions) as world:
-            yield Session(choices, world, result, progress, console)
+        with progress_on(console) as progress, Environment(choices.data, choices.partitions) as environment:
+            yield Session(choices, environment, result, progress, console)
     finally:
         path = save(result, choices.results)
         report = write_report(load(path), path)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import urllib3
 
 from bench.figures import Published
-from demo.background import Background
+from programs.background import Background
 
 LOOK_SECONDS: Final = 0.1
 

@@ -1,4 +1,4 @@
-"""Says on standard error what is being measured, with the time that it takes."""
+"""Reports on standard error what is being measured, with the time that it takes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 Say = Callable[[str], None]
-"""Tells what is being done, in a few words."""
+"""Reports what is being done, in a few words."""
 
 
 @contextmanager

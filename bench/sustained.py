@@ -1,27 +1,27 @@
 """Sustained: latency and lag at steady rates, publish running; and a soak, which is the same for longer."""
 
+from bench.environment import Environment
 from bench.inputs import Input
 from bench.result import Paced, Soak
 from bench.run import Run
 from bench.stages import Say
 from bench.systems import Scoreline
-from bench.world import World
 
 
 def sustained(
-    world: World, made: Input, rate: float, seconds: tuple[float, float], flags: tuple[str, ...], say: Say
+    environment: Environment, made: Input, rate: float, seconds: tuple[float, float], flags: tuple[str, ...], say: Say
 ) -> Paced:
     """One rate, with a job of its own. seconds: of warm-up, and then of measuring."""
     say(f"{rate:,.0f} transactions a second for {seconds[1]:,.0f} s")
-    with Run(world, Scoreline(flags), made) as run:
+    with Run(environment, Scoreline(flags), made) as run:
         run.await_ready()
         return run.paced(rate, *seconds)
 
 
-def soak(world: World, made: Input, rate: float, seconds: float, flags: tuple[str, ...], say: Say) -> Soak:
+def soak(environment: Environment, made: Input, rate: float, seconds: float, flags: tuple[str, ...], say: Say) -> Soak:
     """One long run. Its first seconds count: the report compares its end with its second minute."""
     say(f"{rate:,.0f} transactions a second for {seconds:,.0f} s")
-    with Run(world, Scoreline(flags), made) as run:
+    with Run(environment, Scoreline(flags), made) as run:
         run.await_ready()
         began = run.gauges.readings[-1].time_ms
         paced = run.paced(rate, 0.0, seconds)

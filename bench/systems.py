@@ -23,7 +23,7 @@ class System(Protocol):
 
     @property
     def publishes(self) -> bool:
-        """Whether it writes `throughput` points, by which one sees how far InfluxDB can be read."""
+        """Whether it writes `throughput` points, which show how far InfluxDB can be read."""
 
     def command(self, settings: Settings, made: Input) -> list[str]:
         """The command line that runs it, in the environment of these settings."""
@@ -43,7 +43,7 @@ class Scoreline:
 
 @dataclass(frozen=True)
 class Peer:
-    """A script that is told by flags where everything is."""
+    """A script that gets all addresses by flags."""
 
     name: str
     script: str

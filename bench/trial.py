@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import Input
 from bench.result import Paced, Trial
@@ -10,7 +11,6 @@ from bench.run import STARTERS, Run
 from bench.stages import Say
 from bench.stored import stored_state
 from bench.systems import Scoreline, System
-from bench.world import World
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Plan:
         return self.backlog + STARTERS + round(self.rate * (self.warm_up_seconds + self.seconds))
 
 
-def trial(world: World, system: System, made: Input, plan: Plan, say: Say) -> Trial:
+def trial(environment: Environment, system: System, made: Input, plan: Plan, say: Say) -> Trial:
     """What could be measured; where the system fails, the reason and what was measured before."""
     found = Trial(system.name, made.customers)
     try:
         say(f"{system.name}: a backlog of {plan.backlog:,} transactions")
-        with Run(world, system, made, plan.backlog) as run:
+        with Run(environment, system, made, plan.backlog) as run:
             found.drained = run.drained(plan.backlog_warm_up_seconds, plan.limit_seconds)
             found.start_seconds = run.start_seconds
             if found.drained.complete:
@@ -47,8 +47,8 @@ def trial(world: World, system: System, made: Input, plan: Plan, say: Say) -> Tr
             run.end()
             if isinstance(system, Scoreline):
                 found.stored = stored_state(Path(run.settings.checkpoint), made)
-        if found.paced is None:  # what it still had to do must not count as latency: it starts anew
-            with Run(world, system, made) as run:
+        if found.paced is None:  # what it still had to do must not count as latency: it starts again
+            with Run(environment, system, made) as run:
                 run.await_ready()
                 found.paced = _paced(run, system, plan, say)
     except BenchError as error:

@@ -13,8 +13,8 @@ from typer import Option
 
 from demo.errors import DemoError
 from demo.run import Demo, Plan
-from demo.signals import Interrupted, Interruption
 from messaging.errors import MessagingError
+from programs.interruption import Interrupted, Interruption
 from stack.errors import StackError
 
 FEWEST_CUSTOMERS, MOST_CUSTOMERS = 1_000, 1_000_000

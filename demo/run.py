@@ -14,17 +14,17 @@ from rich.console import Console
 from demo import preparation, summary
 from demo.accounts import Accounts, count_points, read_accounts
 from demo.display import Display
+from demo.environment import Environment
 from demo.folder import Folder, Origin
 from demo.programs import POLL_SECONDS, kill_descendants
 from demo.quality import by_scenario
-from demo.signals import Interruption
 from demo.snapshot import Snapshot
 from demo.stages import Say, Stages
 from demo.summary import PATIENCE_SECONDS, Result
 from demo.tally import percentile
 from demo.watcher import Watcher
-from demo.world import World
 from generator.report import Report
+from programs.interruption import Interruption
 from settings import Settings
 
 LOOK_SECONDS: Final = 0.5
@@ -56,18 +56,18 @@ class Demo:
         self._began = began
         self._stages = Stages(console)
         self._folder = Folder(plan.data.absolute())
-        self._world = World(self._folder)
+        self._environment = Environment(self._folder)
         self._ended_early = False
 
     def run(self) -> bool:
         """Prints all there is to print; True where every condition is met. Raises DemoError and StackError."""
         with self._folder.held():
             try:
-                self._world.kill()
+                self._environment.kill()
                 result = self._live(self._prepare())
             finally:
                 self._interruption.ignore()
-                self._world.kill()
+                self._environment.kill()
                 kill_descendants()
         failed = summary.failed_conditions(result)
         summary.print_summary(result, self._console)
@@ -78,19 +78,18 @@ class Demo:
         return not failed
 
     def _prepare(self) -> Settings:
-        world = self._world
+        environment = self._environment
         origin = Origin.of(self._plan.seed, self._plan.customers, preparation.HISTORY_DAYS)
-        preparation.fetch_programs(world)
-        preparation.start_servers_and_train(world, origin, self._stages)
-        settings = world.settings()
-        preparation.start_job(world, settings, self._stages)
+        preparation.start_servers_and_train(environment, origin, self._stages)
+        settings = environment.settings()
+        preparation.start_job(environment, settings, self._stages)
         return settings
 
     def _live(self, settings: Settings) -> Result:
         """Traffic until its end, then all that has to hold afterwards; leaves nothing running."""
         since_ms = int(time.time() * 1000)
         with Watcher(settings) as watcher:
-            self._world.generator.start(self._generator_arguments(), settings.environment())
+            self._environment.generator.start(self._generator_arguments(), settings.environment())
             with Display(self._console, self._plan.duration_seconds, self._further(settings)) as display:
                 self._watch_traffic(watcher, display)
                 if self._plan.record is not None:
@@ -100,8 +99,8 @@ class Demo:
             accounts = self._account(settings)
             points = self._await_points(settings, accounts, since_ms)
             with self._stages.stage("stopping"):
-                self._world.stop_job()
-                self._world.stack.stop()
+                self._environment.stop_job()
+                self._environment.stack.stop()
         return self._result(settings, watcher, accounts, points)
 
     def _generator_arguments(self) -> list[str]:
@@ -110,7 +109,7 @@ class Demo:
         return ["generator", "send", *rate, "--history", str(self._folder.history), "--json"]
 
     def _watch_traffic(self, watcher: Watcher, display: Display) -> None:
-        generator = self._world.generator
+        generator = self._environment.generator
         while generator.running and not self._interruption.requested.is_set():
             self._look(watcher, display, _traffic_in_words(watcher.snapshot))
             if watcher.snapshot.arrived:  # before, there is nothing to end in order
@@ -131,7 +130,7 @@ class Demo:
 
     def _await_scores(self, watcher: Watcher, display: Display) -> None:
         """Until the generator has ended and everything it sent is scored, or a minute has passed."""
-        generator, deadline = self._world.generator, time.monotonic() + GENERATOR_PATIENCE_SECONDS
+        generator, deadline = self._environment.generator, time.monotonic() + GENERATOR_PATIENCE_SECONDS
         while generator.running and time.monotonic() < deadline:
             self._look(watcher, display, "the generator is ending")
             time.sleep(LOOK_SECONDS)
@@ -144,7 +143,7 @@ class Demo:
         self._look(watcher, display, "traffic has ended")
 
     def _look(self, watcher: Watcher, display: Display, doing: str) -> None:
-        self._world.check()
+        self._environment.check()
         watcher.check()
         display.show(watcher.snapshot, doing)
 
@@ -172,13 +171,13 @@ class Demo:
 
     @property
     def _points_in(self) -> str:
-        return "InfluxDB" if self._world.stack.without_influxdb is None else str(self._folder.points)
+        return "InfluxDB" if self._environment.stack.without_influxdb is None else str(self._folder.points)
 
     def _sent_seconds(self) -> float:
         """How long the generator was to send; what it says itself, on its last line, where it was ended before."""
         if self._plan.duration_seconds and not self._ended_early:
             return self._plan.duration_seconds
-        return msgspec.json.decode(self._world.generator.output.strip().splitlines()[-1], type=Report).seconds
+        return msgspec.json.decode(self._environment.generator.output.strip().splitlines()[-1], type=Report).seconds
 
     def _result(self, settings: Settings, watcher: Watcher, accounts: Accounts, points: int) -> Result:
         tally, seen = watcher.tally, watcher.snapshot.first_alert
@@ -200,7 +199,7 @@ class Demo:
 
     def _further(self, settings: Settings) -> Sequence[tuple[str, str]]:
         points = "points", str(self._folder.points)
-        if self._world.stack.without_influxdb is None:
+        if self._environment.stack.without_influxdb is None:
             points = "InfluxDB", f"{settings.influxdb_url}/query?db=scoreline&q=SELECT+*+FROM+alert"
         logs = f"{_short(self._folder.logs)} · Grafana: make up (needs Docker)"
         return [points, ("models", self._list_models()), ("logs", logs)]

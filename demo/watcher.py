@@ -7,13 +7,13 @@ from typing import Final
 
 from confluent_kafka import Message
 
-from demo.background import Background
 from demo.records import decode_label, decode_score, headers_of, place_of_dead_letter
 from demo.snapshot import Gauges, Snapshot
 from demo.tally import Tally
 from messaging.config import KafkaConfig
 from messaging.reader import Reader
 from ml.schema import Unreadable
+from programs.background import Background
 from settings import Settings
 
 SNAPSHOT_SECONDS: Final = 0.5

@@ -19,7 +19,6 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 
 # The jars change seldom, so they come before the code that changes often.
 COPY settings.py ./
-COPY ml/__init__.py ml/schema.py ml/
 COPY stack stack
 RUN python -c "from stack.jars import connector_jars; connector_jars()"
 

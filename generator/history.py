@@ -44,6 +44,10 @@ class NoHistory(Exception):
     """A folder does not hold a history that a live stream could continue."""
 
 
+def _silent(rows: int, share: float) -> None:
+    """Reports nothing."""
+
+
 def default_live_start() -> datetime:
     """Where history ends and live traffic begins: long enough ago that simulated time may run fast and stays in the past.
 
@@ -53,7 +57,9 @@ def default_live_start() -> datetime:
     return morning - timedelta(days=LIVE_START_DAYS_AGO)
 
 
-def write_history(folder: Path, origin: Origin, population: Population, progress: Callable[[int, float], None]) -> int:
+def write_history(
+    folder: Path, origin: Origin, population: Population, progress: Callable[[int, float], None] = _silent
+) -> int:
     """Write the history that ends at `origin.live_start` into a folder, and return its number of transactions.
 
     `progress` is called with the rows so far and the share of the days that is done. The files appear under their names

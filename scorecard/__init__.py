@@ -1,1 +1,1 @@
-"""Scoreline's scorecard: simulates runs of several seeds, has every detector judged on them, and reports it for people."""
+"""Scoreline's scorecard: simulates runs of several seeds, judges every detector on them, and reports the result for people."""

@@ -1,4 +1,4 @@
-"""Adaptive thresholds against the fixed one: what becomes of the alerts of every day, of a drift, and of an attack."""
+"""Adaptive thresholds against the fixed one: the alerts of every day, of a drift, and of an attack."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple

@@ -17,7 +17,7 @@ _AMOUNT, _HOUR = FEATURES.index("log_amount"), FEATURES.index("hour_of_day")
 
 @dataclass(frozen=True)
 class Chance:
-    """Scores that know nothing."""
+    """Random scores."""
 
     name: ClassVar[str] = "chance"
 
@@ -39,7 +39,7 @@ class ChanceScore:
 
 @dataclass(frozen=True)
 class AmountAndHour:
-    """A logistic regression on raw amount and hour: were it any good, the traffic would be trivial."""
+    """A logistic regression on raw amount and hour: if it were good, the traffic would be trivial."""
 
     name: ClassVar[str] = "amount_and_hour"
 
@@ -58,7 +58,7 @@ class AmountAndHourScore:
     pipeline: Pipeline
 
     def anomaly_score(self, features: Floats) -> Floats:
-        """(n, F) → (n,), the probability of fraud were it as common as honesty."""
+        """(n, F) → (n,), the probability of fraud, if fraud were as common as honest payments."""
         return np.asarray(self.pipeline.predict_proba(_raw(features))[:, 1], np.float64)
 
 

@@ -1,4 +1,4 @@
-"""The scorecard's terms, and the kinds of fraud, in words for somebody who has met neither."""
+"""The scorecard's terms, and the kinds of fraud, explained for a reader who knows neither."""
 
 import sys
 from typing import Final
@@ -9,8 +9,8 @@ from scorecard.baselines import AmountAndHour, Chance
 TERMS: Final = {
     "detector": "A program that gives every payment a score; the higher, the stranger. Detectors that learn from labels see "
     "only those that had arrived when they were trained, of payments before the judged days. "
-    f"{AmountAndHour.name} and {Chance.name} are there to be beaten.",
-    "alert budget": "The share of all payments that may be alerted, because somebody has to look at each alert. A detector's "
+    f"{AmountAndHour.name} and {Chance.name} are baselines.",
+    "alert budget": "The share of all payments that may be alerted, because a person has to look at each alert. A detector's "
     "threshold is the score that kept to the budget on earlier days; on the judged days it may come out above or below.",
     "recall": "Of all fraudulent payments, the share that was alerted.",
     "precision": "Of all alerts, the share that was fraud.",
@@ -21,10 +21,10 @@ TERMS: Final = {
     "average precision": "Precision, averaged over all thresholds, each weighted by the recall that it adds: the area under "
     "the first plot. Chance is the share of fraud among the payments.",
     "Card Precision@100": "If 100 customers a day are checked, those with the highest scores: the share of the 100 who were "
-    "being robbed that day, found before or already known ones left out. With few frauds a day it can't come near 1.",
-    "perfect, at the budget": "What nobody can exceed: where more payments are fraud than may be alerted, some must be missed.",
+    "being robbed that day; those found earlier or already known are left out. With few frauds a day it can't come near 1.",
+    "perfect, at the budget": "No detector can do better: where more payments are fraud than may be alerted, some are missed.",
     "transactions, time until caught; lost before": "Of the attacks that were caught, the median up to the first alert: its "
-    "number in the attack, the time since the attack began, and the money gone by then.",
+    "number in the attack, the time since the attack began, and the money lost by then.",
     "own rule": "What a one-line rule finds that an analyst would write for this kind of fraud alone, if it had the whole "
     "alert budget to itself.",
     "reasons right": "Each alert names up to three features as its reasons. Of this fraud's alerts, the share where the first "

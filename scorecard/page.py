@@ -1,4 +1,4 @@
-"""The page for people who decide: what was found in words, the plots, the tables; one file that needs no network."""
+"""The page for people who decide: a summary, the plots, the tables; one file that needs no network."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def _plots(card: Scorecard) -> str:
         ),
         _section(
             "The price in honest payments",
-            "Further up and to the left is better. Only the beginning is shown: nobody can look at more alerts.",
+            "Further up and to the left is better. Only the beginning is shown: no team can look at more alerts.",
             plots.roc(drawings),
         ),
         _section(
@@ -105,7 +105,7 @@ def _plots(card: Scorecard) -> str:
             _section(
                 "Alerts a day",
                 f"By {best}, with the threshold as it was set before the judged days, and with thresholds that follow the "
-                "scores. Grey: within a fifth of the budget. Dashed: customers begin to change their ways.",
+                "scores. Grey: within a fifth of the budget. Dashed: customers begin to change their habits.",
                 plots.days(card.days[best]),
             )
         )
@@ -117,7 +117,7 @@ def _tables(card: Scorecard) -> str:
     tables = [
         _table(
             f"Each kind of fraud, by {best}",
-            "Which attacks it catches, how soon, and what is gone by then; and whether its reasons name the right thing.",
+            "Which attacks it catches, how soon, and what is lost by then; and whether its reasons name the right thing.",
             KIND_COLUMNS,
             kind_rows(card),
             kinds(),
@@ -130,8 +130,8 @@ def _tables(card: Scorecard) -> str:
         ),
         _table(
             "Attack, drift and calm",
-            "The same detectors, not fitted anew: in an attack of ten minutes with 50 times the usual fraud, when customers "
-            "change their ways (prices, channels, new countries), and on days without any fraud.",
+            "The same detectors, not fitted again: in an attack of ten minutes with 50 times the usual fraud, when customers "
+            "change their habits (prices, channels, new countries), and on days without any fraud.",
             ["detector", *SPECIAL_COLUMNS],
             special_rows(card),
         ),

@@ -41,7 +41,7 @@ def roc(drawings: Mapping[str, Drawing]) -> go.Figure:
 
 
 def saved(drawings: Mapping[str, Drawing], budget: float) -> go.Figure:
-    """The share of the frauds' amount that is saved, against how many alerts somebody looks at in a day."""
+    """The share of the frauds' amount that is saved, against how many alerts are looked at in a day."""
     figure = _lines({name: (drawing.alerts_a_day, drawing.amount_saved) for name, drawing in drawings.items()})
     drawing = next(iter(drawings.values()))
     at_budget = [budget * drawing.transactions_a_day] * 2

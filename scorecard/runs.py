@@ -17,7 +17,7 @@ from ml.features import DAY, HOUR, MINUTE
 from scorecard.rules import raw_columns
 
 END: Final = datetime(2026, 5, 4, tzinfo=UTC)
-"""Where every run ends: fixed, because the same seed shall give the same scorecard on any day."""
+"""Where every run ends: fixed, because the same seed must give the same scorecard on any day."""
 
 ATTACK_AFTER: Final = 5 * DAY + 14 * HOUR
 DRIFT_AFTER: Final = 4 * DAY

@@ -25,7 +25,7 @@ CONTESTANTS: Final[tuple[Learner, ...]] = (*DETECTORS.values(), AmountAndHour(),
 
 
 class Special(msgspec.Struct, frozen=True):
-    """What became of the runs that are not standard; None where nothing can be said.
+    """The results of the runs that are not standard; None where there is none.
 
     wave_caught: share of the frauds in the attack's ten minutes that were alerted; wave_seconds: from its begin to the first
     alert of one. The others are shares: of the honest transactions that were alerted before and after the drift began, of
@@ -59,7 +59,7 @@ class Trial(NamedTuple):
 def trial(
     season: Season, contestants: Sequence[Learner], budget: float, draws: tuple[int, int], progress: Progress
 ) -> Trial:
-    """Have every contestant judged.
+    """Judge every contestant.
 
     draws: the seed, and the replicates of the bootstrap over days, 0 where there will be intervals over seeds.
     """

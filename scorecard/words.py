@@ -1,4 +1,4 @@
-"""The scorecard in words and in Markdown."""
+"""The scorecard as sentences and as Markdown."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -32,7 +32,7 @@ _PER_10_000: Final = ("drift_false_fixed", "drift_false", "drift_false_before", 
 
 
 def in_short(card: Scorecard) -> tuple[str, str, str]:
-    """What was found, in three sentences for somebody who decides."""
+    """What was found, in three sentences for a person who decides."""
     best, judgement = card.best
     figures, special = judgement.figures, card.special[best]
     saved = 1 - judgement.amount_lost / judgement.amount if judgement.amount else None
@@ -42,12 +42,12 @@ def in_short(card: Scorecard) -> tuple[str, str, str]:
         f"(no detector can catch more than {_percent(judgement.ceilings['recall'])} within that budget)."
     )
     price = (
-        f"{_percent(figures['precision'].value)} of its alerts are right, it troubles "
+        f"{_percent(figures['precision'].value)} of its alerts are right, it disturbs "
         f"{_of_10_000(figures['false_positive_rate'])} of 10,000 honest payments, and it saves {_percent(saved)} of the money."
     )
     elsewhere = (
         f"In a massive attack it catches {_percent(special['wave_caught'].value)} of the wave; when customers change their "
-        f"ways, false alarms go from {_of_10_000(special['drift_false_before'])} to "
+        f"habits, false alarms go from {_of_10_000(special['drift_false_before'])} to "
         f"{_of_10_000(special['drift_false_after'])} in 10,000 honest payments, and in days without any fraud there are "
         f"{_of_10_000(special['calm_false'])} in 10,000."
     )
@@ -62,7 +62,7 @@ def headline(card: Scorecard) -> list[tuple[str, str]]:
     return [
         (_percent(figures["recall"].value), f"of the frauds are caught by the best detector, {best}"),
         (_percent(figures["precision"].value), "of its alerts are right"),
-        (_of_10_000(figures["false_positive_rate"]), "of 10,000 honest payments are troubled"),
+        (_of_10_000(figures["false_positive_rate"]), "of 10,000 honest payments are disturbed"),
         (_percent(saved), "of the stolen money is saved"),
     ]
 
@@ -138,7 +138,7 @@ def threshold_rows(card: Scorecard) -> list[list[str]]:
 
 
 def markdown(card: Scorecard) -> str:
-    """The tables, as a README or a closing note holds them."""
+    """The tables as Markdown, to be copied into a document."""
     best, _ = card.best
     return "\n\n".join(
         [

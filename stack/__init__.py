@@ -1,6 +1,1 @@
 """Kafka, InfluxDB and MLflow as local processes, for the demo, the tests and the benchmarks, where there is no Docker."""
-
-from stack.errors import StackError
-from stack.local import Stack
-
-__all__ = ["Stack", "StackError"]

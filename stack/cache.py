@@ -1,12 +1,21 @@
 """Where what was downloaded or built once is kept, for all checkouts of one user."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+Report = Callable[[str], None]
+"""Is given a line that says what is being fetched or built."""
+
+
+def on_stderr(text: str) -> None:
+    """A report, as a line on standard error."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def folder() -> Path:
@@ -18,7 +27,15 @@ def folder() -> Path:
 
 
 @contextmanager
-def filling(name: str) -> Iterator[Path]:
+def filling(name: str, report: Report = on_stderr) -> Iterator[Path]:
     """The cache folder, while no other process fills its part `name`: look again inside, another may just have done it."""
-    with FileLock(folder() / f"{name}.lock"):
+    lock = FileLock(folder() / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report(f"Another process is bringing {name}; waiting for it …")
+        lock.acquire()
+    try:
         yield folder()
+    finally:
+        lock.release()

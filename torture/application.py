@@ -21,7 +21,7 @@ _PAUSE_SECONDS: Final = 1.0
 
 
 class Ended(msgspec.Struct):
-    """An end that nobody asked for: exit status, seconds since its start, and the last lines that it wrote."""
+    """An unexpected end: exit status, seconds since its start, and the last lines that it wrote."""
 
     status: int
     seconds: float
@@ -29,7 +29,7 @@ class Ended(msgspec.Struct):
 
 
 class Application:
-    """`python -m jobs submit`, in a process group of its own, and whoever starts it again."""
+    """`python -m jobs submit` in a process group of its own, and what starts it again."""
 
     def __init__(self, settings: Settings, command: tuple[str, ...] = SUBMIT) -> None:
         self._settings = settings
@@ -49,7 +49,7 @@ class Application:
 
     @property
     def root(self) -> psutil.Process | None:
-        """The driver's JVM (in its first second the command that becomes it); None between two lives."""
+        """The driver's JVM (in its first second the command that becomes it); None between two runs."""
         try:
             return psutil.Process(self._process.pid) if self._process and self._process.poll() is None else None
         except psutil.NoSuchProcess:
@@ -92,21 +92,21 @@ class Application:
             return None
 
     def sweep(self) -> list[str]:
-        """Kill what is left of it, and of its earlier lives; returns the command lines of those processes."""
+        """Kill what is left of it, and of its earlier runs; returns the command lines of those processes."""
         self._ending.set()
         self._keeper.join(10) if self._keeper.ident else None
         if self._process is not None:
-            self._process.poll()  # one that has ended is no longer a process then
+            self._process.poll()  # reaps it, if it has ended
         left = [process for process in psutil.process_iter() if _session_of(process.pid) in self._groups]
-        told = []
+        commands = []
         for process in left:
             with suppress(psutil.NoSuchProcess):
-                told.append(f"{process.status()}: {' '.join(process.cmdline())[:200]}")
+                commands.append(f"{process.status()}: {' '.join(process.cmdline())[:200]}")
                 process.kill()
         psutil.wait_procs(left, timeout=10)
         if self._process is not None:
             self._process.wait()
-        return told
+        return commands
 
     def _keep(self) -> None:
         while not self._ending.is_set():

@@ -36,7 +36,7 @@ def audit(settings: Settings, entries: Sequence[Entry], registry: ModelStore, fo
 
 
 def completed(settings: Settings, entries: Sequence[Entry], ledger: Path) -> list[Entry]:
-    """The entries, with those that the ledger merged before anybody saw them: restored by what the scores say."""
+    """The entries, with those that the ledger merged before they were seen: restored from the scores."""
     there = {entry.micro_batch for entry in entries}
     missing = set(range(max(there, default=-1) + 1)) - there
     if not missing:

@@ -40,14 +40,14 @@ class Range(msgspec.Struct, frozen=True):
 def entries_in(ledger: Path, known: Container[int] = ()) -> list[Entry]:
     """The entries that are a file each, in their order, but for the known ones; of those the newest two alone.
 
-    A file that goes away meanwhile is left out.
+    A file that is deleted meanwhile is left out.
     """
     numbers = sorted(int(path.stem) for path in ledger.glob("*.json") if path.stem.isdigit())
     found = []
     for number in [number for number in numbers if number not in known or number in numbers[-2:]]:
         try:
             found.append(msgspec.json.decode((ledger / f"{number}.json").read_bytes(), type=Entry))
-        except (FileNotFoundError, msgspec.DecodeError):  # it went away, or is just being written
+        except (FileNotFoundError, msgspec.DecodeError):  # it was deleted, or is just being written
             continue
     return found
 
@@ -64,7 +64,7 @@ def ranges_in(ledger: Path) -> list[Range]:
 
 
 def restored(ranges: Iterable[Range], partition: Integers, offset: Integers, micro_batch: Integers) -> list[Entry]:
-    """The entries that ranges were merged from, as far as scores tell: (n,) the place and the micro-batch of each.
+    """The entries that ranges were merged from, as far as scores show: (n,) the place and the micro-batch of each.
 
     What lies between the last score of a micro-batch and the first of the next is counted to the later one. Those are dead
     letters, which are not folded, so that no judgement depends on it.

@@ -1,6 +1,6 @@
 """`python -m torture.feed`: traffic at a steady rate, each record stamped with the time that it was due, some of it hostile.
 
-It is a process of its own, so that it keeps its pace whatever the others do. Its status is a file, written anew all the time.
+It is a process of its own, so that it keeps its pace whatever the others do. Its status is a file, written again each second.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Messages that a system meets in life and nobody wants: each kind made from a valid one, in all its randomness."""
+"""Hostile messages, as a live system meets them: each kind is made from a valid one, at random."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -77,7 +77,7 @@ def _bit_flips(good: Transaction, rng: Rng) -> list[Message]:
 
 
 def _poison(good: Transaction, rng: Rng) -> list[Message]:
-    """What is ignored can be wrong in ways that only another parser notices."""
+    """Ignored fields can be wrong in ways that only another parser notices."""
     choices = [
         b'"n":"caf\xe9","m":"a\\\\nb"',
         b'"n":' + b"9" * 5_000 + b',"m":"a\\nb"',

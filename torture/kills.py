@@ -31,14 +31,14 @@ SHARES: Final[dict[str, int]] = {
 """Of a hundred kills so many are of each kind."""
 
 RECOVERY_SECONDS: Final[dict[str, float]] = {"driver": 20.0, "driver's Python": 20.0, "broker": 8.0}
-"""What a kill takes besides the ordinary pause, so that the traffic is really worked on between two of them."""
+"""What a kill takes besides the ordinary pause, so that traffic is processed between two of them."""
 
 
 PATIENCE_SECONDS: Final = 60.0
 """How long a kill waits for something to kill: a worker, say, while the driver is starting."""
 
 ENDS_THE_APPLICATION: Final = ("driver", "driver's Python")
-"""Kinds of which the next one waits until the application has worked again: else nothing but its start would be seen."""
+"""Kinds of which the next one waits until the application has worked again: else only its start would be tested."""
 
 
 class Planned(NamedTuple):
@@ -145,7 +145,7 @@ class Killer(threading.Thread):
         return None
 
     def _do(self, kill: Planned) -> str | None:
-        """What was done, in words; None where there was nothing to kill."""
+        """What was done, as a text; None where there was nothing to kill."""
         servers, application = self._servers, self._application
         if kill.kind in ENDS_THE_APPLICATION and self._worked() <= self._worked_before:
             return None
@@ -195,7 +195,7 @@ class Killer(threading.Thread):
             try:
                 server.start()
             except StackError:
-                server.start()  # its port may have been taken for a moment
+                server.start()  # its port may have been in use for a moment
             finally:
                 self._down.discard(server)
 

@@ -1,4 +1,4 @@
-"""Two quick models of the torture's own traffic, to be promoted back and forth."""
+"""Two models of the torture's own traffic, to be promoted in turn."""
 
 import time
 from dataclasses import replace

@@ -15,7 +15,7 @@ from torture.reference import Bools, Floats, Integers
 AT_ONCE: Final = 50_000
 
 LAP: Final = 1_000_000
-"""Offsets that share a lap: within its millisecond a point stands at offset % LAP ns, and a tag says which lap it is."""
+"""Offsets that share a lap: within its millisecond a point is at offset % LAP ns, and a tag says which lap it is."""
 
 _MILLISECOND: Final = 1_000_000
 
@@ -63,7 +63,7 @@ def parsed(content: bytes) -> Points:
     types |= {"partition": pa.int64(), "lap": pa.int64()}
     table = csv.read_csv(io.BytesIO(content), convert_options=csv.ConvertOptions(column_types=types))
     time = table["time"].to_numpy()
-    # A point without the tags is of nobody.
+    # A point without the tags belongs to no score.
     partition = np.nan_to_num(table["partition"].to_numpy(), nan=-1.0).astype(np.int64)
     lap = np.nan_to_num(table["lap"].to_numpy()).astype(np.int64)
     offset = lap * LAP + time % _MILLISECOND

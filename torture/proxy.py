@@ -14,7 +14,7 @@ _CONNECT_SECONDS: Final = 5.0
 class Proxy:
     """Passes on what comes to its port. Connections are made to `target()`, so that the server may move.
 
-    As a context manager it listens until the end. What is under way when connections are cut is lost, as in life.
+    As a context manager it listens until the end. What is in flight when connections are cut is lost, as on a real network.
     """
 
     def __init__(self, target: Callable[[], int]) -> None:

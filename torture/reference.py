@@ -1,6 +1,6 @@
 """The reference that every comparison uses: one fold along the ledger's micro-batches, each by partition and offset.
 
-It parses, folds and judges by the functions of `ml` alone. Nothing of the job's own runtime has a part in it.
+It parses, folds and judges by the functions of `ml` alone. It uses nothing of the job's own runtime.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class Expected:
     """What must come of each of n records, in the order of (partition, offset).
 
     position (n,): see `ml.features.position`. source (n,): the row of the log. reasons: why a row is a dead letter, by row;
-    None where nothing is said about the words. All else is only of meaning where `dead` is False; fields (n,) are the hashes
+    None where any text will do. All else is only of meaning where `dead` is False; fields (n,) are the hashes
     of the transactions' own fields (`fields_hash`).
     """
 

@@ -44,12 +44,12 @@ class Result(msgspec.Struct):
 
     @property
     def right(self) -> bool:
-        """Whether all holds that the torture asks for."""
+        """Whether all that the torture requires holds."""
         whole = self.drained and self.stopped == 0 and not self.ledger_changed and not self.fed.failed
         return whole and self.figures.right
 
     def summary(self) -> dict[str, object]:
-        """The line that ends a run: the most telling figures first."""
+        """The last line of a run: the most important figures first."""
         figures = self.figures
         first = {
             "minutes": self.minutes,

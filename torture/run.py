@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a person may choose. kills: None for as many as fit the time. data: where the servers' folder shall be.
+    """What a person may choose. kills: None for as many as fit the time. data: where to make the servers' folder.
 
     patience_seconds: how long working off may take at least, even where the minutes are over by then.
     """
@@ -56,7 +56,7 @@ class Options:
     def feed_seconds(self, passed: float) -> float:
         """How long there is traffic, where so many seconds have passed; the rest is for working off and accounting.
 
-        Where the start took very long, the minutes do not suffice.
+        Where the start took very long, the minutes are exceeded.
         """
         total = 60 * self.minutes
         return max(0.35 * total, (total - passed - 20 - min(90.0, 0.2 * total)) / (1 + self.accounting_share))
@@ -206,7 +206,7 @@ class Torture:
             self._registry.promote(random.choice((1, 2)))
             self._promotions += 1
         except RegistryError:
-            pass  # it is away just now
+            pass  # it is unavailable at the moment
 
     def _drain(self, feed_seconds: float) -> bool:
         """Until detect and publish have committed all that there is, or the time is over."""

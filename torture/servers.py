@@ -11,18 +11,18 @@ from kafka.errors import KafkaError
 from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
-from stack import Stack
 from stack.kafka import Kafka
+from stack.local import Stack
 from stack.server import HOST
 from torture.proxy import Proxy
 
 DATABASE = "torture"
 MOST_IN_A_MICRO_BATCH = 20_000
-"""So that what piled up while something was away is many micro-batches, and kills meet the job between and within them."""
+"""So that a backlog from an outage is many micro-batches, and kills hit the job between and within them."""
 
 
 class ProxiedKafka(Kafka):
-    """A broker with one more listener, which tells those who come by it to come by the proxy."""
+    """A broker with one more listener, which sends clients that connect to it to the proxy."""
 
     ports_needed = 3
 
@@ -76,7 +76,7 @@ class Servers:
 
     @property
     def direct(self) -> Settings:
-        """Of whoever must not be disturbed: the same servers without the proxies."""
+        """For clients that must not be disturbed: the same servers without the proxies."""
         own = {"kafka_bootstrap_servers": self.kafka.bootstrap_servers, "influxdb_url": self.influxdb.url}
         return self.settings.model_copy(update=own)
 

@@ -1,4 +1,4 @@
-"""Payments of made-up customers, one after the other, as light as a thousand a second need."""
+"""Payments of invented customers, one after the other, at so little cost that a thousand a second are possible."""
 
 from datetime import UTC, datetime
 from typing import Final

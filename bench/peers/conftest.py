@@ -1,3 +1,3 @@
-"""The peers are scripts for environments of their own; what collects tests shall not import them."""
+"""The peers are scripts for environments of their own; pytest must not import them."""
 
 collect_ignore_glob = ["*.py"]

@@ -33,7 +33,7 @@ from ml.features import FEATURES
 from ml.features.customers import Customers, identify
 from ml.schema import CHANNELS, Transaction
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.traffic import events_of, messages, send, traffic
 from tests.sinks.database import Database
 from tests.support.kafka import read_topic

@@ -63,7 +63,7 @@ class Rates:
 
     def __init__(self) -> None:
         self.result = msgspec.structs.replace(whole(), sustained=[])
-        self.choices, self.world, self.saved = Choices(), None, 0
+        self.choices, self.environment, self.saved = Choices(), None, 0
 
     def input(self, customers: int, count: int) -> None:
         pass
@@ -74,7 +74,7 @@ class Rates:
 
 def test_rates_rise_up_to_the_first_that_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        parts, "sustained", lambda world, made, rate, *_: paced(rate, 300, unaccounted=int(rate > 2_500))
+        parts, "sustained", lambda environment, made, rate, *_: paced(rate, 300, unaccounted=int(rate > 2_500))
     )
     bench, said = Rates(), []
     parts.measure_sustained(bench, 100, (3_000.0, 1_000.0, 2_000.0, 4_000.0), (1.0, 1.0), said.append)

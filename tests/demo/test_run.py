@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from demo.environment import Environment
 from demo.folder import ROOT, Folder
-from demo.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CUSTOMERS = 10_000
@@ -62,7 +62,7 @@ def running(data: Path, *flags: str, **environment: str) -> Iterator[Run]:
         if run.process.poll() is None:
             run.process.kill()
             run.process.wait()
-        World(Folder(data)).kill()
+        Environment(Folder(data)).kill()
 
 
 def left_behind(data: Path) -> list[str]:
@@ -128,7 +128,7 @@ def test_what_a_killed_demo_leaves_behind_is_ended_at_the_next_start(data: Path)
         run.process.kill()
         run.process.wait()
         assert left_behind(data) != []
-        World(Folder(data)).kill()  # what a start does first
+        Environment(Folder(data)).kill()  # what a start does first
         assert left_behind(data) == []
 
 

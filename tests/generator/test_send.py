@@ -30,7 +30,7 @@ from generator.stream import Batch, transactions
 from messaging.config import KafkaConfig
 from ml.schema import Label, Transaction
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.generator.conftest import MONDAY
 from tests.support.kafka import read_topic
 

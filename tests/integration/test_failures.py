@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from stack.mlflow import MLflow
 from tests.grafana.queries import Span, every_query, run
 from tests.integration.application import Application

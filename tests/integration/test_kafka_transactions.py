@@ -19,7 +19,7 @@ from ml.evaluation.scored import read_scores
 from ml.features.events import hash_id
 from ml.schema import Transaction
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.traffic import messages, scores, traffic
 from tests.sinks.database import Database
 from tests.support.kafka import read_topic

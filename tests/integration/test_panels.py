@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.application import Application
 from tests.integration.traffic import messages, send, traffic
 from tests.sinks.database import Database

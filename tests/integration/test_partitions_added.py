@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from jobs import detect, publish
 from jobs.runtime.supervisor import Gate
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.traffic import messages, scores, traffic
 from tests.sinks.database import Database
 

@@ -19,7 +19,7 @@ from ml.schema import Reason, Score
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.sink import SinkUnavailable
-from stack import Stack
+from stack.local import Stack
 from tests.detection.scores import FORM
 from tests.sinks.database import Database
 from tests.support.kafka import read_topic

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, send, traffic
 

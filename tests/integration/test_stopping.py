@@ -15,7 +15,7 @@ import pytest
 from messaging.topics import create_topics
 from ml.model import Model
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from stack.server import Server
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic

@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.application import Application
 from tests.integration.test_panels import points
 from tests.integration.traffic import messages, traffic

@@ -20,7 +20,7 @@ from ml import features
 from ml.features.customers import Customers, identify
 from ml.features.events import events
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 from tests.integration.application import Application
 from tests.integration.test_panels import points
 from tests.integration.traffic import messages, send, traffic

@@ -29,7 +29,7 @@ from ml.thresholds.grid import Grid
 from ml.thresholds.table import Table
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
-from stack import Stack
+from stack.local import Stack
 from tests.jobs.test_publish_points import COLUMNS, score
 from tests.sinks.database import Database
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack import Stack
+from stack.local import Stack
 from tests.sinks.database import Database
 
 

@@ -6,7 +6,7 @@ from influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 
 
 def write(settings: Settings, lines: str) -> None:

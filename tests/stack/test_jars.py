@@ -7,7 +7,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from stack import StackError
+from stack.errors import StackError
 from stack.jars import LOCK, admit, broker_jars, connector_jars
 
 

@@ -10,8 +10,8 @@ from kafka import KafkaAdminClient
 
 from messaging.topics import LARGEST_TRANSACTION, create_topics
 from settings import Settings
-from stack import Stack
 from stack.kafka import Kafka
+from stack.local import Stack
 from tests.support.kafka import read_topic
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stack import Stack, cache
+from stack import cache
 from stack.java import java
+from stack.local import Stack
 from stack.server import FREE_PORTS
 
 

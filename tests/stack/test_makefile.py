@@ -16,7 +16,7 @@ TARGETS = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()  # ty
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
     """A folder with nothing but what `make setup` and `make reset` look at."""
-    for name in ("Makefile", "requirements.lock"):
+    for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
@@ -34,9 +34,18 @@ def test_help_has_a_line_for_each_target() -> None:
     assert all(len(line.split()) > 3 for line in lines)
 
 
-def test_set_up_does_nothing_when_the_lock_is_unchanged(elsewhere: Path) -> None:
+@pytest.mark.parametrize(("target", "lock"), [("setup", "requirements.lock"), ("setup-dev", "requirements-dev.lock")])
+def test_set_up_does_nothing_when_the_lock_is_unchanged(elsewhere: Path, target: str, lock: str) -> None:
     (elsewhere / ".venv").mkdir()
-    shutil.copy(elsewhere / "requirements.lock", elsewhere / ".venv" / "installed.lock")
+    shutil.copy(elsewhere / lock, elsewhere / ".venv")
+    done = make(elsewhere, target)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_is_set_up_for_tests_serves_the_demo_too(elsewhere: Path) -> None:
+    (elsewhere / ".venv").mkdir()
+    shutil.copy(elsewhere / "requirements-dev.lock", elsewhere / ".venv")
+    make(elsewhere, "setup-dev")
     done = make(elsewhere, "setup")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

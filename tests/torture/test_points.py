@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stack import Stack
+from stack.local import Stack
 from tests.sinks.database import Database
 from torture import points as module
 from torture.points import points

@@ -20,16 +20,16 @@ from bench.sender import Sent
 from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from settings import Settings
-from stack import Stack
+from stack.local import Stack
 
 _TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 
 
-class World:
+class Environment:
     """Kafka and InfluxDB, in a temporary folder that is removed at the end with all that the runs wrote into it."""
 
     def __init__(self, parent: Path | None, partitions: int) -> None:
-        """`parent`: where the folder shall be, the system's temporary folder where it is None."""
+        """`parent`: where to make the folder; the system's temporary folder where it is None."""
         if parent is not None:
             parent.mkdir(parents=True, exist_ok=True)
         self.folder: Final = Path(tempfile.mkdtemp(prefix="scoreline-bench-", dir=parent))
@@ -108,7 +108,7 @@ class World:
 
 
 def sent_by(sender: Running) -> Sent:
-    """What a sender says at its end; it is ended where the wait is broken off."""
+    """What a sender says at its end; it is ended where the wait is interrupted."""
     try:
         return Sent(**json.loads(sender.wait().strip().splitlines()[-1]))
     finally:

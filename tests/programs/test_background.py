@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from demo.background import Background
+from programs.background import Background
 
 
 class Work(Background):

@@ -9,13 +9,12 @@ from demo.errors import ended_badly
 from demo.folder import Folder
 from demo.programs import Program
 from settings import Settings
-from stack import Stack
-from stack.local import influxdb_elsewhere
+from stack.local import Stack, influxdb_elsewhere
 
 JOB_PATIENCE_SECONDS: Final = 60.0
 
 
-class World:
+class Environment:
     """The servers and the processes of one run."""
 
     def __init__(self, folder: Folder) -> None:
