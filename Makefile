@@ -73,7 +73,7 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict ml messaging sinks generator stack scorecard programs torture scoreline.py settings.py
+	@$(PYTHON) -m mypy --strict ml detection messaging sinks generator stack scorecard programs torture scoreline.py settings.py
 
 # The newest versions that pyproject.toml allows; without UPGRADE=1, those of the locks where they still fit.
 UPGRADE ?=

@@ -117,12 +117,12 @@ def broken_fold(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
 def broken_heads(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
     bad, sound = ids(numbers), folding.heads
 
-    def score_heads(transactions: Any, *rest: Any) -> list[bytes]:
+    def heads(transactions: Any, *rest: Any) -> list[bytes]:
         if any(t.transaction_id in bad for t in transactions):
             raise AssertionError
         return sound(transactions, *rest)
 
-    patch.setattr(folding, "heads", score_heads)
+    patch.setattr(folding, "heads", heads)
 
 
 def broken_features(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:

@@ -12,10 +12,11 @@ from pyspark.errors import StreamingQueryException
 from jobs import detect
 from jobs.runtime.errors import Fatal
 from messaging.topics import create_topics
-from ml.features import FEATURES
+from ml.features import FEATURE_SET, FEATURES
 from ml.features.customers import CustomerTable
 from ml.model import Model
 from ml.registry.model_store import ModelStore
+from ml.schema import SCORE_SCHEMA
 from settings import Settings
 from tests.integration.traffic import events_of, judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic
@@ -45,6 +46,11 @@ def test_scores_equal_those_of_one_fold_however_the_log_is_cut(
     assert anomalies
     assert set(scores(settings, settings.alerts_topic)) == anomalies
     assert all(len(found[place]["reasons"]) in (1, 2, 3) for place in anomalies)
+    assert not any("reasons" in score for place, score in found.items() if place not in anomalies)
+    assert {(score["schema_version"], score["lane"], score["feature_set"]) for score in found.values()} == {
+        (SCORE_SCHEMA, "spark", FEATURE_SET)
+    }
+    assert all(list(found[place]["named_features"].values()) == found[place]["features"] for place in anomalies)
 
 
 def test_a_first_start_takes_in_the_customers_past(

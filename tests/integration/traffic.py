@@ -14,6 +14,7 @@ from ml.features.events import events
 from ml.model import Model
 from ml.schema import Transaction
 from settings import Settings
+from tests.detection.scores import exact
 from tests.support.kafka import read_topic
 from torture.reference import Limits, Log, expected
 
@@ -111,9 +112,13 @@ def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[
 
 
 def scores(settings: Settings, topic: str | None = None) -> dict[Place, dict[str, Any]]:
-    """The records of `scores` by (partition, offset); fails where two of the same record contradict each other."""
+    """The records of `scores` by (partition, offset); fails where two of the same record contradict each other.
+
+    Each has just the fields of `ml.schema.Score`, no other one and none missing.
+    """
     found: dict[Place, dict[str, Any]] = {}
     for record in read_topic(settings.kafka_bootstrap_servers, topic or settings.scores_topic):
+        exact(record.value)
         score = msgspec.json.decode(record.value)
         earlier = found.setdefault((score["partition"], score["offset"]), score)
         assert judgement(earlier) == judgement(score), "a record was judged twice, and not alike"
