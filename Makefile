@@ -9,6 +9,9 @@ MINUTES ?= 30
 HISTORY ?= .scoreline/history
 STATE ?= .scoreline/state
 
+# Of these, the first that there is and that is new enough makes the virtual environment.
+PYTHONS ?= python3.13 python3.12 python3.11 python3
+
 PYTHON := .venv/bin/python
 # Runs a command with the settings of the local stack; what the environment sets already takes precedence.
 WITH_STACK := $(PYTHON) -m stack run
@@ -17,7 +20,7 @@ WITH_STACK := $(PYTHON) -m stack run
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint lock bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint wheel lock bench bench-quick stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,12 +29,11 @@ help: ## show this list
 # then in it too, so that the next call finds nothing to do.
 define install
 	@cmp -s $(1) .venv/$(1) && exit 0; \
-	for python in python3.13 python3.12 python3.11 python3 none; do \
+	for python in $(PYTHONS) none; do \
 		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
 	done; \
 	if [ $$python = none ]; then \
-		echo "Python 3.11 or newer is required, and none is on the PATH as python3.13, python3.12, python3.11 or python3:" \
-			"install one." >&2; exit 1; \
+		echo "Python 3.11 or newer is required, and none is on the PATH as $(PYTHONS): install one." >&2; exit 1; \
 	fi; \
 	$$python stack/install.py $(1) $(MEANWHILE) && cp $(1) .venv/
 endef
@@ -74,6 +76,10 @@ lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
 	@$(PYTHON) -m mypy --strict ml detection messaging sinks generator stack scorecard programs torture scoreline.py settings.py
+	@$(PYTHON) -m deptry .
+
+wheel: setup-dev ## build the wheel, which pip, pipx and uv tool install, in dist
+	@$(PYTHON) -m hatchling build --target wheel --directory dist
 
 # The newest versions that pyproject.toml allows; without UPGRADE=1, those of the locks where they still fit.
 UPGRADE ?=

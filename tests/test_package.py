@@ -1,5 +1,6 @@
 """What is installed: the two locks, the wheel and the versions that files name."""
 
+import ast
 import re
 import tomllib
 import zipfile
@@ -70,13 +71,30 @@ def test_every_module_and_data_file_of_the_application_is_in_the_wheel(wheel: zi
     assert {"ml/py.typed", "generator/replay/formats/paysim.yaml"} <= packed
 
 
-def test_the_wheel_has_the_command_the_licence_and_all_packages_that_the_application_imports(
+def test_the_wheel_has_the_command_and_the_licence(
     wheel: zipfile.ZipFile,
 ) -> None:
     [about] = {name.split("/")[0] for name in wheel.namelist() if name.startswith("scoreline-")}
     assert "scoreline = scoreline:main" in wheel.read(f"{about}/entry_points.txt").decode()
     assert wheel.read(f"{about}/licenses/LICENSE").decode() == (ROOT / "LICENSE").read_text()
     assert {command.package for command in scoreline.COMMANDS} <= set(INCLUDED)
+
+
+def test_what_a_module_of_the_wheel_imports_of_ours_is_in_it_too() -> None:
+    ours = {path.stem for path in [*ROOT.glob("*.py"), *(init.parent for init in ROOT.glob("*/__init__.py"))]}
+    included = {name.removesuffix(".py") for name in INCLUDED}
+    for path in [
+        ROOT / "scoreline.py",
+        ROOT / "settings.py",
+        *(one for name in included for one in ROOT.glob(f"{name}/**/*.py")),
+    ]:
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+        assert imported & ours <= included, path
 
 
 @pytest.mark.parametrize("package", [name for name in INCLUDED if not name.endswith(".py")])

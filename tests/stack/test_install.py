@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -72,14 +73,9 @@ def test_what_the_builder_of_influxdb_needs_is_in_both_locks_and_is_all_that_it_
         found = install.requirements((ROOT / lock).read_text(), *install.BUILDER_NEEDS)
         assert found.count("==") == len(install.BUILDER_NEEDS)
         assert found.count("--hash=") >= 2 * len(install.BUILDER_NEEDS)
-    code = (
-        "import sys, stack.influxd; print(*{name.split('.')[0] for name in sys.modules} - {*sys.stdlib_module_names})"
-    )
-    command = [sys.executable, "-S", "-c", code]
-    site = Path(install.venv.__file__).parents[1] / "site-packages"
     for name in install.BUILDER_NEEDS:
-        shutil.copytree(Path(sys.prefix, "lib", site.parent.name, "site-packages", name), tmp_path / name)
+        shutil.copytree(Path(metadata.distribution(name).locate_file(name)), tmp_path / name)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-S", "-c", "import stack.influxd"]  # -S: without the libraries that are installed
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert {*install.BUILDER_NEEDS, "stack"} <= set(done.stdout.split())
+    assert (done.returncode, done.stderr) == (0, "")
