@@ -9,8 +9,10 @@ from sklearn.pipeline import Pipeline
 
 from bench.errors import BenchError
 from bench.inputs import Input
+from ml.console import Bars
 from ml.dataset.history import History
-from ml.dataset.parts import fold_parts
+from ml.dataset.split import chosen_rows, training_cuts
+from ml.dataset.transactions import fold_history
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
@@ -30,8 +32,10 @@ def write_peer_model(made: Input, progress: Progress) -> None:
     """
     registry = ModelStore(made.registry_uri, "scoreline", "champion")
     champion = registry.load(registry.champion())
-    parts, _ = fold_parts(History.open(made.history), CustomerTable(), SEED, progress)
-    rows, detector = parts["fit"].features, IsolationForest()
+    history = History.open(made.history)
+    chosen = chosen_rows(training_cuts(history.rows), SEED)
+    folded = fold_history(history, chosen, CustomerTable(), progress=Bars(progress))
+    rows, detector = folded.parts["fit"].features, IsolationForest()
     forest = Forest(n_estimators=detector.trees, max_samples=min(detector.rows_per_tree, len(rows)), random_state=SEED)
     table = pd.DataFrame(rows, columns=list(FEATURES))
     pipeline = Pipeline([("forest", forest)]).fit(table)

@@ -89,6 +89,16 @@ def _filter_errors() -> None:
 
 
 @app.command()
+def jars() -> None:
+    """Print the jars that Spark needs, as --jars takes them; fetch them where they are not there yet."""
+    try:
+        print(",".join(map(str, connector_jars())))
+    except StackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@app.command()
 def status(
     checkpoint: Annotated[
         str | None, typer.Option(help="The checkpoint's folder; by default the setting.", show_default=False)

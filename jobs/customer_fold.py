@@ -20,7 +20,7 @@ from jobs.dead_letters import SetAside
 from jobs.failures import Failures
 from jobs.runtime.local_copies import copies_of, drop_other_runs
 from jobs.source.log_order import in_log_order
-from jobs.source.pace import Arrived
+from jobs.source.micro_batch_size import Arrived
 from jobs.source.routing import balanced_keys, keeps
 from jobs.tasks import Tasks
 from ml.features import CUSTOMER

@@ -32,6 +32,7 @@ from jobs.initial_state import initial_state
 from jobs.kept import Sender, version_store
 from jobs.many_dead_letters import ManyDeadLetters
 from jobs.preflight import check_champion, check_kafka
+from jobs.recoveries import RECOVERIES
 from jobs.replay import Replay, by_position
 from jobs.runtime.errors import Fatal
 from jobs.runtime.gate import Gate
@@ -39,9 +40,9 @@ from jobs.runtime.settling import SparkFiles, wait
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
 from jobs.scoring import Judgement, SentDecision
-from jobs.source.inputs import Inputs
+from jobs.source.input_topics import InputTopics
 from jobs.source.log_order import by_state_partition, start_sorted
-from jobs.source.pace import Pace, PaceKeeper, pace
+from jobs.source.micro_batch_size import Pace, PaceKeeper, pace
 from jobs.source.record_sizes import sample
 from jobs.source.routing import routed
 from jobs.source.stream import stream
@@ -80,7 +81,9 @@ def main() -> int:
     if settings.adaptive_thresholds:
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
     there = partial(check_kafka, settings, *topics, wanted=wanted)
-    return run(settings, starters, there, partial(check_limits, settings), partial(check_champion, settings))
+    return run(
+        settings, starters, RECOVERIES, [there, partial(check_limits, settings), partial(check_champion, settings)]
+    )
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
@@ -88,7 +91,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
     ledger = Ledger(folder(f"{settings.checkpoint}/ledger"), settings.ledger_ranges)
-    inputs = Inputs(
+    inputs = InputTopics(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
     with inputs.starting():
@@ -145,7 +148,9 @@ def folded(records: DataFrame, past: DataFrame | None, settings: Settings, tasks
 class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: Inputs) -> None:
+    def __init__(
+        self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: InputTopics
+    ) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
@@ -183,7 +188,7 @@ class Detection:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
         self._gate.enter(QUERY, micro_batch)
         self._inputs.check()
-        self._inputs.tell_losses(micro_batch)
+        self._inputs.report_losses(micro_batch)
         settling = self._spark_files.plan(micro_batch)
         entry = self._entry(micro_batch)
         wait(settling)

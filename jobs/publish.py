@@ -22,11 +22,12 @@ from pyspark.sql.streaming import StreamingQuery
 from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
+from jobs.recoveries import RECOVERIES
 from jobs.runtime.gate import Gate
 from jobs.runtime.supervisor import run
-from jobs.source.arrivals import TransactionsTopic
-from jobs.source.inputs import Inputs
+from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
+from jobs.source.transactions_topic import TransactionsTopic
 from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
 from settings import Settings
@@ -41,11 +42,8 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     settings = Settings.from_command_line()
-    return run(
-        settings,
-        {QUERY: start},
-        functools.partial(check_kafka, settings, settings.scores_topic, settings.invalid_topic),
-    )
+    there = functools.partial(check_kafka, settings, settings.scores_topic, settings.invalid_topic)
+    return run(settings, {QUERY: start}, RECOVERIES, [there])
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
@@ -56,7 +54,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     with sink_of(settings) as sink:
         sink.check()  # so that a start costs next to nothing while there is nowhere to write
     topics = settings.scores_topic, settings.invalid_topic
-    inputs = Inputs(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
+    inputs = InputTopics(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     with inputs.starting():
         publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint))
         query = (
@@ -120,7 +118,7 @@ def sink_of(settings: Settings) -> Sink:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(self, settings: Settings, gate: Gate, inputs: Inputs, values: TagValues) -> None:
+    def __init__(self, settings: Settings, gate: Gate, inputs: InputTopics, values: TagValues) -> None:
         self._gate = gate
         self._inputs = inputs
         self._sink = sink_of(settings)
@@ -134,7 +132,7 @@ class Publisher:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
         self._gate.enter(QUERY, micro_batch)
         self._inputs.check()
-        self._inputs.tell_losses(micro_batch)
+        self._inputs.report_losses(micro_batch)
         # A task that waits for the sink holds its slot. Half of them stay free, so that detection never waits for one.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
         tally = self._written(records.coalesce(slots))

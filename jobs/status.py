@@ -15,8 +15,8 @@ from rich.table import Table
 
 from jobs.runtime.claim import LOCKS, holder_of, is_held
 from jobs.runtime.health import HEALTH, STALE_SECONDS, Health, read_health
+from jobs.runtime.lag import ends, lag
 from jobs.runtime.progress import Offsets, Progress, progress
-from jobs.source.lag import ends, lag
 from settings import Settings
 
 QUERIES: Final = ("detect", "publish", "thresholds")

@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 
 from jobs.dead_letters import SetAsides, set_asides
 from jobs.failures import FailureCount, Failures, failure_count
-from jobs.source.pace import Arrivals, Arrived, arrivals
+from jobs.source.micro_batch_size import Arrivals, Arrived, arrivals
 from jobs.source.topic_limits import TopicLimits
 
 

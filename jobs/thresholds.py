@@ -21,12 +21,13 @@ from pyspark.sql.streaming import StreamingQuery
 
 from detection.model_versions import ModelVersions
 from jobs.preflight import check_kafka
+from jobs.recoveries import RECOVERIES
 from jobs.runtime.gate import Gate
 from jobs.runtime.settling import SparkFiles, wait
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
-from jobs.source.inputs import Inputs
+from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
 from jobs.tables import TableReader, publish_table
 from messaging.config import KafkaConfig
@@ -47,12 +48,12 @@ _log = logging.getLogger(__name__)
 def main() -> int:
     settings = Settings.from_command_line()
     topics = settings.scores_topic, settings.thresholds_topic
-    return run(settings, {QUERY: start}, functools.partial(check_kafka, settings, *topics))
+    return run(settings, {QUERY: start}, RECOVERIES, [functools.partial(check_kafka, settings, *topics)])
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint, or with the oldest score that Kafka still has."""
-    inputs = Inputs(spark, settings, QUERY, [settings.scores_topic], settings.thresholds_accept_data_loss)
+    inputs = InputTopics(spark, settings, QUERY, [settings.scores_topic], settings.thresholds_accept_data_loss)
     with inputs.starting():
         maker = TableMaker(spark, settings, gate, inputs)
         query = (
@@ -107,7 +108,7 @@ class TableMaker:
     that is run again before comes to the same table, and publishes it once more.
     """
 
-    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, inputs: Inputs) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, gate: Gate, inputs: InputTopics) -> None:
         self._settings = settings
         self._inputs = inputs
         self._gate = gate
@@ -129,7 +130,7 @@ class TableMaker:
         if micro_batch <= state.micro_batch:
             return
         self._inputs.check()
-        self._inputs.tell_losses(micro_batch)
+        self._inputs.report_losses(micro_batch)
         newest = self._newest_on_topic()
         seen = state.seen | {
             digest: state.seen.get(digest, _NOTHING).with_more(more) for digest, more in self._counted(records).items()

@@ -1,7 +1,8 @@
 """The command line: `python -m ml train | register | evaluate | models | promote | rollback`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,16 +12,19 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from messaging.config import KafkaConfig
-from messaging.errors import KafkaConfigError
+from messaging.errors import KafkaConfigError, ReadError
+from messaging.reader import Reader
+from ml import console
 from ml.dataset.history import History, HistoryError
-from ml.dataset.split import EvaluationError
 from ml.detectors import DEFAULT, DETECTORS, Detector
-from ml.evaluation import console
-from ml.evaluation.contest import Judged, Terms, Topic, evaluate
+from ml.evaluation.contest import Judged, StreamScores, Terms, evaluate
+from ml.evaluation.errors import EvaluationError
 from ml.evaluation.report import last_line
+from ml.evaluation.scored import Scored, scored_from
+from ml.progress import Progress as Report
+from ml.progress import silent
 from ml.registry import listing, unregistered
 from ml.registry.model_store import ModelRefused, ModelStore, NotReady, RegistryError
 from ml.registry.unregistered import Unregistered
@@ -49,11 +53,14 @@ Extras = Annotated[
 _UNREGISTERED: Final = Path(".scoreline/models")
 """Where a trained model lies until it is registered."""
 
+_AT_ONCE: Final = 5_000
+"""Records between two reports of progress."""
+
 Version = Annotated[int, typer.Argument(min=1, help="A version from `python -m ml models`.")]
 
 
 def main() -> None:
-    """Run the command line; every failure that a person can mend is one line on standard error and exit status 1."""
+    """Run the command line; every failure that a person can fix is one line on standard error and exit status 1."""
     try:
         app()
     except (RegistryError, HistoryError, TrainingError, EvaluationError, KafkaConfigError) as error:
@@ -81,7 +88,9 @@ def train_command(
     opened = _opened(past, extras)
     _refuse_unservable(opened.extras, promote)
     registry.check()  # what it would say after minutes of training it says now
-    trained = train(opened, policy, _progress(), labels_for(policy, past))
+    labels = labels_for(policy, past)
+    with _bars() as bars:
+        trained = train(opened, policy, labels, bars)
     if state is not None:
         trained.customers.write(state / "customers.parquet")
     whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
@@ -141,11 +150,12 @@ def evaluate_command(
     if scores is not None:
         kafka = KafkaConfig.from_settings(Settings.from_command_line([]))
         kafka = replace(kafka, servers=bootstrap_servers or kafka.servers)
-        judged = Topic(scores, kafka.for_confluent_consumer())
+        with _bars() as bars:
+            judged = StreamScores(scores, read_scores(kafka, scores, bars))
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
-    with _progress() as progress:
-        results = evaluate(history, judged, Terms(budget, label_delay_days, seed, extras), progress)
+    with _bars() as bars:
+        results = evaluate(history, judged, Terms(budget, label_delay_days, seed, extras), bars)
     if figures is not None:
         figures.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     console.show(out, results)
@@ -156,17 +166,8 @@ def evaluate_command(
 def models() -> None:
     """List the registered versions, the newest first."""
     rows = [listing.cells(registered) for registered in _registry().models()]
-    header = listing.HEADER
-    if not out.is_terminal:
-        for row in [header, *rows]:
-            print("\t".join(row))
-        return
-    table = Table(
-        *header, box=None, pad_edge=False, caption="alerts: of the last tenth of the history, unseen in training"
-    )
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
+    caption = "alerts: of the last tenth of the history, unseen in training"
+    console.show_table(out, listing.HEADER, rows, caption)
 
 
 @app.command()
@@ -225,7 +226,8 @@ def _registry() -> ModelStore:
     return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
 
 
-def _progress() -> Progress:
+@contextmanager
+def _bars() -> Iterator[console.Bars]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -233,7 +235,31 @@ def _progress() -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=err)
+    with Progress(*columns, console=err) as display:
+        yield console.Bars(display)
+
+
+def read_scores(kafka: KafkaConfig, topic: str, progress: Report = silent) -> dict[int, Scored]:
+    """All scores that a topic holds now; see `scored_from`. Raises `EvaluationError` where Kafka does not have them."""
+    try:
+        with Reader(kafka, topic) as reader:
+            ends = reader.ends(topic)
+            if not ends:
+                raise ReadError("there is no such topic")
+            return scored_from(topic, _counted(reader, topic, sum(ends.values()), progress))
+    except ReadError as error:
+        raise EvaluationError(f"the topic {topic} can't be read from Kafka at {kafka.servers}: {error}") from None
+
+
+def _counted(reader: Reader, topic: str, end: int, progress: Report) -> Iterator[tuple[str, bytes | None]]:
+    """Each record's place and value."""
+    stage = f"reading {topic}"
+    progress(stage, 0, end)
+    for number, message in enumerate(reader.read_all(), 1):
+        if number % _AT_ONCE == 0:
+            progress(stage, min(number, end), end)
+        yield f"partition {message.partition()}, offset {message.offset()}", message.value()
+    progress(stage, end, end)
 
 
 if __name__ == "__main__":

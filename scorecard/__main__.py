@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from generator.population import make_population
-from ml.dataset.split import EvaluationError
-from ml.evaluation import console
+from ml import console
+from ml.dataset.history import HistoryError
 from ml.evaluation.estimates import REPLICATES
 from ml.evaluation.report import last_line
 from ml.thresholds.budget import DEFAULT_BUDGET
@@ -33,7 +33,7 @@ def main() -> None:
     """Run the command line; what cannot be done is one line on standard error and exit status 1."""
     try:
         app()
-    except EvaluationError as error:
+    except HistoryError as error:
         sys.exit(f"error: {error}")
 
 
@@ -56,14 +56,14 @@ def scorecard(
     size = replace(size, seeds=seeds or size.seeds, customers=customers or size.customers)
     banks = list(range(first_seed, first_seed + size.seeds))
     trials: list[Trial] = []
-    with Progress(*COLUMNS, console=err) as progress:
-        bar = progress.add_task("seeds", total=len(banks))
-        for seed in banks:
+    with Progress(*COLUMNS, console=err) as display:
+        progress = console.Bars(display, keep=False)
+        for number, seed in enumerate(banks):
+            progress("seeds", number, len(banks))
             with tempfile.TemporaryDirectory(prefix="scoreline-scorecard-") as runs:
                 played = season(Path(runs), make_population(seed, size.customers), size, progress)
             draws = seed, REPLICATES if len(banks) == 1 else 0
             trials.append(trial(played, CONTESTANTS, DEFAULT_BUDGET, draws, progress))
-            progress.advance(bar)
     _report(pooled(banks, trials), folder)
 
 

@@ -6,10 +6,11 @@ import pyarrow.compute as pc
 
 from generator.scenarios import SCENARIOS
 from generator.scenarios.scenario import Columns
-from ml.dataset.truth import hashed
-from ml.evaluation.data import Data, Transactions
+from ml.dataset.transactions import Transactions
+from ml.evaluation.data import Data
 from ml.evaluation.judgement import JudgedPart
 from ml.features import FEATURES
+from ml.features.events import hashes
 from ml.thresholds.budget import threshold_for_budget
 
 _TEXTS = ("channel", "merchant_category", "device_id")
@@ -41,7 +42,7 @@ def raw_columns(data: Data) -> pa.Table:
 
 
 def _columns(raw: pa.Table, part: Transactions) -> Columns:
-    ids = hashed(raw["transaction_id"])
+    ids = hashes(raw["transaction_id"])
     order = np.argsort(ids, kind="stable")
     own = raw.take(order[np.searchsorted(ids, part.transaction, sorter=order)])
     texts = {name: np.array([text or "" for text in own[name].to_pylist()]) for name in _TEXTS}

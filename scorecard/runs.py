@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-from rich.progress import Progress
 
 from generator.history import Origin, write_history
 from generator.population import Population
@@ -14,6 +13,7 @@ from generator.runs import RUNS, WAVE_MINUTES, Run, RunName, usual_share
 from ml.dataset.split import Split
 from ml.evaluation.data import Data, outline, read
 from ml.features import DAY, HOUR, MINUTE
+from ml.progress import Progress, silent
 from scorecard.rules import raw_columns
 
 END: Final = datetime(2026, 5, 4, tzinfo=UTC)
@@ -51,7 +51,7 @@ class Season:
     raw: pa.Table
 
 
-def season(folder: Path, population: Population, size: Size, progress: Progress) -> Season:
+def season(folder: Path, population: Population, size: Size, progress: Progress = silent) -> Season:
     """Simulate and read every run of a population; the files stay in the folder.
 
     All are read with the split of the standard run, so that whatever was fitted to that can judge the others' test parts.
@@ -64,7 +64,7 @@ def season(folder: Path, population: Population, size: Size, progress: Progress)
             begins[name] = split.test_start + (ATTACK_AFTER if name == "attack" else DRIFT_AFTER)
         path = folder / f"{name}-{population.seed}"
         _simulate(path, population, size, (name, begins.get(name)), progress)
-        seen = outline(path, progress)
+        seen = outline(path, progress=progress)
         if split is None:
             split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
         data[name] = read(seen, split, population.seed, progress)
@@ -78,6 +78,6 @@ def _simulate(
     since = None if begins is None else datetime.fromtimestamp(begins / 1000, UTC)
     plan = Run(name, usual_share(name), begins=since)
     origin = Origin(population.seed, len(population.customers.table), END, size.days, plan)
-    bar = progress.add_task(f"simulating {name}, seed {population.seed}", total=1.0)
-    write_history(folder, origin, population, lambda _, share: progress.update(bar, completed=share))
-    progress.remove_task(bar)
+    stage = f"simulating {name}, seed {population.seed}"
+    write_history(folder, origin, population, lambda _, share: progress(stage, share, 1.0))
+    progress(stage, 1.0, 1.0)

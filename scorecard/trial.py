@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
-from rich.progress import Progress
 
 from generator.runs import RunName
 from ml.arrays import Flags, Floats, Ints
@@ -13,6 +12,7 @@ from ml.detectors import DETECTORS, TooFewRows
 from ml.evaluation.contest import Contestant, Learner
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.metrics import Counts
+from ml.progress import Progress, silent
 from ml.scorers.scorer import Scorer
 from scorecard.adaptive import Compared, compare
 from scorecard.baselines import AmountAndHour, Chance
@@ -57,7 +57,11 @@ class Trial(NamedTuple):
 
 
 def trial(
-    season: Season, contestants: Sequence[Learner], budget: float, draws: tuple[int, int], progress: Progress
+    season: Season,
+    contestants: Sequence[Learner],
+    budget: float,
+    draws: tuple[int, int],
+    progress: Progress = silent,
 ) -> Trial:
     """Judge every contestant.
 
@@ -67,14 +71,12 @@ def trial(
     standard = season.data["standard"]
     judged_parts = {name: JudgedPart.from_data(data) for name, data in season.data.items()}
     result = Trial({}, {}, {}, {}, rule_recalls(judged_parts["standard"], season.raw, budget), {})
-    bar = progress.add_task("detectors", total=len(contestants))
-    for detector in contestants:
-        progress.update(bar, description=f"fitting and judging {detector.name}")
+    for number, detector in enumerate(contestants):
+        progress("fitting and judging", number, len(contestants), detector.name)
         try:
             contestant = Contestant.fitted(detector, standard, budget, seed)
         except TooFewRows as error:
             result.standard[detector.name] = str(error)
-            progress.advance(bar)
             continue
         scores = {name: contestant.scores(data.test) for name, data in season.data.items()}
         alerts = {name: contestant.alerts(of_run) for name, of_run in scores.items()}
@@ -87,8 +89,7 @@ def trial(
         if isinstance(contestant.scorer, Scorer):
             result.reasons[detector.name] = named(contestant.scorer, judged_part, alerts["standard"])
             result.thresholds[detector.name] = compare(season, judged_parts, contestant, scores, budget)
-        progress.advance(bar)
-    progress.remove_task(bar)
+    progress("fitting and judging", len(contestants), len(contestants))
     return result
 
 

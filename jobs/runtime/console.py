@@ -9,8 +9,8 @@ from typing import Any, Final
 from kafka.errors import KafkaError
 
 from jobs.runtime.gate import Gate
+from jobs.runtime.lag import ends, lag
 from jobs.runtime.progress import Progress
-from jobs.source.lag import ends, lag
 from settings import Settings
 
 _EVERY_SECONDS: Final = 60.0

@@ -51,6 +51,7 @@ def explain(error: BaseException | None) -> Explanation:
 
 _OURS: Final = {
     "Fatal",
+    "KafkaConfigError",
     "Unavailable",
     "MadeAgain",
     "FrozenSettingsDiffer",

@@ -27,7 +27,7 @@ CONFIGURATION: Final = {
     # A query that is stopped by force is waited for so long, in ms; by default without end.
     "spark.sql.streaming.stopTimeout": "5000",
     "spark.ui.showConsoleProgress": "false",
-    "spark.python.daemon.module": "jobs.runtime.worker_daemon",
+    "spark.python.daemon.module": "jobs.worker_daemon",
 }
 
 LOCAL: Final = {

@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pyspark.errors import StreamingQueryException
@@ -22,8 +22,6 @@ from jobs.runtime.health import HealthFile
 from jobs.runtime.known_causes import explain
 from jobs.runtime.session import build_session, launch_java
 from jobs.runtime.trouble import Trouble
-from jobs.source.inputs import data_loss
-from jobs.source.timestamps import go_round
 from settings import Settings
 from sinks.sink import SinkUnavailable
 
@@ -38,9 +36,20 @@ _BEAT_SECONDS: Final = 5.0
 
 Starter = Callable[[SparkSession, Settings, Gate], StreamingQuery]
 
+Recovery = Callable[[SparkSession, Settings, str, str, Gate], Exception | None]
+"""(session, settings, query, what the failure said, gate) → what the query failed with; None for the failure itself."""
 
-def run(settings: Settings, starters: dict[str, Starter], *checks: Callable[[], None]) -> int:
-    """What an application's main does: logs, checks, then its queries until it is told to stop. Returns the exit status."""
+
+def run(
+    settings: Settings,
+    starters: Mapping[str, Starter],
+    recoveries: Mapping[str, Recovery],
+    checks: Sequence[Callable[[], None]],
+) -> int:
+    """What an application's main does: logs, checks, then its queries until it has to stop. Returns the exit status.
+
+    recoveries: by the name of a known cause, what is done where a query fails by it.
+    """
     try:
         logs.set_up_logs(settings, next(iter(starters)))
     except OSError as error:
@@ -54,7 +63,7 @@ def run(settings: Settings, starters: dict[str, Starter], *checks: Callable[[], 
     try:
         for check in checks:
             check()
-        Supervisor(settings, starters, gate, ending).run(jvm)
+        Supervisor(settings, starters, recoveries, gate, ending).run(jvm)
     except Fatal as fatal:
         print("error:", " ".join(str(fatal).split()), file=sys.stderr)
         status = 1
@@ -72,9 +81,17 @@ class Supervisor:
     logged, and after a long pause that query is tried again: panels must never end alerts.
     """
 
-    def __init__(self, settings: Settings, starters: dict[str, Starter], gate: Gate, ending: Ending) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        starters: Mapping[str, Starter],
+        recoveries: Mapping[str, Recovery],
+        gate: Gate,
+        ending: Ending,
+    ) -> None:
         self._settings = settings
         self._starters = starters
+        self._recoveries = recoveries
         self._own = next(iter(starters))
         self._gate = gate
         self._ending = ending
@@ -199,10 +216,9 @@ class Supervisor:
             return raised
         cause = raised if isinstance(raised, Exception) else error
         explanation = explain(cause)
-        if explanation.known is not None and explanation.known.name == "data loss":
-            return data_loss(spark, self._settings, name, explanation.said)
-        if explanation.known is not None and explanation.known.name == "Kafka timestamp":
-            return go_round(spark, self._settings, name, self._gate) or cause
+        recover = None if explanation.known is None else self._recoveries.get(explanation.known.name)
+        if recover is not None:
+            return recover(spark, self._settings, name, explanation.said, self._gate) or cause
         if explanation.known is not None and explanation.known.lasting and self._trouble[name].attempts >= _TRIALS - 1:
             return Fatal(str(explanation))
         return cause

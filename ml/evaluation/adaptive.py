@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ml.arrays import Flags, Floats, Ints
-from ml.evaluation.data import Transactions
+from ml.dataset.transactions import Transactions
 from ml.features import SECOND
 from ml.segments import SegmentIds
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, counted

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ml.arrays import Flags, Floats, Ints
-from ml.dataset.truth import NONE
-from ml.evaluation.data import Data, Transactions
+from ml.dataset.labels import NONE
+from ml.dataset.transactions import Transactions
+from ml.evaluation.data import Data
 
 
 class Frauds(NamedTuple):

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from rich.progress import Progress
 
 from ml.arrays import Flags, Floats
-from ml.dataset.split import Split, refuse_no_share
+from ml.dataset.split import Split
+from ml.dataset.transactions import Transactions
 from ml.detectors import Detector, TooFewRows
-from ml.evaluation.data import Data, Transactions, outline, read
+from ml.evaluation.data import Data, outline, read
+from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
-from ml.evaluation.scored import matched, read_scores
+from ml.evaluation.scored import Scored, matched
 from ml.model import Model
-from ml.thresholds.budget import threshold_for_budget
+from ml.progress import Progress, silent
+from ml.thresholds.budget import DEFAULT_BUDGET, threshold_for_budget
 
 
 class Fitted(Protocol):
@@ -73,29 +75,32 @@ class Terms(NamedTuple):
     extras: bool = True
 
 
-class Topic(NamedTuple):
-    """A topic of scores, and librdkafka's configuration."""
+class StreamScores(NamedTuple):
+    """What the streaming job wrote on a topic, from `ml.evaluation.scored.scored_from`."""
 
-    name: str
-    kafka: Mapping[str, str]
+    topic: str
+    scores: Mapping[int, Scored]
 
 
-Judged = Sequence[Detector] | Model | Topic
+Judged = Sequence[Detector] | Model | StreamScores
 """Detectors to fit; a trained model with its own threshold; or what the streaming job wrote."""
 
 
-def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress) -> dict[str, Judgement | str]:
+def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = silent) -> dict[str, Judgement | str]:
     """Judgements on the last quarter of the history in a folder, by name; where a detector could not be fitted, why.
 
     Raises `EvaluationError`, or `ml.dataset.history.HistoryError`, where something is missing or too short.
     """
-    refuse_no_share(terms.budget)
-    seen = outline(folder, progress, terms.extras)
+    if not 0 < terms.budget < 1:
+        raise EvaluationError(
+            f"the alert budget is a share of the traffic, such as {DEFAULT_BUDGET:g}, not {terms.budget:g}"
+        )
+    seen = outline(folder, terms.extras, progress)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
     data = read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
-    if isinstance(judged, Topic):
-        test, scores, is_alert = matched(data.test, read_scores(judged.kafka, judged.name, progress))
-        return {judged.name: judge(JudgedPart.from_data(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
+    if isinstance(judged, StreamScores):
+        test, scores, is_alert = matched(data.test, judged.scores)
+        return {judged.topic: judge(JudgedPart.from_data(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
     if isinstance(judged, Model):
         columns = [data.feature_names.index(name) for name in judged.features]
         scores = judged.anomaly_score(data.test.features[:, columns])
@@ -106,13 +111,14 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress) -> 
     return contest(data, judged, terms, progress)
 
 
-def contest(data: Data, detectors: Sequence[Detector], terms: Terms, progress: Progress) -> dict[str, Judgement | str]:
+def contest(
+    data: Data, detectors: Sequence[Detector], terms: Terms, progress: Progress = silent
+) -> dict[str, Judgement | str]:
     """Each detector's judgement by name; where it could not be fitted, why."""
     judged_part = JudgedPart.from_data(data)
     results: dict[str, Judgement | str] = {}
-    bar = progress.add_task("detectors", total=len(detectors))
-    for detector in detectors:
-        progress.update(bar, description=f"fitting and judging {detector.name}")
+    for number, detector in enumerate(detectors):
+        progress("fitting and judging", number, len(detectors), detector.name)
         try:
             contestant = Contestant.fitted(detector, data, terms.budget, terms.seed)
         except TooFewRows as error:
@@ -122,5 +128,5 @@ def contest(data: Data, detectors: Sequence[Detector], terms: Terms, progress: P
             results[detector.name] = judge(
                 judged_part, scores, contestant.alerts(scores), terms.budget, seed=terms.seed
             )
-        progress.advance(bar)
+    progress("fitting and judging", len(detectors), len(detectors))
     return results

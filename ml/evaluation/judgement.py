@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 
 from ml.arrays import Flags, Floats, Ints
+from ml.dataset.transactions import Transactions
 from ml.evaluation.attacks import Attacks, Frauds, attacks_of, frauds_of
-from ml.evaluation.data import Data, Transactions
+from ml.evaluation.data import Data
 from ml.evaluation.estimates import REPLICATES, Estimate, over_days
 from ml.metrics import CardPrecision, Counts, Figure, Ranking, card_precision, ceilings
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from ml.arrays import Hashes
 from ml.features.state_schema import EVENT, HISTORY
 from ml.schema import CHANNELS, Transaction
 
@@ -71,13 +72,14 @@ def events_from_arrow(table: pa.Table) -> np.ndarray:
         ("country", "country"),
         ("device", "device_id"),
     ):
-        out[name] = _hashes(table[column])
+        out[name] = hashes(table[column])
     out["channel"] = pc.index_in(table["channel"], pa.array(CHANNELS)).fill_null(-1).to_numpy() + 1
     out["position"] = HISTORY
     return out
 
 
-def _hashes(column: "pa.ChunkedArray[pa.StringScalar]") -> npt.NDArray[np.uint64]:
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    hashes = np.array([hash_id(text) for text in encoded.dictionary.to_pylist()], np.uint64)
-    return np.take(hashes, encoded.indices.to_numpy())
+def hashes(ids: "pa.ChunkedArray[pa.StringScalar]") -> Hashes:
+    """(n,) of ids (n,), each `hash_id`."""
+    encoded = ids.combine_chunks().dictionary_encode(null_encoding="encode")
+    of_each = np.array([hash_id(text) for text in encoded.dictionary.to_pylist()], np.uint64)
+    return np.take(of_each, encoded.indices.to_numpy())

@@ -120,7 +120,11 @@ class _Served:
 
 
 def _load_pyfunc(folder: str) -> _Served:
-    """MLflow calls this to serve a stored model, where Scoreline is installed."""
+    """MLflow calls this to serve a stored model, where Scoreline is installed; folder: ARRAYS of the model's own.
+
+    Raises `ModelRefused` where it was trained on features that mean something else here.
+    """
+    _refuse_other_fold(_read_metadata(Path(folder).parents[1])[0])
     return _Served(
         read_scorer(Path(folder, _FILE)),
         msgspec.json.decode(Path(folder, _JUDGING).read_bytes(), type=float),
@@ -160,11 +164,7 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     threshold, or where it does not score as it did when it was stored.
     """
     metadata, digest = _read_metadata(folder)
-    _refuse_unless(
-        metadata.fold_version == FOLD_VERSION,
-        f"it was trained on features of fold version {metadata.fold_version}, and here they are of {FOLD_VERSION}: the same "
-        "names mean something else; train one with `make train`",
-    )
+    _refuse_other_fold(metadata)
     _refuse_other_features(metadata.features, features, extras)
     usual = np.array(metadata.usual, np.float64)
     _refuse_unless(
@@ -193,6 +193,14 @@ def _read_metadata(folder: Path) -> tuple[Metadata, str]:
         raise ModelRefused(f"its metadata is not what `python -m ml train` stores: {error}") from error
     except Exception as error:  # whatever a damaged file makes of the parser, it is a damaged file
         raise ModelRefused(f"its file MLmodel can't be read: {_first_line(error)}") from error
+
+
+def _refuse_other_fold(metadata: Metadata) -> None:
+    _refuse_unless(
+        metadata.fold_version == FOLD_VERSION,
+        f"it was trained on features of fold version {metadata.fold_version}, and here they are of {FOLD_VERSION}: the same "
+        "names mean something else; train one with `make train`",
+    )
 
 
 def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str] | None) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ml.dataset.labels import Labels
+from ml.dataset.history import HistoryError
+from ml.dataset.labels import LABELS_FILE, Labels
 from ml.detectors import DEFAULT, DETECTORS
 from ml.thresholds.budget import DEFAULT_BUDGET
 
@@ -28,4 +29,12 @@ class Policy(NamedTuple):
 
 def labels_for(policy: Policy, history: Path) -> Labels | None:
     """The labels beside a history (file or folder), where the policy needs them. Raises `HistoryError` where they lack."""
-    return Labels.beside(history) if policy.needs_labels else None
+    if not policy.needs_labels:
+        return None
+    file = (history if history.is_dir() else history.parent) / LABELS_FILE
+    if not file.exists():
+        raise HistoryError(
+            f"this detector learns from labels, which have to lie in {file}, but there is no such file: "
+            "`python -m generator history` writes one; isolation_forest needs none"
+        )
+    return Labels.read(file, with_customers=False)

@@ -3,11 +3,11 @@
 from typing import Final, NamedTuple
 
 import optuna
-from rich.progress import Progress
 from sklearn.metrics import average_precision_score
 
 from ml.arrays import Flags, Floats
 from ml.detectors import Detector, TooFewRows
+from ml.progress import Progress, silent
 
 VALIDATION_SHARE: Final = 0.3
 LEAST_FRAUDS: Final = 10
@@ -25,7 +25,9 @@ class Found(NamedTuple):
         return {} if self.average_precision is None else {"average_precision_search": self.average_precision}
 
 
-def search(detector: Detector, features: Floats, is_fraud: Flags, trials: int, seed: int, progress: Progress) -> Found:
+def search(
+    detector: Detector, features: Floats, is_fraud: Flags, trials: int, seed: int, progress: Progress = silent
+) -> Found:
     """The best of so many trials: fitted to the first 70 % of the rows, judged by average precision on the last 30 %.
 
     features (n, F), is_fraud (n,), rows in time order. The detector as it came is the first trial, so that a search never
@@ -47,9 +49,10 @@ def search(detector: Detector, features: Floats, is_fraud: Flags, trials: int, s
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    bar = progress.add_task(f"searching {detector.name}", total=trials + 1)
+    stage = f"searching {detector.name}"
+    progress(stage, 0, trials + 1)
     best, reached = detector, precision_of(detector)
-    progress.advance(bar)
+    progress(stage, 1, trials + 1)
 
     def objective(trial: optuna.Trial) -> float:
         nonlocal best, reached
@@ -57,7 +60,7 @@ def search(detector: Detector, features: Floats, is_fraud: Flags, trials: int, s
         precision = precision_of(candidate)
         if precision > reached:
             best, reached = candidate, precision
-        progress.update(bar, advance=1, description=f"searching {detector.name}, best {reached:.3f}")
+        progress(stage, trial.number + 2, trials + 1, f"(best {reached:.3f})")
         return precision
 
     study.optimize(objective, n_trials=trials)

@@ -17,16 +17,17 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
 import numpy as np
-from rich.progress import Progress
 
 from ml.arrays import Floats
 from ml.dataset.history import History
 from ml.dataset.labels import Labels
-from ml.dataset.parts import PARTS, fold_parts
+from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
+from ml.dataset.transactions import fold_history
 from ml.detectors import DETECTORS, Detector, TooFewRows
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.model import Model, usual_ranges
+from ml.progress import Progress, silent, staged
 from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.reference import Reference
 from ml.training.policy import Policy
@@ -48,33 +49,33 @@ class Trained:
     metrics: dict[str, float]
 
 
-def train(history: History, policy: Policy, progress: Progress, labels: Labels | None = None) -> Trained:
+def train(history: History, policy: Policy, labels: Labels | None = None, progress: Progress = silent) -> Trained:
     """A model with the threshold that flags a share `policy.budget` of the traffic.
 
     The same history, labels and policy give the same model. labels are required where the detector learns from them, and for
     a search. Raises `TrainingError` where the history is too short for the budget or knows too few frauds,
-    `ml.dataset.history.HistoryError` where it can't be read. `progress` is started and stopped here.
+    `ml.dataset.history.HistoryError` where it can't be read.
     """
     _refuse(policy, history.rows, labels)
     seconds = Stopwatch()
     customers = CustomerTable()
-    with progress:
-        with seconds.timed("fold"):
-            parts, end = fold_parts(history, customers, policy.seed, progress)
-        rows, names, _ = parts["fit"]
-        is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.known_frauds(names, end)
-        try:
-            with seconds.timed("search"):
-                found = search(DETECTORS[policy.detector], rows, is_fraud, policy.trials, policy.seed, progress)
-            with seconds.timed("fit"), _shown(progress, f"fitting {policy.detector}"):
-                scorer = found.detector.fit(rows, is_fraud, policy.seed)
-        except TooFewRows as error:
-            raise TrainingError(str(error)) from error
-        with seconds.timed("threshold"), _shown(progress, "choosing the threshold"):
-            scores = scorer.anomaly_score(parts["threshold"].features)
-            threshold = threshold_for_budget(scores, policy.budget)
-            reference = Reference.from_scores(scores, parts["threshold"].segments, threshold, policy.budget)
-            checked = scorer.anomaly_score(parts["check"].features)
+    with seconds.timed("fold"):
+        rows_of_parts = chosen_rows(training_cuts(history.rows), policy.seed)
+        parts, end = fold_history(history, rows_of_parts, customers, progress=progress)
+    rows = parts["fit"].features
+    is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.fraud_of(parts["fit"].transaction, by=end)
+    try:
+        with seconds.timed("search"):
+            found = search(DETECTORS[policy.detector], rows, is_fraud, policy.trials, policy.seed, progress)
+        with seconds.timed("fit"), staged(progress, f"fitting {policy.detector}"):
+            scorer = found.detector.fit(rows, is_fraud, policy.seed)
+    except TooFewRows as error:
+        raise TrainingError(str(error)) from error
+    with seconds.timed("threshold"), staged(progress, "choosing the threshold"):
+        scores = scorer.anomaly_score(parts["threshold"].features)
+        threshold = threshold_for_budget(scores, policy.budget)
+        reference = Reference.from_scores(scores, parts["threshold"].segment, threshold, policy.budget)
+        checked = scorer.anomaly_score(parts["check"].features)
     features = (*FEATURES, *history.extras)
     model = Model(policy.name, 0, scorer, threshold, features, usual_ranges(rows), policy.budget, reference)
     params: dict[str, object] = {
@@ -117,7 +118,7 @@ def _refuse_unmeetable(budget: float, rows: int) -> None:
         raise TrainingError(
             f"the alert budget is a share of the traffic, between 0 and 1 (0.005 is 0.5 %), not {budget:g}"
         )
-    begin, end, _ = PARTS["threshold"]
+    begin, end, _ = TRAINING_PARTS["threshold"]
     enough = math.ceil(1 / budget / (end - begin)) + 1
     if rows < enough:
         raise TrainingError(
@@ -137,10 +138,3 @@ class Stopwatch:
         begin = perf_counter()
         yield
         self.taken[stage] = perf_counter() - begin
-
-
-@contextmanager
-def _shown(progress: Progress, description: str) -> Iterator[None]:
-    bar = progress.add_task(description, total=None)
-    yield
-    progress.update(bar, total=1, completed=1)

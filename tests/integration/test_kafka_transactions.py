@@ -6,16 +6,15 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
-from rich.progress import Progress
 
 from generator.live import Kafka
 from generator.resume import newest_event_time
 from generator.send import Topics
 from jobs import publish
 from jobs.runtime.supervisor import Gate
-from jobs.source.arrivals import TransactionsTopic
+from jobs.source.transactions_topic import TransactionsTopic
 from messaging.config import KafkaConfig
-from ml.evaluation.scored import read_scores
+from ml.__main__ import read_scores
 from ml.features.events import hash_id
 from ml.schema import Transaction
 from settings import Settings
@@ -140,8 +139,7 @@ def test_scores_and_transactions_that_were_written_in_kafka_transactions_are_rea
         producer.produce(settings.scores_topic, b"[" * 100_000, partition=number % 3, headers=[("é", b"\xff")])
         producer.flush(30)
         producer.abort_transaction(30) if number == 4 else producer.commit_transaction(30)
-    kafka = {name: str(value) for name, value in KafkaConfig.from_settings(settings).for_confluent_consumer().items()}
-    found = read_scores(kafka, settings.scores_topic, Progress(disable=True))
+    found = read_scores(KafkaConfig.from_settings(settings), settings.scores_topic)
     assert found.keys() == {hash_id(f"T{number}") for number in range(9) if number != 4}
 
     sent = traffic(30, customers=4, seed=84)

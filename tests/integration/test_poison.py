@@ -12,7 +12,7 @@ from detection.ledger import Versions
 from jobs.dead_letters import SetAside, set_asides
 from jobs.failures import failure_count
 from jobs.scoring import Judgement, SentDecision
-from jobs.source.pace import arrivals
+from jobs.source.micro_batch_size import arrivals
 from jobs.source.topic_limits import TopicLimits
 from jobs.tasks import Tasks
 from ml.features import FEATURES, position

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-from rich.progress import Progress
 
+from messaging.config import KafkaConfig
+from ml.__main__ import read_scores
 from ml.dataset.history import History
 from ml.dataset.split import Split
-from ml.evaluation.contest import Terms, Topic, evaluate
+from ml.evaluation.contest import StreamScores, Terms, evaluate
 from ml.features import DAY
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
@@ -20,7 +21,6 @@ from tests.integration.traffic import messages, send
 from tests.ml.evaluation_cases import write_history
 
 TERMS = Terms(budget=0.02, label_delay_days=5.0, seed=0)
-SILENT = Progress(disable=True)
 
 
 def past_and_test(folder: Path) -> tuple[CustomerTable, list[Transaction]]:
@@ -45,9 +45,9 @@ def test_the_jobs_own_scores_give_the_same_figures_to_the_last_digit(
     send(settings, messages(test))
     detect_all(settings.model_copy(update={"initial_state": tmp_path / "state" / "customers.parquet"}))
 
-    kafka = {"bootstrap.servers": settings.kafka_bootstrap_servers}
-    streamed = evaluate(tmp_path / "history", Topic(settings.scores_topic, kafka), TERMS, SILENT)
-    asked = evaluate(tmp_path / "history", models[0], TERMS, SILENT)
+    scored = read_scores(KafkaConfig.from_settings(settings), settings.scores_topic)
+    streamed = evaluate(tmp_path / "history", StreamScores(settings.scores_topic, scored), TERMS)
+    asked = evaluate(tmp_path / "history", models[0], TERMS)
     (of_stream,), (of_model,) = streamed.values(), asked.values()
     assert not isinstance(of_model, str)
     assert of_model.transactions == len(test)

@@ -18,7 +18,7 @@ def never(*_: object) -> None:
 def supervisor_of(*queries: str) -> Supervisor:
     starters: dict[str, Any] = dict.fromkeys(queries, never)
     ending: Any = None  # what ends the process has no part in this
-    return Supervisor(Settings(), starters, Gate(), ending)
+    return Supervisor(Settings(), starters, {}, Gate(), ending)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from jobs import customer_fold
 from jobs.customer_fold import CustomerFold, Limits
 from jobs.dead_letters import SetAside
 from jobs.source.log_order import in_log_order
-from jobs.source.pace import Arrived
+from jobs.source.micro_batch_size import Arrived
 from jobs.source.topic_limits import TopicLimits
 from jobs.tasks import Tasks
 

@@ -7,8 +7,8 @@ import pytest
 from jobs.runtime.claim import check_whole
 from jobs.runtime.errors import Fatal
 from jobs.runtime.health import HealthFile, read_health
+from jobs.runtime.lag import lag
 from jobs.runtime.progress import Progress, progress
-from jobs.source.lag import lag
 
 METADATA = 'v1\n{"batchWatermarkMs":0,"batchTimestampMs":1,"conf":{"a":"b"}}\n'
 

@@ -15,7 +15,7 @@ from jobs.runtime.shipped_code import SHIPPED, code_as_zip, configuration, write
 IMPORTED = """
 import sys
 from pathlib import Path
-import jobs.runtime.worker_daemon
+import jobs.worker_daemon
 ours = {module for module in sys.modules if module.split(".")[0] in %r}
 print(*sorted(str(Path(sys.modules[name].__file__).resolve()) for name in ours), sep="\\n")
 """ % [name.removesuffix(".py") for name in (*SHIPPED, "stack", "generator", "demo", "scorecard", "torture", "bench")]

@@ -62,7 +62,7 @@ def test_a_cluster_is_sent_the_code(
     command, environment = submitted("--master", master, "--conf", "spark.executor.memory=4g", "--log-level", "DEBUG")
     code = Path(command[command.index("--py-files") + 1])
     assert code.parent == tmp_path / "shipped"
-    assert "jobs/runtime/worker_daemon.py" in zipfile.ZipFile(code).namelist()
+    assert "jobs/worker_daemon.py" in zipfile.ZipFile(code).namelist()
     assert "spark.executor.memory=4g" in command
     assert command[-3:] == [str(ROOT / "jobs" / "detect.py"), "--log-level", "DEBUG"]
     assert "--driver-class-path" not in command
@@ -85,3 +85,11 @@ def test_on_this_machine_the_code_is_used_where_it_is(
     assert "--py-files" not in command
     assert environment["PYTHONPATH"] == str(ROOT)
     assert not (tmp_path / "shipped").exists()
+
+
+def test_the_jars_are_printed_as_spark_takes_them() -> None:
+    done = CliRunner().invoke(app, ["jars"])
+    assert done.exit_code == 0
+    jars = done.output.strip().split(",")
+    assert any("spark-sql-kafka" in jar for jar in jars)
+    assert all(Path(jar).is_file() for jar in jars)

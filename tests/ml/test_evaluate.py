@@ -9,14 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.progress import Progress
 
-from ml.dataset.split import EvaluationError, Split
-from ml.dataset.truth import Labels
+from ml.dataset.history import HistoryError
+from ml.dataset.labels import Labels
+from ml.dataset.split import Split
 from ml.detectors import DETECTORS
 from ml.evaluation.attacks import attacks_of
 from ml.evaluation.contest import Terms, evaluate
 from ml.evaluation.data import Data, outline, read
+from ml.evaluation.errors import EvaluationError
 from ml.evaluation.estimates import over_days, over_seeds
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.report import last_line
@@ -24,8 +25,6 @@ from ml.features import DAY
 from ml.features.events import hash_id
 from ml.metrics import Figure
 from tests.ml.evaluation_cases import ATTACK_HOUR, START, rows, write_history, write_labels, write_transactions
-
-SILENT = Progress(disable=True)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def data_of(folder: Path) -> Data:
-    seen = outline(folder, SILENT)
-    return read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days), 0, SILENT)
+    seen = outline(folder)
+    return read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days), 0)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def test_the_parts_follow_each_other_with_a_gap_as_long_as_labels_take(first: in
     last = first + round(days * DAY)
     try:
         split = Split.from_span(first, last, delay)
-    except EvaluationError:
+    except HistoryError:
         assert delay > 0.5 * days or days < 1
         return
     assert first <= split.fit_start < split.gap_start < split.test_start <= last < split.end
@@ -117,14 +116,14 @@ def test_labels_with_nulls_are_left_out_and_other_types_are_refused_with_the_rea
     pq.write_table(pa.table(columns | {"label_time": time}), tmp_path / "labels.parquet")
     assert Labels.read(tmp_path / "labels.parquet").ids.to_pylist() == ["a"]
     pq.write_table(pa.table(columns | {"label_time": ["soon"] * 4}), tmp_path / "labels.parquet")
-    with pytest.raises(EvaluationError, match=r"labels\.parquet has columns of other types than labels have: .*soon"):
+    with pytest.raises(HistoryError, match=r"labels\.parquet has columns of other types than labels have: .*soon"):
         Labels.read(tmp_path / "labels.parquet")
 
 
 def test_labels_that_come_too_late_teach_nothing_and_the_truth_still_judges(tmp_path: Path) -> None:
     made = write_history(tmp_path)
     write_labels(tmp_path / "labels.parquet", made, delay=100 * DAY)
-    results = evaluate(tmp_path, list(DETECTORS.values()), Terms(0.02, 7.0, 0), SILENT)
+    results = evaluate(tmp_path, list(DETECTORS.values()), Terms(0.02, 7.0, 0))
     isolation, xgboost = results["isolation_forest"], results["xgboost"]
     assert isinstance(isolation, Judgement)
     assert isolation.frauds == 30
@@ -168,13 +167,13 @@ def test_customers_known_as_compromised_are_those_whose_labels_had_come_when_the
 
 
 def test_the_same_data_and_seed_give_the_same_figures(folder: Path) -> None:
-    twice = [evaluate(folder, [DETECTORS["isolation_forest"]], Terms(0.02, None, 4), SILENT) for _ in range(2)]
+    twice = [evaluate(folder, [DETECTORS["isolation_forest"]], Terms(0.02, None, 4)) for _ in range(2)]
     assert msgspec.json.encode(twice[0]) == msgspec.json.encode(twice[1])
 
 
 def test_the_threshold_is_set_before_the_test_and_the_alert_share_told(folder: Path, tmp_path: Path) -> None:
     def alerts(path: Path) -> float:
-        result = evaluate(path, [DETECTORS["isolation_forest"]], Terms(0.02, 7.0, 0), SILENT)["isolation_forest"]
+        result = evaluate(path, [DETECTORS["isolation_forest"]], Terms(0.02, 7.0, 0))["isolation_forest"]
         assert isinstance(result, Judgement)
         return result.figures["alert_share"].value or 0.0
 
@@ -235,11 +234,11 @@ def test_a_history_that_cannot_be_judged_is_refused_with_a_reason(
     write_transactions(tmp_path, made)
     for name in written:
         write_labels(tmp_path / name, made)
-    with pytest.raises(EvaluationError, match=message):
-        evaluate(tmp_path, [DETECTORS["isolation_forest"]], Terms(0.005, 60.0, 0), SILENT)
+    with pytest.raises(HistoryError, match=message):
+        evaluate(tmp_path, [DETECTORS["isolation_forest"]], Terms(0.005, 60.0, 0))
 
 
 @pytest.mark.parametrize("budget", [0.0, 1.0, float("nan")])
 def test_a_budget_that_is_no_share_is_refused(tmp_path: Path, budget: float) -> None:
     with pytest.raises(EvaluationError, match=r"is a share of the traffic, such as 0\.005"):
-        evaluate(tmp_path, [], Terms(budget, None, 0), SILENT)
+        evaluate(tmp_path, [], Terms(budget, None, 0))

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 import ml.__main__ as cli
+from messaging import reader
 from ml.arrays import Floats
-from ml.evaluation import scored
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from tests.ml.evaluation_cases import rows, write_history, write_labels, write_transactions
@@ -93,7 +93,7 @@ def test_in_a_terminal_the_tables_are_drawn(run: Run, folder: Path, monkeypatch:
 def test_what_cannot_be_judged_is_one_line(
     run: Run, folder: Path, arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scored, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(reader, "ANSWER_SECONDS", 1.0)
     status, _, err = run(str(folder), *arguments)
     assert status == 1
     assert f"error: {message}" in err.splitlines()[-1]

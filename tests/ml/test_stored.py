@@ -1,5 +1,6 @@
 """What a stored model must be to judge: each way in which it may be damaged, forged or another's is refused."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,14 @@ def test_anyone_can_serve_a_registered_model_by_mlflow_alone(files: Path, model:
     judged = served.predict(pd.DataFrame(features, columns=list(FEATURES)))
     assert judged["anomaly_score"].tolist() == model.anomaly_score(features).tolist()
     assert judged["is_anomaly"].tolist() == model.is_anomaly(model.anomaly_score(features)).tolist()
+
+
+@pytest.mark.parametrize("loader", ["ml.stored", "ml.registry.serialization"])
+def test_every_loader_that_registered_models_name_is_there(files: Path, features: Floats, loader: str) -> None:
+    text = (files / "MLmodel").read_text()
+    (files / "MLmodel").write_text(re.sub("loader_module: .*", f"loader_module: {loader}", text))
+    judged = mlflow.pyfunc.load_model(str(files)).predict(pd.DataFrame(features, columns=list(FEATURES)))
+    assert len(judged) == len(features)
 
 
 @pytest.mark.parametrize("name", [serialization.PLACE, "MLmodel"])

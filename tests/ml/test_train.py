@@ -9,10 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.progress import Progress
 
 from ml.dataset.history import History, HistoryError
-from ml.dataset.parts import PARTS, chosen_rows
+from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
@@ -24,7 +23,7 @@ from tests.ml.conftest import isolation_scorer
 
 
 def trained_on(path: Path, budget: float = 0.01, seed: int = 3) -> Trained:
-    return train(History.open(path), Policy("scoreline", budget=budget, seed=seed), Progress(disable=True))
+    return train(History.open(path), Policy("scoreline", budget=budget, seed=seed))
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +110,12 @@ def test_one_absurd_amount_does_not_spoil_a_model(tmp_path: Path, transactions: 
 @settings(deadline=None, max_examples=30)
 @given(rows=st.integers(0, 3_000_000), seed=st.integers(0, 9))
 def test_parts_of_a_history_do_not_overlap_and_are_bounded(rows: int, seed: int) -> None:
-    chosen = chosen_rows(rows, seed)
+    chosen = chosen_rows(training_cuts(rows), seed)
     fitted, held_out, checked = chosen["fit"], chosen["threshold"], chosen["check"]
     everything = np.concatenate([fitted, held_out, checked])
     assert (np.diff(everything) > 0).all()
     assert len(everything) == 0 or (everything[0] >= 0.3 * rows - 1 and everything[-1] == rows - 1)
-    assert all(len(chosen[part]) <= most for part, (_, _, most) in PARTS.items())
+    assert all(len(chosen[part]) <= most for part, (_, _, most) in TRAINING_PARTS.items())
 
 
 @pytest.mark.parametrize("budget", [0.0, 1.0, 2.0, -0.1, float("nan")])
@@ -155,7 +154,7 @@ def with_fraud(folder: Path, transactions: pa.Table) -> Path:
 def test_a_detector_learns_from_labels_what_fraud_is(tmp_path: Path, transactions: pa.Table, detector: str) -> None:
     folder = with_fraud(tmp_path, transactions)
     policy = Policy("scoreline", detector, budget=0.06)
-    trained = train(History.open(folder), policy, Progress(disable=True), labels_for(policy, folder))
+    trained = train(History.open(folder), policy, labels_for(policy, folder))
     changed = pq.read_table(folder / "transactions.parquet")
     rows = CustomerTable().fold(changed["customer_id"], events_from_arrow(changed)).features[5_400:]
     fraud = np.arange(5_400, 6_000) % 20 == 0
@@ -168,7 +167,7 @@ def test_a_detector_learns_from_labels_what_fraud_is(tmp_path: Path, transaction
 def test_a_search_is_never_worse_than_no_search_and_says_what_it_found(tmp_path: Path, transactions: pa.Table) -> None:
     folder = with_fraud(tmp_path, transactions)
     policy = Policy("scoreline", "logistic_regression", budget=0.06, trials=2)
-    trained = train(History.open(folder), policy, Progress(disable=True), labels_for(policy, folder))
+    trained = train(History.open(folder), policy, labels_for(policy, folder))
     assert trained.metrics["average_precision_search"] == pytest.approx(1.0)
     assert {"inverse_regularisation", "trials"} <= trained.params.keys()
 
@@ -178,7 +177,7 @@ def test_a_detector_that_learns_from_labels_is_not_trained_without(history_folde
     with pytest.raises(HistoryError, match=r"labels.parquet, but there is no such file: .*isolation_forest needs none"):
         labels_for(policy, history_folder)
     with pytest.raises(TrainingError, match="needs labels"):
-        train(History.open(history_folder), policy, Progress(disable=True))
+        train(History.open(history_folder), policy)
 
 
 def test_too_few_known_frauds_are_said_to_be_too_few(tmp_path: Path, transactions: pa.Table) -> None:
@@ -188,4 +187,4 @@ def test_too_few_known_frauds_are_said_to_be_too_few(tmp_path: Path, transaction
     pq.write_table(labels.set_column(2, "label_time", late), folder / "labels.parquet")
     policy = Policy("scoreline", "xgboost", budget=0.06)
     with pytest.raises(TrainingError, match=r"at least 10 known frauds.* 0 are known frauds"):
-        train(History.open(folder), policy, Progress(disable=True), labels_for(policy, folder))
+        train(History.open(folder), policy, labels_for(policy, folder))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from rich.progress import Progress
 
 from generator.population import make_population
 from ml.evaluation.judgement import Judgement
@@ -15,23 +14,22 @@ from scorecard.runs import Season, Size, season
 from scorecard.trial import Trial, trial
 from scorecard.words import markdown
 
-SILENT = Progress(disable=True)
 TINY = Size(seeds=2, customers=150, days=16)
 
 
 def played(folder: Path, seed: int) -> Season:
-    return season(folder, make_population(seed, TINY.customers), TINY, SILENT)
+    return season(folder, make_population(seed, TINY.customers), TINY)
 
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> list[Trial]:
     folder = tmp_path_factory.mktemp("runs")
     contestants = (AmountAndHour(), Chance())
-    return [trial(played(folder, seed), contestants, 0.005, (seed, 0), SILENT) for seed in (1, 2)]
+    return [trial(played(folder, seed), contestants, 0.005, (seed, 0)) for seed in (1, 2)]
 
 
 def test_the_same_seed_gives_the_same_trial(trials: list[Trial], tmp_path: Path) -> None:
-    assert trial(played(tmp_path, 1), (AmountAndHour(), Chance()), 0.005, (1, 0), SILENT) == trials[0]
+    assert trial(played(tmp_path, 1), (AmountAndHour(), Chance()), 0.005, (1, 0)) == trials[0]
     assert trials[0].standard != trials[1].standard
 
 

@@ -53,7 +53,7 @@ class Way(NamedTuple):
     passed: list[Place]
 
 
-def go_round(spark: SparkSession, settings: Settings, query: str, gate: Gate) -> Exception | None:
+def go_round(spark: SparkSession, settings: Settings, query: str, said: str, gate: Gate) -> Exception | None:  # noqa: ARG001
     """Cut the micro-batch that Spark failed at so that it can read it; None where no such record is found in it.
 
     The micro-batch has neither been judged nor written: what it reads comes before all it does. The records that stand

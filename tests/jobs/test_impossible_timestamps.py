@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.impossible_timestamps import MOST_MS, Place, way_round
 from jobs.runtime.storage import DurableFolder
 from jobs.source import topic_offsets
-from jobs.source.timestamps import MOST_MS, Place, way_round
 from jobs.source.topic_offsets import ByTopic, QueryCheckpoint
 from tests.integration.test_topic_made_again import Killed, die_before
 

@@ -4,12 +4,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+from kafka.errors import KafkaError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
@@ -17,13 +15,12 @@ from pyspark.sql.streaming import StreamingQuery
 from jobs.runtime import logs
 from jobs.runtime.errors import Fatal, Unavailable
 from jobs.runtime.storage import DurableFolder
+from jobs.source.topic_client import Topic, TopicClient
 from jobs.source.topic_offsets import QueryCheckpoint
-from messaging.config import KafkaConfig
 from settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_TIMEOUT_MS: Final = 3_000
 _WATCH_SECONDS: Final = 5.0
 
 
@@ -31,21 +28,7 @@ class MadeAgain(Exception):
     """A topic was deleted and made again: its offsets begin again, and those of the checkpoint are of another topic."""
 
 
-class Topic(NamedTuple):
-    """What Kafka says of a topic: its id, which a topic that is made again under the same name does not share.
-
-    Brokers before Kafka 2.8 know no ids; then it is empty, and all topics of a name are the same.
-    """
-
-    id: str
-    partitions: list[int]
-
-    def differs(self, id: str) -> bool:
-        """Whether this is another topic than one with that id."""
-        return bool(self.id and id) and self.id != id
-
-
-class Inputs:
+class InputTopics:
     """The topics of one query.
 
     Their ids are recorded beside the checkpoint. (id, partition, offset) is what a record is known by: the name is not
@@ -69,7 +52,7 @@ class Inputs:
         self._forget = forget
         self._record = DurableFolder(spark, f"{settings.checkpoint}/topics")
         self._checkpoint = QueryCheckpoint(spark, f"{settings.checkpoint}/{query}")
-        self._kafka = _Kafka(settings)
+        self._kafka = TopicClient(settings)
         self._ids: dict[str, str] = {}
 
     @contextmanager
@@ -120,7 +103,7 @@ class Inputs:
             if topic.differs(self._ids[name]):
                 raise MadeAgain(_made_again(name))
 
-    def tell_losses(self, micro_batch: int) -> None:
+    def report_losses(self, micro_batch: int) -> None:
         """Log how many of a micro-batch's records Kafka no longer has, by partition, where such a loss is accepted."""
         if not self._accept_loss:
             return
@@ -167,7 +150,7 @@ class Inputs:
         if not self._accept_loss:
             raise Fatal(
                 f"{_made_again(names)} since {self._query} read from it last: what it held and was not read is lost, and "
-                f"its offsets begin again. To read the new one from its beginning, start with {_flag(self._query)} true"
+                f"its offsets begin again. To read the new one from its beginning, start with {accept_flag(self._query)} true"
             )
         dropped = self._checkpoint.begin_again({name: topic.partitions for name, topic in again.items()}, self._forget)
         _log.error(
@@ -181,81 +164,6 @@ def _made_again(name: str) -> str:
     return f"the topic {name} was deleted and made again"
 
 
-def _flag(query: str) -> str:
+def accept_flag(query: str) -> str:
+    """The flag by which a query goes on without records that are lost."""
     return "--accept-data-loss" if query == "detect" else f"--{query}-accept-data-loss"
-
-
-def data_loss(spark: SparkSession, settings: Settings, query: str, said: str) -> Exception:
-    """What it means that Spark misses records of a query: `Fatal`, or `Unavailable` where that can't be told now."""
-    content = DurableFolder(spark, f"{settings.checkpoint}/topics").read_newest(query)
-    recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
-    kafka = _Kafka(settings)
-    try:
-        found = kafka.topics(list(recorded))
-    except Unavailable as gone:
-        return gone
-    except KafkaError as error:
-        return Unavailable(f"Kafka does not answer ({error!r}), after records were missing: {said}")
-    finally:
-        kafka.close()
-    if any(found[name].differs(known) for name, known in recorded.items()):
-        return Unavailable("a topic was deleted and made again")  # the next start says which, and what to do
-    if getattr(settings, _flag(query).removeprefix("--").replace("-", "_"), False):
-        return Unavailable(f"Kafka deleted records while they were read: {said}")
-    return Fatal(
-        f"Kafka no longer has records that were not read yet (retention was shorter than the job's pause): {said}. "
-        f"To go on with what is left, start with {_flag(query)} true"
-    )
-
-
-class _Kafka:
-    """An administrator's connection that is kept, and made again after a failure. For several threads."""
-
-    def __init__(self, settings: Settings) -> None:
-        timeouts = {"request_timeout_ms": _TIMEOUT_MS, "bootstrap_timeout_ms": _TIMEOUT_MS}
-        self._options: dict[str, Any] = KafkaConfig.from_settings(settings).for_kafka_python() | timeouts
-        self._lock = threading.Lock()
-        self._admin: KafkaAdminClient | None = None
-        self._closed = False
-
-    def topics(self, names: Sequence[str]) -> dict[str, Topic]:
-        """The topics by name. Raises `Unavailable` where one is not there, KafkaError where Kafka does not say."""
-        described = self._ask(lambda admin: admin.describe_topics(list(names)))
-        for topic in described:
-            error = for_code(topic["error_code"])
-            if error is UnknownTopicOrPartitionError:
-                raise Unavailable(f"the topic {topic['name']} is not there now: it is waited for")
-            if error is not NoError:
-                raise error(f"topic {topic['name']}")
-        return {
-            topic["name"]: Topic(str(topic.get("topic_id", "")), [p["partition_index"] for p in topic["partitions"]])
-            for topic in described
-        }
-
-    def first_offsets(self, partitions: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], int]:
-        """The oldest offset that each partition has. Raises KafkaError."""
-        places = [TopicPartition(name, number) for name, numbers in partitions.items() for number in numbers]
-        found = self._ask(lambda admin: admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST)))
-        return {(place.topic, place.partition): found[place].offset for place in places}
-
-    def close(self) -> None:
-        """Let go of the connection, for good: a micro-batch that still runs gets no answer any more."""
-        with self._lock:
-            self._closed = True
-            if self._admin is not None:
-                self._admin.close()
-                self._admin = None
-
-    def _ask(self, question: Callable[[KafkaAdminClient], Any]) -> Any:
-        with self._lock:
-            if self._closed:
-                raise KafkaError("the query has ended")
-            try:
-                if self._admin is None:
-                    self._admin = KafkaAdminClient(**self._options)
-                return question(self._admin)
-            except Exception as error:
-                admin, self._admin = self._admin, None
-                if admin is not None:
-                    admin.close()
-                raise error if isinstance(error, KafkaError) else KafkaError(repr(error)) from error

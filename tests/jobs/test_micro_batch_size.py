@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.source.pace import Arrived, Pace, PaceKeeper, pace
+from jobs.source.micro_batch_size import Arrived, Pace, PaceKeeper, pace
 from jobs.source.record_sizes import Sizes, places
 
 GIB = 1 << 30

@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import Producer
 from kafka.errors import UnknownTopicOrPartitionError
 
-from jobs.source.arrivals import TransactionsTopic
+from jobs.source.transactions_topic import TransactionsTopic
 from settings import Settings
 
 

@@ -1,0 +1,51 @@
+"""Shows judgements, models and progress on a terminal; in a pipe, tables have tabs between the cells."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, Results, detector_rows, ranked, scenario_rows
+
+
+def show(out: Console, results: Results) -> None:
+    """The table of detectors, and the scenarios of the best one."""
+    show_table(out, ["detector", *COLUMNS], detector_rows(results), "intervals: 95 %")
+    for name, judgement in list(ranked(results).items())[:1]:
+        if judgement.scenarios:
+            show_table(out, list(SCENARIO_COLUMNS), scenario_rows(judgement), f"scenarios, by {name}")
+
+
+def show_table(out: Console, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
+    """A table; the caption is for the terminal alone."""
+    if not out.is_terminal:
+        for row in [header, *rows]:
+            print("\t".join(row))
+        return
+    table = Table(*header, box=None, pad_edge=False, caption=caption)
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+class Bars:
+    """Shows each stage as a bar of Rich's progress display; a `ml.progress.Progress`.
+
+    keep: whether a bar stays once its stage has ended.
+    """
+
+    def __init__(self, display: Progress, keep: bool = True) -> None:
+        self._display, self._keep = display, keep
+        self._bars: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: float, total: float | None, note: str = "") -> None:
+        """See `ml.progress.Progress`."""
+        bar = self._bars.get(stage)
+        if bar is None:
+            bar = self._bars[stage] = self._display.add_task(stage, total=total)
+        elif done == 0:
+            self._display.reset(bar)
+        self._display.update(bar, completed=done, total=total, description=f"{stage}{note and ' '}{note}")
+        if done == total and not self._keep:
+            self._display.remove_task(self._bars.pop(stage))

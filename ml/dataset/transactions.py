@@ -1,0 +1,101 @@
+"""The transactions of a history with their features: the one place where a history is folded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.arrays import Flags, Floats, Hashes, Ints, Names
+from ml.dataset.history import History
+from ml.features import DAY, NO_POSITION
+from ml.features.customers import CustomerTable
+from ml.features.events import events_from_arrow, hashes
+from ml.features.extras import filled, with_extras
+from ml.progress import Progress, silent
+from ml.segments import segment_names
+
+
+@dataclass(frozen=True, eq=False)
+class Transactions:
+    """The n transactions of one part, in the order of time (ms), without duplicates.
+
+    transaction, customer: hashes of the ids. segment: its name, see `ml.segments`. amount: NaN where it is not in the
+    currency that was asked for, because amounts in several can't be added up. features: (n, len(FEATURES) + extras).
+    """
+
+    time: Ints
+    transaction: Hashes
+    customer: Hashes
+    segment: Names
+    amount: Floats
+    features: Floats
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def day(self) -> Ints:
+        """(n,) days since the epoch, UTC."""
+        return self.time // DAY
+
+    def select(self, rows: Ints | Flags) -> Self:
+        """Some of them."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+class FoldedHistory(NamedTuple):
+    """The parts of a history by name, and the time of its last transaction (ms)."""
+
+    parts: dict[str, Transactions]
+    end: int
+
+
+def fold_history(
+    history: History,
+    rows: Mapping[str, Ints],
+    customers: CustomerTable,
+    *,
+    currency: str | None = None,
+    progress: Progress = silent,
+) -> FoldedHistory:
+    """Fold the whole history into `customers`, and keep the rows of each part; see `ml.dataset.split.chosen_rows`.
+
+    What is unknown of an extra column becomes the median that it has in the part "fit". Raises `HistoryError`.
+    """
+    kept: dict[str, list[Transactions]] = {part: [] for part in rows}
+    end = 0
+    for begin, piece in pieces(history, "folding transactions", progress):
+        events = events_from_arrow(piece)
+        folded = customers.fold(piece["customer_id"], events)
+        features = with_extras(folded.features, piece, history.extras)
+        in_currency = pc.is_in(piece["currency"], pa.array([currency], pa.string()))
+        amount = np.where(in_currency.to_numpy(), events["amount"], np.nan)
+        segment = segment_names(piece)
+        for part, of_part in rows.items():
+            here = of_part[slice(*np.searchsorted(of_part, (begin, begin + piece.num_rows)))] - begin
+            here = here[folded.duplicate_of[here] == NO_POSITION]
+            customer = hashes(piece["customer_id"].take(pa.array(here)))
+            time, transaction = events["time"][here], events["transaction"][here]
+            kept[part].append(Transactions(time, transaction, customer, segment[here], amount[here], features[here]))
+        end = int(events["time"][-1])
+    whole = {part: _concatenated(of_part) for part, of_part in kept.items()}
+    known = filled({part: of_part.features for part, of_part in whole.items()}, history.extras)
+    return FoldedHistory({part: replace(of_part, features=known[part]) for part, of_part in whole.items()}, end)
+
+
+def pieces(history: History, stage: str, progress: Progress) -> Iterator[tuple[int, pa.Table]]:
+    """Each piece of a history with the number of its first row."""
+    begin = 0
+    progress(stage, begin, history.rows)
+    for piece in history.pieces():
+        yield begin, piece
+        begin += piece.num_rows
+        progress(stage, begin, history.rows)
+
+
+def _concatenated(kept: Sequence[Transactions]) -> Transactions:
+    columns = (np.concatenate([getattr(piece, field.name) for piece in kept]) for field in fields(Transactions))
+    return Transactions(*columns)
