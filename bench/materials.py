@@ -149,7 +149,7 @@ def _pieces(made: Input, rows: int, chunks: int) -> Iterator[tuple[list[bytes], 
 
 def score_messages(material: Materials, chunk: Chunk) -> pa.RecordBatch:
     """The chunk's scores as publish reads them from Kafka."""
-    decision = Decision.of(Versions(material.model.version, name=material.model.name), material.model, None)
+    decision = Decision.from_table(Versions(material.model.version, name=material.model.name), material.model, None)
     found = decision.judge(chunk.features, np.zeros(len(chunk.features), np.uint64))
     parts = judgements(found, decision.versions, chunk.features)
     end = closing("spark", 1, _KAFKA_TIME)

@@ -40,7 +40,7 @@ class Decision(NamedTuple):
     thresholds: Lookup
 
     @classmethod
-    def of(cls, versions: Versions, model: Model, table: Table | None) -> Self:
+    def from_table(cls, versions: Versions, model: Model, table: Table | None) -> Self:
         """The decision by a table of thresholds; without, by the model's own threshold."""
         return cls(versions, model, lookup(model, table))
 

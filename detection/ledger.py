@@ -72,7 +72,7 @@ class Ledger:
         return True
 
     def overtake(self, micro_batch: int) -> None:
-        """Withdraw the entries from this micro-batch on, because Spark has planned it anew with other offsets.
+        """Withdraw the entries from this micro-batch on, because Spark has planned it again with other offsets.
 
         That can happen where a machine lost its power and with it Spark's newest files, which nothing brings onto the disk
         but time. Records may have been written by what these entries say, so it stays known; see `bound`.
@@ -81,7 +81,7 @@ class Ledger:
         entries = [entry for entry in stale if entry is not None]
         self._overtaken += [piece for piece in merged([], entries) if piece not in self._overtaken]
         self._folder.write_newest(_OVERTAKEN, msgspec.json.encode(self._overtaken))
-        for entry in reversed(entries):  # cut off in the middle, it finds the lowest one again, and begins anew
+        for entry in reversed(entries):  # cut off in the middle, it finds the lowest one again, and begins again
             self._folder.delete(f"{entry.micro_batch}.json")
             self._recent.pop(entry.micro_batch, None)
 

@@ -38,7 +38,7 @@ class Use(msgspec.Struct, frozen=True):
     origin: Origin
 
     @classmethod
-    def of(cls, model: Model) -> Self:
+    def from_model(cls, model: Model) -> Self:
         """The use of a model."""
         return cls(model.digest, model.name, model.version, model.origin)
 
@@ -121,7 +121,7 @@ class ModelVersions:
 
     def use(self, had: Had) -> None:
         """Keep a model that is about to be used, and remember it as the last one."""
-        use = Use.of(had.model)
+        use = Use.from_model(had.model)
         with self._lock:
             self._keep(had)
             if self._uses[:1] != [use]:

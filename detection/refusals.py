@@ -9,7 +9,7 @@ from detection.halves import in_words
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """Why a message is a dead letter, and where it stands; kafka_time in ms; whether it is in its customer's state."""
+    """Why a message is a dead letter, and where it is in the log; kafka_time in ms; whether it is in its customer's state."""
 
     reason: str
     partition: int

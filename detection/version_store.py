@@ -23,7 +23,7 @@ class VersionStore:
 
     def decision(self, versions: Versions) -> Decision:
         """What the ledger names. Raises `VersionUnavailable` where a part of it can't be had."""
-        return Decision.of(versions, self.model(versions), self.table(versions))
+        return Decision.from_table(versions, self.model(versions), self.table(versions))
 
     def model(self, versions: Versions) -> Model:
         """The model that the ledger names. Raises `VersionUnavailable`."""

@@ -81,7 +81,7 @@ class ChampionPoller(Poller):
             _log.info("%s is the champion now", called(model))
 
     def _first(self) -> Model:
-        """The champion; else, where the registry is away or its champion is refused, the last model that was used."""
+        """The champion; else, where the registry is unavailable or its champion is refused, the last model that was used."""
         last = self._models.last
         try:
             champion, had = _within(None if last is None else _START_SECONDS, self._champion)
@@ -111,7 +111,7 @@ class ChampionPoller(Poller):
 
 def called(model: Model) -> str:
     """What the log calls a model."""
-    return Use.of(model).called
+    return Use.from_model(model).called
 
 
 def _within(seconds: float | None, work: Callable[[], _T]) -> _T:

@@ -132,7 +132,7 @@ class CustomerFold(StatefulProcessor):
         problems = begun.refusals.problems(taken.records) if begun.refusals.reasons else {}
         if begun.refusals.errors:
             ours = [problems[row] for row in sorted(begun.refusals.errors)]
-            self._tasks.failures.add(Failures.of({(why.partition, why.offset): why.reason for why in ours}))
+            self._tasks.failures.add(Failures.from_reasons({(why.partition, why.offset): why.reason for why in ours}))
         rows = output(messages, begun, problems)
         return rows.drop(index=self._unwritable(rows, problems))
 

@@ -27,7 +27,7 @@ from jobs.champion import ChampionPoller
 from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
-from jobs.failures import tell
+from jobs.failures import report
 from jobs.initial_state import initial_state
 from jobs.kept import Sender, version_store
 from jobs.many_dead_letters import ManyDeadLetters
@@ -155,7 +155,7 @@ class Detection:
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self.tasks = Tasks.of(spark, read_limits(settings))
+        self.tasks = Tasks.from_session(spark, read_limits(settings))
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings)
         self._many_dead_letters = ManyDeadLetters(spark, settings, self.tasks.limits.invalid, self._producer)
@@ -195,7 +195,7 @@ class Detection:
         self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
-        tell(self.tasks.failures.value, self._settings.transactions_topic)
+        report(self.tasks.failures.value, self._settings.transactions_topic)
         if self.tasks.set_aside.value:
             left = self._many_dead_letters.write(self.tasks.set_aside.value)
             if left:
@@ -228,7 +228,7 @@ class Detection:
             )
             self._ledger.overtake(micro_batch)
         topic_id = self._inputs.id_of(self._settings.transactions_topic)
-        entry = self._ledger.bound(Entry.of(micro_batch, self._newest(), start, end, topic_id))
+        entry = self._ledger.bound(Entry.from_versions(micro_batch, self._newest(), start, end, topic_id))
         try:
             merged = self._ledger.record(entry)
         except CheckpointIncomplete as error:

@@ -36,7 +36,7 @@ class Sender:
     def sent(self, versions: Versions) -> SentDecision:
         """The decision by these versions. Raises `VersionUnavailable` where a part of it can't be had."""
         table = self._versions.table(versions)
-        return SentDecision.of(versions, self._model(versions), table)
+        return SentDecision.from_table(versions, self._model(versions), table)
 
     def _model(self, versions: Versions) -> "Broadcast[Model]":
         digest = versions.model_digest

@@ -36,7 +36,7 @@ SCORE_FIELDS: Final = (
     *("anomaly_score", "threshold", "is_anomaly"),
     *("amount", "transaction_id", "customer_id", "merchant_id", "country"),
 )
-"""Each field costs the database about 0.8 µs of CPU a point; what else a score says stands in the topic and the lake."""
+"""Each field costs the database about 0.8 µs of CPU a point; what else a score says is on the topic."""
 
 _ALERT_TAGS: Final = ("country", "merchant_category", "channel", "partition", "lap")
 _ALERT_FIELDS: Final = (
@@ -83,7 +83,7 @@ class Publication:
     """How scores become points: where to, and which of them.
 
     known: the values that tags may have, see `TagValues`; None: any. What says another text is "other" where its tag is full;
-    where there is room it is not written, and the text is told (`Tally.found`), to be taken up before the next attempt.
+    where there is room it is not written, and the text is reported (`Tally.found`), to be taken up before the next attempt.
     """
 
     sink: Sink
@@ -154,9 +154,9 @@ class Publication:
         chosen = pc.and_(self._chosen(scores), decided)
         lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(tags, chosen), _rows(columns, chosen))
         if reasons:
-            told = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
+            in_words = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
             alerted = pc.and_(scores["is_anomaly"], decided)
-            alerts = _rows(columns, alerted) | {"reasons": told}
+            alerts = _rows(columns, alerted) | {"reasons": in_words}
             lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, alerted), alerts)
         return lines, found
 

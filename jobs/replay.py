@@ -29,7 +29,7 @@ class Replay:
         if not self._ledger.pieces():
             raise Fatal(
                 f"--replay-of {checkpoint} has no ledger that this release can read: name the checkpoint of an earlier run of "
-                "detect, or leave the flag out to judge all records anew"
+                "detect, or leave the flag out to judge all records again"
             )
         self._recorded: dict[str, list[Range]] = {}
         self._sender = Sender(spark, version_store(spark, checkpoint, registry, others=True))
@@ -42,7 +42,7 @@ class Replay:
         found = cuts(entry, self._recorded[entry.topic_id])
         unknown = sum(end - start for _, start, end, known in found if known is None)
         if unknown:
-            _log.warning("%d records are judged anew: the ledger of %s does not know them", unknown, self._checkpoint)
+            _log.warning("%d records are judged again: the ledger of %s does not know them", unknown, self._checkpoint)
         return by_position(found, lambda known: own if known is None else self._decision(known, own))
 
     def _decision(self, known: Versions, own: SentDecision) -> SentDecision:
@@ -51,7 +51,7 @@ class Replay:
             try:
                 return self._sender.sent(known)
             except VersionUnavailable as error:
-                _log.warning("what %s judged by is judged anew: %s", self._checkpoint, error)
+                _log.warning("what %s judged by is judged again: %s", self._checkpoint, error)
                 self._lost.add(known)
         return own
 

@@ -60,7 +60,7 @@ class Counted(NamedTuple):
 class ScoreCounts:
     """Counts scores in the tasks. grids: by digest of the model; None where it has no reference, and so no tables.
 
-    A model is told by its digest, since another registry gives the same version to another model.
+    A model is known by its digest, since another registry gives the same version to another model.
     """
 
     def __init__(self, grids: Mapping[str, Grid | None]) -> None:

@@ -33,7 +33,7 @@ class SentDecision(NamedTuple):
     thresholds: Lookup
 
     @classmethod
-    def of(cls, versions: Versions, model: "Broadcast[Model]", table: Table | None) -> Self:
+    def from_table(cls, versions: Versions, model: "Broadcast[Model]", table: Table | None) -> Self:
         """The decision with a table of thresholds; without, with the model's own."""
         return cls(versions, model, lookup(model.value, table))
 
@@ -110,7 +110,7 @@ def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Ca
         if found.errors:
             reasons = {place(int(rows["position"][row])): why for row, why in found.errors.items()}
             tasks.set_aside.add({at: SetAside(reason, folded=True) for at, reason in reasons.items()})
-            tasks.failures.add(Failures.of(reasons))
+            tasks.failures.add(Failures.from_reasons(reasons))
         unfit = fitting.unfit(rows, found)
         found.json[unfit], found.is_anomaly[unfit] = None, None
         return pd.DataFrame({"json": found.json, "is_anomaly": found.is_anomaly})

@@ -167,7 +167,7 @@ def judged_now(log: Sequence[Message], model: Model, table: Table) -> Came:
 def _piece(log: Sequence[Message], engine: Engine, model: Model, table: Table) -> "list[Judged | Refused]":
     found: list[Judged | Refused] = []
     for by_table, some in groupby(log, lambda message: message.judged_by_table):
-        decision = Decision.of(Versions(7), model, table if by_table else None)
+        decision = Decision.from_table(Versions(7), model, table if by_table else None)
         outcomes = engine.work(taken(list(some)), decision, closing("spark", 0, 0))
         found += [_judged(outcome) for outcome in outcomes]
     return found

@@ -25,7 +25,7 @@ END = closing("early", None, 5)
 
 @pytest.fixture(scope="module")
 def decision() -> Decision:
-    return Decision.of(Versions(7, 3, "recorded", "d1" * 32), recorded_log.model(), recorded_log.table())
+    return Decision.from_table(Versions(7, 3, "recorded", "d1" * 32), recorded_log.model(), recorded_log.table())
 
 
 def some(log: list[recorded_log.Message]) -> Messages:
@@ -35,7 +35,7 @@ def some(log: list[recorded_log.Message]) -> Messages:
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, len(LOG) - 1), st.integers(0, 40))
 def test_a_peek_says_what_would_come_of_messages_and_changes_nothing(start: int, count: int) -> None:
-    decision = Decision.of(Versions(7), recorded_log.model(), recorded_log.table())
+    decision = Decision.from_table(Versions(7), recorded_log.model(), recorded_log.table())
     customers = Customers(capacity=16)
     engine = Engine(customers)
     engine.work(some(LOG[:start]), decision, END)

@@ -17,7 +17,7 @@ from ml.thresholds.table import Table
 def entry(number: int, versions: Versions, size: int = 10) -> Entry:
     """A micro-batch that holds so many records of partition 0 and one of partition 1."""
     start, end = ({"0": size * n, "1": n} for n in (number, number + 1))
-    return Entry.of(number, versions, start, end)
+    return Entry.from_versions(number, versions, start, end)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def assert_reads_right(path: Path, plan: list[Entry], recorded: int) -> None:
 
 
 def planned(number: int, versions: Versions, start: int, end: int) -> Entry:
-    return Entry.of(number, versions, {"0": start}, {"0": end})
+    return Entry.from_versions(number, versions, {"0": start}, {"0": end})
 
 
 @pytest.mark.usefixtures("small")

@@ -236,8 +236,8 @@ def test_each_micro_batch_is_judged_by_one_table_and_a_replay_by_the_same(
     replayed = scores(again)
     assert len(replayed) == running.sent + 130
     assert {p: full_judgement(replayed[p]) for p in restarted} == {p: full_judgement(s) for p, s in restarted.items()}
-    assert "records are judged anew" in caplog.text
-    assert sum(int(record.args[0]) for record in caplog.records if "judged anew" in record.msg) == 30  # type: ignore[index, arg-type]
+    assert "records are judged again" in caplog.text
+    assert sum(int(record.args[0]) for record in caplog.records if "judged again" in record.msg) == 30  # type: ignore[index, arg-type]
 
 
 def full_judgement(score: dict[str, Any]) -> dict[str, Any]:
