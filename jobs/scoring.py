@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
 from detection.decision import BASIS, Decision, lookup
 from detection.halves import Rows
@@ -23,6 +24,9 @@ from ml.features import place
 from ml.model import Model
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
+
+JUDGED: Final = StructType([StructField("json", BinaryType()), StructField("is_anomaly", BooleanType())])
+"""What the decision adds to a score, and whether it is an anomaly."""
 
 
 class SentDecision(NamedTuple):
@@ -98,7 +102,7 @@ def _unfit(size: int, most: int) -> SetAside:
 
 
 def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Callable[[str], Column]:
-    """The pandas UDF that judges: `BASIS` as bytes → struct(json: what the decision adds to a score, is_anomaly).
+    """The pandas UDF that judges: `BASIS` as bytes → `JUDGED`.
 
     Both are null where there is nothing to judge, and for a message that could not be judged, or whose
     score no topic takes, which is set aside.
@@ -119,7 +123,7 @@ def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Ca
         for batch in batches:
             yield judged_rows(np.frombuffer(b"".join(batch), BASIS))
 
-    return F.pandas_udf(judged, "json binary, is_anomaly boolean")  # type: ignore[call-overload, no-any-return]
+    return F.pandas_udf(judged, JUDGED)  # type: ignore[call-overload, no-any-return]
 
 
 def dead_letter_headers(settings: Settings, problem: Column) -> Column:
