@@ -77,6 +77,7 @@ lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff format --check
 	@$(PYTHON) -m mypy --strict ml detection messaging sinks generator stack scorecard programs torture scoreline.py settings.py
 	@$(PYTHON) -m deptry .
+	@.venv/bin/lint-imports --no-logo --no-cache
 
 wheel: setup-dev ## build the wheel, which pip, pipx and uv tool install, in dist
 	@$(PYTHON) -m hatchling build --target wheel --directory dist

@@ -32,7 +32,7 @@ COMMANDS: Final = (
     Command("demo", "demo", "", _WATCH, "Watch it all at work on this machine: servers, payments, fraud, alerts."),
     Command("stack", "stack", "", _WATCH, "Start and stop Kafka and InfluxDB as local processes."),
     Command("submit", "jobs", "submit", _DETECT, "Start the detection job, by spark-submit."),
-    Command("status", "jobs", "status", _DETECT, "Say how the queries of a checkpoint are."),
+    Command("status", "jobs", "status", _DETECT, "Report the state of a checkpoint's queries."),
     Command("stop", "jobs", "stop", _DETECT, "Stop the jobs whose checkpoints are below a folder."),
     Command("generate", "generator", "send", _TRAFFIC, "Send simulated live traffic to Kafka."),
     Command("history", "generator", "history", _TRAFFIC, "Simulate a history to train on."),
@@ -73,7 +73,7 @@ def _run(command: Command, arguments: list[str]) -> None:
     """Run a package's command line, which reads `sys.argv`, as `python -m` does; so errors and exit codes are its own."""
     program = importlib.import_module(f"{command.package}.__main__")
     if command.of:
-        if command.of != command.name:  # under the name by which it was called, so that its usage line says it
+        if command.of != command.name:  # under the name by which it was called, so that its usage line shows it
             program.app.command(command.name, hidden=True)(getattr(program, command.of))
         sys.argv = ["scoreline", command.name, *arguments]
     else:

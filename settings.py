@@ -31,7 +31,7 @@ def local_path(text: str | Path) -> Path:
 
 
 def _unless_empty(text: str | Path | None) -> str | Path | None:
-    """What a variable is set to that is set to nothing."""
+    """None for a variable that is set to nothing."""
     return None if text == "" else text
 
 
@@ -45,7 +45,7 @@ def _flag(location: tuple[int | str, ...]) -> str:
 
 
 class Settings(BaseSettings):
-    """What a part of Scoreline is told from outside. Printing it masks its secrets.
+    """The settings of a part of Scoreline. Printing it masks its secrets.
 
     A field `checkpoint` is read from `--checkpoint`, else from SCORELINE_CHECKPOINT; fields that begin with kafka_,
     influxdb_ or mlflow_ are read from variables without the prefix (KAFKA_BOOTSTRAP_SERVERS).
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         cli_kebab_case=True,
-        # Else a folder of the name null would count as none given.
+        # Else a folder named null would count as no folder.
         cli_parse_none_str="<not set>",
     )
 
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = _named("mlflow_tracking_uri", "http://localhost:5000", "MLflow registry")
 
     model_name: str = Field("scoreline", description="registered model that is trained and served")
-    model_alias: str = Field("champion", description="registry alias that the job follows")
+    model_alias: str = Field("champion", description="registry alias whose version judges")
 
     transactions_topic: str = Field("transactions", description="topic of incoming transactions")
     scores_topic: str = Field("scores", description="topic of every scored transaction")
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     )
     replay_of: MaybeUri = Field(
         None,
-        description="an earlier checkpoint (a path or a Hadoop URI): records that its ledger knows are judged by what it says",
+        description="an earlier checkpoint (a path or a Hadoop URI): records that its ledger knows are judged by what it names",
     )
     ledger_ranges: int = Field(
         100_000,
@@ -182,7 +182,7 @@ class Settings(BaseSettings):
             sys.exit(2)
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables (secrets in clear), for a child process that shall have the same."""
+        """These settings as environment variables (secrets in clear), for a child process with the same settings."""
         named = {name: field.validation_alias for name, field in type(self).model_fields.items()}
         values = {name: getattr(self, name) for name in named}
         plain = {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in values.items()}

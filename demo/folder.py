@@ -20,7 +20,7 @@ LIVE_START: Final = datetime(2024, 6, 3, 8, tzinfo=UTC)
 """Where history ends and live traffic begins: the same on every day that the demo runs, so that a seed always gives the
 same traffic, and so long ago that the fast simulated clock does not overtake the present for days. A Monday morning."""
 
-_SOURCES: Final = ("generator/**/*.py", "ml/*.py", "requirements.lock")
+_SOURCES: Final = ("generator/**/*.py", "ml/**/*.py", "requirements.lock")
 
 
 class Origin(msgspec.Struct, frozen=True):

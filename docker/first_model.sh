@@ -7,7 +7,7 @@ if [ -e "$HISTORY/ready" ]; then
     exit 0
 fi
 # A morning in 2000: at 500 transactions a second, simulated time runs 288 times faster than the clock, and reaches today
-# after a month. From then on the job refuses it as the future.
+# after a month. From then on the job refuses the traffic, because it is in the future.
 python -m generator history --out "$HISTORY" --live-start 2000-01-01T08:00:00Z
 python -m ml train "$HISTORY" --state-out "$HISTORY/state" --promote
 touch "$HISTORY/ready"

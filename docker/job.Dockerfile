@@ -2,7 +2,7 @@
 # Debian 12, because Debian 13 has no Java 17.
 FROM python:3.11.14-slim-bookworm
 
-# spark-submit asks ps whether its JVM is alive.
+# spark-submit checks with ps whether its JVM runs.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless procps \
     && rm -rf /var/lib/apt/lists/*
@@ -17,7 +17,7 @@ WORKDIR /opt/scoreline/app
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 
-# The jars change seldom, so they come before the code that changes often.
+# The jars rarely change, so they come before the code, which often does.
 COPY settings.py ./
 COPY stack stack
 RUN python -c "from stack.jars import connector_jars; connector_jars()"

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
 @app.callback()
 def traffic() -> None:
-    """What the traffic's container is asked."""
+    """The health check of the traffic's container."""
 
 
 @app.command()

@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> None:
     target = ROOT / ".env"
     if target.exists():
-        print(f"{target} is there already and stays as it is.")
+        print(f"{target} exists already and stays as it is.")
         return
     write(ROOT / ".env.example", target)
-    print(f"{target} is written; its secrets are new and in no other place.")
+    print(f"{target} is written; its secrets are new and nowhere else.")
 
 
 def write(example: Path, target: Path) -> None:

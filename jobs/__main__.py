@@ -1,4 +1,4 @@
-"""`python -m jobs submit` hands a job to spark-submit, with what it needs; `python -m jobs status` says how it is."""
+"""`python -m jobs submit` hands a job to spark-submit, with what it needs; `python -m jobs status` reports its state."""
 
 import os
 import re
@@ -108,7 +108,7 @@ def status(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a query, in a list.")] = False,
 ) -> None:
-    """Say how the queries of a checkpoint are. The exit status is 0 where all run well, else 1."""
+    """Report the state of a checkpoint's queries. The exit status is 0 where all run well, else 1."""
     settings = Settings.from_command_line([])
     uri = checkpoint or settings.checkpoint
     try:
@@ -133,7 +133,7 @@ def status(
 def stop_all(
     folder: Annotated[Path, typer.Option(help="All jobs whose checkpoint is below this folder.")] = Path(".scoreline"),
 ) -> None:
-    """Stop the jobs on the checkpoints below a folder, and what sends to them from here; say which they are."""
+    """Stop the jobs on the checkpoints below a folder, and what sends to them from here; report which they are."""
     found = running_under(folder)
     for one in found:
         print(f"Stopping {one.what} …")
@@ -150,7 +150,7 @@ def java_options(environment: Mapping[str, str], heap: str) -> str:
     """Options of the driver's JVM: its log goes to rotating files beside the job's own, and only errors to the console."""
     folder = _log_folder(environment)
     # On two cores the parallel collector gives 43,000 txn/s where the default one gives 39,000. The whole heap is taken at
-    # the start: where memory is short one learns it then, and at 1,000 txn/s Java stops for a full collection (0.3 to 0.7 s)
+    # the start: where memory is short this shows then, and at 1,000 txn/s Java stops for a full collection (0.3 to 0.7 s)
     # every 165 s; with a heap that grows by little it is every 42 s (0.3 s), and 99 % of the latencies are below 983 ms
     # instead of 805.
     collector = f"-XX:+UseParallelGC -Xms{heap} -XX:+AlwaysPreTouch"

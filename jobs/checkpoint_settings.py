@@ -1,4 +1,4 @@
-"""What a checkpoint fixes at its first start, and the refusal of a start that says otherwise."""
+"""What a checkpoint fixes at its first start, and the refusal of a start with other ones."""
 
 from typing import Any
 
@@ -49,8 +49,8 @@ def hold_frozen(settings: Settings, folder: DurableFolder) -> None:
         )
     differing = [name for name in wanted if wanted[name] != recorded.get(name)]
     if differing:
-        told = "; ".join(f"{name} was {recorded.get(name)} and is now {wanted[name]}" for name in differing)
+        differences = "; ".join(f"{name} was {recorded.get(name)} and is now {wanted[name]}" for name in differing)
         raise FrozenSettingsDiffer(
-            f"the checkpoint {settings.checkpoint} was made with other settings: {told}. Start with the old ones, or build "
-            "the state anew: another --checkpoint with --starting-offsets earliest (and --initial-state, where there was one)"
+            f"the checkpoint {settings.checkpoint} was made with other settings: {differences}. Start with the old ones, or "
+            "rebuild the state: another --checkpoint with --starting-offsets earliest (and --initial-state, if there was one)"
         )

@@ -32,7 +32,7 @@ _PRODUCER: Final = {
     "value.serializer": "org.apache.kafka.common.serialization.ByteBufferSerializer",
     "acks": "all",
     "compression.type": "lz4",
-    # Whether a record is too large is for the topic to say.
+    # The topic decides whether a record is too large.
     "max.request.size": str((1 << 31) - 1),
     "buffer.memory": str((1 << 31) - 1),
     "batch.size": "0",
@@ -41,7 +41,7 @@ _PRODUCER: Final = {
 
 
 class SetAside(NamedTuple):
-    """Why a record is a dead letter, and whether it has been folded into its customer's state all the same.
+    """Why a record is a dead letter, and whether it is in its customer's state anyway.
 
     size: bytes of its key and value; None where these are no more than a transaction may have.
     """
@@ -61,7 +61,7 @@ class _Merged(AccumulatorParam[dict[Place, SetAside]]):
 
 
 SetAsides = Accumulator[dict[Place, SetAside]]
-"""What tasks set aside: `.add({(partition, offset): SetAside(reason)})`. What a repeated task adds again does no harm."""
+"""What tasks set aside: `.add({(partition, offset): SetAside(reason)})`. A repeated task may add the same again."""
 
 
 def set_asides(spark: SparkSession) -> SetAsides:
@@ -72,8 +72,8 @@ def set_asides(spark: SparkSession) -> SetAsides:
 class DeadLetters:
     """Writes records that were set aside, whole, or truncated where the topic of dead letters refuses the whole.
 
-    Runs in the driver, in the JVM by its own Kafka client: contents never come to Python, and Java unpacks even a record
-    of which a thousandfold is left by compression one at a time.
+    Runs in the driver, in the JVM by its own Kafka client: contents never come to Python, and Java unpacks
+    records one at a time, even those that compression made a thousand times smaller.
     """
 
     def __init__(self, spark: SparkSession, settings: Settings) -> None:
@@ -108,7 +108,7 @@ class Patience:
         self._until = time.monotonic() + self._seconds
 
     def check(self) -> None:
-        """Raise where waiting on is no use."""
+        """Raise where further waiting is no use."""
         if self._stopping():
             raise Stopping
         if time.monotonic() > self._until:
@@ -192,11 +192,11 @@ class _Sender:
         return letter
 
     def _handed_over(self, letter: Any) -> Any:
-        """The producer's answer to come."""
+        """The producer's pending answer."""
         return self._producer.send(letter)
 
     def _accepted(self, answer: Any) -> bool:
-        """Wait for the broker's word; False where the record is too large. Raises what else hinders it."""
+        """Wait for the broker's answer; False where the record is too large. Raises any other error."""
         while True:
             try:
                 answer.get(1, self._jvm.java.util.concurrent.TimeUnit.SECONDS)

@@ -1,4 +1,4 @@
-"""How all queries of a checkpoint are, in one table: for a person, for a machine (JSON), and for a health check."""
+"""The state of all queries of a checkpoint, in one table: for a person, for a machine (JSON), and for a health check."""
 
 import errno
 import os
@@ -45,7 +45,7 @@ class QueryStatus(msgspec.Struct):
 
 
 class Kafka(NamedTuple):
-    """What Kafka said: beginnings and ends of all topics that the checkpoint reads; why it said nothing, if it did not."""
+    """Kafka's answer: beginnings and ends of all topics that the checkpoint reads; why there is none."""
 
     beginnings: Offsets
     ends: Offsets
@@ -91,7 +91,7 @@ def _look_into(folder: Path) -> None:
 
 
 def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[QueryStatus]:
-    """How the queries are. Asks Kafka once, for some seconds at most."""
+    """The state of the queries. Asks Kafka once, for some seconds at most."""
     found = {query: progress(checkpoint / query) for query in queries}
     kafka = _ask(settings, sorted({topic for one in found.values() for topic in one.read}))
     return [_status(checkpoint, query, found[query], kafka, 60 * settings.stalled_after_minutes) for query in queries]
@@ -139,8 +139,8 @@ def _not_running(checkpoint: Path, health: Health | None, held: bool) -> str:
         silent = "" if health is None else f" for {time.time() - health.heartbeat:.0f} s"
         with suppress(OSError):
             if shutil.disk_usage(checkpoint).free < _FULL_BYTES:
-                return f"the disk of the checkpoint is full; its application is there, but could write nothing{silent}"
-        return f"its application is there, but silent{silent}"
+                return f"the disk of the checkpoint is full; its application runs, but could write nothing{silent}"
+        return f"its application runs, but is silent{silent}"
     if health is not None and health.state == "ended":
         return f"not running: {health.cause}"
     return "not running"

@@ -1,4 +1,4 @@
-"""Which texts become values of a tag: so many of each that InfluxDB's limits on values and series stay far away."""
+"""Which texts become values of a tag: few enough that InfluxDB's limits on values and series are never reached."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -12,7 +12,7 @@ from jobs.runtime.storage import DurableFolder
 from sinks.line_protocol import MAX_CHARACTERS
 
 MOST: Final[Mapping[str, int]] = {"merchant_category": 1_000, "channel": 100, "country": 300}
-"""By tag. InfluxDB 1.8 drops points with a hundred thousand and first value, and those of a million and first series."""
+"""By tag. InfluxDB 1.8 drops points with a tag's 100,001st value, and those of a 1,000,001st series."""
 
 UNKNOWN: Final = "unknown"
 OTHER: Final = "other"
@@ -24,7 +24,7 @@ _FILE: Final = "values"
 
 
 class TagValues:
-    """The values that a checkpoint's points have, durable: what is one stays one, and where a tag is full it stays full.
+    """The values that a checkpoint's points have, durable: a value stays one, and a tag that is full stays full.
 
     So a point's tags are the same however often, and in whatever micro-batch, it is written again.
     """
@@ -35,7 +35,7 @@ class TagValues:
         self.known: Values = {} if content is None else msgspec.json.decode(content, type=Values)
 
     def take(self, found: Mapping[str, Iterable[str]]) -> bool:
-        """Take up further values while there is room; returns whether any was taken, so that points are others now."""
+        """Take up further values while there is room; returns whether any was taken, so that points change."""
         values = with_more(self.known, found)
         if values == self.known:
             return False
@@ -64,7 +64,7 @@ def said(texts: pa.Array) -> pa.Array:
 
 
 def bounded(tag: str, texts: pa.Array, known: Values) -> tuple[pa.Array, list[str]]:
-    """(the tag's values, texts that are none yet and may become one): "other" for what is none, once the tag is full."""
+    """(the tag's values, texts that are not values yet and may become values): "other" for them, once the tag is full."""
     values = known.get(tag, [])
     text = said(texts)
     one = pc.is_in(text, pa.array([*values, UNKNOWN], pa.string()))

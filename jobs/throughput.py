@@ -107,7 +107,7 @@ class Throughput:
     """Turns the tallies of one run's micro-batches, in their order, into points.
 
     All but the counts is measured at the micro-batch's largest Kafka timestamp T, not at the time of writing, so that
-    what is filled in after an outage shows what was, and a retry writes the same.
+    what is filled in after an outage shows what happened, and a retry writes the same.
     """
 
     def __init__(self, count: Count = _as_many_as_offsets) -> None:
@@ -149,7 +149,7 @@ class Throughput:
         return (tally.scored + tally.invalid) * 1000 / milliseconds if milliseconds > 0 else None
 
     def _take(self, tally: Tally, arrived: Arrived | None) -> None:
-        """Take a tally in. An offset that the topic does not have is another's invention, or of a topic since deleted."""
+        """Take a tally in. An offset that the topic does not have was invented by others, or is of a topic since deleted."""
         ends = _merged(max, self._next, tally.next) if arrived is None else arrived.now
         for gone in [partition for partition, after in self._next.items() if after > ends.get(partition, 0)]:
             for kept in (self._since, self._next, self._records, self._arrived):
@@ -180,7 +180,7 @@ class Throughput:
         return {p: counted[p] if p in counted else self._estimated(p, *span) for p, span in spans.items()}
 
     def _estimated(self, partition: int, start: int, end: int) -> int:
-        """Records in a long span, by what share of the offsets before it held any."""
+        """Records in a long span, estimated by the share of the offsets before it that held any."""
         before = self._next[partition] - self._since[partition]
         share = min(1.0, self._records[partition] / before) if before > 0 else 1.0
         return round((end - start) * share)

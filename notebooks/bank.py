@@ -48,7 +48,7 @@ END: Final = datetime(2026, 5, 4, tzinfo=UTC)
 
 
 def simulate(folder: Path, customers: int, days: int, seed: int) -> Population:
-    """Write an ordinary run's history into a folder, and return whom it is about."""
+    """Write an ordinary run's history into a folder, and return its population."""
     population = make_population(seed, customers)
     write_history(folder, Origin(seed, customers, END, days), population)
     return population

@@ -16,7 +16,7 @@ class Background(ABC):
 
     @abstractmethod
     def work(self, stopped: threading.Event) -> None:
-        """What there is to do, until `stopped` is set."""
+        """The work, until `stopped` is set."""
 
     def check(self) -> None:
         """Raises the error that ended the work, if one did."""

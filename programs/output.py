@@ -1,4 +1,4 @@
-"""What a program's output says of its end."""
+"""Finds in a program's output why it ended."""
 
 import re
 from typing import Final

@@ -45,6 +45,17 @@ def test_another_seed_starts_anew(tmp_path: Path) -> None:
     assert list(folder.registry.iterdir()) == []
 
 
+@pytest.mark.parametrize("source", ["ml/features/folding.py", "generator/scenarios/bust_out.py", "requirements.lock"])
+def test_what_other_code_made_is_another_origin(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.folder.ROOT", tmp_path)
+    (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / source).write_text("before")
+    before = Origin.of(seed=7, customers=1_000, days=14)
+    assert Origin.of(seed=7, customers=1_000, days=14) == before
+    (tmp_path / source).write_text("after")
+    assert Origin.of(seed=7, customers=1_000, days=14) != before
+
+
 def test_what_was_not_completed_is_not_kept(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     with folder.held():
