@@ -3,14 +3,14 @@
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-def _named(name: str, default: object, help: str):  # type: ignore[no-untyped-def]
+def _named(name: str, default: object, help: str) -> Any:
     """A setting whose environment variable has no SCORELINE_ prefix, because other programs know it by this name."""
     return Field(default, validation_alias=name, description=help)
 

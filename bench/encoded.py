@@ -1,5 +1,7 @@
 """The transactions of an input: made once by the generator itself, and kept as the bytes that it put into Kafka."""
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pyarrow.ipc as ipc
 from confluent_kafka import Consumer, TopicPartition
@@ -47,7 +49,7 @@ def _generate(made: Input, count: int, settings: Settings) -> None:
         program.end(1.0)
 
 
-def _dump(settings: Settings, count: int, made: Input, report) -> None:  # type: ignore[no-untyped-def]
+def _dump(settings: Settings, count: int, made: Input, report: Callable[[int], None]) -> None:
     part = made.transactions.with_suffix(".part")
     consumer = Consumer(
         {**KafkaConfig.from_settings(settings).for_confluent_consumer(), "group.id": "bench", "log_level": 2}

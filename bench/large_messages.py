@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -144,7 +144,7 @@ def _worked_off(settings: Settings, made: Input, plan: Plan) -> LargeMessages:
     )
 
 
-def _wait(reached, program: Running) -> None:  # type: ignore[no-untyped-def]
+def _wait(reached: Callable[[], bool], program: Running) -> None:
     deadline = time.monotonic() + LIMIT_SECONDS
     while not reached():
         program.check()

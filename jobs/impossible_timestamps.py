@@ -1,4 +1,4 @@
-"""Goes round records whose Kafka timestamp Spark cannot hold: its Kafka source fails at them, before any code of ours."""
+"""Skips records whose Kafka timestamp Spark cannot hold: its Kafka source fails at them, before any code of ours runs."""
 
 import logging
 import time
@@ -56,9 +56,9 @@ class Way(NamedTuple):
 def go_round(spark: SparkSession, settings: Settings, query: str, said: str, gate: Gate) -> Exception | None:  # noqa: ARG001
     """Cut the micro-batch that Spark failed at so that it can read it; None where no such record is found in it.
 
-    The micro-batch has neither been judged nor written: what it reads comes before all it does. The records that stand
+    The micro-batch has neither been judged nor written: what it reads comes before all it does. The records
     where it starts are passed, by detect with a dead letter each; it ends before the next one of each partition, which the
-    micro-batch after it fails at and passes. Done again after a kill, it comes to the same.
+    micro-batch after it fails at and passes. Repeated after a kill, it gives the same.
     """
     checkpoint = QueryCheckpoint(spark, f"{settings.checkpoint}/{query}")
     planned = checkpoint.uncommitted()
@@ -80,7 +80,7 @@ def go_round(spark: SparkSession, settings: Settings, query: str, said: str, gat
     for topic in sorted(end):
         _limit(settings, topic)
     return Unavailable(
-        f"micro-batch {planned} held records whose Kafka timestamp Spark cannot hold; it goes on round them"
+        f"micro-batch {planned} held records whose Kafka timestamp Spark cannot hold; it goes on without them"
     )
 
 
@@ -124,31 +124,31 @@ def _stamps(settings: Settings, start: ByTopic, end: ByTopic, stopping: Callable
             if stopping():
                 raise Stopping
             if time.monotonic() - heard > _PATIENCE_SECONDS:
-                raise Unavailable("Kafka does not answer while records with impossible timestamps are looked for")
+                raise Unavailable("Kafka does not answer while records with impossible timestamps are searched")
             for message in consumer.consume(_AT_ONCE, 1.0):
-                place = message.topic(), message.partition()
+                place, offset = (message.topic() or "", message.partition() or 0), message.offset() or 0
                 error = message.error()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
                     continue
                 heard = time.monotonic()
-                if error is not None or message.offset() >= spans[place][1]:
+                if error is not None or offset >= spans[place][1]:
                     missing.discard(place)
                 elif place in missing:
-                    yield Place(*place, message.offset(), message.timestamp()[1])
+                    yield Place(*place, offset, message.timestamp()[1])
     finally:
         consumer.close()
 
 
 def _reason(place: Place) -> str:
     return (
-        f"the record's Kafka timestamp, {place.kafka_time}, is none that Spark can hold: "
+        f"the record's Kafka timestamp, {place.kafka_time}, cannot be held by Spark: "
         "it is in milliseconds since 1970, some 292,000 years at most"
     )
 
 
 def _tell(passed: list[Place], query: str) -> None:
     named = "; ".join(map(str, passed[:_NAMED])) + (" …" if len(passed) > _NAMED else "")
-    became = "each is a dead letter" if query == _DETECT else f"{query} leaves them out"
+    became = "each is a dead letter" if query == _DETECT else f"{query} skips them"
     _log.error("passed %d records whose Kafka timestamp Spark cannot hold, %s: %s", len(passed), became, named)
 
 
@@ -171,7 +171,7 @@ def _limit(settings: Settings, topic: str) -> None:
     if answer == "OK":
         _log.warning("the topic %s now refuses such timestamps: set %s", topic, wanted)
     else:
-        _log.error("the topic %s goes on to take such timestamps (%s). Let it refuse them: %s", topic, answer, by_hand)
+        _log.error("the topic %s still takes such timestamps (%s). Let it refuse them: %s", topic, answer, by_hand)
 
 
 def _stricter(found: dict[str, Any]) -> dict[str, str]:

@@ -27,7 +27,7 @@ def check_kafka(settings: Settings, *topics: str, wanted: Sequence[str] = ()) ->
     except KafkaError as error:
         raise Fatal(
             f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({type(error).__name__}): start it (make stack), "
-            "or set KAFKA_BOOTSTRAP_SERVERS to where it is"
+            "or set KAFKA_BOOTSTRAP_SERVERS to its address"
         ) from None
     if missing := [topic for topic in topics if topic not in there]:
         raise Fatal(_missing(settings, missing))

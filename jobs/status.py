@@ -45,11 +45,10 @@ class QueryStatus(msgspec.Struct):
 
 
 class Kafka(NamedTuple):
-    """Kafka's answer: beginnings and ends of all topics that the checkpoint reads; why there is none."""
+    """Kafka's answer: beginnings and ends of all topics that the checkpoint reads; empty where there is none."""
 
     beginnings: Offsets
     ends: Offsets
-    unavailable: str | None
 
 
 def local_checkpoint(uri: str) -> Path:
@@ -99,11 +98,11 @@ def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[Q
 
 def _ask(settings: Settings, topics: list[str]) -> Kafka:
     if not topics:
-        return Kafka({}, {}, None)
+        return Kafka({}, {})
     try:
-        return Kafka(*ends(settings, topics), None)
-    except (KafkaError, OSError) as error:
-        return Kafka({}, {}, type(error).__name__)
+        return Kafka(*ends(settings, topics))
+    except (KafkaError, OSError):
+        return Kafka({}, {})
 
 
 def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_after: float) -> QueryStatus:

@@ -1,7 +1,7 @@
 """Which texts become values of a tag: few enough that InfluxDB's limits on values and series are never reached."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -54,20 +54,21 @@ def with_more(known: Values, found: Mapping[str, Iterable[str]]) -> Values:
     return known | {tag: texts[: max(MOST[tag], len(known.get(tag, [])))] for tag, texts in merged.items() if texts}
 
 
-def said(texts: pa.Array) -> pa.Array:
+def said(texts: "pa.Array[Any]") -> pa.StringArray:
     """A tag's texts as they would be its values: "unknown" for null and for an empty one, and no longer than a tag is.
 
     A point without a tag would be missing from its panel.
     """
     text = pc.utf8_slice_codeunits(texts.cast(pa.string()), 0, MAX_CHARACTERS)
-    return pc.if_else(pc.fill_null(pc.equal(text, ""), True), UNKNOWN, text)
+    said: pa.StringArray = pc.if_else(pc.equal(text, pa.scalar("")).fill_null(True), UNKNOWN, text)
+    return said
 
 
-def bounded(tag: str, texts: pa.Array, known: Values) -> tuple[pa.Array, list[str]]:
+def bounded(tag: str, texts: "pa.Array[Any]", known: Values) -> tuple[pa.StringArray, list[str]]:
     """(the tag's values, texts that are not values yet and may become values): "other" for them, once the tag is full."""
     values = known.get(tag, [])
     text = said(texts)
     one = pc.is_in(text, pa.array([*values, UNKNOWN], pa.string()))
     room = MOST[tag] - len(values)
     fresh = pc.unique(text.filter(pc.invert(one))).to_pylist() if room > 0 and not pc.all(one).as_py() else []
-    return pc.if_else(one, text, OTHER), sorted(fresh)[:room]
+    return pc.if_else(one, text, OTHER), sorted(map(str, fresh))[:room]

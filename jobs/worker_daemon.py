@@ -1,4 +1,4 @@
-"""Spark's Python daemon, with what Scoreline's workers need already imported, so that a new worker is forked in no time."""
+"""Spark's Python daemon, with what Scoreline's workers need already imported, so that a new worker is forked at once."""
 
 import gc
 
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     none = np.zeros(0, np.bool_)
     heads([], [], none, none, np.zeros((0, len(FEATURES))))
     warm_up()
-    # A micro-batch is many small objects without cycles, which Python's collector would look through again and again.
+    # A micro-batch is many small objects without cycles, which Python's collector would search again and again.
     gc.freeze()
     gc.set_threshold(500_000, 20, 100)
     manager()

@@ -1,4 +1,4 @@
-"""How Kafka is reached: one configuration, in the words of each client that Scoreline uses.
+"""How Kafka is reached: one configuration, in the form of each client that Scoreline uses.
 
 kafka-python is used where speed does not matter (topics, offsets, single records), since it can ask a broker for anything and
 its exceptions say exactly what is wrong; confluent-kafka where it does (whole topics are read or written), since it is in C.
@@ -48,7 +48,7 @@ class KafkaConfig:
     """Where Kafka is, and how to talk to it. Raises `KafkaConfigError` where something is missing or wrong.
 
     servers: host:port, comma-separated. ssl_ca: PEM file of the authority that signed the brokers' certificates; without
-    it, those that each client trusts by itself. User and password are used with SASL alone, the authority with TLS alone.
+    it, those that each client trusts by default. User and password are used with SASL alone, the authority with TLS alone.
 
     >>> KafkaConfig("a:1,b:2").for_confluent_consumer()
     {'bootstrap.servers': 'a:1,b:2', 'security.protocol': 'PLAINTEXT', 'isolation.level': 'read_committed'}
@@ -144,7 +144,7 @@ class KafkaConfig:
         return self.for_confluent() | {"isolation.level": self.isolation_level}
 
     def for_java(self) -> dict[str, str]:
-        """Properties of Kafka's Java clients; a producer leaves the isolation level aside."""
+        """Properties of Kafka's Java clients; a producer ignores the isolation level."""
         options = {
             "bootstrap.servers": self.servers,
             "security.protocol": self.security_protocol,

@@ -1,8 +1,8 @@
-"""What goes wrong between us and Kafka, each as one line for a person."""
+"""What can go wrong with Kafka, each error as one line for a person."""
 
 
 class MessagingError(Exception):
-    """Kafka can't be used as it has to be; the text says why."""
+    """Kafka can't be used as required; the text says why."""
 
 
 class KafkaConfigError(MessagingError, ValueError):

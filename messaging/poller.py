@@ -1,4 +1,4 @@
-"""Looks at something outside again and again, in the background, so that no record waits for it."""
+"""Checks something outside at intervals, in the background, so that no record waits for it."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 class Poller(ABC):
-    """Calls `look` in a thread of its own; while that fails, what was seen last goes on being used."""
+    """Calls `look` in a thread of its own; while that fails, what was found last stays in use."""
 
     def __init__(self, polled: str, poll_seconds: float) -> None:
         self._polled = polled

@@ -1,4 +1,4 @@
-"""Scoreline's topics, with the configuration that its contracts rest on."""
+"""Scoreline's topics, with the configuration that its contracts require."""
 
 from typing import Protocol
 
@@ -10,8 +10,8 @@ from messaging.config import KafkaConfig, KafkaSettings
 MIB = 1 << 20
 LARGEST_TRANSACTION = 8 * MIB
 OLDEST_MS = 200 * 365 * 86_400_000
-"""A transaction's Kafka timestamp is at most so long ago. Spark counts microseconds, and at a timestamp of which they do not
-fit into 64 bits its Kafka source fails, whatever it is asked for: the broker has to refuse such a record."""
+"""A transaction's Kafka timestamp is at most so long ago. Spark counts microseconds in 64 bits, and at a
+timestamp that does not fit its Kafka source fails, whatever it is asked for: the broker has to refuse such a record."""
 
 
 class TopicSettings(KafkaSettings, Protocol):

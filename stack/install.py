@@ -1,7 +1,8 @@
 """Installs a lock in `.venv`: `python3 stack/install.py requirements.lock`, by any Python 3.11 or newer, without libraries.
 
-uv does in 20 seconds what takes pip 100. Where uv is not to be had, pip installs the same files, with the same hashes. With
-`--build-influxdb` behind it, InfluxDB is built in the meantime, in a process that outlives this one.
+uv does in 20 seconds what takes pip 100. Where uv is not to be had, or does not get through (it does not read pip's
+configuration), pip installs the same files, with the same hashes. With `--build-influxdb` behind the lock, InfluxDB is built
+in the meantime, in a process that outlives this one.
 """
 
 import os
@@ -29,22 +30,24 @@ def main(lock: Path, build_influxdb: bool) -> None:
     """Make the environment if there is none, and install every library of the lock in it, without removing any other."""
     print(f"Installing the libraries of {lock} in {ENVIRONMENT} …", flush=True)
     python = _environment()
-    install = _installer(python)
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "-r"]
+    uv = _uv(python, pip)
     if build_influxdb and "INFLUXDB_URL" not in os.environ:
-        _start_building(python, install, lock)
-    if not _run([*install, str(lock)]):
+        _start_building(python, uv or pip, lock)
+    if uv and _run([*uv, str(lock)]):
+        return
+    print("Without uv, pip installs them, which takes some minutes …", flush=True)
+    if not _run([*pip, str(lock)]):
         raise InstallError(f"The libraries of {lock} could not be installed: see above.")
 
 
-def _installer(python: str) -> list[str]:
-    """A command that installs the lock whose path is put behind it."""
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "-r"]
+def _uv(python: str, pip: list[str]) -> list[str] | None:
+    """A command that installs the lock whose path is put behind it; None where uv is not to be had for this machine."""
     uv = str(ENVIRONMENT / "bin" / "uv")
-    if _run([*pip, str(UV)], silent=True) and _run([uv, "--version"], silent=True):
-        quiet = [] if sys.stderr.isatty() else ["--quiet"]
-        return [uv, "pip", "install", *quiet, "--python", python, "--require-hashes", "-r"]
-    print("uv is not to be had for this machine: pip installs the libraries, which takes some minutes.", flush=True)
-    return pip
+    if not (_run([*pip, str(UV)], silent=True) and _run([uv, "--version"], silent=True)):
+        return None
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    return [uv, "pip", "install", *quiet, "--python", python, "--require-hashes", "-r"]
 
 
 def _start_building(python: str, install: list[str], lock: Path) -> None:

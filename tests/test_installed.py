@@ -22,6 +22,7 @@ def run(folder: Path, *command: str | Path, seconds: float = 600) -> str:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_installed_into_an_empty_environment_the_demo_runs_from_an_empty_folder(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

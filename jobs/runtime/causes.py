@@ -46,7 +46,7 @@ class Link(NamedTuple):
 
 
 def links(error: BaseException) -> list[Link]:
-    """The chain of an error, the outermost first: Python's causes, Java's, and those that stand in texts only."""
+    """The chain of an error, the outermost first: Python's causes, Java's, and those that are in texts only."""
     found: list[Link] = []
     seen: set[int] = set()
     here: BaseException | None = error
@@ -106,7 +106,7 @@ def _condition(thrown: Any) -> str | None:
 
 
 def _of_text(link: Link) -> Iterator[Link]:
-    """The link, and the errors that its text tells of: Java's causes, and what Python raised in a task or a callback."""
+    """The link, and the errors that its text names: Java's causes, and what Python raised in a task or a callback."""
     yield link
     if (lost := _LOST_TASK.search(link.message)) is not None:
         yield Link(lost[1], None, lost[2])
@@ -149,7 +149,7 @@ def first_sentence(message: str) -> str:
     return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
 
 
-# Errors that only carry another one. Their own text is told where nothing better is known.
+# Errors that only carry another one. Their own text is reported where nothing better is known.
 _CARRIERS: Final = re.compile(
     r"STREAM_FAILED|FOREACH_BATCH_USER_FUNCTION_ERROR|FOREACH_USER_FUNCTION_ERROR|TASK_WRITE_FAILED|PYTHON_EXCEPTION"
     r"|Py4J\w*|StreamingQueryException|UnknownException|ExecutionException|UncheckedExecutionException"

@@ -23,7 +23,7 @@ class Checkpoint:
     """The checkpoint of one application's queries.
 
     health: the local folder of the queries' health files. scratch: the local folder of what Spark may lose, which the next
-    application on the same checkpoint deletes, so that a kill leaves nothing for good.
+    application on the same checkpoint deletes, so that nothing stays for ever after a kill.
     """
 
     def __init__(self, settings: Settings, queries: list[str], jvm: Any) -> None:
@@ -56,13 +56,13 @@ class Checkpoint:
         shutil.rmtree(self.scratch, ignore_errors=True)  # of an application that was killed
 
     def check(self) -> None:
-        """Raises `CheckpointGone` where it is this application's no longer."""
+        """Raises `CheckpointGone` where it no longer belongs to this application."""
         with self._lock:
             for claim in [] if self._released else self._claims:
                 claim.check()
 
     def release(self) -> None:
-        """Leave it to others."""
+        """Release it."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         with self._lock:
             self._released = True
@@ -76,7 +76,7 @@ class Checkpoint:
         return lambda: progress(local / query)
 
     def sweep(self) -> None:
-        """Delete what Spark still wrote where the checkpoint was deleted under it. What anybody else may want stays."""
+        """Delete what Spark still wrote where the checkpoint was deleted under it. What others may want stays."""
         if self._local is None or (self._local / LOCKS).exists():
             return
         for query in self._queries:
@@ -88,7 +88,7 @@ class Checkpoint:
 
 def _release(claims: list[Claim]) -> None:
     for claim in claims:
-        with suppress(Exception):  # a file system that is away keeps the lease until it is silent for long enough
+        with suppress(Exception):  # on an unavailable file system the lease stays until it expires
             claim.release()
 
 

@@ -1,4 +1,4 @@
-"""Whose a query's checkpoint is: one application's at a time, on a local disk by a lock that ends with its processes."""
+"""Which application owns a query's checkpoint: one at a time, on a local disk by a lock that ends with its processes."""
 
 import fcntl
 import os
@@ -48,7 +48,7 @@ class Holder(msgspec.Struct, frozen=True):
 
     @property
     def half_dead(self) -> bool:
-        """Whether one of its processes, as far as this machine can see, is gone: the other one is about to follow."""
+        """Whether one of its processes, as far as this machine can see, has ended: the other one is about to end."""
         return self.here and not all(map(psutil.pid_exists, (self.pid, self.python_pid)))
 
     @property
@@ -77,14 +77,14 @@ class Claim(Protocol):
         """Raises `CheckpointTaken` where another application has it."""
 
     def check(self) -> None:
-        """Raises `CheckpointGone` where this application has it no longer."""
+        """Raises `CheckpointGone` where this application no longer has it."""
 
     def release(self) -> None:
-        """Leave it to others."""
+        """Release it."""
 
 
 class FileClaim:
-    """A claim by two locks that the kernel lets go of at the end of a process: one of Python's, one of Java's.
+    """A claim by two locks that the kernel releases at the end of a process: one of Python's, one of Java's.
 
     Both processes of an application write to the checkpoint, and either may outlive the other by a moment.
     """
@@ -168,7 +168,7 @@ def taken(checkpoint: str, query: str, holder: Holder | None) -> str:
 
 
 def holder_of(checkpoint: Path, query: str) -> Holder | None:
-    """Who took a query's checkpoint last; whether it still runs is for `is_held` to say."""
+    """Who took a query's checkpoint last; `is_held` says whether it still runs."""
     path = checkpoint / LOCKS / query
     try:
         return msgspec.json.decode(path.read_bytes(), type=Holder) if path.is_file() else None
@@ -179,7 +179,7 @@ def holder_of(checkpoint: Path, query: str) -> Holder | None:
 def is_held(checkpoint: Path, query: str) -> bool:
     """Whether an application runs the query on this checkpoint of a local disk. Takes nothing for longer than a moment.
 
-    Raises PermissionError where this user may not look.
+    Raises PermissionError where this user may not read it.
     """
     try:
         file = os.open(checkpoint / LOCKS / query, os.O_RDONLY | os.O_NONBLOCK)

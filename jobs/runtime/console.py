@@ -1,4 +1,4 @@
-"""What a healthy application says on its console: one line when it is ready, then one a minute."""
+"""What a healthy application reports on its console: one line when it is ready, then one a minute."""
 
 import threading
 import time
@@ -77,7 +77,7 @@ class Console:
 
 
 def topics_of(settings: Settings, query: str) -> dict[str, str]:
-    """The topics whose growth tells what a query did, each with what its records are called."""
+    """The topics whose growth shows what a query did, each with what its records are called."""
     if query == "detect":
         return {
             settings.transactions_topic: "in",
@@ -92,7 +92,7 @@ def ready(settings: Settings, queries: list[str], facts: dict[str, Any], pid: in
     """One line: what the application reads and writes, by which model, where the logs are, and how to stop it."""
     does = "; ".join(_does(settings, query, facts) for query in queries)
     logs = settings.log_dir
-    return f"Scoreline is ready. {does}. Logs: {logs}. How it is: python -m jobs status. Stop it: Ctrl-C or kill {pid}"
+    return f"Scoreline is ready. {does}. Logs: {logs}. Status: python -m jobs status. Stop it: Ctrl-C or kill {pid}"
 
 
 def _does(settings: Settings, query: str, facts: dict[str, Any]) -> str:
@@ -115,5 +115,5 @@ def _clock() -> str:
 
 
 def _print(line: str) -> None:
-    with suppress(OSError):  # a console that is a file on a full disk, or a pipe that nobody reads any more
+    with suppress(OSError):  # a console that is a file on a full disk, or a closed pipe
         print(line, flush=True)

@@ -1,4 +1,4 @@
-"""Ending the application: asked by a signal, it is gone within half a minute, whatever hangs, and nothing is lost by it."""
+"""Ends the application: after a signal it is gone within half a minute, whatever hangs, and nothing is lost."""
 
 import logging
 import os
@@ -42,7 +42,7 @@ class Ending:
         self._forced = False
 
     def listen(self, gateway: Any) -> None:
-        """From now on signals are heard, those to Java's process and those to Python's, and the end of Java's process."""
+        """From now on signals are handled, those to Java's process and those to Python's, and the end of Java's process."""
         orphan.taken_over()
         if os.getppid() == self.jvm_pid:
             threading.Thread(target=self._end_with_java, name="java", daemon=True).start()
@@ -50,7 +50,7 @@ class Ending:
             signal.signal(number, self._on_signal)
         from pyspark.java_gateway import ensure_callback_server_started
 
-        ensure_callback_server_started(gateway)
+        ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
         for name in ("TERM", "INT"):
             self._jvm.sun.misc.Signal.handle(self._jvm.sun.misc.Signal(name), _JvmHandler(self))
 
@@ -62,7 +62,7 @@ class Ending:
             os._exit(1)
 
     def on_hurry(self, hurry: Callable[[], None]) -> None:
-        """What breaks off the running micro-batches; until it is set nothing has begun, and a signal ends all at once."""
+        """What aborts the running micro-batches; until it is set nothing has begun, and a signal ends all at once."""
         self._hurry = hurry
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -103,7 +103,7 @@ class Ending:
         """The work is over and Spark has stopped: end Java too, which may wait for Kafka, but not for long.
 
         Returns the status where Java did not start this process, and so has nothing to end with it, or where it has: in a
-        cluster's driver Java tells the cluster how this process ended.
+        cluster's driver Java reports to the cluster how this process ended.
         """
         self._over.set()
         mode = self._jvm.java.lang.System.getProperty("spark.submit.deployMode")
@@ -175,12 +175,12 @@ def _is_worker(process: psutil.Process) -> bool:
 
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        with suppress(psutil.Error):  # psutil kills no other one that has got the same number
+        with suppress(psutil.Error):  # psutil does not kill another one that has the same number now
             process.kill()
 
 
 def _flush() -> None:
-    """What was said goes out, where it can: a full disk or a closed pipe must not keep the application from ending."""
+    """Write out what was logged, where possible: a full disk or a closed pipe must not keep the application from ending."""
     for stream in (*logging.getLogger().handlers, sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

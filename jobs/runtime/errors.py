@@ -2,15 +2,15 @@
 
 
 class Fatal(Exception):
-    """No further attempt can mend this; the text says what is required and how to mend it."""
+    """No further attempt can fix this; the text says what is required and how to fix it."""
 
 
 class Stopping(Exception):
-    """The application has been asked to stop; what was not begun is left to the next start."""
+    """The application has been asked to stop; what has not begun is left to the next start."""
 
 
 class Unavailable(Exception):
-    """Something outside is not there now, and may come back: the query that needs it waits and is started again."""
+    """Something outside is unavailable, and may come back: the query that needs it waits and is started again."""
 
 
 class StartAgain(Exception):

@@ -1,4 +1,4 @@
-"""On which file system a folder lies, and by which class Spark writes the files of a checkpoint there."""
+"""On which file system a folder is, and by which class Spark writes the files of a checkpoint there."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -7,7 +7,7 @@ LOCAL: Final = "org.apache.spark.sql.execution.streaming.checkpointing.FileSyste
 """For a local disk: the default manager starts two processes for each file, 31 ms a file instead of 9."""
 
 ELSEWHERE: Final = "org.apache.spark.sql.execution.streaming.checkpointing.FileContextBasedCheckpointFileManager"
-"""Spark's default. Its rename refuses a name that is taken in one step, where LOCAL looks first and renames then."""
+"""Spark's default. Its rename refuses a name that is taken in one step, where LOCAL checks first and then renames."""
 
 MANAGER: Final = "spark.sql.streaming.checkpointFileManagerClass"
 

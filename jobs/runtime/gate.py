@@ -1,4 +1,4 @@
-"""Where micro-batches pass before they begin, and where the queries say what they are doing."""
+"""Where micro-batches pass before they begin, and where the queries report what they are doing."""
 
 import functools
 import threading
@@ -60,7 +60,7 @@ class Gate:
         logs.micro_batch.set(str(micro_batch))
 
     def guarded(self, query: str, write: Write) -> Write:
-        """`write`, with the error that it raises kept: through Spark comes only its text."""
+        """`write`, with the error that it raises kept: Spark passes on only its text."""
 
         @functools.wraps(write)
         def guarded(rows: DataFrame, micro_batch: int) -> None:
@@ -84,9 +84,9 @@ class Gate:
         return query in self._failing
 
     def tell(self, query: str, **facts: Any) -> None:
-        """Say what the query goes on with (its model, its table, …), for whoever asks how it is."""
+        """Report what the query uses (its model, its table, …), for its status."""
         self._facts.setdefault(query, {}).update(facts)
 
     def facts(self, query: str) -> dict[str, Any]:
-        """What the query said last."""
+        """What the query reported last."""
         return dict(self._facts.get(query, {}))

@@ -1,4 +1,4 @@
-"""How each query is, in a small file of its own that anybody may read: state, failures, micro-batch, model."""
+"""How each query is, in a file of its own that every user may read: state, failures, micro-batch, model."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ class Health(msgspec.Struct):
     """Of one query. Times are seconds since 1970; offsets: of the micro-batch that is meant, by topic and partition.
 
     state: starting, running, failing (it is started again and again), stalled (its micro-batch does not end), stopped
-    (asked to), or ended (by what no further attempt can fix).
+    (by a signal), or ended (by what no further attempt can fix).
     """
 
     query: str

@@ -7,9 +7,9 @@ from jobs.runtime.causes import Link, carries, cause, first_sentence, links
 
 
 class Known(NamedTuple):
-    """A cause that has words of its own. pattern: searched in "condition kind: message" of each link of a chain.
+    """A cause that has a text of its own. pattern: searched in "condition kind: message" of each link of a chain.
 
-    lasting: further attempts can hardly succeed, so that the query is not started again for ever.
+    lasting: further attempts will hardly succeed, so the query is not started again for ever.
     """
 
     name: str
@@ -92,12 +92,12 @@ KNOWN: Final = (
         "too many open files",
         r"Too many open files",
         "the limit of open files is reached",
-        "Raise it (ulimit -n), or look with lsof for what holds so many",
+        "Raise it (ulimit -n), or find with lsof what holds so many",
     ),
     _known(
         "Kafka timestamp",
         r"KAFKA_MALFORMED_RECORD_TIMESTAMP|KafkaRecordToRowConverter.*long overflow",
-        "a record's Kafka timestamp is none that Spark can hold",
+        "a record has a Kafka timestamp that Spark cannot hold",
         "Let the topic refuse such records: message.timestamp.before.max.ms and message.timestamp.after.max.ms",
     ),
     _lasting(
@@ -129,7 +129,7 @@ KNOWN: Final = (
     _known(
         "not allowed by Kafka",
         r"(?:Topic|Group|Cluster|TransactionalId)Authorization(?:Exception|FailedError)|Not authorized to access",
-        "Kafka does not let this user do that",
+        "Kafka does not allow this user to do that",
         "Give the user the right: READ and DESCRIBE on what the job reads, WRITE on what it writes",
     ),
     _known(
@@ -145,7 +145,7 @@ KNOWN: Final = (
         "See KAFKA_SSL_CA (or INFLUXDB_CA): it names the authority that signed the server's certificate",
     ),
     _known(
-        "Kafka away",
+        "Kafka unavailable",
         r"kafka\.\S*(?:TimeoutException|TimeoutError|DisconnectException|NetworkException|ConnectionError|NoBrokersAvailable"
         r"|NodeNotReady|BrokerNotAvailable|CoordinatorNotAvailable|NotLeaderOrFollower|NotEnoughReplicas|LeaderNotAvailable)"
         r"|No resolvable bootstrap urls|Failed to construct kafka|not present in metadata after|KafkaTimeoutError"
@@ -174,7 +174,15 @@ KNOWN: Final = (
         r"CANNOT_LOAD_STATE_STORE|CANNOT_WRITE_STATE_STORE|STATE_STORE_|RocksDBException|CHECKSUM_VERIFICATION_FAILED"
         r"|the state log lacks its chunk",
         "the customers' state cannot be read or written",
-        f"See whether the checkpoint's file system is well; if it goes on so: {_REBUILD[0].lower()}{_REBUILD[1:]}",
+        f"Check the checkpoint's file system; if this goes on: {_REBUILD[0].lower()}{_REBUILD[1:]}",
+    ),
+    _lasting(
+        "Python on an executor",
+        r"reading the port number from .*code: 1\b|Cannot run program \"[^\"]*python"
+        r"|No module named '(?:detection|jobs|messaging|ml|settings|sinks)\b",
+        "an executor's Python can't start what the job sends it",
+        "It needs the packages of requirements.lock (PYSPARK_PYTHON names it) and Scoreline's code: start by "
+        "`python -m jobs submit`, or with --py-files (docs/cluster.md). The executor's stderr says what is missing",
     ),
     _known(
         "Python worker gone",
@@ -200,22 +208,22 @@ KNOWN: Final = (
         "executor lost",
         r"ExecutorLostFailure|executor .* (?:lost|exited)|Executor heartbeat timed out",
         "an executor is gone",
-        "The work is done again; if it goes on so, see the executor's log, and give it more memory",
+        "The work is done again; if this goes on, see the executor's log, and give it more memory",
     ),
     _known(
         "no permission",
         r"AccessControlException|PermissionError|AccessDeniedException|Permission denied",
         "a file or folder may not be read or written",
-        "Give the job's user the right to it",
+        "Give the job's user the right to do so",
     ),
     _known(
         "connection broken",
         r"(?:IOException|SocketException|BrokenPipeError)\S*: .*Broken pipe",
         "the process at the other end, mostly a Python worker or its daemon, is gone",
-        "Nothing is lost: it is started again. If it goes on so, see workers.log and the machine's memory",
+        "Nothing is lost: it is started again. If this goes on, see workers.log and the machine's memory",
     ),
     _known(
-        "InfluxDB away",
+        "InfluxDB unavailable",
         r"\bSinkUnavailable\b",
         "the points cannot be written now",
         "Nothing is lost: they are written when it is back",
@@ -227,10 +235,10 @@ KNOWN: Final = (
         "See INFLUXDB_TOKEN, INFLUXDB_ORG and INFLUXDB_BUCKET, and the retention of the bucket",
     ),
     _known(
-        "registry away",
+        "registry unavailable",
         r"RegistryUnavailable|MlflowException",
         "the model registry does not answer",
         "The job goes on with the model that it has. See whether MLflow runs, and MLFLOW_TRACKING_URI",
     ),
 )
-"""In the order in which they are looked for."""
+"""In the order in which they are searched."""

@@ -1,6 +1,6 @@
-"""A claim on a checkpoint that is on no local disk: a file that its holder renews, and that others take when it stays silent.
+"""A claim on a checkpoint that is not on a local disk: a file that its holder renews, and that others take when it expires.
 
-No clock is compared with another machine's: who wants the lease watches the file for as long as it may be silent.
+No clock is compared with another machine's: who wants the lease watches the file for as long as it may go unrenewed.
 """
 
 import time
@@ -122,7 +122,7 @@ class LeaseClaim:
         self._renewed = 0.0
 
     def take(self) -> None:
-        """See `Claim`. Where another's lease is there, this takes until it is renewed, or until it was silent for long."""
+        """See `Claim`. Where another's lease is there, this takes until it is renewed, or until it has expired."""
         while not self._files.create(self._name, msgspec.json.encode(self._lease)):
             self._await_silence()
         begin = self._clock()
@@ -130,11 +130,11 @@ class LeaseClaim:
             self._sleep(min(1.0, self._times.renew))
             there = self._read()
             if there is None or there.token != self._lease.token:
-                raise CheckpointTaken(taken(self._checkpoint, self._query, there and there.holder))
+                raise CheckpointTaken(taken(self._checkpoint, self._query, None if there is None else there.holder))
         self._renew()
 
     def _await_silence(self) -> None:
-        """Return once the name is free. Raises `CheckpointTaken` as soon as its holder shows that it lives."""
+        """Return once the name is free. Raises `CheckpointTaken` as soon as its holder renews it."""
         first = self._files.read(self._name)
         begin = self._clock()
         while (content := self._files.read(self._name)) is not None:
@@ -157,7 +157,7 @@ class LeaseClaim:
             if mine and silent < self._times.lost:
                 self._renew()
                 return
-        except Exception as error:  # noqa: BLE001  # a file system that is away for a while takes nothing from anybody
+        except Exception as error:  # noqa: BLE001  # while a file system is unavailable nobody can take the lease
             if silent < self._times.lost:
                 return
             raise CheckpointGone(

@@ -25,7 +25,7 @@ _SAY_AGAIN_SECONDS: Final = 60.0
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):
-    """A log file that says so once a minute where it can't be written, and goes on when it can."""
+    """A log file that reports once a minute that it can't be written, and goes on when it can."""
 
     _said = -_SAY_AGAIN_SECONDS
 
@@ -43,14 +43,14 @@ class _LogFile(logging.handlers.RotatingFileHandler):
 
 
 class _Console(logging.StreamHandler[TextIO]):
-    """The console, which may be a file on a full disk or a pipe that nobody reads: then there is nobody to be told."""
+    """The console, which may be a file on a full disk or a closed pipe: then nothing can be reported there."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
 
 
 class _OneLine(logging.Formatter):
-    """Says what an error is, and leaves its trace to the log file."""
+    """Prints an error's text, and leaves its trace to the log file."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = logging.LogRecord(
@@ -85,9 +85,11 @@ def set_up_logs(settings: Settings, name: str) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("kafka").setLevel(
         logging.CRITICAL
-    )  # it tells of each attempt; the caller gets the error, and says so
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every retry; who retries in vain says so itself
-    # It tells of each failed micro-batch with a stack trace; the query fails with the same error, and that is told once.
+    )  # it logs each attempt; the caller gets the error, and reports it
+    logging.getLogger("urllib3").setLevel(
+        logging.ERROR
+    )  # it logs every retry; code that retries reports a failure itself
+    # It logs each failed micro-batch with a stack trace; the query fails with the same error, which is reported once.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
 
@@ -96,7 +98,7 @@ def keep_small(path: Path, largest: int = _LARGEST, backups: int = _BACKUPS) -> 
 
     Of one that is more than twice as large, only the end is kept.
 
-    The file stays the same one: whoever appends to it has it open. What is written in the same moment may be lost.
+    The file stays the same one: those who append to it have it open. What is written in the same moment may be lost.
     """
     try:
         size = path.stat().st_size
@@ -108,7 +110,7 @@ def keep_small(path: Path, largest: int = _LARGEST, backups: int = _BACKUPS) -> 
     for older, newer in zip(numbered[:0:-1], numbered[-2::-1], strict=True):
         if newer.exists():
             newer.replace(older)
-    with suppress(OSError), path.open("rb") as file:  # on a full disk the bound goes before what stands there
+    with suppress(OSError), path.open("rb") as file:  # on a full disk the bound matters more than the content
         file.seek(max(0, size - 2 * largest))
         numbered[0].write_bytes(file.read(2 * largest))
     os.truncate(path, 0)

@@ -12,7 +12,7 @@ _taken_over = threading.Event()
 def end_with_parent() -> None:
     """From now on leave when the process that started this one is gone; imports of some seconds are still to come.
 
-    Until `taken_over`: from then on who called that sees to it.
+    Until `taken_over`: from then on its caller does it.
     """
     threading.Thread(target=_watch, args=(os.getppid(),), name="orphan", daemon=True).start()
 

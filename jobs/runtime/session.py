@@ -17,7 +17,7 @@ CONFIGURATION: Final = {
     # A large micro-batch of publish must not hold up the next one of detect: at 10,000 txn/s, in the job's first minute, the
     # median latency is 1.8 s, in one queue 2.0 s. At 1,000 txn/s it makes no difference.
     "spark.scheduler.mode": "FAIR",
-    # The one that transformWithState works with; it keeps the state beside Java's heap.
+    # The only one that transformWithState works with; it keeps the state outside Java's heap.
     "spark.sql.streaming.stateStore.providerClass": _STATE,
     # A micro-batch writes what it changed and no more: 415 ms median latency at 1,000 txn/s, 495 without. In catch-up it
     # costs 4 %.
@@ -42,12 +42,12 @@ def launch_java() -> tuple[Any, Any]:
     """(gateway, JVM), before any session: the JVM that spark-submit started, or a new one."""
     from pyspark import SparkContext
 
-    SparkContext._ensure_initialized()  # type: ignore[attr-defined]
+    SparkContext._ensure_initialized()
     return SparkContext._gateway, SparkContext._jvm
 
 
 def build_session(settings: Settings, name: str, scratch: Path) -> SparkSession:
-    """The session; what `spark-submit --conf` says goes before what stands here.
+    """The session; what `spark-submit --conf` sets takes precedence over this.
 
     scratch: the folder of what Spark keeps on this machine's disk while it runs, where its workers run here too.
     """
@@ -70,7 +70,7 @@ def build_session(settings: Settings, name: str, scratch: Path) -> SparkSession:
 
 
 def _ours(folder: Path) -> bool:
-    """Whether the folder could be made, and nobody else may write to it."""
+    """Whether the folder could be made, and no other user may write to it."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What Spark writes of a query on a local disk, brought onto the disk: Spark leaves that to time, so power may be lost first.
+"""Syncs to the local disk what Spark writes of a query: Spark itself does not, so a loss of power could lose it.
 
 On any other file system there is nothing to do: there a file that is closed is safe, or as safe as that system promises.
 """
@@ -40,7 +40,7 @@ class SparkFiles:
         return self._begin([str(self._folder / name) for name in names])
 
     def state(self) -> None:
-        """All that is new of the state, also what an earlier process may have left to time."""
+        """All that is new of the state, also what an earlier process may not have synced."""
         if self._folder is None:
             return
         files: list[str] = []

@@ -16,7 +16,7 @@ SHIPPED: Final = ("detection", "jobs", "messaging", "ml", "sinks", "settings.py"
 """What a Python worker of Spark may import of ours: packages, and one module."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The first time that a zip can tell."""
+"""The earliest time that a zip can hold."""
 
 
 def runs_here(master: str) -> bool:
@@ -68,7 +68,7 @@ def configuration(given: Mapping[str, str]) -> dict[str, str]:
     anything starts there, and that folder is on the daemon's path. numba keeps what it compiles beside unpacked code, for
     as long as the executor's folder is there; of a zip it would keep it in the user's home, for each application again.
     """
-    zips = [uri for uri in given.get("spark.submit.pyFiles", "").split(",") if uri.endswith(".zip")]
+    zips = [_as_uri(text) for text in given.get("spark.submit.pyFiles", "").split(",") if text.endswith(".zip")]
     named = {f"code-{Path(urlparse(uri).path).stem}": uri for uri in zips}
     archives = [uri for uri in given.get("spark.archives", "").split(",") if uri]
     paths = [path for path in given.get("spark.executorEnv.PYTHONPATH", "").split(":") if path]
@@ -77,3 +77,7 @@ def configuration(given: Mapping[str, str]) -> dict[str, str]:
         "spark.executorEnv.PYTHONPATH": ":".join([*named, *paths]),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _as_uri(text: str) -> str:
+    return text if urlparse(text).scheme else Path(text).absolute().as_uri()

@@ -18,7 +18,7 @@ _PROGRAMS: Final = {("-m", "generator", "send"): "the generator", ("-m", "genera
 
 
 class Running(NamedTuple):
-    """Something that runs: what it is, in words, and the process that a signal goes to; None where it runs elsewhere."""
+    """Something that runs: what it is, as a text, and the process that a signal goes to; None where it runs elsewhere."""
 
     what: str
     pid: int | None

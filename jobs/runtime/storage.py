@@ -36,9 +36,9 @@ class DurableFolder:
     """A folder of small files: a path or any URI that Hadoop knows (file, hdfs, s3a, …).
 
     What holds when `write` has returned: on a local disk the file and its name are on the disk (fsync), so that neither a
-    crash of the process nor a loss of power loses them, as far as the disk itself keeps its word; elsewhere what the file
+    crash of the process nor a loss of power loses them, as far as the disk itself can be trusted; elsewhere what the file
     system's close() promises: HDFS then has the file in the memory of its data nodes, an object store has it for good.
-    Spark's own files are another matter: see `jobs.runtime.settling`.
+    For Spark's own files see `jobs.runtime.settling`.
     """
 
     def __init__(self, spark: SparkSession, uri: str, *, create: bool = True) -> None:
@@ -113,7 +113,7 @@ class LocalFiles:
         self._delete_unfinished()
 
     def _delete_unfinished(self) -> None:
-        """Delete what a killed process left half written; what is younger may be another one's at work."""
+        """Delete what a killed process left half written; a younger file may be another process's at work."""
         for file in self.folder.glob(".*.tmp"):
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > _UNFINISHED_SECONDS:

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _FATAL_PAUSE_SECONDS: Final = 60.0
 _TRIALS: Final = 3
-"""So often in a row a query fails by what should last before that is believed: a file may be missing for a moment."""
+"""How often in a row a query fails by a lasting cause before that is believed: a file may be missing for a moment."""
 
 _WATCH_SECONDS: Final = 0.5
 _BEAT_SECONDS: Final = 5.0
@@ -78,7 +78,7 @@ class Supervisor:
     """One application's queries. A query that fails is started again with growing pauses; the others don't notice.
 
     The first starter is the application's own query: a `Fatal` of it ends the application. A `Fatal` of any other is
-    logged, and after a long pause that query is tried again: panels must never end alerts.
+    logged, and after a long pause that query is tried again: a failed panel must never end alerts.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Supervisor:
             del self._running[name]
 
     def _reason(self, spark: SparkSession, error: StreamingQueryException, name: str) -> Exception:
-        """What a query ended with: what its micro-batch raised, where it did, for through Spark comes only its text."""
+        """What a query ended with: what its micro-batch raised, where it did, since Spark passes on only its text."""
         if self._gate.closed:
             return Stopping()
         raised = self._gate.take_error(name)
@@ -230,7 +230,7 @@ class Supervisor:
             if name in self._started or isinstance(error, (Fatal, SinkUnavailable, Unavailable)):
                 raise
             _log.info("the first start failed", exc_info=error)
-            raise Fatal(f"{name} can't start: {explain(error)}") from error  # what never ran is no passing failure
+            raise Fatal(f"{name} can't start: {explain(error)}") from error  # what never ran will not recover by itself
         _log.info("started")
         self._started.add(name)
         return query
@@ -252,4 +252,4 @@ def _break_off(query: StreamingQuery, name: str) -> None:
     try:
         query.stop()
     except Exception as error:  # noqa: BLE001  # it hangs in what is away; the application ends by force then
-        _log.info("it cannot be broken off: %s", explain(error))
+        _log.info("it cannot be aborted: %s", explain(error))

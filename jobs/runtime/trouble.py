@@ -1,4 +1,4 @@
-"""What ails a query: how often it failed, since when and where, or that it makes no progress; said once a minute."""
+"""What is wrong with a query: how often it failed, since when and where, or that nothing progresses; reported once a minute."""
 
 import logging
 import time
@@ -19,7 +19,7 @@ _LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 class Trouble:
-    """Of one query. progress: reads how far it has come; raises nothing that matters here."""
+    """Of one query. progress: reads how far it has come; its errors do not matter here."""
 
     def __init__(
         self, name: str, progress: Callable[[], Progress], health: HealthFile, stalled_after_minutes: float

@@ -21,7 +21,7 @@ from settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_WATCH_SECONDS: Final = 5.0
+_WATCH_SECONDS: Final = 5
 
 
 class MadeAgain(Exception):
@@ -59,7 +59,7 @@ class InputTopics:
     def starting(self) -> Iterator[None]:
         """Around the start of the query: first compares the topics with those recorded, and rewinds where one was made again.
 
-        Raises `Fatal` where it may not, `Unavailable` where Kafka or a topic is not there now. Where the start fails, the
+        Raises `Fatal` where it may not, `Unavailable` where Kafka or a topic is unavailable. Where the start fails, the
         connection to Kafka is closed; else `watch` does that.
         """
         try:
@@ -141,7 +141,7 @@ class InputTopics:
             _log.warning("%s; starting the query again", error)
             query.stop()
         except StreamingQueryException:
-            pass  # the supervisor says so
+            pass  # the supervisor reports it
         finally:
             self._kafka.close()
 

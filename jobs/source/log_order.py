@@ -1,6 +1,6 @@
 """The order of the Kafka log within a state partition, which Spark restores by its own sort, on disk where memory is short."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from ml.features import NO_POSITION, position
 _CHECK = "spark.sql.streaming.unsupportedOperationCheck"
 
 
-def by_state_partition(state_partitions: int):  # type: ignore[no-untyped-def]
+def by_state_partition(state_partitions: int) -> Callable[[DataFrame], DataFrame]:
     """Routed messages, brought together by `state_key`, each state partition's in the order of (partition, offset).
 
     The operator that follows needs them together and sorted by its key. This is a sort by more than that, which Spark finds
@@ -46,6 +46,6 @@ def in_log_order(pieces: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     for piece in pieces:
         places = position(piece["partition"].to_numpy(np.int64), piece["offset"].to_numpy(np.int64))
         if not (last < places[0] and (places[1:] > places[:-1]).all()):
-            raise AssertionError("messages came out of the order of the log: Spark did not sort them as it was told")
+            raise AssertionError("messages came out of the order of the log: Spark did not sort them as required")
         last = places[-1]
         yield piece

@@ -1,4 +1,4 @@
-"""How many records a micro-batch takes: bounded in number by a setting, and in bytes by what records are seen to have."""
+"""How many records a micro-batch takes: bounded in number by a setting, and in bytes by the sizes of records that were read."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Pace(NamedTuple):
 def pace(most: int, most_bytes: int, sizes: Sizes | None, careful: bool = False) -> Pace:
     """For records of these sizes; where none could be seen, the setting's number.
 
-    careful: a micro-batch has failed, perhaps of large records among those that nobody looked at: fewer a poll.
+    careful: a micro-batch has failed, perhaps because of large records among those that were not looked at: fewer a poll.
 
     >>> pace(400_000, 1 << 30, Sizes(450.0, 700))
     Pace(most=400000, a_poll=1000)
@@ -72,7 +72,7 @@ class PaceKeeper:
     """Compares what micro-batches turn out to hold with the pace that was set when the query was started.
 
     The number of records cannot be changed while a query runs, so it has to be started again where the bytes are off by a
-    factor of two; not oftener than every five minutes, because micro-batches that are too large come through as well.
+    factor of two; at most every five minutes, because micro-batches that are too large succeed as well.
     """
 
     def __init__(self, most: int, most_bytes: int, set_pace: Pace, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +83,7 @@ class PaceKeeper:
         self._started = clock()
 
     def off(self, arrived: Arrived) -> str | None:
-        """Why the query should be started again at another pace, in words; None where it need not."""
+        """Why the query should be started again at another pace, as a text; None where it need not."""
         if arrived.records < _ENOUGH or self._clock() - self._started < _PAUSE_SECONDS:
             return None
         mean = arrived.total_bytes / arrived.records

@@ -12,7 +12,7 @@ from settings import Settings
 _CONSUMER: Final = {
     "key.deserializer": "org.apache.kafka.common.serialization.ByteBufferDeserializer",
     "value.deserializer": "org.apache.kafka.common.serialization.ByteBufferDeserializer",
-    # Of an unpacked batch only so much is in memory; the broker hands over a batch that is larger than a fetch all the same.
+    # Of an unpacked batch only so much is in memory; the broker sends a batch that is larger than a fetch anyway.
     "max.poll.records": "1",
     "max.partition.fetch.bytes": str(1 << 20),
     "enable.auto.commit": "false",
@@ -60,7 +60,8 @@ class RecordReader:
     """A consumer for one topic; a context manager."""
 
     def __init__(self, spark: SparkSession, settings: Settings, topic: str) -> None:
-        self._jvm: Any = spark._jvm
+        jvm: Any = spark._jvm
+        self._jvm = jvm
         self._topic = topic
         properties = self._jvm.java.util.HashMap()
         for name, value in (KafkaConfig.from_settings(settings).for_java() | _CONSUMER).items():
@@ -89,7 +90,7 @@ class RecordReader:
                 self._next = offset + 1
                 return JavaRecord(self._jvm, record)
             waiting()
-            if self._consumer.position(at) != offset:  # it was compacted or trimmed away
+            if self._consumer.position(at) != offset:  # it was compacted or deleted
                 return None
 
     def __enter__(self) -> Self:

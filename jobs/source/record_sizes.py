@@ -1,4 +1,4 @@
-"""How large a topic's records are once they are unpacked: some of them, looked at before they are read for good."""
+"""How large a topic's records are once they are unpacked: a sample, read before the query reads them."""
 
 import logging
 import time

@@ -1,10 +1,11 @@
 """Which state partition a message goes to: that of its customer, found by Spark where that is certain, else by the parser.
 
-Where a customer lives is said by one rule, `home`, of the customer_id that `detection.message_parsing` reads in the message;
-the key has no part in it. Spark reads the customer_id only where no parser could read another one there. What it is not
+One rule, `home`, says where a customer lives, from the customer_id that `detection.message_parsing` reads in the message;
+the key does not matter. Spark reads the customer_id only where no parser could read another one there. What it is not
 certain of goes to all state partitions, and in each of them `keeps` says whether it stays: just one keeps it.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import xxhash
@@ -23,7 +24,7 @@ _ESCAPED_NAME: Final = r"\\u00[567]"
 _WHOSE: Final = r'"customer_id"[ \t\r\n]*:[ \t\r\n]*"([^"\\]+)"'
 
 
-def routed(max_transaction_bytes: int, state_partitions: int):  # type: ignore[no-untyped-def]
+def routed(max_transaction_bytes: int, state_partitions: int) -> Callable[[DataFrame], DataFrame]:
     """Kafka records → what the fold takes: state_key, partition, offset, kafka_time (ms), key, value, size (bytes of
     key and value), everywhere (whether the message went to all state partitions). What is larger than a transaction may be
     travels without key and value.
@@ -71,7 +72,7 @@ def certain_customer(key: Column, value: Column) -> Column:
     text, name = value.cast("string"), key.cast("string")
     of_key = F.contains(text, F.concat(F.lit(f'{_NAME}:"'), name, F.lit('"'))) & ~F.contains(name, F.lit('"'))
     plain = ~F.contains(text, F.lit("\\"))
-    # Java finds a plain text by leaps, where Spark's instr and locate compare at each byte.
+    # Java searches a plain text faster than Spark's instr and locate, which compare at each byte.
     once = F.regexp_count(text, F.lit(_NAME)) == 1
     read = F.regexp_extract(text, _WHOSE, 1)
     return F.when(of_key & plain & once, name).when(once & ~text.rlike(_ESCAPED_NAME) & (read != ""), read)
@@ -90,7 +91,7 @@ def home(customer_id: str, state_partitions: int) -> int:
 def keeps(value: bytes, offset: int, state_partition: int, state_partitions: int) -> bool:
     """Whether a state partition keeps a message that all of them were sent; just one does.
 
-    A transaction stays where its customer lives, and what is none where its offset says.
+    A transaction stays where its customer lives; another message stays where its offset says.
     """
     try:
         stays_in = home(parse(value).customer_id, state_partitions)

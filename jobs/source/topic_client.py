@@ -40,12 +40,12 @@ class TopicClient:
         self._closed = False
 
     def topics(self, names: Sequence[str]) -> dict[str, Topic]:
-        """The topics by name. Raises `Unavailable` where one is not there, KafkaError where Kafka does not say."""
+        """The topics by name. Raises `Unavailable` where one does not exist, KafkaError where Kafka does not say."""
         described = self._ask(lambda admin: admin.describe_topics(list(names)))
         for topic in described:
             error = for_code(topic["error_code"])
             if error is UnknownTopicOrPartitionError:
-                raise Unavailable(f"the topic {topic['name']} is not there now: it is waited for")
+                raise Unavailable(f"the topic {topic['name']} does not exist at the moment: the query waits for it")
             if error is not NoError:
                 raise error(f"topic {topic['name']}")
         return {
@@ -60,7 +60,7 @@ class TopicClient:
         return {(place.topic, place.partition): found[place].offset for place in places}
 
     def close(self) -> None:
-        """Let go of the connection, for good: a micro-batch that still runs gets no answer any more."""
+        """Close the connection, for good: a micro-batch that still runs gets no answer any more."""
         with self._lock:
             self._closed = True
             if self._admin is not None:

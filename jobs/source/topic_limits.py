@@ -1,4 +1,4 @@
-"""How large a record each output topic takes, as its broker says."""
+"""How large a record each output topic takes, as its broker reports."""
 
 import logging
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from settings import Settings
 _log = logging.getLogger(__name__)
 
 KAFKA_DEFAULT: Final = 1_048_588
-"""max.message.bytes where nobody has set it; it counts a whole batch of records, of which one alone is the smallest."""
+"""Kafka's default of max.message.bytes; it counts a whole batch of records, of which one alone is the smallest."""
 
 SMALLEST: Final = 4096
 """Below this a topic takes neither an ordinary score nor a truncated dead letter with its headers."""
@@ -30,7 +30,7 @@ LARGEST: Final = 64 << 20
 """What the writer of micro-batches has room for, whatever a topic takes; what is larger is sent by itself."""
 
 _BATCH: Final = 160
-"""Bytes of a batch of one record besides key, value and headers, and of lz4's frame about it: 61 + 21 + 15, and to spare."""
+"""Bytes of a batch of one record besides key, value and headers, and of lz4's frame about it: 61 + 21 + 15, and some more."""
 
 _NOT_ALLOWED: Final = (
     TopicAuthorizationFailedError,
@@ -101,12 +101,12 @@ def topic_settings(settings: Settings, topics: Sequence[str], names: Sequence[st
 
 
 def check_limits(settings: Settings) -> None:
-    """Log in one line each what does not fit the output topics; raises `Fatal` where nothing could come through."""
+    """Log in one line each what does not fit the output topics; raises `Fatal` where nothing could be written."""
     topics = settings.scores_topic, settings.alerts_topic, settings.invalid_topic
     try:
         found = topic_settings(settings, topics, ("max.message.bytes", "cleanup.policy"))
     except Unavailable as error:
-        raise Fatal(f"{error}: start it (make stack), or set KAFKA_BOOTSTRAP_SERVERS to where it is") from None
+        raise Fatal(f"{error}: start it (make stack), or set KAFKA_BOOTSTRAP_SERVERS to its address") from None
     for topic, values in found.items():
         limit = int(values.get("max.message.bytes", KAFKA_DEFAULT))
         if limit < SMALLEST:
@@ -132,7 +132,7 @@ def check_limits(settings: Settings) -> None:
 
 
 def _fitting(settings: Settings, topic: str) -> tuple[int, str]:
-    """Bytes that the largest ordinary record of a topic has, and what becomes of those that do not fit."""
+    """Bytes that the largest ordinary record of a topic has, and what happens to those that do not fit."""
     if topic == settings.invalid_topic:
         return settings.max_transaction_bytes + 1024, "larger dead letters are truncated"
     # A score has the transaction's fields and some 2 KiB more.

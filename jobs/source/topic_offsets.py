@@ -54,10 +54,10 @@ class QueryCheckpoint:
     ) -> int | None:
         """Let the next micro-batch start at offset 0 of all partitions of some topics; other topics stay where they are.
 
-        What the last committed micro-batch ends with is what the next one starts with, so that is written anew. A
-        micro-batch that is planned but not committed is dropped before; returns its number. Killed at any step, it may be
-        done again, and comes to the same: no file system replaces a file whole for sure, so what will stand there is put
-        aside before the old one is deleted.
+        What the last committed micro-batch ends with is what the next one starts with, so that is written again. A
+        micro-batch that is planned but not committed is dropped before; returns its number. After a kill at any step, it may be
+        repeated with the same result: no file system is sure to replace a file whole, so the new content is written beside
+        the old file before that is deleted.
         """
         committed, dropped = _newest(self._committed), self.uncommitted()
         if dropped is not None:
@@ -77,12 +77,14 @@ class QueryCheckpoint:
         name = f"offsets/{micro_batch}"
         content = self._folder.read(name)
         if content is not None:
-            self._folder.delete(name)  # killed here, Spark plans it anew, and what was wrong with it is found again
+            self._folder.delete(
+                name
+            )  # after a kill here, Spark plans it again, and what was wrong with it is found again
             self._folder.write(name, _with(content, end))
         self._change(_before(micro_batch), start)
 
     def restore(self) -> None:
-        """Finish what a kill has cut off, so that no file of the checkpoint is missing."""
+        """Finish what a kill interrupted, so that no file of the checkpoint is missing."""
         content = self._stash.read_newest(_STASH)
         committed = _newest(self._committed)
         name = _INITIAL if committed is None else f"offsets/{committed}"
@@ -91,7 +93,7 @@ class QueryCheckpoint:
         self._clear()
 
     def _change(self, name: str, offsets: ByTopic) -> None:
-        """Write the offsets of some topics anew, where the last committed micro-batch ended (or the first one starts)."""
+        """Write the offsets of some topics again, where the last committed micro-batch ended (or the first one starts)."""
         content = self._folder.read(name) or self._stash.read_newest(_STASH)
         if content is None:
             return
@@ -128,5 +130,7 @@ def _offsets(checkpoint: DurableFolder, micro_batch: int) -> tuple[ByTopic, ByTo
 def _read(checkpoint: DurableFolder, name: str) -> ByTopic:
     content = checkpoint.read(name)
     if content is None:
-        raise FileNotFoundError(f"the streaming checkpoint lacks {name}; was it deleted, or is it another version's?")
+        raise FileNotFoundError(
+            f"the streaming checkpoint lacks {name}; was it deleted, or written by another version?"
+        )
     return dict(json.loads(content.decode().splitlines()[-1]))

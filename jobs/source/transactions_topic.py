@@ -52,7 +52,7 @@ class TransactionsTopic:
         return Arrived(then, {place.partition: ends[place].offset for place in places})
 
     def records(self, spans: Mapping[int, Span]) -> dict[int, int]:
-        """How many records partitions hold in spans, counted one by one: control records and aborted ones are none.
+        """How many records partitions hold in spans, counted one by one: control records and aborted ones do not count.
 
         Spans that are long together are left out, and so is a partition that Kafka does not give in two seconds.
         """
@@ -71,14 +71,14 @@ class TransactionsTopic:
         deadline = time.monotonic() + _COUNTING_SECONDS
         while missing and time.monotonic() < deadline:
             for message in consumer.consume(_MOST_COUNTED, 0.1):
-                partition, error = message.partition(), message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                partition, offset, error = message.partition(), message.offset(), message.error()
+                if partition is None or (error is not None and error.code() != KafkaError._PARTITION_EOF):
                     continue
-                if error is not None or message.offset() >= spans[partition][1]:
+                if error is not None or offset is None or offset >= spans[partition][1]:
                     missing.discard(partition)
                 else:
                     counts[partition] += 1
-                    if message.offset() + 1 == spans[partition][1]:
+                    if offset + 1 == spans[partition][1]:
                         missing.discard(partition)
         return {partition: count for partition, count in counts.items() if partition not in missing}
 

@@ -108,19 +108,20 @@ REAL: Final = {
     "not allowed by Kafka": "org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [a]",
     "login refused by Kafka": "org.apache.kafka.common.errors.SaslAuthenticationException: Authentication failed",
     "TLS refused": "javax.net.ssl.SSLHandshakeException: PKIX path building failed",
-    "Kafka away": "org.apache.kafka.common.errors.TimeoutException: Call(callName=describeTopics) timed out",
+    "Kafka unavailable": "org.apache.kafka.common.errors.TimeoutException: Call(callName=describeTopics) timed out",
     "checkpoint gone": "java.io.FileNotFoundException: File file:/c/detect/offsets/7 does not exist",
     "checkpoint of another release": "java.lang.IllegalStateException: Incomplete log file in the offset log",
     "state store": "org.rocksdb.RocksDBException: Corruption: block checksum mismatch",
     "Python worker gone": "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)",
     "Java gone": "py4j.protocol.Py4JError: org does not exist in the JVM",
     "Java's memory": "java.lang.OutOfMemoryError: Java heap space",
+    "Python on an executor": 'java.io.IOException: Cannot run program "/opt/no/python": error=2, No such file or directory',
     "executor lost": "org.apache.spark.SparkException: ExecutorLostFailure (executor 2 exited caused by one of the tasks)",
     "no permission": "org.apache.hadoop.security.AccessControlException: Permission denied: user=x",
     "connection broken": "java.io.IOException: Broken pipe",
-    "InfluxDB away": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
+    "InfluxDB unavailable": "sinks.sink.SinkUnavailable: InfluxDB at http://localhost:8086 does not answer",
     "InfluxDB refuses": "sinks.sink.SinkRejected: InfluxDB refuses the points: 401 unauthorized",
-    "registry away": "ml.registry.model_store.RegistryUnavailable: MLflow does not answer",
+    "registry unavailable": "ml.registry.model_store.RegistryUnavailable: MLflow does not answer",
 }
 
 
@@ -130,6 +131,10 @@ REAL: Final = {
         (
             "Python worker gone",
             "org.apache.spark.SparkException: [_LEGACY_ERROR_TEMP_3001] EOFException: reading the port number from a daemon",
+        ),
+        (
+            "Python on an executor",
+            "org.apache.spark.SparkException: EOFException while reading the port number from a.b's stdout ... with code: 1.",
         ),
         ("Java gone", "py4j.protocol.Py4JNetworkError: Answer from Java side is empty"),
         ("Java gone", "py4j.Py4JException: Error while obtaining a new communication channel"),

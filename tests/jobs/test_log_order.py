@@ -8,7 +8,6 @@ import msgspec
 import pandas as pd
 import pytest
 
-from jobs import customer_fold
 from jobs.customer_fold import CustomerFold, Limits
 from jobs.dead_letters import SetAside
 from jobs.source.log_order import in_log_order
@@ -56,7 +55,7 @@ def operator(
     tasks = Tasks(set_aside, Collected(), arrived, TopicLimits())  # type: ignore[arg-type]
     processor = CustomerFold("run", limits, tasks)
     processor._store = Dictionary()  # type: ignore[assignment]
-    monkeypatch.setattr(customer_fold.SparkFiles, "getRootDirectory", lambda: str(folder))
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(folder))
     return processor, set_aside, arrived
 
 

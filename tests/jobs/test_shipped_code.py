@@ -64,13 +64,13 @@ def test_changed_code_is_another_file_and_the_one_in_use_stays(code: Path, tmp_p
 
 def test_each_zip_is_unpacked_in_the_executors_folder_and_stands_on_its_path() -> None:
     given = {
-        "spark.submit.pyFiles": "hdfs://host/a%20b/scoreline.zip,/tmp/one.py,file:///tmp/other.zip",
+        "spark.submit.pyFiles": "hdfs://host/a%20b/scoreline.zip,/tmp/one.py,/tmp/my folder/other.zip",
         "spark.archives": "/tmp/environment.tar.gz#environment",
         "spark.executorEnv.PYTHONPATH": "/opt/own",
     }
     assert configuration(given) == {
         "spark.archives": "/tmp/environment.tar.gz#environment,hdfs://host/a%20b/scoreline.zip#code-scoreline"
-        ",file:///tmp/other.zip#code-other",
+        ",file:///tmp/my%20folder/other.zip#code-other",
         "spark.executorEnv.PYTHONPATH": "code-scoreline:code-other:/opt/own",
     }
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from stack import install
 
 ROOT = Path(__file__).parents[2]
+UV = re.search(r"^uv==(\S+)", install.UV.read_text(), re.MULTILINE)[1]  # type: ignore[index]
 
 
 def made_wheel(folder: Path) -> str:
@@ -42,7 +45,7 @@ def test_where_uv_is_not_to_be_had_pip_installs_the_lock_and_checks_its_hashes(t
     lock.write_text(made_wheel(tmp_path / "wheels"))
     done = run(tmp_path, tmp_path / "wheels")
     assert done.returncode == 0, done.stderr
-    assert "uv is not to be had for this machine: pip installs the libraries" in done.stdout
+    assert "Without uv, pip installs them" in done.stdout
     python = tmp_path / ".venv" / "bin" / "python"
     code = "import greeting; print(greeting.WORDS)"
     assert subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout == "good day\n"
@@ -52,6 +55,22 @@ def test_where_uv_is_not_to_be_had_pip_installs_the_lock_and_checks_its_hashes(t
     refused = run(tmp_path, tmp_path / "wheels")
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1] == "The libraries of its.lock could not be installed: see above."
+
+
+def test_where_uv_does_not_get_through_pip_installs_the_lock(tmp_path: Path) -> None:
+    """uv asks its own index alone, and there is no such library; pip is told where else to look."""
+    (tmp_path / "its.lock").write_text(made_wheel(tmp_path / "wheels"))
+    programs = tmp_path / ".venv" / "bin"
+    install.venv.create(tmp_path / ".venv", with_pip=True)
+    (programs / "uv").write_text('#!/bin/sh\ntest "$1" = --version\n')
+    (programs / "uv").chmod(0o755)
+    about = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / ".venv")})) / f"uv-{UV}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: uv\nVersion: {UV}\n")
+    done = run(tmp_path, tmp_path / "wheels")
+    assert done.returncode == 0, done.stderr
+    assert "Without uv, pip installs them" in done.stdout
+    subprocess.run([programs / "python", "-c", "import greeting"], check=True)
 
 
 def test_a_python_that_cannot_make_environments_is_named_and_nothing_is_left(

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path.cwd()))
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from stack import Stack
+from stack.local import Stack
 
 TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 PAYMENTS: Final = 600
@@ -112,7 +112,7 @@ def records(brokers: str, topic: str) -> list[dict[str, object]]:
         for batch in consumer.poll(500).values():
             found += [as_json(record) for record in batch]
     consumer.close()
-    return sorted(found, key=lambda record: (record["partition"], record["offset"]))  # type: ignore[arg-type, return-value]
+    return sorted(found, key=lambda record: (record["partition"], record["offset"]))
 
 
 def as_json(record: object) -> dict[str, object]:

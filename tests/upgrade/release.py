@@ -19,7 +19,7 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes | None]]
+    headers: list[tuple[str, str | bytes | None]]
 
 
 class Release:
@@ -57,7 +57,7 @@ class Release:
 
 
 def _record(found: dict[str, Any]) -> Record:
-    headers = [(name, _bytes(text)) for name, text in found["headers"]]
+    headers: list[tuple[str, str | bytes | None]] = [(name, _bytes(text)) for name, text in found["headers"]]
     places = found["partition"], found["offset"], found["timestamp"]
     return Record(*places, _bytes(found["key"]), _bytes(found["value"]), headers)
 

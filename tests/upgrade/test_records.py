@@ -37,7 +37,7 @@ def test_the_accounting_reads_its_scores(release: Release) -> None:
 
 def test_its_dead_letters_say_of_which_message_they_are(release: Release) -> None:
     letters = release.records("invalid")
-    places = {demo_records.place_of_dead_letter(letter.headers) for letter in letters}  # type: ignore[arg-type]
+    places = {demo_records.place_of_dead_letter(letter.headers) for letter in letters}
     assert len(places) == len(letters) == 3
 
 
@@ -57,8 +57,10 @@ def test_its_scores_become_points(release: Release, tmp_path: Path) -> None:
 
 def test_its_scores_count_for_no_thresholds_of_another_model(release: Release) -> None:
     records = release.records("scores")
-    batch = {"value": [record.value for record in records], "time": [record.timestamp for record in records]}
-    rows = pa.Table.from_batches(list(score_counts.ScoreCounts({}).count(iter([pa.RecordBatch.from_pydict(batch)]))))
+    columns = [pa.array([r.value for r in records], pa.binary()), pa.array([r.timestamp for r in records])]
+    rows = pa.Table.from_batches(
+        list(score_counts.ScoreCounts({}).count(iter([pa.record_batch(columns, ["value", "time"])])))
+    )
     [(digest, found)] = score_counts.added_up(rows).items()
     assert (digest, found.version) == ("", 1)
     assert found.counts["count"].sum() == len(records) + len(release.values("alerts"))
@@ -67,7 +69,7 @@ def test_its_scores_count_for_no_thresholds_of_another_model(release: Release) -
 def as_published(release: Release) -> pa.RecordBatch:
     """The records of both topics, as the publishing query gives them to its tasks."""
     scores, letters = release.records("scores"), release.records("invalid")
-    places = [demo_records.place_of_dead_letter(letter.headers) for letter in letters]  # type: ignore[arg-type]
+    places = [demo_records.place_of_dead_letter(letter.headers) for letter in letters]
     none: list[int | None] = [None] * len(scores)
     both = [*scores, *letters]
     return pa.RecordBatch.from_pydict(
