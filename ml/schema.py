@@ -17,7 +17,7 @@ Partition = Annotated[int, Meta(ge=0, lt=2**15)]
 Offset = Annotated[int, Meta(ge=0, lt=2**48)]
 """A record's place; both together fit into one integer of 64 bits (`ml.features.position`)."""
 KafkaTime = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-"""Milliseconds since the epoch, as Kafka counts them; a producer may set any, and -1 stands for none."""
+"""Milliseconds since the epoch, as Kafka counts them; a producer may set any, and -1 means none."""
 Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
@@ -165,7 +165,7 @@ class Read(NamedTuple, Generic[T]):
 
 
 class Reader(Generic[T]):
-    """Reads a topic's records as JSON of one kind. Anybody may write to a topic: what is another's is left out.
+    """Reads a topic's records as JSON of one kind. Anybody may write to a topic: foreign records are left out.
 
     >>> Reader(Label).read_all([b"{", None]).unreadable
     {0: 'Input data was truncated', 1: 'no value'}

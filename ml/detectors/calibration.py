@@ -1,7 +1,8 @@
-"""What detectors that learn from labels share: the split in time, and calibration on the later part."""
+"""What detectors that learn from labels share: how they are fitted, and calibrated on the later rows."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Protocol, Self, TypeVar
+from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -28,11 +29,25 @@ class Calibrable(Scorer, Protocol):
 C = TypeVar("C", bound=Calibrable)
 
 
+class LearnsFromLabels(ABC, Generic[C]):
+    """A detector whose scores are probabilities of fraud, calibrated by labels that it was not fitted to."""
+
+    needs_labels: ClassVar[bool] = True
+
+    @abstractmethod
+    def learn(self, features: Floats, is_fraud: Flags, seed: int) -> C:
+        """What rows (n, F) and what is known of them (n,) teach, not calibrated."""
+
+    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> C:
+        """See `ml.detectors.Detector.fit`."""
+        return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
+
+
 def fit_calibrated(learn: Callable[[Floats, Flags], C], features: Floats, is_fraud: Flags) -> C:
     """What `learn` makes of all rows, with the calibration that the later ones gave to what it made of the earlier ones.
 
-    So the calibration comes from rows that its model had not seen, and the most recent frauds are learned from all the
-    same, as scikit-learn's CalibratedClassifierCV(ensemble=False) has it.
+    So the calibration comes from rows that its model had not seen, and the most recent frauds are learned from
+    too, as in scikit-learn's CalibratedClassifierCV(ensemble=False).
     """
     early, later = split(is_fraud)
     outputs = log_odds(learn(features[early], is_fraud[early]).anomaly_score(features[later]))

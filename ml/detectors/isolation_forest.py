@@ -9,7 +9,7 @@ from sklearn.ensemble import IsolationForest as Forest
 from ml.arrays import Flags, Floats
 from ml.detectors.detector import TooFewRows
 from ml.scorers.isolation import IsolationScore
-from ml.scorers.tree_layout import LibraryTree, trees
+from ml.scorers.tree_layout import trees_of_forest
 
 if TYPE_CHECKING:
     import optuna
@@ -31,7 +31,7 @@ class IsolationForest:
 
     def fit(self, features: Floats, is_fraud: Flags, seed: int) -> IsolationScore:
         """See `Detector.fit`; is_fraud plays no part."""
-        return scorer_of(self.forest(features, seed), features.shape[1])
+        return scorer_of(self.forest(features, seed))
 
     def forest(self, features: Floats, seed: int) -> Forest:
         """scikit-learn's forest, fitted to (n, F)."""
@@ -49,15 +49,12 @@ class IsolationForest:
         )
 
 
-def scorer_of(forest: Forest, features: int) -> IsolationScore:
-    """The scores of a fitted forest of scikit-learn, over rows of so many features, bit for bit."""
-    grown = []
-    for k, estimator in enumerate(forest.estimators_):
-        tree = estimator.tree_
-        # in this order of additions, as scikit-learn has it
-        path_length = forest._decision_path_lengths[k] + forest._average_path_length_per_tree[k] - 1.0
-        grown.append(LibraryTree(tree.children_left, tree.children_right, tree.feature, tree.threshold, path_length))
-    return IsolationScore(trees(grown, features), len(grown) * average_path_length(forest.max_samples_))
+def scorer_of(forest: Forest) -> IsolationScore:
+    """The scores of a fitted forest of scikit-learn, bit for bit."""
+    # in this order of additions, as scikit-learn has it
+    parts = zip(forest._decision_path_lengths, forest._average_path_length_per_tree, strict=True)
+    trees = trees_of_forest(forest, [depth + rest - 1.0 for depth, rest in parts])
+    return IsolationScore(trees, len(trees.leaf) * average_path_length(forest.max_samples_))
 
 
 def average_path_length(rows: int) -> float:

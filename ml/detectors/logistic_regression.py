@@ -1,4 +1,4 @@
-"""Logistic regression: a weight a feature, the plainest that labels can teach."""
+"""Logistic regression: one weight a feature, the simplest that can be learned from labels."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression as Regression
 from sklearn.preprocessing import StandardScaler
 
 from ml.arrays import Flags, Floats
-from ml.detectors.calibration import fit_calibrated
+from ml.detectors.calibration import LearnsFromLabels
 from ml.scorers.probability import LinearProbability, logarithmic
 
 if TYPE_CHECKING:
@@ -16,16 +16,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LogisticRegression:
+class LogisticRegression(LearnsFromLabels[LinearProbability]):
     """Frauds weigh as much as all honest rows together; calibration then gives the probabilities their true level."""
 
     name: ClassVar[str] = "logistic_regression"
-    needs_labels: ClassVar[bool] = True
     inverse_regularisation: float = 1.0
-
-    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> LinearProbability:
-        """See `Detector.fit`."""
-        return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
 
     def learn(self, features: Floats, is_fraud: Flags, seed: int) -> LinearProbability:
         """The regression, not calibrated."""

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
-import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from ml.arrays import Flags, Floats
-from ml.detectors.calibration import fit_calibrated
+from ml.detectors.calibration import LearnsFromLabels
 from ml.scorers.probability import VotesProbability
-from ml.scorers.tree_layout import LibraryTree, trees
+from ml.scorers.tree_layout import trees_of_forest
 from ml.scorers.trees import DEEPEST, Trees
 
 if TYPE_CHECKING:
@@ -17,21 +16,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RandomForest:
+class RandomForest(LearnsFromLabels[VotesProbability]):
     """Frauds weigh `fraud_weight` times as much as honest rows; calibration gives the probabilities their true level."""
 
     name: ClassVar[str] = "random_forest"
-    needs_labels: ClassVar[bool] = True
     trees: int = 100
     depth: int = 12
     rows_per_tree: float = 0.25
     rows_per_leaf: int = 2
     features_per_split: float = 0.3
     fraud_weight: float = 10.0
-
-    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> VotesProbability:
-        """See `Detector.fit`."""
-        return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
 
     def learn(self, features: Floats, is_fraud: Flags, seed: int) -> VotesProbability:
         """The trees, not calibrated."""
@@ -63,9 +57,5 @@ class RandomForest:
 
 def trees_of(forest: RandomForestClassifier) -> Trees:
     """The trees of a fitted forest of scikit-learn; their sums, divided by their number, are its `predict_proba`."""
-    grown = []
-    for estimator in forest.estimators_:
-        tree = estimator.tree_
-        share = np.asarray(tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1), np.float64)
-        grown.append(LibraryTree(tree.children_left, tree.children_right, tree.feature, tree.threshold, share))
-    return trees(grown, forest.n_features_in_)
+    values = (estimator.tree_.value for estimator in forest.estimators_)
+    return trees_of_forest(forest, [value[:, 0, 1] / value[:, 0].sum(axis=1) for value in values])

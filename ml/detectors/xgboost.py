@@ -1,4 +1,4 @@
-"""XGBoost: trees that each correct what those before them got wrong, learned from labels."""
+"""XGBoost: trees that each correct the errors of those before them, learned from labels."""
 
 import json
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ import numpy as np
 from xgboost import Booster, XGBClassifier
 
 from ml.arrays import Flags, Floats
-from ml.detectors.calibration import fit_calibrated
+from ml.detectors.calibration import LearnsFromLabels
 from ml.scorers.probability import TreesProbability
-from ml.scorers.tree_layout import LibraryTree, trees
+from ml.scorers.tree_layout import LibraryTree, laid_out
 from ml.scorers.trees import Trees
 
 if TYPE_CHECKING:
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class XGBoost:
+class XGBoost(LearnsFromLabels[TreesProbability]):
     """Frauds weigh `fraud_weight` times as much as honest rows; calibration gives the probabilities their true level."""
 
     name: ClassVar[str] = "xgboost"
-    needs_labels: ClassVar[bool] = True
     trees: int = 200
     depth: int = 5
     learning_rate: float = 0.08
@@ -31,10 +30,6 @@ class XGBoost:
     features_per_tree: float = 0.7
     regularisation: float = 2.0
     fraud_weight: float = 5.0
-
-    def fit(self, features: Floats, is_fraud: Flags, seed: int) -> TreesProbability:
-        """See `Detector.fit`."""
-        return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
 
     def learn(self, features: Floats, is_fraud: Flags, seed: int) -> TreesProbability:
         """The trees, not calibrated."""
@@ -76,10 +71,10 @@ class XGBoost:
 def trees_of(booster: Booster) -> Trees:
     """The trees of a fitted model; their sums, in float64, are its margin, which XGBoost adds up in float32."""
     model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]
-    return trees([_grown(tree) for tree in model["trees"]], booster.num_features())
+    return laid_out([_library_tree(tree) for tree in model["trees"]], booster.num_features())
 
 
-def _grown(tree: dict[str, list[float]]) -> LibraryTree:
+def _library_tree(tree: dict[str, list[float]]) -> LibraryTree:
     conditions = np.array(tree["split_conditions"], np.float32)  # of a leaf: its value
     return LibraryTree(
         left=np.array(tree["left_children"], np.int64),

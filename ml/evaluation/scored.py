@@ -30,7 +30,7 @@ _reader: Final = Reader(Scored)
 def scored_from(topic: str, records: Iterable[tuple[str, bytes | None]]) -> dict[int, Scored]:
     """The scores among a topic's records, each with the place where it stands; by the hash of transaction_id.
 
-    A record that was scored again after a restart has the same judgement, and counts once. What is no score is left out,
+    A record that was scored again after a restart has the same judgement, and counts once. What is not a score is left out,
     and logged.
     """
     found: dict[int, Scored] = {}

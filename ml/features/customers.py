@@ -59,7 +59,7 @@ class Customers:
         return self._chunks[: self.count]
 
     def locate(self, identities: np.ndarray) -> npt.NDArray[np.int64]:
-        """The row of each identity, (n,) int64. Customers who are not there yet are given one, with an empty state."""
+        """The row of each identity, (n,) int64. Customers who are new get one, with an empty state."""
         self._reserve(self.count + len(identities))
         rows = np.empty(len(identities), np.int64)
         self.count = _find_or_add(self._states, self._index, self.count, identities["high"], identities["low"], rows)
@@ -72,8 +72,8 @@ class Customers:
         return rows
 
     def forget_from(self, count: int) -> None:
-        """Take back all customers but the first `count`, as if the others had never been located."""
-        self._index[self._index > count] = 0  # whoever came first was placed without regard to who came later
+        """Remove all customers but the first `count`, as if the others had never been located."""
+        self._index[self._index > count] = 0  # those who came first were placed without regard to those who came later
         self._states[count : self.count] = np.zeros(1, CUSTOMER)
         self._chunks[count : self.count] = 0
         self.count = count

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.arrays import Floats
 from ml.scorers.trees import DEEPEST, Trees
+
+if TYPE_CHECKING:  # whoever scores does without it
+    from sklearn.ensemble import BaseEnsemble
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +28,25 @@ class LibraryTree:
     value: Floats
 
 
-def trees(grown: Sequence[LibraryTree], features: int) -> Trees:
+def laid_out(grown: Sequence[LibraryTree], features: int) -> Trees:
     """The trees in their order, over rows of so many features. Raises ValueError where one is deeper than DEEPEST."""
     depth = max(1, *map(_depth, grown))
     if depth > DEEPEST:
         raise ValueError(f"trees may be at most {DEEPEST} levels deep, but one is deeper; set its maximum depth")
-    laid = [_laid_out(tree, depth) for tree in grown]
-    feature, threshold, leaf = (np.stack(arrays) for arrays in zip(*laid, strict=True))
+    perfect = [_perfect(tree, depth) for tree in grown]
+    feature, threshold, leaf = (np.stack(arrays) for arrays in zip(*perfect, strict=True))
     return Trees(feature, threshold, leaf, features)
+
+
+def trees_of_forest(forest: "BaseEnsemble", values: Sequence[npt.ArrayLike]) -> Trees:
+    """The trees of a fitted forest of scikit-learn, with a value for each node of each tree: that of a leaf counts."""
+    grown = [
+        LibraryTree(
+            tree.children_left, tree.children_right, tree.feature, tree.threshold, np.asarray(value, np.float64)
+        )
+        for tree, value in zip((estimator.tree_ for estimator in forest.estimators_), values, strict=True)
+    ]
+    return laid_out(grown, forest.n_features_in_)
 
 
 def _depth(tree: LibraryTree) -> int:
@@ -45,7 +60,7 @@ def _depth(tree: LibraryTree) -> int:
     return DEEPEST + 1
 
 
-def _laid_out(tree: LibraryTree, depth: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], Floats]:
+def _perfect(tree: LibraryTree, depth: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], Floats]:
     """A leaf above the lowest level becomes a subtree of splits that let everything go left, all its leaves the same."""
     limits = _as_float32_below(tree.threshold)
     at = np.zeros(1, np.int64)  # the library's node at each place of a level

@@ -138,7 +138,7 @@ def test_a_champion_that_is_still_being_registered_is_waited_for(
 ) -> None:
     set_status(registry, 2, "PENDING_REGISTRATION")
     registry.promote(2)
-    until(lambda: "registration is under way" in caplog.text, "nothing was said")
+    until(lambda: "still being registered" in caplog.text, "nothing was said")
     assert poller.current().version == 1
     set_status(registry, 2, "READY")
     until(lambda: poller.current().digest == models[1].digest, "it was not taken up")

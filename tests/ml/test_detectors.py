@@ -19,7 +19,7 @@ from ml.detectors.combined import Combined
 from ml.detectors.isolation_forest import IsolationForest, scorer_of
 from ml.scorers import serialization
 from ml.scorers.shapley import contributions
-from ml.scorers.tree_layout import LibraryTree, trees
+from ml.scorers.tree_layout import LibraryTree, laid_out
 from ml.scorers.trees import DEEPEST, Trees
 
 COLUMNS = 6
@@ -59,7 +59,7 @@ def test_the_detectors_have_the_names_that_the_command_line_takes() -> None:
 @pytest.fixture(scope="module")
 def isolation() -> tuple[object, Scorer]:
     forest = SMALL["isolation_forest"].forest(made_up()[0], 1)  # type: ignore[attr-defined]
-    return forest, scorer_of(forest, COLUMNS)
+    return forest, scorer_of(forest)
 
 
 @settings(deadline=None, max_examples=50)
@@ -163,7 +163,7 @@ def test_trees_that_are_too_deep_are_refused() -> None:
     left, right = (np.where(inner, np.arange(nodes) + step, -1) for step in (1, 2))
     chain = LibraryTree(left, right, np.zeros(nodes, int), np.zeros(nodes), np.zeros(nodes))
     with pytest.raises(ValueError, match=f"at most {DEEPEST} levels deep"):
-        trees([chain], 1)
+        laid_out([chain], 1)
 
 
 # Shapley values
