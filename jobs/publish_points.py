@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from jobs.tag_values import MOST, OTHER, Values, bounded, said
 from jobs.throughput import LATEST_MS, Tally
 from ml.explanation import all_in_words
-from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, Version
+from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, SchemaVersion, Version
 from sinks.line_protocol import points
 from sinks.sink import PointsRefused, Sink
 
@@ -36,7 +36,7 @@ SCORE_FIELDS: Final = (
     *("anomaly_score", "threshold", "is_anomaly"),
     *("amount", "transaction_id", "customer_id", "merchant_id", "country"),
 )
-"""Each field costs the database about 0.8 µs of CPU a point; what else a score says stands in the topic and the lake."""
+"""Each field costs the database about 0.8 µs of CPU a point; what else a score says is on the topic."""
 
 _ALERT_TAGS: Final = ("country", "merchant_category", "channel", "partition", "lap")
 _ALERT_FIELDS: Final = (
@@ -53,7 +53,7 @@ Columns = dict[str, pa.Array]
 
 
 class PublishedScore(msgspec.Struct, gc=False):
-    """The part of a `ml.schema.Score` that is published; the rest of its JSON is skipped."""
+    """The part of a `ml.schema.Score` that is published, alike in all its versions; the rest of its JSON is skipped."""
 
     transaction_id: Identifier
     customer_id: Identifier
@@ -71,10 +71,11 @@ class PublishedScore(msgspec.Struct, gc=False):
     country: str | None = None
     channel: str | None = None
     reasons: list[Reason] = []
+    schema_version: SchemaVersion = 1
 
 
 _reader: Final = Reader(PublishedScore)
-_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name != "reasons")
+_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name not in ("reasons", "schema_version"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Publication:
     """How scores become points: where to, and which of them.
 
     known: the values that tags may have, see `TagValues`; None: any. What says another text is "other" where its tag is full;
-    where there is room it is not written, and the text is told (`Tally.found`), to be taken up before the next attempt.
+    where there is room it is not written, and the text is reported (`Tally.found`), to be taken up before the next attempt.
     """
 
     sink: Sink
@@ -153,9 +154,9 @@ class Publication:
         chosen = pc.and_(self._chosen(scores), decided)
         lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(tags, chosen), _rows(columns, chosen))
         if reasons:
-            told = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
+            in_words = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
             alerted = pc.and_(scores["is_anomaly"], decided)
-            alerts = _rows(columns, alerted) | {"reasons": told}
+            alerts = _rows(columns, alerted) | {"reasons": in_words}
             lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, alerted), alerts)
         return lines, found
 
