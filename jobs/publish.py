@@ -140,7 +140,7 @@ class Publisher:
             tally = self._written(records.coalesce(slots))
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
-            self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
+            self._gate.report(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)
