@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +80,7 @@ def judged(spark: SparkSession, settings: Settings) -> DataFrame:
     )
 
 
-def published(settings: Settings):  # type: ignore[no-untyped-def]
+def published(settings: Settings) -> Callable[[DataFrame], DataFrame]:
     """Kafka records → what `Publication.publish` takes. A dead letter's value stays out of Python: it may be large."""
 
     def transform(records: DataFrame) -> DataFrame:
