@@ -174,7 +174,7 @@ class Detection:
         self._tables = ThresholdPoller(
             settings.thresholds_topic, KafkaConfig.from_settings(settings), newest, settings.model_name
         )
-        gate.tell(QUERY, model=self._champion.current().version)
+        gate.report(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -192,7 +192,7 @@ class Detection:
         settling = self._spark_files.plan(micro_batch)
         entry = self._entry(micro_batch)
         wait(settling)
-        self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
+        self._gate.report(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         report(self.tasks.failures.value, self._settings.transactions_topic)

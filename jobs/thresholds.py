@@ -150,7 +150,7 @@ class TableMaker:
         # Half of the slots stay free for detection.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
         while True:
-            grids = {digest: known and known.grid for digest, known in self._references.items()}
+            grids = {digest: None if known is None else known.grid for digest, known in self._references.items()}
             found = added_up(records.coalesce(slots).mapInArrow(ScoreCounts(grids).count, ROWS).toArrow())
             new = unknown(found)  # seldom: where a model has judged its first scores
             if not new:
