@@ -1,1 +1,1 @@
-"""The pure core: schema, features, models, evaluation; around it the registry and the training. No Spark in here."""
+"""The pure core: schema, features, models, evaluation; around it the registry and the training. No Spark here."""

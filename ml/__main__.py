@@ -38,7 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train models and say which one judges.",
+    help="Train models and choose the one that judges.",
 )
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -51,7 +51,7 @@ Extras = Annotated[
     ),
 ]
 _UNREGISTERED: Final = Path(".scoreline/models")
-"""Where a trained model lies until it is registered."""
+"""Where a trained model is kept until it is registered."""
 
 _AT_ONCE: Final = 5_000
 """Records between two reports of progress."""
@@ -87,7 +87,7 @@ def train_command(
     policy = Policy(registry.name, detector, budget, seed, trials)
     opened = _opened(past, extras)
     _refuse_unservable(opened.extras, promote)
-    registry.check()  # what it would say after minutes of training it says now
+    registry.check()  # better now than after minutes of training
     labels = labels_for(policy, past)
     with _bars() as bars:
         trained = train(opened, policy, labels, bars)
@@ -172,7 +172,7 @@ def models() -> None:
 
 @app.command()
 def promote(version: Version) -> None:
-    """Make a version the champion, once it has been loaded and found sound."""
+    """Make a version the champion, once it has been loaded and checked."""
     registry = _registry()
     try:
         registry.load(version)

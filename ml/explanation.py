@@ -1,4 +1,4 @@
-"""Why a transaction is an alert: the features that drove its score, and each of them in words."""
+"""Why a transaction is an alert: the features that drove its score, and each of them as a text."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ def reasons(scorer: Scorer, features: Floats, usual: Floats, names: Sequence[str
 
     features: (n, F). usual: (F, 3), low end, typical value and high end of each feature in training. A feature's part in
     the score is its Shapley value against a row that is typical in everything. Only features that make the row stranger
-    are named, those outside their usual range before the others, and of those that say the same the first one.
+    are named, those outside their usual range before the others, and of those that mean the same the first one.
     """
     if not len(features):
         return []
@@ -38,7 +38,7 @@ def reasons(scorer: Scorer, features: Floats, usual: Floats, names: Sequence[str
 
 @lru_cache
 def _meanings(names: tuple[str, ...]) -> tuple[int, ...]:
-    """A number for each feature, the same for those that say the same."""
+    """A number for each feature, the same for those that mean the same."""
     of_name = {name: number for number, same in enumerate(_SAME) for name in same}
     return tuple(of_name.get(name, len(_SAME) + k) for k, name in enumerate(names))
 
@@ -96,7 +96,7 @@ def _usual(reason: Reason, text: Callable[[float], str]) -> str:
 
 
 def number(value: float) -> str:
-    """A number with as many digits as a person reads.
+    """A number with as many digits as are useful.
 
     >>> number(21_500.4), number(12.34), number(0.0512), number(-0.0), number(1e12)
     ('21,500', '12.3', '0.051', '0', '1e+12')
@@ -138,7 +138,7 @@ _SAME: Final = (
     ("new_device", "log_device_age_seconds"),
     ("new_merchant", "first_merchants_24h"),
 )
-"""Features that say the same in other units or over other times, so that a person learns little from a second one."""
+"""Features that mean the same in other units or over other times, so that a second one adds little."""
 
 _FACTS: Final = {
     "weekend": ("at the weekend", "on a working day"),
@@ -184,4 +184,4 @@ _PHRASES: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "country_share": ("in a country of {} of the payments before", lambda value: f"{number(100 * value)} %"),
     "log_device_age_seconds": ("from a device known for {}", lambda value: duration(math.expm1(value))),
 }
-"""How a feature's value is put, and the form in which its numbers are."""
+"""How a feature's value is written, and the form of its numbers."""

@@ -21,7 +21,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Counts:
-    """Transactions by what they were and what became of them; a weight may count one several times.
+    """Transactions by what they were and how they were judged; a weight may count one several times.
 
     >>> counts = Counts(caught=3, false_alarms=1, missed=7, passed=999)
     >>> counts.precision.value, counts.recall.value, counts.false_positive_rate.value
@@ -168,7 +168,7 @@ def card_precision(
     """Card Precision@k of each day: customers ranked by their highest score that day, of whom k are checked.
 
     day, customer, truth, scores: (n,) of each transaction; known: (n,) whether its customer was known as compromised when
-    the day began. Those are left out, and so is whoever a check has found on an earlier day. A customer is compromised
+    the day began. Those are left out, and so are customers that a check has found on an earlier day. A customer is compromised
     on a day with a fraud. Equal scores are ranked by the customer's number, which should be a hash: chance, and the same
     wherever it is computed. Days with fewer than k customers still divide by k.
 

@@ -12,14 +12,14 @@ from ml.schema import Reason
 from ml.scorers.scorer import Scorer
 from ml.thresholds.budget import DEFAULT_BUDGET
 
-if TYPE_CHECKING:  # it takes pandas, which Spark's Python workers, who import this many times, need not load
+if TYPE_CHECKING:  # it takes pandas, which Spark's Python workers, which import this many times, need not load
     from ml.thresholds.reference import Reference
 
 USUAL_PERCENTILES: Final = (1.0, 50.0, 99.0)
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a stored model was had from: the registry (its address, without secrets), the run that made it ("" where none
+    """Where a stored model came from: the registry (its address, without secrets), the run that made it ("" where none
     is known), and when it was registered there (ms since the epoch)."""
 
     registry: str = ""
@@ -37,9 +37,9 @@ class Model:
     threshold: scores above it are anomalies. features: names of the columns, in order. usual: (len(features), 3), of the
     training rows' features the low end, the middle and the high end: between the ends lie 98 % of them. budget: the share
     of traffic that the threshold was chosen to flag. reference: what adaptive thresholds begin with; None where a model was
-    stored without, which then keeps its own threshold. version is 0 before the model is registered.
-    digest: what the model is, as `ml.registry.serialization.digest_of` says; "" before it is stored. Name and version are
-    what people call it: another registry gives the same ones to another model.
+    stored without one; it then keeps its own threshold. version is 0 before the model is registered.
+    digest: the SHA-256 of its content (`ml.registry.serialization`); "" before it is stored. Another registry gives the same
+    name and version to another model.
     """
 
     name: str

@@ -33,7 +33,7 @@ def segment_id(name: str) -> int:
 def segment_ids_of(parts: Sequence[tuple[str | None, str | None]]) -> list[int]:
     """The numbers of the segments of some (channel, merchant_category), of which many are alike.
 
-    Nothing is kept from call to call: a stranger may send long names, and another one each time.
+    Nothing is kept from call to call: anybody may send long names, and a new one each time.
 
     >>> segment_ids_of([("atm", None), ("atm", None)]) == [segment_id("atm × ?")] * 2
     True

@@ -47,7 +47,7 @@ class History:
     def open(cls, path: Path) -> Self:
         """The history in a file, or in the .parquet and .csv files of a folder, in the order of their names.
 
-        A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may lie beside them and are left alone. Raises
+        A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may be beside them and are ignored. Raises
         `HistoryError` where there is nothing, or where a file's columns are not those of a transaction.
         """
         found = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -60,7 +60,7 @@ class History:
         return cls(files, sum(map(_count, files)), _common_extras(files))
 
     def without_extras(self) -> Self:
-        """The same transactions, with what the job can see of them alone."""
+        """The same transactions, with only what the job can see of them."""
         return replace(self, extras=())
 
     def pieces(self) -> Iterator[pa.Table]:

@@ -84,13 +84,13 @@ class Labels:
         return np.where((places >= 0) & (self.transaction[rows] == transactions), rows, NONE)
 
     def fraud_of(self, transactions: Hashes, by: int | None = None) -> Flags:
-        """Which transactions are fraud according to what came `by` then; those without a label pass for honest."""
+        """Which transactions are fraud according to what came `by` then; those without a label count as honest."""
         rows = self.rows_of(transactions, by)
         frauds: Flags = np.append(self.is_fraud, False)[rows]  # NONE is the last
         return frauds
 
     def known_compromised(self, customers: Hashes, day: Ints) -> Flags:
-        """Whether a fraud label of each transaction's customer had come when its day (since the epoch, UTC) began."""
+        """Whether a fraud label of each transaction's customer had arrived when its day (since the epoch, UTC) began."""
         frauds, first = np.unique(self.customer[self.is_fraud], return_index=True)
         if not len(frauds):
             return np.zeros(len(customers), np.bool_)

@@ -51,7 +51,7 @@ class Split:
 
     | part | what it serves |
     | --- | --- |
-    | the start, to `fit_start` | nothing but the customers' past: in it every merchant is new, as it is in no later traffic |
+    | the start, to `fit_start` | nothing but the customers' past: in it every merchant is new, unlike in later traffic |
     | `fit_start` to `gap_start` | a detector is fitted to it, with the labels that have arrived by `test_start` |
     | `gap_start` to `test_start` | the gap, as long as labels take; the threshold comes from it: a budget needs no labels |
     | `test_start` to `end` | judges |

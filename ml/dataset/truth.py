@@ -12,7 +12,7 @@ TRUTH_FILE: Final = "truth.parquet"
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """The truth, which judges, and the labels, which teach; the same thing where a folder has one file of them."""
+    """The truth, to judge by, and the labels, to learn from; the same where a folder has one file of them."""
 
     truth: Labels
     labels: Labels

@@ -46,8 +46,8 @@ class LearnsFromLabels(ABC, Generic[C]):
 def fit_calibrated(learn: Callable[[Floats, Flags], C], features: Floats, is_fraud: Flags) -> C:
     """What `learn` makes of all rows, with the calibration that the later ones gave to what it made of the earlier ones.
 
-    So the calibration comes from rows that its model had not seen, and the most recent frauds are learned from all the
-    same, as scikit-learn's CalibratedClassifierCV(ensemble=False) has it.
+    So the calibration comes from rows that its model had not seen, and the most recent frauds are learned from
+    too, as in scikit-learn's CalibratedClassifierCV(ensemble=False).
     """
     early, later = split(is_fraud)
     outputs = log_odds(learn(features[early], is_fraud[early]).anomaly_score(features[later]))

@@ -1,4 +1,4 @@
-"""The combination: what is strange and what labels taught, weighed by logistic regression on later rows."""
+"""The combination: an unsupervised score and scores learned from labels, weighed by logistic regression on later rows."""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Self

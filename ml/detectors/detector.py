@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TooFewRows(ValueError):
-    """There is not enough to fit a detector to; the text says what is required and what came."""
+    """There are too few rows to fit a detector to; the text says what is required and what came."""
 
 
 class Detector(Protocol):
@@ -30,7 +30,7 @@ class Detector(Protocol):
         """Fit to features (n, F) and is_fraud (n,), rows in time order; the same rows and seed give the same scorer.
 
         is_fraud: what the labels said that had arrived by the time of training. A row without a label is honest: a bank
-        hears of fraud alone, and most rows never get a label. Late labels so make some frauds look honest; that costs
+        learns only of fraud, and most rows never get a label. So late labels make some frauds look honest; that costs
         little of the ranking (they are few among the honest) and scales the probabilities down by the share that is
         still missing. Detectors that are calibrated keep the last rows for it. Raises `TooFewRows`.
         """

@@ -1,4 +1,4 @@
-"""Logistic regression: a weight a feature, the plainest that labels can teach."""
+"""Logistic regression: one weight a feature, the simplest that can be learned from labels."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self

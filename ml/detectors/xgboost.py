@@ -1,4 +1,4 @@
-"""XGBoost: trees that each correct what those before them got wrong, learned from labels."""
+"""XGBoost: trees that each correct the errors of those before them, learned from labels."""
 
 import json
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""Judges detectors on a history: the split in time, the figures with their intervals, and what became of each scenario."""
+"""Judges detectors on a history: the split in time, the figures with their intervals, and the result for each scenario."""

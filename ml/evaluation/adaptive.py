@@ -15,7 +15,7 @@ from ml.thresholds.making import BlockThresholds, thresholds_for
 from ml.thresholds.reference import Reference
 
 DELAY: Final = 20 * SECOND
-"""Milliseconds from a score to the first transaction that is judged by a table which knows of it."""
+"""Milliseconds from a score to the first transaction that is judged by a table which counts it."""
 
 
 def adaptive_alerts(reference: Reference, part: Transactions, scores: Floats) -> Flags:

@@ -1,4 +1,4 @@
-"""What became of each attack, a campaign against one customer: how soon it was caught, and what was lost before."""
+"""Each attack, a campaign against one customer: how soon it was caught, and what was lost before."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Fits detectors to one part of a history, sets each one's threshold on the next, and has it judged on the last."""
+"""Fits detectors to one part of a history, sets each one's threshold on the next, and judges it on the last."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

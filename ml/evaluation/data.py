@@ -59,7 +59,7 @@ class Data:
 
 
 def outline(folder: Path, extras: bool = True, progress: Progress = silent) -> Outline:
-    """A first look at the history in a folder, without features; extras: whether its extra columns shall be some.
+    """A first look at the history in a folder, without features; extras: whether its extra columns count too.
 
     Raises `HistoryError` where something there can't be read, or is missing.
     """

@@ -1,4 +1,4 @@
-"""A figure and how sure it is: intervals over the days of one run, or over the seeds of several."""
+"""A figure and its uncertainty: intervals over the days of one run, or over the seeds of several."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -15,7 +15,7 @@ CONFIDENCE: Final = 0.95
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A figure with its 95 % interval; None where there is none, and then the reason is in words."""
+    """A figure with its 95 % interval; None where there is none, and then the reason as a text."""
 
     value: float | None
     low: float | None = None

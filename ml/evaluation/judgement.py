@@ -26,7 +26,7 @@ FIGURES: Final = (
 
 
 class ScenarioResult(msgspec.Struct, frozen=True):
-    """What became of one scenario in the test part.
+    """The result for one scenario in the test part.
 
     attacks: those that begin there, a campaign on several customers being as many; caught: of them, with an alert. The
     medians are over the caught ones, None where there is none. Amounts are in the history's commonest currency: lost before
@@ -45,7 +45,7 @@ class ScenarioResult(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """All that is said of one detector. `ceilings`: what a perfect one reaches at the budget."""
+    """All figures of one detector. `ceilings`: what a perfect one reaches at the budget."""
 
     transactions: int
     frauds: int

@@ -30,12 +30,12 @@ SCENARIO_COLUMNS: Final = (
     "amount saved",
 )
 CEILING: Final = "(perfect, at the budget)"
-_SHARES: Final = {"false_positive_rate": 3, "alert_share": 2}  # decimals of those that are told in per cent
+_SHARES: Final = {"false_positive_rate": 3, "alert_share": 2}  # decimals of those that are given in per cent
 _LAST_LINE: Final = tuple(COLUMNS.values())[:6]
 
 
 def detector_rows(results: Results) -> list[list[str]]:
-    """A row for each detector, the best average precision first, and one of the ceilings that arithmetic sets."""
+    """A row for each detector, the best average precision first, and one of the ceilings that the budget sets."""
     judged = ranked(results)
     rows = [[name, *(cell(field, j.figures[field]) for field in COLUMNS.values())] for name, j in judged.items()]
     rows += [[name, why, *[""] * (len(COLUMNS) - 1)] for name, why in results.items() if isinstance(why, str)]

@@ -28,7 +28,7 @@ def milliseconds(time: datetime) -> int:
 
 
 def hash_id(text: str | None) -> int:
-    """64-bit xxh3 of a text; 0 stands for unknown and for nothing else."""
+    """64-bit xxh3 of a text; 0 means unknown and nothing else."""
     return 0 if text is None else xxhash.xxh3_64_intdigest(text.encode()) or 1
 
 

@@ -16,8 +16,8 @@ def with_extras(features: Floats, piece: pa.Table, extras: Sequence[str]) -> Flo
 def filled(parts: Mapping[str, Floats], extras: Sequence[str]) -> dict[str, Floats]:
     """The features (n, F + extras) of each part, with numbers for the unknown ones among the extras.
 
-    An unknown one becomes the median of its column in the part "fit", which later parts so tell nothing of; 0 where that
-    part knows none.
+    An unknown one becomes the median of its column in the part "fit", so that it reveals nothing of later
+    parts; 0 where that part has none.
     """
     if not extras:
         return dict(parts)

@@ -1,6 +1,6 @@
 """The features of a transaction, as a fold over each customer's transactions in the order of the log.
 
-`fold` is the one place where features come from: the streaming job, the training on history, a replay and a single
+`fold` is the one place where features are computed: the streaming job, the training on history, a replay and a single
 request all call it. It is pure: what it returns depends on the state and the events alone, and for any way of cutting a
 log into pieces the features are the same bit for bit.
 """
@@ -47,7 +47,7 @@ _NEW_MERCHANT, _NEW_COUNTRY, _NEW_DEVICE = map(FEATURES.index, ("new_merchant", 
 class Folded(NamedTuple):
     """Of n events: features (n, len(FEATURES)) float64; late, order_undefined (n,) bool; duplicate_of (n,) int64.
 
-    late: an event of the customer's that came before has a later time, and was not just early: alone, hours ahead.
+    late: an event of the customer's that came before has a later time, and was not just early (alone, hours ahead).
     duplicate_of: the position of the earlier event with the same transaction_id, else NO_POSITION. A duplicate is not folded,
     and its features are all zero. order_undefined: the customer's records have come by two Kafka partitions by now, between
     which the log has no order; so another reading of it may fold them in another one.

@@ -1,9 +1,9 @@
-"""What a customer's state remembers, compiled: the open past, sorted by event time, and the settled past, which is summed up.
+"""What a customer's state keeps, compiled: the open past, sorted by event time, and the settled past, which is summed up.
 
-When an event comes nobody can tell whether it is early or all the others are late: the fold has no clock. So it is taken in
-where its time is. What an event is compared with is the settled past and the entries of the open past up to its own time; an
-early event therefore changes nothing before its time, and settles what is certainly past only. But what a payment made known
-(a device, a new country) was known only when it came: dating it back makes nothing known for longer.
+When an event comes, nothing shows whether it is early or all the others are late: the fold has no clock. So it is taken in
+at its time. What an event is compared with is the settled past and the entries of the open past up to its own time; an
+early event therefore changes nothing before its time, and settles only what is certainly past. But what a payment made known
+(a device, a new country) was known only when it came: a back-dated payment makes nothing known for longer.
 """
 
 import math
@@ -40,12 +40,12 @@ _MOST_NEW: Final = 255
 MERCHANTS_A_GENERATION: Final = MERCHANTS // 4
 CATEGORIES_A_GENERATION: Final = CATEGORIES * 3 // 8
 COUNTRIES_A_GENERATION: Final = COUNTRIES // 8
-"""How many a mask takes in before it becomes the one before: few enough that what is new still shows, as a rule."""
+"""How many a mask takes in before it becomes the one before: few enough that new values still show, as a rule."""
 
 
 @numba.njit(cache=True, error_model="numpy")
 def slot(state, k):  # type: ignore[no-untyped-def]
-    """Where entry k of the open past stands, counted from the earliest."""
+    """Where entry k of the open past is, counted from the earliest."""
     return (np.int64(state["first_open"]) + k) % OPEN
 
 
@@ -57,7 +57,7 @@ def number_of(value, most):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, error_model="numpy")
 def seen(masks, number):  # type: ignore[no-untyped-def]
-    """Whether a number stands in one of the two generations of a mask."""
+    """Whether a number is in one of the two generations of a mask."""
     word, words = number >> 6, len(masks) // 2
     return (masks[word] | masks[words + word]) >> np.uint64(number & 63) & np.uint64(1) != 0
 
@@ -73,7 +73,7 @@ def knows_device(state, device):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, error_model="numpy")
 def take_in(mean, m2, log_mean, number, amount):  # type: ignore[no-untyped-def]
-    """Welford's updates by transaction `number`; past their memory the oldest fade instead of weighing for ever."""
+    """Welford's updates by transaction `number`; past their memory the oldest fade instead of counting for ever."""
     weight = min(number, MEMORY)
     delta = amount - mean
     mean += delta / weight
@@ -195,7 +195,7 @@ def _take_out_earliest(state):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, error_model="numpy")
 def _mark(masks, number, most):  # type: ignore[no-untyped-def]
-    """Into the current generation; where it has `most` already, it becomes the one before, and what that knew is forgotten."""
+    """Into the current generation; where it has `most` already, it becomes the one before, and the one before is dropped."""
     bit = np.uint64(1) << np.uint64(number & 63)
     word, words = number >> 6, len(masks) // 2
     if number == 0 or masks[word] & bit:
@@ -214,7 +214,7 @@ def _mark(masks, number, most):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, error_model="numpy")
 def _get_to_know(state, device):  # type: ignore[no-untyped-def]
-    """Put a device first among those known; the one that was used longest ago gives way."""
+    """Put a device first among those known; the one that was used longest ago is dropped."""
     if device == 0 or state["devices"][0] == device:
         return
     k = 1

@@ -21,7 +21,7 @@ DAY: Final = 24 * HOUR
 
 SETTLED_AFTER: Final = 49 * HOUR
 """How long before the newest event the past is settled. The newest may be a day early, and a window looks back a day; an hour
-is for what is on its way."""
+is for what is in flight."""
 
 FEATURES: Final = (
     "log_amount",
@@ -52,6 +52,9 @@ FEATURES: Final = (
     "country_share",
     "log_device_age_seconds",
 )
+
+FEATURE_SET: Final = "customer-2"
+"""The name of FEATURES in this order, by which a score's row of numbers is read: other features have another name."""
 
 CHANNEL_BITS: Final = 7
 MIXED: Final = 7
@@ -123,26 +126,26 @@ CUSTOMER: Final = np.dtype(
         ("positions", "i8", (RECENT,)),
     ]
 )
-"""One customer's state. `tobytes` is all the serialisation there is; the dtype is its schema.
+"""One customer's state. `tobytes` serialises it; the dtype is its schema.
 
 id: 128-bit hash of customer_id. count: transactions folded. partition: one more than that of the Kafka partition whose records
 came, 0 before the first; order_undefined: 1 once they have come by two. transactions, positions: ring buffer of the last RECENT
-to arrive, 64-bit hashes of transaction_id and where each stands in the log. Times are milliseconds since the epoch.
+to arrive, 64-bit hashes of transaction_id and where each is in the log. Times are milliseconds since the epoch.
 
 The settled past, all that lies SETTLED_AFTER before `newest`, the latest event time that has come. settled: how many
-transactions taught it, at most 201. mean, m2: running mean and variance of the amount, log_mean: running mean of
+transactions it was learned from, at most 201. mean, m2: running mean and variance of the amount, log_mean: running mean of
 log(1 + amount), weighted over the last 200. last_time: its latest event. place_time, latitude, longitude: its last known
 place, in LATITUDE_STEP and LONGITUDE_STEP. merchants … countries: Bloom masks with one bit a number, a current generation and
 after it the one before. devices: the last that were used, the newest first. by_country: payments in each country, all halved
 when one reaches 128. new_device, new_device_time: the device that was first seen last, and when, 0 where all were there from
 the start.
 
-The open past, what lies later and still has to prove to be past for all that comes: a ring of `open` entries, sorted by time,
+The open past, what is later and not certainly past yet: a ring of `open` entries, sorted by time,
 from first_open on. times: of an entry's newest transaction; spans: how far it reaches back, s. amounts, payments: of its
 transactions together; new_merchants, new_countries_and_small: how many of them had one, or were small. kinds … open_devices:
 of its newest alone; latitudes, longitudes: of the newest that has a place.
-mean_now, m2_now, log_mean_now: as above, with the open past taken in. What came long after its time stands there too, settled,
-as long as nobody needs the room.
+mean_now, m2_now, log_mean_now: as above, with the open past taken in. What came long after its time is there too, settled,
+as long as the room is not needed.
 """
 
 EVENT: Final = np.dtype(

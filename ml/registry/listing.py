@@ -8,7 +8,7 @@ HEADER: Final = ["version", "alias", "detector", "trained (UTC)", "rows", "custo
 
 
 def cells(registered: Registered) -> list[str]:
-    """What stands in the row of a version; empty where it is not known."""
+    """The row of a version; empty where something is not known."""
 
     def number(value: float | str | None, form: str) -> str:
         return "" if value is None else format(float(value), form)

@@ -1,4 +1,4 @@
-"""The registry of models in MLflow: which versions there are, which one is the champion, and how it is changed."""
+"""The registry of models in MLflow: which versions exist, which one is the champion, and how to change that."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class NoChampion(RegistryError):
 
 
 class NotReady(RegistryError):
-    """The registry has not finished registering a version, so that it may be had later."""
+    """The registry has not finished registering a version, so that it may be loaded later."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class ModelStore:
                     raise
                 missing = isinstance(error, MlflowException) and is_missing(error)
                 raise ModelRefused(
-                    "there is no such version" if missing else f"its files can't be had: {error}"
+                    "there is no such version" if missing else f"its files are not available: {error}"
                 ) from error
             model = serialization.read(path, self.name, version, FEATURES, extras)
             yield replace(model, origin=self._entry(found).origin), path
@@ -173,7 +173,7 @@ class ModelStore:
         return self._client.create_model_version(self.name, logged.model_uri, run_id, model_id=logged.model_id)
 
     def promote(self, version: int) -> None:
-        """Give a version the alias. Whoever judges by the alias takes it up at once, or refuses it and says why."""
+        """Give a version the alias. What judges by the alias takes it up at once, or refuses it with a reason."""
         with talking_to(self.uri):
             if version not in (known := self._versions()):
                 raise RegistryError(
@@ -181,7 +181,7 @@ class ModelStore:
                     + (f"there are {', '.join(map(str, sorted(known)))}" if known else _TRAIN)
                 )
             history = promotion_history.promoted(self._history(), self._champion_version(), version)
-            # In this order: a promotion that was cut off after its first half is rolled back to the right version.
+            # In this order: a promotion that was interrupted after its first half is rolled back to the right version.
             self._client.set_registered_model_alias(self.name, self.alias, str(version))
             self._remember(history)
 
@@ -247,6 +247,6 @@ class ModelStore:
 
 def _refuse_unfinished(version: ModelVersion) -> None:
     if version.status == "PENDING_REGISTRATION":
-        raise NotReady("its registration is under way; once it is finished the version can be used")
+        raise NotReady("it is still being registered; once that is finished the version can be used")
     if version.status == "FAILED_REGISTRATION":
         raise ModelRefused(f"its registration failed: {version.status_message or 'the registry does not say why'}")

@@ -1,6 +1,6 @@
 """A stored model as one file: what a job keeps beside its checkpoint, so that it does not depend on the registry.
 
-A zip archive of the files that a model is stored in, without compression, and of where it was had from. As with those
+A zip archive of the files that a model is stored in, without compression, and of where it came from. As with those
 files, reading it runs no code; what comes out is checked by `ml.registry.serialization.read` as any model is.
 """
 
@@ -24,7 +24,7 @@ _DESCRIPTION: Final = "MLmodel"
 
 
 class Called(msgspec.Struct, frozen=True):
-    """What people call a packed model, and where it was had from."""
+    """What people call a packed model, and where it came from."""
 
     name: str
     version: int
@@ -52,7 +52,7 @@ def unpack(packed: bytes, digest: str, features: Sequence[str]) -> Model:
         try:
             called = _extracted(packed, Path(temporary))
         except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise ModelRefused(f"what is kept of it is damaged: {error}") from error
+            raise ModelRefused(f"the kept file is damaged: {error}") from error
         model = serialization.read(Path(temporary), called.name, called.version, features)
     if model.digest != digest:
         raise ModelRefused(f"what is kept as the model {digest} is another one, {model.digest}: damaged, or replaced")

@@ -7,7 +7,7 @@ REMEMBERED: Final = 50
 
 
 def promoted(history: Sequence[int], champion: int | None, version: int) -> list[int]:
-    """The history once `version` becomes champion after `champion`, which somebody may have made so by hand.
+    """The history once `version` becomes champion after `champion`, which a person may have set by hand.
 
     >>> promoted([1, 2], 2, 5)
     [1, 2, 5]
@@ -20,7 +20,7 @@ def promoted(history: Sequence[int], champion: int | None, version: int) -> list
 
 
 def rolled_back(history: Sequence[int], champion: int | None) -> list[int]:
-    """The history once the champion has given way to the one before it, which is now the last; empty where there was none.
+    """The history once the champion is replaced by the one before it, which is now the last; empty where there was none.
 
     >>> rolled_back([1, 2, 5], 5), rolled_back([1, 2], 2), rolled_back([1], 1)
     ([1, 2], [1], [])

@@ -1,7 +1,7 @@
 """The form of a model in the registry: an MLflow model folder that holds a scorer's arrays and what judges by them.
 
-Nothing in it is code that reading runs: MLflow gets the name of a module here as its loader, and our own reader asks neither
-for it nor for any other. What the arrays leave open, that they are sound trees, they check by themselves; that the model
+Reading it runs no code from it: MLflow gets the name of a module here as its loader, and our own reader ignores
+that. The scorers check that the arrays are valid trees; that the model
 still gives the scores that it gave when it was stored is checked here.
 """
 
@@ -53,7 +53,7 @@ class ModelRefused(RegistryError):
 
 
 def log(model: Model, example: Floats) -> tuple[ModelInfo, str]:
-    """Store a model in the active MLflow run; returns what MLflow says of it, and the model's digest."""
+    """Store a model in the active MLflow run; returns MLflow's description of it, and the model's digest."""
     with _parts(model, example) as (parts, digest):
         info: ModelInfo = mlflow.pyfunc.log_model(name="model", **parts)
     return info, digest
@@ -97,7 +97,7 @@ def _parts(model: Model, example: Floats) -> Iterator[tuple[dict[str, Any], str]
 def _digest(arrays: Path, metadata: Mapping[str, Any]) -> str:
     """SHA-256 (64 hexadecimal digits) of all that a model judges by: its files, and its metadata in one canonical form.
 
-    What MLflow adds (ids, times, its own version) has no part in it: the same model has the same digest in any registry.
+    What MLflow adds (ids, times, its own version) does not count: the same model has the same digest in any registry.
     """
     files = {
         file.relative_to(arrays).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
@@ -191,7 +191,7 @@ def _read_metadata(folder: Path) -> tuple[Metadata, str]:
         return msgspec.convert(metadata, Metadata), _digest(folder / ARRAYS, metadata)
     except msgspec.ValidationError as error:
         raise ModelRefused(f"its metadata is not what `python -m ml train` stores: {error}") from error
-    except Exception as error:  # whatever a damaged file makes of the parser, it is a damaged file
+    except Exception as error:  # whatever error the parser raises, the file is damaged
         raise ModelRefused(f"its file MLmodel can't be read: {_first_line(error)}") from error
 
 
@@ -253,7 +253,7 @@ def _refuse_other_scores(model: Model, stored: Sequence[float]) -> None:
     _refuse_unless(bool(((scores >= 0) & (scores <= 1)).all()), f"its scores are outside [0, 1]: {scores.tolist()}")
     _refuse_unless(
         len(stored) == len(scores) and np.allclose(scores, stored, rtol=0, atol=_SCORE_TOLERANCE),
-        "it does not score as it did when it was registered: its arrays are damaged or another's",
+        "it does not score as it did when it was registered: its arrays are damaged, or of another model",
     )
 
 

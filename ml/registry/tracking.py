@@ -1,4 +1,4 @@
-"""MLflow as a program wants it: quiet, soon done where the server is away, its failures in words."""
+"""MLflow as a program needs it: quiet, with short waits where the server is unavailable, its failures as one line each."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-# Read at MLflow's import or at each of its calls; whoever set them already wins. MLflow's own patience is seven retries of
+# Read at MLflow's import or at each of its calls; values that are set already win. MLflow's own patience is seven retries of
 # two minutes each, for which neither a command line nor a running job should wait.
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -39,7 +39,7 @@ _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 
 
 class RegistryError(Exception):
-    """The registry can't do what it was asked; the text is one line for a person, with the fix in it."""
+    """The registry can't do what it was asked; the text is one line for a person that includes the fix."""
 
 
 class RegistryUnavailable(RegistryError):
@@ -51,9 +51,7 @@ def client(uri: str) -> MlflowClient:
     """The client of one tracking server or sqlite file, made once. A sqlite file is made where there is none."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db.utils").setLevel(
-        logging.CRITICAL
-    )  # what it says in SQL, `talking_to` says in words
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # `talking_to` reports it as a text
     file = _sqlite_file(uri)
     if file is None:
         return MlflowClient(uri, uri)
@@ -95,8 +93,8 @@ def _locked(file: Path | None) -> str:
 def experiment(uri: str, name: str) -> str:
     """The id of the experiment of this name, made where there is none.
 
-    Artifacts lie where the server keeps them; for a sqlite file in `artifacts` beside it, never in the working folder. That
-    is another experiment than a server's over the same file, because an experiment says where its artifacts lie.
+    Artifacts are where the server keeps them; for a sqlite file in `artifacts` beside it, never in the working folder. That
+    is another experiment than a server's over the same file, because an experiment fixes where its artifacts are.
     """
     file = _sqlite_file(uri)
     full_name = f"{name} (by file)" if file else name
@@ -128,7 +126,7 @@ def download(uri: str, name: str, version: int, folder: Path) -> Path:
     """Download a model version's files into a folder; returns where they are.
 
     Raises MLflow's exception or an OSError where there is no such version or where its files on this machine are broken;
-    `RegistryUnavailable` where they are elsewhere and can't be had now, which may pass.
+    `RegistryUnavailable` where they are elsewhere and not available now.
     """
     # Not `models:/name/version`: such an address MLflow looks up in the registry of the whole process.
     source = client(uri).get_model_version_download_uri(name, str(version))
@@ -141,7 +139,7 @@ def download(uri: str, name: str, version: int, folder: Path) -> Path:
         if source.startswith("file:"):
             raise
         raise RegistryUnavailable(
-            f"the files of version {version} can't be had from {source} by way of {without_secrets(uri)}: {error}"
+            f"the files of version {version} are not available from {source} by way of {without_secrets(uri)}: {error}"
         ) from error
 
 
@@ -175,9 +173,9 @@ def talking_to(uri: str) -> Iterator[None]:
             ) from error
         if isinstance(error, MlflowException | OSError | sqlalchemy.exc.SQLAlchemyError):
             raise RegistryError(f"the model registry {without_secrets(uri)} refuses: {said}") from error
-        raise RegistryError(  # MLflow hands on whatever its libraries raise
+        raise RegistryError(  # MLflow passes on whatever its libraries raise
             f"the model registry {without_secrets(uri)} gives an answer that can't be read ({type(error).__name__}: {said}): "
-            "see whether MLFLOW_TRACKING_URI is an MLflow server"
+            "check that MLFLOW_TRACKING_URI is an MLflow server"
         ) from error
 
 
@@ -198,7 +196,7 @@ def is_missing(error: MlflowException) -> bool:
 
 
 def connection_failure(error: BaseException | None) -> str | None:
-    """What went wrong with the connection, where an exception came of that, and not of what was asked."""
+    """What went wrong with the connection, where that caused an exception, and not the request itself."""
     while error is not None:
         if (failure := _own_connection_failure(error)) is not None:
             return failure

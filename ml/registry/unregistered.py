@@ -1,4 +1,4 @@
-"""A trained model on disk that is not registered yet: what was trained for minutes does not depend on the registry."""
+"""A trained model on disk that is not registered yet, so that minutes of training do not depend on the registry."""
 
 import shlex
 import shutil
@@ -40,7 +40,7 @@ def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
     """Write it to a folder of its own, named by time and digest, whole or not at all. Raises OSError."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a folder that is not ours to write to; the model is worth another one
+    except OSError:  # a folder that may not be written to: take another one, rather than lose the model
         parent = Path(tempfile.mkdtemp(prefix="scoreline-models-"))
     unfinished = parent / f".{now:%Y%m%d-%H%M%S}"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -70,7 +70,7 @@ def read(folder: Path, name: str) -> Unregistered:
 
 
 def register(registry: ModelStore, trained: Unregistered, parent: Path, now: datetime, promote: bool) -> Model:
-    """Register what was trained; until that is done it lies in a folder below `parent`, and stays there where it fails.
+    """Register what was trained; until that is done it is kept in a folder below `parent`, and stays there where it fails.
 
     Raises `RegistryError`, which names the command that registers it later.
     """

@@ -1,1 +1,1 @@
-"""What judges: fitted detectors as plain arrays, without the libraries that fitted them."""
+"""What scores: fitted detectors as plain arrays, without the libraries that fitted them."""

@@ -12,7 +12,7 @@ from ml.scorers.trees import Trees
 
 
 def sigmoid(log_odds: Floats) -> Floats:
-    """The probability that belongs to log-odds, without overflow."""
+    """The probability of log-odds, without overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * log_odds)), np.float64)
 
 

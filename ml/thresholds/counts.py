@@ -1,6 +1,6 @@
 """Counts of anomaly scores by segment, time and bin: a histogram that can be merged, whichever way a stream was cut.
 
-A quantile sketch such as KLL would be smaller, but what it keeps depends on chance and on the order of its merges: a
+A quantile sketch such as KLL would be smaller, but its content depends on chance and on the order of its merges: a
 replay cut into other micro-batches would give other thresholds. Counts in fixed bins are the same for any cut.
 """
 

@@ -4,8 +4,8 @@
 | --- | --- |
 | the level | the budget's share of the scores of the last 24 hours lies above it |
 | each segment | keeps its share of the alerts, as the model's reference has it, as far as it has alerts enough to say so |
-| the day | what was spent of it too much or too little is made good in the rest of it |
-| waves | a block of time counts for no more alerts than chance could bring; the block under way can only lower thresholds |
+| the day | what was spent of it too much or too little is balanced in the rest of it |
+| waves | a block of time counts for no more alerts than chance explains; the block under way can only lower thresholds |
 | bounds | those of the grid |
 """
 
@@ -22,20 +22,20 @@ PRIOR_ALERTS: Final = 20.0
 """As many alerts of the reference count with the recent ones, so that few transactions move little."""
 
 SEGMENT_ALERTS: Final = 300.0
-"""With so many alerts to be expected, a segment stands half on its own scores, and half on the whole's.
+"""With so many alerts to be expected, a segment's threshold comes half from its own scores, and half from all scores.
 
 Its share of the alerts moves with the frauds that meet it: with 30, a tenth more of the honest ones was alerted at equal
 recall.
 """
 
 HOURS_TO_PAY: Final = 3.0
-"""What was spent too much or too little is made good over no less traffic than is usual in this time."""
+"""What was spent too much or too little is balanced over no less traffic than is usual in this time."""
 
 WAVE: Final = 2.0
 """What the budget's share is multiplied by for as long as a wave of fraud lasts."""
 
 PACE: Final = (0.5, 1.5)
-"""The least and the most of the budget's share that any hour may be given."""
+"""The least and the most of the budget's share that an hour may get."""
 
 _DEVIATIONS: Final = 4.0
 _DEVIATIONS_OF_ALARMS: Final = (4.0, 10.0)

@@ -24,7 +24,7 @@ class Segment(msgspec.Struct, frozen=True):
 class Reference(msgspec.Struct, frozen=True):
     """The scores of the threshold part of a training. shares: (2 · STEPS + 1,) of all of them, above each of the grid's.
 
-    A calibrated score is not to be levelled across segments: the same share of alerts everywhere would be a worse
+    A calibrated score must not be levelled across segments: the same share of alerts everywhere would be a worse
     operating point than one threshold for all. So each segment keeps the share that it had here.
     """
 
@@ -60,7 +60,7 @@ class Reference(msgspec.Struct, frozen=True):
 
     @property
     def own_shares(self) -> Floats:
-        """(len(segments),) of each the share above the model's own threshold; small ones lean on the whole."""
+        """(len(segments),) of each the share above the model's own threshold; small ones are pulled toward the share of all."""
         rows, alerts = (
             np.array([(segment.rows, segment.alerts) for segment in self.segments], np.float64).reshape(-1, 2).T
         )

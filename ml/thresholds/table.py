@@ -19,7 +19,7 @@ Threshold = Annotated[float, Meta(ge=0, le=1)]
 class Table(msgspec.Struct, frozen=True):
     """Thresholds for the scores of one version of a model; JSON, some kilobytes.
 
-    version: 1 and up; 0 stands for the model's own threshold. since, until: the Kafka times (ms) between which the scores
+    version: 1 and up; 0 means the model's own threshold. since, until: the Kafka times (ms) between which the scores
     that it was made from came. alarm: see `ml.thresholds.making.BlockThresholds`. default: for segments that are not listed.
     model_digest: which model it is for, as its scores say; the version is for people. The bounds hold for what is read
     from JSON.
@@ -35,7 +35,7 @@ class Table(msgspec.Struct, frozen=True):
     model_digest: Digest = ""
 
     def same_thresholds(self, other: "Table | None") -> bool:
-        """Whether it judges as another does, so that nobody needs to hear of it."""
+        """Whether it judges as another does, so that it need not be published."""
         return other is not None and (self.model_digest, self.default, self.thresholds) == (
             other.model_digest,
             other.default,

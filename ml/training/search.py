@@ -30,9 +30,9 @@ def search(
 ) -> Found:
     """The best of so many trials: fitted to the first 70 % of the rows, judged by average precision on the last 30 %.
 
-    features (n, F), is_fraud (n,), rows in time order. The detector as it came is the first trial, so that a search never
-    ends with less. The sampler is Optuna's tree-structured Parzen estimator (J. Bergstra et al., NeurIPS 2011); nothing is
-    stored. Without trials the detector stays as it came. Raises `TooFewRows` where a part has too few frauds.
+    features (n, F), is_fraud (n,), rows in time order. The given detector is the first trial: no search ends
+    with a worse one. The sampler is Optuna's tree-structured Parzen estimator (J. Bergstra et al., NeurIPS 2011); nothing is
+    stored. Without trials the detector stays as it is. Raises `TooFewRows` where a part has too few frauds.
     """
     if not trials:
         return Found(detector, None)

@@ -4,7 +4,7 @@ The history is folded once, in time order, and cut in time:
 
 | part of the rows | what it serves |
 | --- | --- |
-| the first 30 % | nothing but the customers' past: in them every merchant is new, as it is in no later traffic |
+| the first 30 % | nothing but the customers' past: in them every merchant is new, unlike in later traffic |
 | the next 30 % | a sample of them fits the detector; of the labels those count that had arrived when the history ended |
 | the next 30 % | the threshold: later than what was fitted, as live traffic will be, and with customers as well known |
 | the last 10 % | a check: the share of alerts in traffic that neither detector nor threshold has seen |
@@ -40,7 +40,7 @@ class TrainingError(Exception):
 
 @dataclass
 class Trained:
-    """A model, not yet registered, and all that there is to know of its training."""
+    """A model, not yet registered, and all facts of its training."""
 
     model: Model
     customers: CustomerTable
@@ -53,7 +53,7 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
     """A model with the threshold that flags a share `policy.budget` of the traffic.
 
     The same history, labels and policy give the same model. labels are required where the detector learns from them, and for
-    a search. Raises `TrainingError` where the history is too short for the budget or knows too few frauds,
+    a search. Raises `TrainingError` where the history is too short for the budget or has too few known frauds,
     `ml.dataset.history.HistoryError` where it can't be read.
     """
     _refuse(policy, history.rows, labels)

@@ -94,7 +94,7 @@ def dying_server() -> Iterator[str]:
 def test_a_server_that_goes_away_in_the_middle_of_a_download_is_away_and_the_model_not_refused(
     dying_server: str,
 ) -> None:
-    with pytest.raises(RegistryUnavailable, match="the files of version 1 can't be had from mlflow-artifacts:/1"):
+    with pytest.raises(RegistryUnavailable, match="the files of version 1 are not available from mlflow-artifacts:/1"):
         ModelStore(dying_server).load(1)
 
 
