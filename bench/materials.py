@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Self
 
 import msgspec
@@ -12,10 +11,12 @@ import pyarrow.parquet as pq
 
 from bench.inputs import Input
 from bench.sender import rows as rows_of
+from detection.decision import Decision
 from detection.message_parsing import parse
-from detection.score_json import score_heads
+from detection.ranges import Versions
+from detection.score_json import closing, heads, judgements
 from jobs.publish_points import SCORE, SCORE_FIELDS, SCORE_TAGS, Publication
-from ml.features import CUSTOMER, FEATURES, Folded, fold, position
+from ml.features import CUSTOMER, Folded, fold, position
 from ml.features.customers import Customers, identify
 from ml.features.events import events
 from ml.model import Model
@@ -112,7 +113,7 @@ class Materials:
         """The part of a score's JSON that detect writes before the model is asked."""
         records = [(0, offset, _KAFKA_TIME, key) for offset, key in enumerate(chunk.keys)]
         none = np.zeros(len(records), bool)
-        return score_heads(chunk.transactions, records, none, none, chunk.features)
+        return heads(chunk.transactions, records, none, none, chunk.features)
 
     def published(self, messages: pa.RecordBatch) -> None:
         """What a task of publish does with scores, but for writing their points."""
@@ -148,40 +149,11 @@ def _pieces(made: Input, rows: int, chunks: int) -> Iterator[tuple[list[bytes], 
 
 def score_messages(material: Materials, chunk: Chunk) -> pa.RecordBatch:
     """The chunk's scores as publish reads them from Kafka."""
-    scores = material.model.anomaly_score(chunk.features)
-    anomalies = material.model.is_anomaly(scores)
-    build = partial(
-        Score,
-        late=False,
-        key_mismatch=False,
-        micro_batch=1,
-        partition=0,
-        kafka_time=_KAFKA_TIME,
-        threshold=material.model.threshold,
-        model_name=material.model.name,
-        model_version=material.model.version,
-        scored_at=_KAFKA_TIME,
-    )
-    values = [
-        msgspec.json.encode(
-            build(
-                **msgspec.structs.asdict(transaction),
-                offset=int(place) & 0xFFFFFFFF,
-                features=dict(zip(FEATURES, row, strict=True)),
-                anomaly_score=score,
-                is_anomaly=anomaly,
-                reasons=material.model.reasons(np.array([row]))[0] if anomaly else [],
-            )
-        )
-        for transaction, place, row, score, anomaly in zip(
-            chunk.transactions,
-            chunk.positions,
-            chunk.features.tolist(),
-            scores.tolist(),
-            anomalies.tolist(),
-            strict=True,
-        )
-    ]
+    decision = Decision.from_table(Versions(material.model.version, name=material.model.name), material.model, None)
+    found = decision.judge(chunk.features, np.zeros(len(chunk.features), np.uint64))
+    parts = judgements(found, decision.versions, chunk.features)
+    end = closing("spark", 1, _KAFKA_TIME)
+    values = [head + part + end for head, part in zip(material.json_out(chunk), parts, strict=True)]
     n = len(values)
     return pa.record_batch(
         {

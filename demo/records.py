@@ -5,11 +5,23 @@ from typing import Final
 import msgspec
 from confluent_kafka import Message
 
-from ml.schema import Identifier, KafkaTime, Label, Offset, Partition, Reader, Reason, Time, Unreadable, Version
+from ml.schema import (
+    Identifier,
+    KafkaTime,
+    Label,
+    Offset,
+    Partition,
+    Reader,
+    Reason,
+    SchemaVersion,
+    Time,
+    Unreadable,
+    Version,
+)
 
 
 class WatchedScore(msgspec.Struct, gc=False):
-    """What the live view needs of a `ml.schema.Score`."""
+    """What the live view needs of a `ml.schema.Score`, alike in all its versions."""
 
     transaction_id: Identifier
     event_time: Time
@@ -26,6 +38,7 @@ class WatchedScore(msgspec.Struct, gc=False):
     merchant_category: str | None = None
     country: str | None = None
     reasons: list[Reason] = []
+    schema_version: SchemaVersion = 1
 
 
 class Place(msgspec.Struct, gc=False):
@@ -33,6 +46,7 @@ class Place(msgspec.Struct, gc=False):
 
     partition: Partition
     offset: Offset
+    schema_version: SchemaVersion = 1
 
 
 Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None

@@ -86,7 +86,9 @@ def taken(items: list[Transaction], some: Rows) -> list[Transaction]:
     return items if len(some) == len(items) else [items[k] for k in some.tolist()]
 
 
-def joined(parts: "list[tuple[Rows, tuple[np.ndarray, ...]]]", none: "tuple[np.ndarray, ...]") -> "list[np.ndarray]":
+def joined(
+    parts: "Sequence[tuple[Rows, tuple[np.ndarray, ...]]]", none: "tuple[np.ndarray, ...]"
+) -> "list[np.ndarray]":
     """The rows of all parts of `in_halves`, and what their work returned, end to end; `none` where there is no part."""
     if len(parts) == 1:
         return [parts[0][0], *parts[0][1]]

@@ -6,10 +6,9 @@ from typing import Final
 
 import msgspec
 
+from detection.errors import CheckpointIncomplete
 from detection.ranges import Entry, Offsets, Range, Versions, judged_before, merged
-from jobs.runtime.errors import Fatal
-from jobs.runtime.numbered import is_number
-from jobs.runtime.storage import DurableFolder
+from detection.storage import Storage, is_number
 
 __all__ = ["Entry", "Ledger", "Offsets", "Range", "Versions", "merged"]
 
@@ -36,7 +35,7 @@ class Ledger:
     stay; files of older ones are deleted. Cut off after any step, it reads right, and the next merge finishes the work.
     """
 
-    def __init__(self, folder: DurableFolder, kept: int = KEPT_RANGES) -> None:
+    def __init__(self, folder: Storage, kept: int = KEPT_RANGES) -> None:
         self._folder = folder
         self._kept = kept
         self._recent: dict[int, Entry] = {}
@@ -56,10 +55,10 @@ class Ledger:
     def record(self, entry: Entry) -> bool:
         """Record a micro-batch's entry, durably; returns whether it was time to merge old ones, so that some are gone.
 
-        Raises `Fatal` where the micro-batch is one of those that were merged long ago: parts of the checkpoint were deleted.
+        Raises `CheckpointIncomplete` where the micro-batch is one of those that were merged long ago.
         """
         if entry.micro_batch <= self._merged_up_to:
-            raise Fatal(
+            raise CheckpointIncomplete(
                 f"Spark plans micro-batch {entry.micro_batch}, but the ledger beside it knows all up to {self._merged_up_to}: "
                 "a part of the checkpoint was deleted or put back. Restore the whole of it, or start with another --checkpoint"
             )
@@ -73,7 +72,7 @@ class Ledger:
         return True
 
     def overtake(self, micro_batch: int) -> None:
-        """Withdraw the entries from this micro-batch on, because Spark has planned it anew with other offsets.
+        """Withdraw the entries from this micro-batch on, because Spark has planned it again with other offsets.
 
         That can happen where a machine lost its power and with it Spark's newest files, which nothing brings onto the disk
         but time. Records may have been written by what these entries say, so it stays known; see `bound`.
@@ -82,7 +81,7 @@ class Ledger:
         entries = [entry for entry in stale if entry is not None]
         self._overtaken += [piece for piece in merged([], entries) if piece not in self._overtaken]
         self._folder.write_newest(_OVERTAKEN, msgspec.json.encode(self._overtaken))
-        for entry in reversed(entries):  # cut off in the middle, it finds the lowest one again, and begins anew
+        for entry in reversed(entries):  # cut off in the middle, it finds the lowest one again, and begins again
             self._folder.delete(f"{entry.micro_batch}.json")
             self._recent.pop(entry.micro_batch, None)
 

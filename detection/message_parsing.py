@@ -147,6 +147,16 @@ def _structure(value: bytes) -> "tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
     return characters, np.cumsum(_DEEPER[characters] * outside, dtype=np.int32)
 
 
+def too_large(size: int, limit: int) -> str:
+    """Why a message of so many bytes, of key and value together, is no transaction."""
+    return f"the message has {size:,} bytes; a transaction has at most {limit:,} (max_transaction_bytes)"
+
+
+def key_mismatch(key: bytes | None, customer_id: str) -> bool:
+    """Whether a message's key is another than its customer, who alone decides on the state that it belongs to."""
+    return key != customer_id.encode()
+
+
 def too_early(transaction: Transaction, kafka_time: int, max_future_hours: float) -> str | None:
     """Why a transaction is too far ahead of its record's Kafka timestamp (ms), which would poison the state; else None."""
     ahead_hours = hours_ahead(milliseconds(transaction.event_time), kafka_time)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from detection.ledger import Versions
-from jobs.runtime.storage import DurableFolder
+from detection.storage import Storage
 from ml.features import FEATURES
 from ml.model import Model, Origin
 from ml.registry.model_store import Entry, ModelRefused, ModelStore, NotReady
@@ -38,7 +38,7 @@ class Use(msgspec.Struct, frozen=True):
     origin: Origin
 
     @classmethod
-    def of(cls, model: Model) -> Self:
+    def from_model(cls, model: Model) -> Self:
         """The use of a model."""
         return cls(model.digest, model.name, model.version, model.origin)
 
@@ -60,10 +60,10 @@ class Had(NamedTuple):
     content: bytes | None = None
 
 
-class KeptModels:
+class ModelVersions:
     """The models beside one checkpoint, and the registry for what is not kept. others: nothing is written there."""
 
-    def __init__(self, registry: ModelStore, folder: DurableFolder, others: bool = False) -> None:
+    def __init__(self, registry: ModelStore, folder: Storage, others: bool = False) -> None:
         self._others = others
         self._registry = registry
         self._folder = folder
@@ -121,7 +121,7 @@ class KeptModels:
 
     def use(self, had: Had) -> None:
         """Keep a model that is about to be used, and remember it as the last one."""
-        use = Use.of(had.model)
+        use = Use.from_model(had.model)
         with self._lock:
             self._keep(had)
             if self._uses[:1] != [use]:

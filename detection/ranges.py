@@ -9,14 +9,13 @@ Offsets = dict[str, int]
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold. risk: 0 is none.
+    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold.
 
     Models and tables are named by what they are, their digests; name, model and thresholds are what people call them.
     """
 
     model: int
     thresholds: int = 0
-    risk: int = 0
     name: str = ""
     model_digest: str = ""
     table_digest: str = ""
@@ -32,7 +31,6 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     start: Offsets
     end: Offsets
     threshold_version: int = 0
-    risk_version: int = 0
     model_name: str = ""
     model_digest: str = ""
     table_digest: str = ""
@@ -41,7 +39,7 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def versions(self) -> Versions:
         """All that judged the records."""
-        called = self.model_version, self.threshold_version, self.risk_version
+        called = self.model_version, self.threshold_version
         return Versions(*called, self.model_name, self.model_digest, self.table_digest)
 
 
@@ -51,7 +49,6 @@ def _judged(versions: Versions, start: Offsets, end: Offsets, topic_id: str) -> 
         "start": start,
         "end": end,
         "threshold_version": versions.thresholds,
-        "risk_version": versions.risk,
         "model_name": versions.name,
         "model_digest": versions.model_digest,
         "table_digest": versions.table_digest,
@@ -70,7 +67,9 @@ class Entry(_Judged, frozen=True, kw_only=True):
     bound: "list[Range]" = []
 
     @classmethod
-    def of(cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets, topic_id: str = "") -> Self:
+    def from_versions(
+        cls, micro_batch: int, versions: Versions, start: Offsets, end: Offsets, topic_id: str = ""
+    ) -> Self:
         """The entry of a micro-batch that is judged by these versions."""
         return cls(micro_batch=micro_batch, **_judged(versions, start, end, topic_id))
 
@@ -82,7 +81,7 @@ class Range(_Judged, frozen=True, kw_only=True):
     last_micro_batch: int
 
     @classmethod
-    def of(cls, entry: Entry) -> Self:
+    def from_entry(cls, entry: Entry) -> Self:
         """The range of one micro-batch."""
         number, judged = entry.micro_batch, _judged(entry.versions, entry.start, entry.end, entry.topic_id)
         return cls(first_micro_batch=number, last_micro_batch=number, **judged)
@@ -91,8 +90,8 @@ class Range(_Judged, frozen=True, kw_only=True):
 def merged(ranges: Iterable[Range], entries: Iterable[Entry]) -> list[Range]:
     """The ranges with the entries taken in; entries that a range holds already change nothing.
 
-    >>> one = Entry.of(0, Versions(7), {"0": 0}, {"0": 10})
-    >>> two = Entry.of(1, Versions(7), {"0": 10}, {"0": 15})
+    >>> one = Entry.from_versions(0, Versions(7), {"0": 0}, {"0": 10})
+    >>> two = Entry.from_versions(1, Versions(7), {"0": 10}, {"0": 15})
     >>> merged([], [one, two]) == merged(merged([], [one, two]), [one])
     True
     >>> merged([], [one, two])[0].end
@@ -119,19 +118,21 @@ def _follows(entry: Entry, last: Range) -> bool:
 def pieces_of(entry: Entry) -> list[Range]:
     """The ranges of one micro-batch: one, or more where some of its records were judged before."""
     if not entry.bound:
-        return [Range.of(entry)]
-    return [_piece(entry, *cut, versions or entry.versions) for *cut, versions in cuts(entry, entry.bound)]
+        return [Range.from_entry(entry)]
+    return [_piece(entry, p, start, end, known or entry.versions) for p, start, end, known in cuts(entry, entry.bound)]
 
 
 def judged_before(entry: Entry, recorded: Sequence[Range]) -> list[Range]:
     """Of a micro-batch's records those that the ranges know, each range of one partition."""
-    known = cuts(entry, recorded)
-    return [_piece(entry, *cut, versions) for *cut, versions in known if versions is not None]
+    found = cuts(entry, recorded)
+    return [_piece(entry, p, start, end, known) for p, start, end, known in found if known is not None]
 
 
 def _piece(entry: Entry, partition: int, start: int, end: int, versions: Versions) -> Range:
     name = str(partition)
-    return Range.of(Entry.of(entry.micro_batch, versions, {name: start}, {name: end}, entry.topic_id))
+    return Range.from_entry(
+        Entry.from_versions(entry.micro_batch, versions, {name: start}, {name: end}, entry.topic_id)
+    )
 
 
 Cut = tuple[int, int, int, Versions | None]
@@ -141,11 +142,12 @@ Cut = tuple[int, int, int, Versions | None]
 def cuts(entry: Entry, recorded: Sequence[Range]) -> list[Cut]:
     """What judges a micro-batch's records according to ranges of an earlier ledger, by partition and offset, without gaps.
 
-    Ranges of another topic of the same name, as their ids tell, hold none of its records.
+    Ranges of another topic of the same name, by their ids, hold none of its records.
 
-    >>> earlier = [Range.of(Entry.of(n, Versions(n + 1), {"0": 10 * n}, {"0": 10 * n + 10})) for n in range(2)]
-    >>> anew = Entry.of(0, Versions(3), {"0": 5}, {"0": 25})
-    >>> [(partition, start, end, by and by.model) for partition, start, end, by in cuts(anew, earlier)]
+    >>> entries = [Entry.from_versions(n, Versions(n + 1), {"0": 10 * n}, {"0": 10 * n + 10}) for n in range(2)]
+    >>> earlier = [Range.from_entry(entry) for entry in entries]
+    >>> again = Entry.from_versions(0, Versions(3), {"0": 5}, {"0": 25})
+    >>> [(partition, start, end, by and by.model) for partition, start, end, by in cuts(again, earlier)]
     [(0, 5, 10, 1), (0, 10, 20, 2), (0, 20, 25, None)]
     """
     found: list[Cut] = []

@@ -1,23 +1,36 @@
-"""The beginning of a score's JSON: all that is known of a transaction before the model is asked."""
+"""A score's JSON, written and read: `ml.schema.Score`, of which each part is written as soon as it is known.
+
+`heads` is what is known when a message has been folded, `judgements` what the decision adds, `closing` what a micro-batch's
+records share; one after the other they are one JSON object. `read` takes this form and that of earlier releases.
+"""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
-import numba
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from ml.features import FEATURES
-from ml.schema import Transaction
+from detection.decision import Judgements
+from detection.message_parsing import key_mismatch
+from detection.ranges import Versions
+from ml.features import FEATURE_SET, FEATURES, FOLD_VERSION
+from ml.schema import DIGEST_DIGITS, SCORE_SCHEMA, Lane, Reason, Score, Transaction, Unreadable
 
-Bytes = npt.NDArray[np.uint8]
+Objects = npt.NDArray[np.object_]
+Record = tuple[int, int, int, bytes | None]
+"""(partition, offset, kafka_time in ms, key) of a message."""
 
-_COMMA, _CLOSING_BRACKET, _CLOSING_BRACE, _LINE_END = b",]}\n"
+CLOSING_BYTES: Final = 256
+"""More than `closing` ever has."""
+
+_BOOLEANS: Final = (b"false", b"true")
+_encode: Final = msgspec.json.Encoder().encode
+_lines: Final = msgspec.json.Encoder().encode_lines
 
 
-class _Described(msgspec.Struct, gc=False):
+class _Place(msgspec.Struct, gc=False):
     partition: int
     offset: int
     kafka_time: int
@@ -26,58 +39,151 @@ class _Described(msgspec.Struct, gc=False):
     order_undefined: bool
 
 
-_lines: Final = msgspec.json.Encoder().encode_lines
-_labels: Final = [f',"{name}":'.encode() for name in FEATURES]
-_labels[0] = b"{" + _labels[0][1:]
-_LABELS: Final = np.frombuffer(b"".join(_labels), np.uint8)
-_LABEL_STARTS: Final = np.cumsum([0, *map(len, _labels)])
+class _JudgedBy(msgspec.Struct):
+    model_name: str
+    model_version: int
+    model_digest: str
+    threshold_version: int
 
 
-def score_heads(
+class _OfAnomaly(msgspec.Struct):
+    reasons: list[Reason]
+    named_features: dict[str, float]
+
+
+class _Closing(msgspec.Struct):
+    feature_set: str
+    fold_version: int
+    lane: Lane
+    micro_batch: int | None
+    profile_version: int
+    scored_at: int
+
+
+def heads(
     transactions: Sequence[Transaction],
-    records: Sequence[tuple[int, int, int, bytes | None]],
+    records: Sequence[Record],
     late: npt.NDArray[np.bool_],
     order_undefined: npt.NDArray[np.bool_],
     features: npt.NDArray[np.float64],
 ) -> list[bytes]:
-    """One beginning for each of n transactions, up to and with its features (n, len(FEATURES)), not yet closed.
-
-    records: (partition, offset, kafka_time in ms, key) of each transaction's message.
-    """
-    described = [
-        _Described(*record, delayed, key != transaction.customer_id.encode(), undefined)
-        for transaction, (*record, key), delayed, undefined in zip(
+    """The beginning of each of n scores: the transaction, its place in the log, its features (n, len(FEATURES))."""
+    places = [
+        _Place(partition, offset, kafka_time, delayed, key_mismatch(key, transaction.customer_id), undefined)
+        for transaction, (partition, offset, kafka_time, key), delayed, undefined in zip(
             transactions, records, late.tolist(), order_undefined.tolist(), strict=True
         )
     ]
-    # Encoded all at once, and cut at the line ends that no JSON contains.
-    parts = (whole.split(b"\n")[:-1] for whole in (_lines(transactions), _lines(described), _objects(features)))
-    return [b'%b,%b,"features":%b' % (begun[:-1], rest[1:-1], named) for begun, rest, named in zip(*parts, strict=True)]
+    # Encoded all at once, and cut where no JSON of ours has these bytes.
+    parts = _lines(transactions).split(b"\n")[:-1], _lines(places).split(b"\n")[:-1], _rows(features)
+    start = b'{"schema_version":%d,' % SCORE_SCHEMA
+    return [
+        b'%b%b,%b,"features":[%b]' % (start, t[1:-1], place[1:-1], row) for t, place, row in zip(*parts, strict=True)
+    ]
 
 
-def _objects(features: npt.NDArray[np.float64]) -> bytes:
-    """Rows (n, len(FEATURES)) → n lines, each a JSON object of a row's features by name.
+def _rows(features: npt.NDArray[np.float64]) -> list[bytes]:
+    """The numbers of each row (n, F), with commas between."""
+    if not len(features):
+        return []
+    matrix = np.ascontiguousarray(features)
+    return orjson.dumps(matrix, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
 
-    Names put between the numbers of a matrix cost a third of what an object for each row costs.
+
+def _numbers(column: npt.NDArray[np.float64]) -> list[bytes]:
+    return orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+
+
+def judgements(of: Judgements, by: Versions, features: npt.NDArray[np.float64]) -> Objects:
+    """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and its features (n, F) by name.
+
+    A challenger's judgement has its place here, as soon as there is one.
     """
-    matrix = np.frombuffer(orjson.dumps(features, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)
-    objects = np.empty(len(matrix) + len(features) * (len(_LABELS) + 2), np.uint8)
-    return objects[: _name(matrix, len(features), _LABELS, _LABEL_STARTS, objects)].tobytes()
+    parts = np.empty(len(features), object)
+    judged_by = _JudgedBy(by.name, by.model, by.model_digest[:DIGEST_DIGITS], by.thresholds)
+    end = b"," + _encode(judged_by)[1:-1]
+    if len(features):
+        parts[:] = [
+            b',"anomaly_score":%b,"is_anomaly":%b,"threshold":%b%b' % (score, _BOOLEANS[anomaly], threshold, end)
+            for score, anomaly, threshold in zip(
+                _numbers(of.anomaly_score), of.is_anomaly.tolist(), _numbers(of.threshold), strict=True
+            )
+        ]
+    for k, reasons in zip(np.flatnonzero(of.is_anomaly).tolist(), of.reasons, strict=True):
+        named = dict(zip(FEATURES, features[k].tolist(), strict=True))
+        parts[k] += b"," + _encode(_OfAnomaly(reasons, named))[1:-1]
+    return parts
 
 
-@numba.njit(cache=True)
-def _name(matrix: Bytes, n: int, labels: Bytes, label_starts: npt.NDArray[np.int64], objects: Bytes) -> int:
-    """The matrix of n rows, as JSON, with a label before each number, into `objects`; returns how many bytes it takes."""
-    read, written = 1, 0
-    for _ in range(n):
-        for number in range(len(label_starts) - 1):
-            read += 1  # the bracket of the row, or the comma
-            for at in range(label_starts[number], label_starts[number + 1]):
-                objects[written] = labels[at]
-                written += 1
-            while matrix[read] != _COMMA and matrix[read] != _CLOSING_BRACKET:
-                objects[written] = matrix[read]
-                read, written = read + 1, written + 1
-        objects[written], objects[written + 1] = _CLOSING_BRACE, _LINE_END
-        read, written = read + 2, written + 2
-    return written
+def closing(lane: Lane, micro_batch: int | None, scored_at: int, profile_version: int = 0) -> bytes:
+    """The end of a score: what all records of a micro-batch, or of one call, share. scored_at: ms since the epoch."""
+    return b"," + _encode(_Closing(FEATURE_SET, FOLD_VERSION, lane, micro_batch, profile_version, scored_at))[1:]
+
+
+class _Version(msgspec.Struct):
+    schema_version: int = 1
+
+
+class _OldScore(Transaction, gc=False, kw_only=True):
+    """A score as the releases up to 0.1 wrote it, without `schema_version`: the features by name, nothing of lanes."""
+
+    partition: int
+    offset: int
+    kafka_time: int
+    late: bool
+    key_mismatch: bool
+    micro_batch: int
+    features: dict[str, float]
+    anomaly_score: float
+    threshold: float
+    is_anomaly: bool
+    model_name: str
+    model_version: int
+    scored_at: int
+    schema_version: Literal[1] = 1
+    threshold_version: int = 0
+    model_digest: str = ""
+    order_undefined: bool = False
+    fold_version: int = 1
+    reasons: list[Reason] = msgspec.field(default_factory=list)
+
+    def as_score(self) -> Score:
+        """The same in today's form; a record whose features are other ones has a feature set of no name."""
+        fields: dict[str, Any] = msgspec.structs.asdict(self)
+        names = tuple(self.features)
+        fields |= {
+            "schema_version": SCORE_SCHEMA,
+            "features": list(self.features.values()),
+            "feature_set": FEATURE_SET if names == FEATURES else "",
+            "named_features": self.features if self.is_anomaly else None,
+            "lane": "spark",
+            "profile_version": 0,
+        }
+        return Score(**fields)
+
+
+_decode: Final = msgspec.json.Decoder(Score).decode
+_decode_old: Final = msgspec.json.Decoder(_OldScore).decode
+_version_of: Final = msgspec.json.Decoder(_Version).decode
+
+
+def read(value: bytes | None) -> Score:
+    """A score of this release or of an earlier one, in today's form. Raises `Unreadable`, and nothing else."""
+    if value is None:
+        raise Unreadable("no value")
+    try:
+        version = _version_of(value).schema_version
+        if version == SCORE_SCHEMA:
+            return _decode(value)
+        if version == 1:
+            return _decode_old(value).as_score()
+    except Exception as error:  # noqa: BLE001  # bytes of others: too deep (RecursionError), no text, too large, …
+        raise Unreadable(f"{error or type(error).__name__}"[:200]) from None
+    raise Unreadable(f"schema_version {version} is of another release; this one reads 1 and {SCORE_SCHEMA}")
+
+
+def named(score: Score) -> dict[str, float]:
+    """A score's features by name. Raises `Unreadable` where its feature set is not one that is computed here."""
+    if score.feature_set != FEATURE_SET or len(score.features) != len(FEATURES):
+        raise Unreadable(f"the feature set {score.feature_set!r} is not {FEATURE_SET!r}, which is known here")
+    return dict(zip(FEATURES, score.features, strict=True))

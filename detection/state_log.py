@@ -1,13 +1,13 @@
-"""The customers' state of one state partition as a log of segments in Spark's state, with a copy on this machine to work on.
+"""The customers' state of one state partition as a log of chunks in Spark's state, with a copy on this machine to work on.
 
 Writing each customer, or each group of customers, to Spark's state by itself costs a round trip between Python and the JVM
-every time. So a micro-batch writes all the customers that it touched as one segment, at the end of a log, and reads none:
+every time. So a micro-batch writes all the customers that it touched as one chunk, at the end of a log, and reads none:
 the states are at hand in a memory-mapped copy that all Python workers of this machine share (`LocalCopy`). The copy is
 never trusted by itself: it says which state it is a copy of, and where Spark's state is another, because a task failed or
-was run elsewhere, the copy is read anew from the log.
+was run elsewhere, the copy is read again from the log.
 
 The log is cleaned as it grows (Rosenblum & Ousterhout, "The design and implementation of a log-structured file system",
-ACM TOCS 10, 1992): what still counts of the oldest segments moves into the new one.
+ACM TOCS 10, 1992): what still counts of the oldest chunks moves into the new one.
 
 What is written depends on the log before and on the events alone, never on the local copy: two attempts of one task write
 the same bytes, whichever machine they run on and whatever failed there before.
@@ -28,14 +28,14 @@ from filelock import FileLock
 from ml.features import CUSTOMER, Folded, fold
 from ml.features.customers import IDENTITY, Customers
 
-SEGMENT_ROWS: Final = 4096
-"""Most customers in one segment: 4 MiB."""
+CHUNK_ROWS: Final = 4096
+"""Most customers in one chunk: 4 MiB."""
 
-MOST_SEGMENTS: Final = 2048
-SPARE_ROWS: Final = 2 * SEGMENT_ROWS
+MOST_CHUNKS: Final = 2048
+SPARE_ROWS: Final = 2 * CHUNK_ROWS
 
 _HEAD: Final = -1
-_FIRST: Final = 1  # a customer who is in no segment has the number 0
+_FIRST: Final = 1  # a customer who is in no chunk has the number 0
 
 Fold = Callable[[np.ndarray, np.ndarray], Folded]
 
@@ -54,7 +54,7 @@ class KeyValue(Protocol):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What the log consists of: the segments from number `first` on, each with its number of rows.
+    """What the log consists of: the chunks from number `first` on, each with its number of rows.
 
     version: a hash of the version before and of what was written to it; a copy that carries the same one is a copy of just
     this log. customers: how many there are in it, each counted once.
@@ -167,8 +167,8 @@ class StateLog:
         return Head(b"", _FIRST, [], 0) if content is None else msgspec.msgpack.decode(content, type=Head)
 
     def _put_head(self, before: Head, first: int, kept: list[int], states: np.ndarray, customers: int) -> Head:
-        """Append states (n,) CUSTOMER to what is kept of the log, whose segments begin with number `first` now."""
-        pieces = [states[start : start + SEGMENT_ROWS] for start in range(0, len(states), SEGMENT_ROWS)]
+        """Append states (n,) CUSTOMER to what is kept of the log, whose chunks begin with number `first` now."""
+        pieces = [states[start : start + CHUNK_ROWS] for start in range(0, len(states), CHUNK_ROWS)]
         for number, piece in enumerate(pieces, before.first + len(before.rows)):
             self._store.put(number, piece.tobytes())
         rows = kept + [len(piece) for piece in pieces]
@@ -183,31 +183,31 @@ class StateLog:
         for number in range(head.first, head.first + len(head.rows)):
             packed = self._store.get(number)
             if packed is None:
-                raise LookupError(f"the state log lacks its segment {number}: the streaming checkpoint is damaged")
+                raise LookupError(f"the state log lacks its chunk {number}: the streaming checkpoint is damaged")
             states = np.frombuffer(packed, CUSTOMER)
             identities = np.empty(len(states), IDENTITY)
             identities["high"], identities["low"] = states["id_high"], states["id_low"]
             rows = customers.locate(identities)
             customers.states[rows] = states
-            customers.segments[rows] = number
+            customers.chunks[rows] = number
 
     def _write(self, head: Head, customers: Customers, touched: np.ndarray) -> Head:
-        """Append the touched rows, and what still counts of the oldest segments where the log has grown too long."""
+        """Append the touched rows, and what still counts of the oldest chunks where the log has grown too long."""
         first, kept = head.first, list(head.rows)
-        states, segments = customers.states, customers.segments
+        states, chunks = customers.states, customers.chunks
         touched = _by_identity(touched, states)
-        count = head.customers + int(np.count_nonzero(segments[touched] == 0))
+        count = head.customers + int(np.count_nonzero(chunks[touched] == 0))
         new = head.first + len(head.rows)
-        segments[touched] = new
+        chunks[touched] = new
         most_rows = 2 * count + SPARE_ROWS
-        while kept and (sum(kept) + len(touched) > most_rows or len(kept) >= MOST_SEGMENTS):
+        while kept and (sum(kept) + len(touched) > most_rows or len(kept) >= MOST_CHUNKS):
             self._store.remove(first)
             first += 1
             kept.pop(0)
-        moved = _by_identity(np.flatnonzero((segments > 0) & (segments < first)), states)
+        moved = _by_identity(np.flatnonzero((chunks > 0) & (chunks < first)), states)
         rows = np.concatenate([touched, moved])
-        for number, start in enumerate(range(0, len(rows), SEGMENT_ROWS), new):
-            segments[rows[start : start + SEGMENT_ROWS]] = number
+        for number, start in enumerate(range(0, len(rows), CHUNK_ROWS), new):
+            chunks[rows[start : start + CHUNK_ROWS]] = number
         return self._put_head(head, first, kept, states[rows], count)
 
 

@@ -9,6 +9,7 @@ import typer
 from kafka import KafkaConsumer, TopicPartition
 
 from messaging.config import KafkaConfig
+from messaging.errors import KafkaConfigError
 from settings import Settings
 
 QUIET_SECONDS = 60
@@ -25,8 +26,12 @@ def traffic() -> None:
 def check() -> None:
     """Exit with 0 if a transaction came in the last minute, else with 1."""
     settings = Settings.from_command_line([])
+    try:
+        options = KafkaConfig.from_settings(settings).for_kafka_python_consumer()
+    except KafkaConfigError as error:
+        sys.exit(f"error: {error}")
     since = round((time.time() - QUIET_SECONDS) * 1000)
-    with closing(KafkaConsumer(**KafkaConfig.from_settings(settings).for_kafka_python_consumer())) as consumer:
+    with closing(KafkaConsumer(**options)) as consumer:
         found = consumer.offsets_for_times(dict.fromkeys(_places(consumer, settings), since))
     if not any(found.values()):
         sys.exit(f"no transaction in the last {QUIET_SECONDS} seconds")

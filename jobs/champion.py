@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from detection.model_versions import Had, KeptModels, Use
+from detection.model_versions import Had, ModelVersions, Use
 from jobs.runtime.errors import Fatal
 from messaging.poller import Poller
 from ml.model import Model
@@ -26,7 +26,7 @@ _START_SECONDS: Final = 10.0
 class ChampionPoller(Poller):
     """The newest champion that could be loaded. Raises `Fatal` at a start that has no model at all to judge by."""
 
-    def __init__(self, registry: ModelStore, models: KeptModels, poll_seconds: float = 1.0) -> None:
+    def __init__(self, registry: ModelStore, models: ModelVersions, poll_seconds: float = 1.0) -> None:
         super().__init__("the model registry", poll_seconds)
         self._registry = registry
         self._models = models
@@ -81,7 +81,7 @@ class ChampionPoller(Poller):
             _log.info("%s is the champion now", called(model))
 
     def _first(self) -> Model:
-        """The champion; else, where the registry is away or its champion is refused, the last model that was used."""
+        """The champion; else, where the registry is unavailable or its champion is refused, the last model that was used."""
         last = self._models.last
         try:
             champion, had = _within(None if last is None else _START_SECONDS, self._champion)
@@ -111,7 +111,7 @@ class ChampionPoller(Poller):
 
 def called(model: Model) -> str:
     """What the log calls a model."""
-    return Use.of(model).called
+    return Use.from_model(model).called
 
 
 def _within(seconds: float | None, work: Callable[[], _T]) -> _T:

@@ -1,18 +1,22 @@
 """The stateful operator: messages of one state partition → parsed, folded into the customers' state, with their features."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
-from detection.engine import Problem, work
+from detection.decision import BASIS, NOT_JUDGED
+from detection.folding import Begun, Messages, begin
+from detection.message_parsing import too_large
+from detection.refusals import Problem
 from detection.state_log import Fold, LocalCopy, StateLog
-from jobs.dead_letters import SetAside, too_large
+from jobs.dead_letters import SetAside
 from jobs.failures import Failures
 from jobs.runtime.local_copies import copies_of, drop_other_runs
 from jobs.source.log_order import in_log_order
@@ -21,12 +25,14 @@ from jobs.source.routing import balanced_keys, keeps
 from jobs.tasks import Tasks
 from ml.features import CUSTOMER
 
-OUTPUT: Final = "key binary, value binary, judged_by binary, problem string"
+OUTPUT: Final = "key binary, value binary, basis binary, problem string"
 """What the operator returns for each message; columns are few because each costs time for each message.
 
-A valid one: value, the beginning of its score's JSON, and judged_by, the bytes of a `JUDGED_BY`. An invalid one: its value
-as it came, judged_by NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
+A valid one: value, the beginning of its score's JSON, and basis, the bytes of a `BASIS`. An invalid one: its value as it
+came, basis NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
+
+_encode: Final = msgspec.json.Encoder().encode
 
 HEADER_BYTES: Final = 512
 """What a dead letter's headers take besides the reason: names, numbers, the name of a topic (at most 249 bytes)."""
@@ -75,10 +81,10 @@ class CustomerFold(StatefulProcessor):
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
 
-    def handleInitialState(self, key: Any, initialState: pd.DataFrame, timerValues: Any) -> None:
+    def handleInitialState(self, key: Any, initialState: pd.DataFrame, timerValues: Any) -> None:  # type: ignore[override]
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
-    def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
+    def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:  # type: ignore[override]
         number = balanced_keys(self._limits.state_partitions).index(key[0])
         pieces = (messages for piece in in_log_order(rows) if len(messages := self._own(self._small(piece), number)))
         first = next(pieces, None)
@@ -98,7 +104,9 @@ class CustomerFold(StatefulProcessor):
         if not large.any():
             return messages
         places = messages.loc[large, ["partition", "offset", "size"]].itertuples(index=False, name=None)
-        self._tasks.set_aside.add({(int(p), int(o)): too_large(size, limit) for p, o, size in places})
+        self._tasks.set_aside.add(
+            {(int(p), int(o)): SetAside(too_large(size, limit), size=int(size)) for p, o, size in places}
+        )
         return messages[~large]
 
     def _own(self, messages: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -107,9 +115,9 @@ class CustomerFold(StatefulProcessor):
         if not everywhere.any():
             return messages
         own = ~everywhere
+        values, offsets = messages["value"].to_numpy(), messages["offset"].to_numpy()
         for row in np.flatnonzero(everywhere).tolist():
-            value, offset = messages["value"].iat[row], int(messages["offset"].iat[row])
-            own[row] = keeps(value, offset, number, self._limits.state_partitions)
+            own[row] = keeps(values[row], int(offsets[row]), number, self._limits.state_partitions)
         return messages[own]
 
     def _log(self, key: Any) -> StateLog:
@@ -119,21 +127,45 @@ class CustomerFold(StatefulProcessor):
 
     def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         """Messages, in log order → rows as `OUTPUT` says."""
-        rows, errors = work(messages, fold, self._limits.future_hours)
-        if errors:
-            at = messages[["partition", "offset"]].to_numpy()
-            self._tasks.failures.add(
-                Failures.of({(int(at[row, 0]), int(at[row, 1])): why for row, why in errors.items()})
-            )
-        return rows.drop(index=self._unwritable(rows))
+        taken = taken_from(messages)
+        begun = begin(taken, fold, self._limits.future_hours)
+        problems = begun.refusals.problems(taken.records) if begun.refusals.reasons else {}
+        if begun.refusals.errors:
+            ours = [problems[row] for row in sorted(begun.refusals.errors)]
+            self._tasks.failures.add(Failures.from_reasons({(why.partition, why.offset): why.reason for why in ours}))
+        rows = output(messages, begun, problems)
+        return rows.drop(index=self._unwritable(rows, problems))
 
-    def _unwritable(self, rows: pd.DataFrame) -> list[int]:
+    def _unwritable(self, rows: pd.DataFrame, problems: Mapping[int, Problem]) -> list[int]:
         """Which of the rows are dead letters too large to be written with the rest; they are set aside."""
-        found, problems = [], rows["problem"].to_numpy()
-        for row in np.flatnonzero(~pd.isna(problems)).tolist():
-            key, value, problem = rows["key"].iat[row], rows["value"].iat[row], problems[row].encode()
-            if len(key or b"") + len(value or b"") + len(problem) + HEADER_BYTES > self._limits.dead_letter_bytes:
-                why = msgspec.json.decode(problem, type=Problem)
+        found = []
+        keys, values = rows["key"].to_numpy(), rows["value"].to_numpy()
+        for row, why in problems.items():
+            size = len(keys[row] or b"") + len(values[row] or b"") + len(_encode(why))
+            if size + HEADER_BYTES > self._limits.dead_letter_bytes:
                 self._tasks.set_aside.add({(why.partition, why.offset): SetAside(why.reason, why.folded)})
                 found.append(row)
         return found
+
+
+def taken_from(messages: pd.DataFrame) -> Messages:
+    """The messages of a table of partition, offset, kafka_time, key and value."""
+    columns = (messages[name].tolist() for name in ("value", "key", "kafka_time", "partition", "offset"))
+    return Messages(*columns)
+
+
+def output(messages: pd.DataFrame, begun: Begun, problems: Mapping[int, Problem]) -> pd.DataFrame:
+    """A row for each message, as `OUTPUT` says."""
+    value = messages["value"].to_numpy().copy()
+    basis, problem = np.full(len(messages), NOT_JUDGED, object), np.full(len(messages), None, object)
+    value[begun.rows], basis[begun.rows] = begun.heads, _each(begun.basis)
+    for row, why in problems.items():
+        problem[row] = _encode(why).decode()
+    return pd.DataFrame({"key": messages["key"].to_numpy(), "value": value, "basis": basis, "problem": problem})
+
+
+def _each(basis: np.ndarray) -> "npt.NDArray[np.object_]":
+    """(n,) bytes, of (n,) BASIS."""
+    packed, size, out = basis.tobytes(), BASIS.itemsize, np.empty(len(basis), object)
+    out[:] = [packed[start : start + size] for start in range(0, len(packed), size)]
+    return out

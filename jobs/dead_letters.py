@@ -69,13 +69,6 @@ def set_asides(spark: SparkSession) -> SetAsides:
     return spark.sparkContext.accumulator({}, _Merged())
 
 
-def too_large(size: int, limit: int) -> SetAside:
-    """A message whose key and value together have more bytes than a transaction may have."""
-    return SetAside(
-        f"the message has {size:,} bytes; a transaction has at most {limit:,} (max_transaction_bytes)", size=int(size)
-    )
-
-
 class DeadLetters:
     """Writes records that were set aside, whole, or truncated where they have more bytes than the topic of dead letters takes.
 

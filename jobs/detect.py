@@ -18,27 +18,28 @@ import msgspec
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from detection.errors import CheckpointIncomplete, VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import cuts
+from detection.storage import is_number
 from jobs import publish, thresholds
 from jobs.champion import ChampionPoller
 from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
-from jobs.failures import tell
+from jobs.failures import report
 from jobs.initial_state import initial_state
-from jobs.kept import Kept
+from jobs.kept import Sender, version_store
 from jobs.many_dead_letters import ManyDeadLetters
 from jobs.preflight import check_champion, check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.replay import Replay, by_position
 from jobs.runtime.errors import Fatal
 from jobs.runtime.gate import Gate
-from jobs.runtime.numbered import is_number
 from jobs.runtime.settling import SparkFiles, wait
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
-from jobs.scoring import Judge, Judgement
+from jobs.scoring import Judgement, SentDecision
 from jobs.source.attempts import ended_with_it
 from jobs.source.input_topics import InputTopics
 from jobs.source.log_order import by_state_partition, start_sorted
@@ -51,7 +52,7 @@ from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tables import ThresholdPoller
 from jobs.tasks import Tasks
 from messaging.config import KafkaConfig
-from ml.registry.model_store import ModelRefused, ModelStore
+from ml.registry.model_store import ModelStore
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -155,7 +156,7 @@ class Detection:
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self.tasks = Tasks.of(spark, read_limits(settings))
+        self.tasks = Tasks.from_session(spark, read_limits(settings))
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings, room(self.tasks.limits.invalid))
         self._many_dead_letters = ManyDeadLetters(spark, settings, self.tasks.limits.invalid, self._producer)
@@ -170,13 +171,14 @@ class Detection:
             settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace, self._at_once
         )
         registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-        self._kept = Kept(spark, settings.checkpoint, registry)
-        self._champion = ChampionPoller(registry, self._kept.models)
-        newest = self._kept.tables.newest if settings.adaptive_thresholds else None
+        self._versions = version_store(spark, settings.checkpoint, registry)
+        self._sender = Sender(spark, self._versions)
+        self._champion = ChampionPoller(registry, self._versions.models)
+        newest = self._versions.tables.newest if settings.adaptive_thresholds else None
         self._tables = ThresholdPoller(
             settings.thresholds_topic, KafkaConfig.from_settings(settings), newest, settings.model_name
         )
-        gate.tell(QUERY, model=self._champion.current().version)
+        gate.report(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
@@ -194,10 +196,10 @@ class Detection:
         settling = self._spark_files.plan(micro_batch)
         entry = self._entry(micro_batch)
         wait(settling)
-        self._gate.tell(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
+        self._gate.report(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
-        tell(self.tasks.failures.value, self._settings.transactions_topic)
+        report(self.tasks.failures.value, self._settings.transactions_topic)
         if self.tasks.set_aside.value:
             left = self._many_dead_letters.write(self.tasks.set_aside.value)
             if left:
@@ -235,9 +237,13 @@ class Detection:
             )
             self._ledger.overtake(micro_batch)
         topic_id = self._inputs.id_of(self._settings.transactions_topic)
-        entry = self._ledger.bound(Entry.of(micro_batch, self._newest(), start, end, topic_id))
-        if self._ledger.record(entry):
-            self._kept.purge(self._ledger)
+        entry = self._ledger.bound(Entry.from_versions(micro_batch, self._newest(), start, end, topic_id))
+        try:
+            merged = self._ledger.record(entry)
+        except CheckpointIncomplete as error:
+            raise Fatal(str(error)) from error
+        if merged:
+            self._versions.purge(self._ledger)
         return entry
 
     def _newest(self) -> Versions:
@@ -247,30 +253,29 @@ class Detection:
         table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
         if table is None:
             return judged_by
-        digest = self._kept.tables.keep(table)
+        digest = self._versions.tables.keep(table)
         return msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
 
     def _judgement_of(self, entry: Entry) -> Judgement:
         """Of all records of a micro-batch by the same versions; of those that were judged before, by what judged them."""
         if self._replay is not None:
-            own = self._judge(entry.versions)
-            return self._judged_by(self._replay.judges(entry, own))
+            own = self._decision(entry.versions)
+            return self._judged_by(self._replay.decisions(entry, own))
         if entry.bound:
-            judges = by_position(cuts(entry, entry.bound), lambda known: self._judge(known or entry.versions))
-            return self._judged_by(judges)
+            decisions = by_position(cuts(entry, entry.bound), lambda known: self._decision(known or entry.versions))
+            return self._judged_by(decisions)
         if self._judgement is None or self._judgement[0] != entry.versions:
-            judges = [(0, self._judge(entry.versions))]
-            self._judgement = entry.versions, self._judged_by(judges)
+            self._judgement = entry.versions, self._judged_by([(0, self._decision(entry.versions))])
         return self._judgement[1]
 
-    def _judged_by(self, judges: list[tuple[int, Judge]]) -> Judgement:
-        return Judgement(judges, self._settings, self.tasks)
+    def _judged_by(self, decisions: list[tuple[int, SentDecision]]) -> Judgement:
+        return Judgement(decisions, self._settings, self.tasks)
 
-    def _judge(self, versions: Versions) -> Judge:
+    def _decision(self, versions: Versions) -> SentDecision:
         """Raises `Fatal` where what the ledger names can't be had: nothing else may judge these records."""
         try:
-            return self._kept.judge(versions)
-        except (ModelRefused, LookupError) as error:
+            return self._sender.sent(versions)
+        except VersionUnavailable as error:
             raise Fatal(
                 f"the ledger binds this micro-batch to what can't be had: {error}. Restore the folders models and tables of "
                 f"{self._settings.checkpoint} from a copy, or start with another --checkpoint"

@@ -1,4 +1,4 @@
-"""Messages that a step of our own failed for: counted by the tasks, and told in the driver's log, where people look."""
+"""Messages that a step of our own failed for: counted by the tasks, and reported in the driver's log, where people look."""
 
 import logging
 from typing import Final, NamedTuple, Self
@@ -10,20 +10,20 @@ from jobs.dead_letters import Place
 
 _log = logging.getLogger(__name__)
 
-TOLD: Final = 10
-"""Messages of a micro-batch that are named in the log; of more, only the number is told."""
+MOST_NAMED: Final = 10
+"""Messages of a micro-batch that are named in the log; of more, only the number is logged."""
 
 
 class Failures(NamedTuple):
-    """How many messages failed, and why the first ones did, by their place; at most `TOLD` of these."""
+    """How many messages failed in all, and why the first ones did, by their place; at most `MOST_NAMED` of these."""
 
-    count: int
+    total: int
     first: dict[Place, str]
 
     @classmethod
-    def of(cls, reasons: dict[Place, str]) -> Self:
+    def from_reasons(cls, reasons: dict[Place, str]) -> Self:
         """Messages with their reasons."""
-        return cls(len(reasons), {place: reasons[place] for place in sorted(reasons)[:TOLD]})
+        return cls(len(reasons), {place: reasons[place] for place in sorted(reasons)[:MOST_NAMED]})
 
 
 class _Added(AccumulatorParam[Failures]):
@@ -31,7 +31,7 @@ class _Added(AccumulatorParam[Failures]):
         return Failures(0, {})
 
     def addInPlace(self, value1: Failures, value2: Failures) -> Failures:
-        return Failures(value1.count + value2.count, Failures.of(value1.first | value2.first).first)
+        return Failures(value1.total + value2.total, Failures.from_reasons(value1.first | value2.first).first)
 
 
 FailureCount = Accumulator[Failures]
@@ -43,9 +43,9 @@ def failure_count(spark: SparkSession) -> FailureCount:
     return spark.sparkContext.accumulator(Failures(0, {}), _Added())
 
 
-def tell(failures: Failures, topic: str) -> None:
+def report(failures: Failures, topic: str) -> None:
     """Warn of each of the first messages, and of how many there are."""
     for (partition, offset), reason in sorted(failures.first.items()):
         _log.warning("the message %s %d/%d is a dead letter: %s", topic, partition, offset, reason)
-    if failures.count > len(failures.first):
-        _log.warning("%d messages of this micro-batch are dead letters for errors of Scoreline's own", failures.count)
+    if failures.total > len(failures.first):
+        _log.warning("%d messages of this micro-batch are dead letters for errors of Scoreline's own", failures.total)

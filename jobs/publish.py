@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -101,7 +102,7 @@ def judged(spark: SparkSession, settings: Settings, a_poll: int = MOST_A_POLL) -
     )
 
 
-def published(settings: Settings):  # type: ignore[no-untyped-def]
+def published(settings: Settings) -> Callable[[DataFrame], DataFrame]:
     """Kafka records → what `Publication.publish` takes. A dead letter's value stays out of Python: it may be large."""
 
     def transform(records: DataFrame) -> DataFrame:
@@ -164,7 +165,7 @@ class Publisher:
             tally = self._written(few)
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
-            self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
+            self._gate.report(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)

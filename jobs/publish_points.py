@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from jobs.tag_values import MOST, OTHER, Values, bounded, said
 from jobs.throughput import LATEST_MS, Tally
 from ml.explanation import all_in_words
-from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, Version
+from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, SchemaVersion, Version
 from sinks.line_protocol import points
 from sinks.sink import PointsRefused, Sink
 
@@ -36,7 +36,7 @@ SCORE_FIELDS: Final = (
     *("anomaly_score", "threshold", "is_anomaly"),
     *("amount", "transaction_id", "customer_id", "merchant_id", "country"),
 )
-"""Each field costs the database about 0.8 µs of CPU a point; what else a score says stands in the topic and the lake."""
+"""Each field costs the database about 0.8 µs of CPU a point; what else a score says is on the topic."""
 
 _ALERT_TAGS: Final = ("country", "merchant_category", "channel", "partition", "lap")
 _ALERT_FIELDS: Final = (
@@ -49,11 +49,12 @@ _ALERT_FIELDS: Final = (
     "model_version",
 )
 
-Columns = dict[str, pa.Array]
+Columns = dict[str, "pa.Array[Any]"]
+"""By name, all with the same number of rows."""
 
 
 class PublishedScore(msgspec.Struct, gc=False):
-    """The part of a `ml.schema.Score` that is published; the rest of its JSON is skipped."""
+    """The part of a `ml.schema.Score` that is published, alike in all its versions; the rest of its JSON is skipped."""
 
     transaction_id: Identifier
     customer_id: Identifier
@@ -71,10 +72,11 @@ class PublishedScore(msgspec.Struct, gc=False):
     country: str | None = None
     channel: str | None = None
     reasons: list[Reason] = []
+    schema_version: SchemaVersion = 1
 
 
 _reader: Final = Reader(PublishedScore)
-_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name != "reasons")
+_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name not in ("reasons", "schema_version"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Publication:
     """How scores become points: where to, and which of them.
 
     known: the values that tags may have, see `TagValues`; None: any. What says another text is "other" where its tag is full;
-    where there is room it is not written, and the text is told (`Tally.found`), to be taken up before the next attempt.
+    where there is room it is not written, and the text is reported (`Tally.found`), to be taken up before the next attempt.
     """
 
     sink: Sink
@@ -123,7 +125,7 @@ class Publication:
         if not scores:
             return Tally()
         try:
-            columns = {name: pa.array(map(attrgetter(name), scores)) for name in _COLUMNS}
+            columns: Columns = {name: pa.array([*map(attrgetter(name), scores)]) for name in _COLUMNS}
             lines, found = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
             tally = _tally_of_scores(columns, records["kafka_time"].to_numpy())
             tally.found = found
@@ -153,13 +155,13 @@ class Publication:
         chosen = pc.and_(self._chosen(scores), decided)
         lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(tags, chosen), _rows(columns, chosen))
         if reasons:
-            told = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
+            in_words = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
             alerted = pc.and_(scores["is_anomaly"], decided)
-            alerts = _rows(columns, alerted) | {"reasons": told}
+            alerts = _rows(columns, alerted) | {"reasons": in_words}
             lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, alerted), alerts)
         return lines, found
 
-    def _tags(self, scores: Columns) -> tuple[Columns, pa.Array, dict[str, list[str]]]:
+    def _tags(self, scores: Columns) -> tuple[Columns, pa.BooleanArray, dict[str, list[str]]]:
         """(the tags' values, of which rows all are decided, by tag the texts that may become values)."""
         decided = pa.array(np.ones(len(scores["offset"]), bool))
         if self.known is None:
@@ -172,10 +174,10 @@ class Publication:
             tags[name], fresh = bounded(name, texts, self.known)
             if fresh:
                 found[name] = fresh
-                decided = pc.and_(decided, pc.invert(pc.equal(tags[name], OTHER)))
+                decided = pc.and_(decided, pc.invert(pc.equal(tags[name], pa.scalar(OTHER))))
         return tags, decided, found
 
-    def _chosen(self, scores: Columns) -> pa.Array:
+    def _chosen(self, scores: Columns) -> "pa.Array[Any]":
         if self.points == "all":
             return pa.array(np.ones(len(scores["offset"]), bool))
         if self.points == "anomalies":
@@ -184,7 +186,7 @@ class Publication:
         return pc.or_(scores["is_anomaly"], pa.array(drawn))
 
 
-def _rows(columns: Columns, chosen: pa.Array) -> Columns:
+def _rows(columns: Columns, chosen: "pa.Array[Any]") -> Columns:
     return {name: column.filter(chosen) for name, column in columns.items()}
 
 
@@ -202,7 +204,8 @@ def requests(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     if batch.num_rows <= POINTS_A_REQUEST and batch["value"].nbytes <= BYTES_A_REQUEST:
         yield from [batch] if batch.num_rows else []
         return
-    ends = np.cumsum(pc.fill_null(pc.binary_length(batch["value"]), 0).to_numpy().astype(np.int64))
+    values: Any = batch["value"]
+    ends = np.cumsum(pc.fill_null(pc.binary_length(values), 0).to_numpy().astype(np.int64))
     start, before = 0, 0
     while start < batch.num_rows:
         by_bytes = int(np.searchsorted(ends, before + BYTES_A_REQUEST, "right"))
@@ -240,7 +243,8 @@ def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
     x = (x + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+    drawn: np.ndarray = (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+    return drawn
 
 
 def _left_out(record: pa.RecordBatch, why: str) -> Tally:
@@ -268,16 +272,27 @@ def _tally_of_scores(scores: Columns, kafka_time: np.ndarray) -> Tally:
     latency, counts = np.unique(np.clip(kafka_time, 0, LATEST_MS)[timed] - sent[timed], return_counts=True)
     return Tally(
         scored=len(kafka_time),
-        late=scores["late"].true_count,
-        anomalies=scores["is_anomaly"].true_count,
+        late=_number_true(scores["late"]),
+        anomalies=_number_true(scores["is_anomaly"]),
         model_version=pc.max(scores["model_version"]).as_py(),
         latency=dict(zip(latency.tolist(), counts.tolist(), strict=True)),
         **_reach(scores["partition"].to_numpy(), scores["offset"].to_numpy()),
     )
 
 
-def _reach(partition: np.ndarray, offset: np.ndarray) -> dict[str, dict[int, int]]:
+def _number_true(flags: Any) -> int:
+    return int(flags.true_count)
+
+
+class _Reach(TypedDict):
     """By partition: the smallest offset, the largest plus one, and how many records there are."""
+
+    first: dict[int, int]
+    next: dict[int, int]
+    records: dict[int, int]
+
+
+def _reach(partition: np.ndarray, offset: np.ndarray) -> _Reach:
     found = {number: offset[partition == number] for number in np.unique(partition).tolist()}
     return {
         "first": {number: int(offsets.min()) for number, offsets in found.items()},

@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pyspark.sql import SparkSession
 
+from detection.errors import VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import Cut, Range, cuts
-from jobs.kept import Kept
+from jobs.kept import Sender, version_store
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
-from jobs.scoring import Judge
+from jobs.scoring import SentDecision
 from ml.features import position
-from ml.registry.model_store import ModelRefused, ModelStore
+from ml.registry.model_store import ModelStore
 
 _log = logging.getLogger(__name__)
 
 
 class Replay:
-    """The judges of records that an earlier ledger knows."""
+    """The decisions on records that an earlier ledger knows."""
 
     def __init__(self, spark: SparkSession, checkpoint: str, registry: ModelStore) -> None:
         """Raises `Fatal` where the checkpoint has no ledger."""
@@ -28,35 +29,37 @@ class Replay:
         if not self._ledger.pieces():
             raise Fatal(
                 f"--replay-of {checkpoint} has no ledger that this release can read: name the checkpoint of an earlier run of "
-                "detect, or leave the flag out to judge all records anew"
+                "detect, or leave the flag out to judge all records again"
             )
         self._recorded: dict[str, list[Range]] = {}
-        self._kept = Kept(spark, checkpoint, registry, others=True)
+        self._sender = Sender(spark, version_store(spark, checkpoint, registry, others=True))
         self._lost: set[Versions] = set()
 
-    def judges(self, entry: Entry, anew: Judge) -> list[tuple[int, Judge]]:
-        """Who judges from a position on, in the order of positions; `anew` where the ledger does not know, and that is told."""
+    def decisions(self, entry: Entry, own: SentDecision) -> list[tuple[int, SentDecision]]:
+        """Who judges from a position on, in the order of positions; `own` where the ledger does not know, which is logged."""
         if entry.topic_id not in self._recorded:
             self._recorded[entry.topic_id] = self._ledger.pieces(entry.topic_id)
         found = cuts(entry, self._recorded[entry.topic_id])
         unknown = sum(end - start for _, start, end, known in found if known is None)
         if unknown:
-            _log.warning("%d records are judged anew: the ledger of %s does not know them", unknown, self._checkpoint)
-        return by_position(found, lambda known: anew if known is None else self._judge(known, anew))
+            _log.warning("%d records are judged again: the ledger of %s does not know them", unknown, self._checkpoint)
+        return by_position(found, lambda known: own if known is None else self._decision(known, own))
 
-    def _judge(self, known: Versions, anew: Judge) -> Judge:
-        """What judged some records; `anew` where that is no longer kept, which is told once."""
+    def _decision(self, known: Versions, own: SentDecision) -> SentDecision:
+        """What judged some records; `own` where that is no longer kept, which is logged once."""
         if known not in self._lost:
             try:
-                return self._kept.judge(known)
-            except (ModelRefused, LookupError) as error:
-                _log.warning("what %s judged by is judged anew: %s", self._checkpoint, error)
+                return self._sender.sent(known)
+            except VersionUnavailable as error:
+                _log.warning("what %s judged by is judged again: %s", self._checkpoint, error)
                 self._lost.add(known)
-        return anew
+        return own
 
 
-def by_position(found: Sequence[Cut], judge: Callable[[Versions | None], Judge]) -> list[tuple[int, Judge]]:
+def by_position(
+    found: Sequence[Cut], decision: Callable[[Versions | None], SentDecision]
+) -> list[tuple[int, SentDecision]]:
     """Who judges from a position of the log on, in the order of positions."""
-    return [(int(position(np.int64(p), np.int64(start))), judge(known)) for p, start, _, known in found] or [
-        (0, judge(None))
-    ]
+    starts = position(np.array([cut[0] for cut in found], np.int64), np.array([cut[1] for cut in found], np.int64))
+    judges = [(int(start), decision(known)) for start, (_, _, _, known) in zip(starts, found, strict=True)]
+    return judges or [(0, decision(None))]

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from jobs.throughput import LATEST_MS
 from ml.features import HOUR
-from ml.schema import Digest, Reader, Version
+from ml.schema import Digest, Reader, SchemaVersion, Version
 from ml.segments import segment_ids_of
 from ml.thresholds.counts import COUNT, counted, merged
 from ml.thresholds.grid import Grid
@@ -25,7 +25,10 @@ _MOST_AHEAD: Final = HOUR
 
 
 class _Score(msgspec.Struct, gc=False):
-    """The part of `ml.schema.Score` that is counted. A Kafka time that no clock shows has no block of time to count in."""
+    """The part of `ml.schema.Score` that is counted, alike in all its versions.
+
+    A Kafka time that no clock shows has no block of time to count in.
+    """
 
     channel: str | None
     merchant_category: str | None
@@ -34,6 +37,7 @@ class _Score(msgspec.Struct, gc=False):
     is_anomaly: bool
     model_version: Version
     model_digest: Digest = ""
+    schema_version: SchemaVersion = 1
 
 
 _reader: Final = Reader(_Score)
@@ -56,7 +60,7 @@ class Counted(NamedTuple):
 class ScoreCounts:
     """Counts scores in the tasks. grids: by digest of the model; None where it has no reference, and so no tables.
 
-    A model is told by its digest, since another registry gives the same version to another model.
+    A model is known by its digest, since another registry gives the same version to another model.
     """
 
     def __init__(self, grids: Mapping[str, Grid | None]) -> None:

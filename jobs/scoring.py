@@ -1,55 +1,60 @@
 """Judging: an anomaly score for each folded transaction, by a pandas UDF, and the records that go to Kafka."""
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, Self
 
-import msgspec
 import numpy as np
 import pandas as pd
 from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
-from detection.engine import JUDGED_BY
-from detection.halves import in_halves, in_words
+from detection.decision import BASIS, Decision, lookup
+from detection.halves import Rows
+from detection.judging import Judged, judge
 from detection.ledger import Versions
+from detection.score_json import CLOSING_BYTES, closing
 from jobs.dead_letters import SetAside, SetAsides
 from jobs.failures import Failures
 from jobs.source.topic_limits import TopicLimits, room
 from jobs.tasks import Tasks
-from ml.features import FOLD_VERSION, NO_POSITION, place
+from ml.features import place
 from ml.model import Model
-from ml.schema import DIGEST_DIGITS, Reason
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
 
-CLOSING_BYTES: Final = 256
-"""More than a score has after its judgement."""
+JUDGED: Final = StructType([StructField("json", BinaryType()), StructField("is_anomaly", BooleanType())])
+"""What the decision adds to a score, and whether it is an anomaly."""
 
 
-class Judge(NamedTuple):
-    """What judges some records: a version of the model, and the thresholds of a table or the model's own."""
+class SentDecision(NamedTuple):
+    """A `Decision` on its way to the tasks: its model is sent to each worker once, whatever table it judges by."""
 
     versions: Versions
     model: "Broadcast[Model]"
-    lookup: Lookup
+    thresholds: Lookup
 
     @classmethod
-    def of(cls, versions: Versions, model: "Broadcast[Model]", table: Table | None) -> Self:
-        """The judge with a table of thresholds; without, with the model's own."""
-        default, thresholds = (model.value.threshold, {}) if table is None else (table.default, table.thresholds)
-        return cls(versions, model, Lookup.from_thresholds(default, thresholds))
+    def from_table(cls, versions: Versions, model: "Broadcast[Model]", table: Table | None) -> Self:
+        """The decision with a table of thresholds; without, with the model's own."""
+        return cls(versions, model, lookup(model.value, table))
+
+    @property
+    def decision(self) -> Decision:
+        """The decision, in a task."""
+        return Decision(self.versions, self.model.value, self.thresholds)
 
 
 class Judgement:
-    """Folded messages → Kafka records. judges: who judges from a position in the log on, in the order of positions.
+    """Folded messages → Kafka records. decisions: who judges from a position in the log on, in the order of positions.
 
-    tasks: told of a message that can't be judged. It gives no record here, for its own bytes are gone by then.
-    The expressions are built once for the same judges, not for each micro-batch: each costs a call to the JVM.
+    tasks: where a message that can't be judged is set aside. It gives no record here, for its own bytes are gone by then.
+    The expressions are built once for the same decisions, not for each micro-batch: each costs a call to the JVM.
     """
 
-    def __init__(self, judges: Sequence[tuple[int, Judge]], settings: Settings, tasks: Tasks) -> None:
+    def __init__(self, decisions: Sequence[tuple[int, SentDecision]], settings: Settings, tasks: Tasks) -> None:
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
@@ -61,33 +66,15 @@ class Judgement:
         )
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
-        self._judged = judge(judges, tasks)("judged_by")
+        self._judged = judged_by(decisions, tasks)("basis")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
 
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
-        end = {
-            "fold_version": FOLD_VERSION,
-            "micro_batch": micro_batch,
-            "scored_at": time.time_ns() // 1_000_000,
-        }
-        # One after the other, three parts make a JSON object: the first brings its opening brace, the last its closing one.
-        closing = F.lit(b"," + msgspec.json.encode(end)[1:])
-        value = F.when(self._valid, F.concat("value", "judged.json", closing)).otherwise(F.col("value"))
+        # One after the other, three parts make a JSON object: the fold's, the decision's, and what all records share.
+        end = F.lit(closing("spark", micro_batch, time.time_ns() // 1_000_000))
+        value = F.when(self._valid, F.concat("value", "judged.json", end)).otherwise(F.col("value"))
         return folded.withColumn("judged", self._judged).select("key", value.alias("value"), *self._others)
-
-
-class Judged(msgspec.Struct, gc=False):
-    """The part of a score's JSON that is judgement."""
-
-    anomaly_score: float
-    is_anomaly: bool
-    threshold: float
-    model_name: str
-    model_version: int
-    model_digest: str
-    threshold_version: int
-    reasons: list[Reason]
 
 
 class Fitting(NamedTuple):
@@ -96,12 +83,14 @@ class Fitting(NamedTuple):
     limits: TopicLimits
     set_aside: SetAsides
 
-    def unfit(self, rows: np.ndarray, parts: Sequence[bytes], anomalies: np.ndarray) -> list[int]:
-        """Of rows (n,) JUDGED_BY, with the JSON of their judgements, those whose score or alert would be too large."""
-        sizes = rows["bytes"] + np.fromiter(map(len, parts), np.int64, len(parts)) + CLOSING_BYTES
+    def unfit(self, rows: np.ndarray, judged: Judged) -> Rows:
+        """Of rows (n,) BASIS and their judgements, those whose score or alert would be too large."""
+        lengths = np.fromiter((len(part or b"") for part in judged.json), np.int64, len(rows))
+        sizes = rows["bytes"] + lengths + CLOSING_BYTES
+        anomalies = judged.is_anomaly.astype(np.bool_)  # None is none
         most = np.where(anomalies, room(min(self.limits.scores, self.limits.alerts)), room(self.limits.scores))
-        found: list[int] = np.flatnonzero(sizes > most).tolist()
-        if found:
+        found = np.flatnonzero((sizes > most) & (lengths > 0))
+        if len(found):
             self.set_aside.add({place(rows["position"][k]): _unfit(int(sizes[k]), int(most[k])) for k in found})
         return found
 
@@ -112,83 +101,29 @@ def _unfit(size: int, most: int) -> SetAside:
     )
 
 
-def judge(judges: Sequence[tuple[int, Judge]], tasks: Tasks) -> Any:
-    """The pandas UDF that judges: `JUDGED_BY` as bytes → struct(json: the fields of `Judged`, is_anomaly).
+def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Callable[[str], Column]:
+    """The pandas UDF that judges: `BASIS` as bytes → `JUDGED`.
 
     Both are null where there is nothing to judge, and for a message that could not be judged, or whose
     score no topic takes, which is set aside.
     """
-    starts = np.array([start for start, _ in judges], np.int64)
     fitting = Fitting(tasks.limits, tasks.set_aside)
 
     def judged_rows(rows: np.ndarray) -> pd.DataFrame:
-        json, is_anomaly, reasons = np.full(len(rows), None), np.full(len(rows), None), dict[tuple[int, int], str]()
-
-        def failed(row: int, error: Exception) -> None:
-            reasons[place(int(rows["position"][row]))] = in_words("judgement", error)
-
-        whose = np.maximum(np.searchsorted(starts, rows["position"], "right") - 1, 0)
-        whose[rows["position"] == NO_POSITION] = -1
-        for number in np.unique(whose[whose >= 0]).tolist():
-            one = judges[number][1]
-            for some, (parts, anomalies) in in_halves(
-                lambda some, one=one: _judged(rows[some], one),
-                np.flatnonzero(whose == number),
-                lambda one=one: _judged(typical(one.model.value), one),
-                failed,
-            ):
-                json[some], is_anomaly[some] = parts, anomalies
-                unfit = some[fitting.unfit(rows[some], parts, np.array(anomalies, np.bool_))]
-                json[unfit], is_anomaly[unfit] = None, None
-        if reasons:
+        found = judge(rows, [(start, sent.decision) for start, sent in decisions])
+        if found.errors:
+            reasons = {place(int(rows["position"][row])): why for row, why in found.errors.items()}
             tasks.set_aside.add({at: SetAside(reason, folded=True) for at, reason in reasons.items()})
-            tasks.failures.add(Failures.of(reasons))
-        return pd.DataFrame({"json": json, "is_anomaly": is_anomaly})
+            tasks.failures.add(Failures.from_reasons(reasons))
+        unfit = fitting.unfit(rows, found)
+        found.json[unfit], found.is_anomaly[unfit] = None, None
+        return pd.DataFrame({"json": found.json, "is_anomaly": found.is_anomaly})
 
-    @F.pandas_udf("json binary, is_anomaly boolean")  # type: ignore[call-overload, misc]
     def judged(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            yield judged_rows(np.frombuffer(b"".join(batch), JUDGED_BY))
+            yield judged_rows(np.frombuffer(b"".join(batch), BASIS))
 
-    return judged
-
-
-def _judged(rows: np.ndarray, judge: Judge) -> tuple[np.ndarray, list[bool]]:
-    """Rows (n,) JUDGED_BY, by one judge: the part of each one's JSON, and whether it is an anomaly.
-
-    Above the threshold of its segment a score is an anomaly, at it normal.
-    """
-    model, versions = judge.model.value, judge.versions
-    by = versions.name, versions.model, versions.model_digest[:DIGEST_DIGITS], versions.thresholds
-    features = np.ascontiguousarray(rows["features"])
-    scores = model.anomaly_score(features)
-    if not np.isfinite(scores).all():
-        raise ValueError(f"the model's score is not a finite number: {scores[~np.isfinite(scores)][0]}")
-    thresholds = judge.lookup.of_segments(rows["segment"])
-    anomalies = scores > thresholds
-    reasons = iter(model.reasons(features[anomalies]))
-    results = [
-        Judged(score, anomaly, threshold, *by, next(reasons) if anomaly else [])
-        for score, anomaly, threshold in zip(scores.tolist(), anomalies.tolist(), thresholds.tolist(), strict=True)
-    ]
-    return _parts(results), anomalies.tolist()
-
-
-def typical(model: Model) -> np.ndarray:
-    """(1,) JUDGED_BY: a transaction that is typical of those that a model was trained on, which it must be able to judge."""
-    row = np.zeros(1, JUDGED_BY)
-    row["features"] = model.usual[:, 1]
-    return row
-
-
-def _parts(results: list[Judged]) -> np.ndarray:
-    """The JSON of each of n `Judged`, (n,) bytes, with a comma for its opening brace and none for its closing one."""
-    parts = np.empty(len(results), object)
-    parts[:] = [b"," + line[1:-1] for line in _lines(results).split(b"\n")[:-1]]
-    return parts
-
-
-_lines: Final = msgspec.json.Encoder().encode_lines
+    return F.pandas_udf(judged, JUDGED)  # type: ignore[call-overload, no-any-return]
 
 
 def dead_letter_headers(settings: Settings, problem: Column) -> Column:

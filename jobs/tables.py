@@ -1,12 +1,8 @@
-"""Which table of thresholds a micro-batch is judged by: polls the topic of tables, and keeps those that are used."""
+"""Which table of thresholds a micro-batch is judged by: polls the topic of tables."""
 
-import hashlib
 import logging
-import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from contextlib import closing
 from typing import Final
 
@@ -23,7 +19,6 @@ from confluent_kafka import (
 from kafka import KafkaProducer
 
 from jobs.left_out import LeftOut
-from jobs.runtime.storage import DurableFolder
 from messaging.config import KafkaConfig
 from messaging.poller import Poller
 from ml.features import DAY
@@ -49,72 +44,6 @@ _CONSUMER: Final = {
 }
 
 _tables: Final = Reader(Table)
-
-_KEPT: Final = re.compile(f"[0-9]+-[0-9a-f]{{{DIGEST_DIGITS}}}.json")
-_LOADED: Final = 16
-
-
-class KeptTables:
-    """Tables in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the topic.
-
-    Each is a file named by its version and by what it is: a topic that was made anew gives the same versions again.
-    """
-
-    def __init__(self, folder: DurableFolder) -> None:
-        self._folder = folder
-        self._loaded: OrderedDict[str, Table] = OrderedDict()
-
-    def table(self, version: int, digest: str) -> Table:
-        """A table that is kept. Raises LookupError where it is not, or where its file is not what its name says."""
-        name = f"{version}-{digest}.json"
-        if name not in self._loaded:
-            content = self._folder.read(name)
-            if content is None:
-                raise LookupError(
-                    f"the checkpoint lacks the table of thresholds {version} ({digest}) that its ledger names"
-                )
-            if _digest(content) != digest:
-                raise LookupError(
-                    f"the table of thresholds {version} beside the checkpoint is not {digest}: it is damaged"
-                )
-            self._loaded[name] = msgspec.json.decode(content, type=Table)
-            if len(self._loaded) > _LOADED:
-                self._loaded.popitem(last=False)
-        return self._loaded[name]
-
-    def keep(self, table: Table) -> str:
-        """Keep a table that is about to be used, if it is not kept yet; returns its digest."""
-        content = msgspec.json.encode(table)
-        digest = _digest(content)
-        name = f"{table.version}-{digest}.json"
-        if name not in self._loaded:
-            if self._folder.read(name) != content:
-                self._folder.delete(name)
-                self._folder.write(name, content)
-            self.table(table.version, digest)
-        return digest
-
-    @property
-    def newest(self) -> Table | None:
-        """The highest version that is kept."""
-        kept = [name.removesuffix(".json").split("-") for name in self._folder.names() if _KEPT.fullmatch(name)]
-        newest = max(((int(version), digest) for version, digest in kept), default=None)
-        return None if newest is None else self.table(*newest)
-
-    def purge(self, named: AbstractSet[str], most: int) -> bool:
-        """Delete at most so many tables that are not named, as VERSION-DIGEST; returns whether more are left.
-
-        The newest stays."""
-        names = [name for name in self._folder.names() if _KEPT.fullmatch(name)]
-        newest = max(names, key=lambda name: int(name.split("-")[0]), default=None)
-        unnamed = [name for name in names if name != newest and name.removesuffix(".json") not in named]
-        for name in unnamed[:most]:
-            self._folder.delete(name)
-        return len(unnamed) > most
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
 
 
 class ThresholdPoller(Poller):

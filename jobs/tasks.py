@@ -1,4 +1,4 @@
-"""What tasks tell the driver while they work, and what they have to know of the topics."""
+"""What tasks report to the driver while they work, and what they have to know of the topics."""
 
 from typing import NamedTuple, Self
 
@@ -19,7 +19,7 @@ class Tasks(NamedTuple):
     limits: TopicLimits
 
     @classmethod
-    def of(cls, spark: SparkSession, limits: TopicLimits) -> Self:
+    def from_session(cls, spark: SparkSession, limits: TopicLimits) -> Self:
         """With accumulators of their own."""
         return cls(set_asides(spark), failure_count(spark), arrivals(spark), limits)
 

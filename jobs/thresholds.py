@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from detection.model_versions import KeptModels
+from detection.model_versions import ModelVersions
 from jobs.preflight import check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.gate import Gate
@@ -116,7 +116,7 @@ class TableMaker:
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
         self._spark_files = SparkFiles(DurableFolder(spark, f"{settings.checkpoint}/{QUERY}").local)
         registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-        self._models = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
+        self._models = ModelVersions(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
         self._tables = TableReader(settings.thresholds_topic, self._kafka, settings.model_name)
         self._on_topic: Table | None = None
         self._references: dict[str, Reference | None] = {}
@@ -150,7 +150,7 @@ class TableMaker:
         # Half of the slots stay free for detection.
         slots = max(1, records.sparkSession.sparkContext.defaultParallelism // 2)
         while True:
-            grids = {digest: known and known.grid for digest, known in self._references.items()}
+            grids = {digest: None if known is None else known.grid for digest, known in self._references.items()}
             found = added_up(records.coalesce(slots).mapInArrow(ScoreCounts(grids).count, ROWS).toArrow())
             new = unknown(found)  # seldom: where a model has judged its first scores
             if not new:

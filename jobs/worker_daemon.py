@@ -8,7 +8,7 @@ from pyspark.daemon import manager
 import jobs.customer_fold
 import jobs.publish_points
 import jobs.scoring  # noqa: F401
-from detection.score_json import score_heads
+from detection.score_json import heads
 from ml.features import EVENT, FEATURES, fold
 from ml.features.customers import Customers, identify
 from ml.scorers.warm_up import warm_up
@@ -19,7 +19,7 @@ if __name__ == "__main__":
     rows = customers.locate(identify(["anybody"]))
     fold(customers.states, rows, np.zeros(1, EVENT))
     none = np.zeros(0, np.bool_)
-    score_heads([], [], none, none, np.zeros((0, len(FEATURES))))
+    heads([], [], none, none, np.zeros((0, len(FEATURES))))
     warm_up()
     # A micro-batch is many small objects without cycles, which Python's collector would search again and again.
     gc.freeze()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -17,7 +17,7 @@ class Reader:
     """The records of some topics. Not for use by two threads at once. Raises `ReadError` where Kafka does not answer."""
 
     def __init__(self, kafka: KafkaConfig, *topics: str) -> None:
-        self._consumer = Consumer(
+        self._consumer = _connected(
             {
                 **kafka.for_confluent_consumer(),
                 "group.id": "reader",  # required, and never used: nothing is committed, partitions are assigned by hand
@@ -81,6 +81,15 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._consumer.close()
+
+
+def _connected(configuration: dict[str, Any]) -> Consumer:
+    try:
+        return Consumer(configuration)
+    except KafkaException as error:
+        raise ReadError(
+            f"Kafka's client refuses its settings: {error.args[0].str()}; see the KAFKA_ settings"
+        ) from None
 
 
 def _no_answer(error: KafkaException) -> ReadError:

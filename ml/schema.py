@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, Generic, NamedTuple, TypeVar
+from typing import Annotated, Final, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -91,34 +91,62 @@ class Reason(msgspec.Struct):
     usual_high: float
 
 
+SCORE_SCHEMA: Final = 2
+"""What `schema_version` says of a score as it is written today; records that lack it are of version 1."""
+
+SchemaVersion = Annotated[int, Meta(ge=1, le=SCORE_SCHEMA)]
+"""For readers of parts that both versions of a score have alike: a later version may mean something else, and is refused."""
+
+Lane = Literal["spark", "early"]
+"""Who judged: the Spark job, whose record is the lasting one, or the service that answers at once."""
+
+
+class Challenge(msgspec.Struct):
+    """What another model that is on trial says of a transaction; nobody is alerted by it."""
+
+    model_name: str
+    model_version: Version
+    model_digest: Digest
+    anomaly_score: float
+    threshold: float
+
+
 class Score(Transaction, gc=False, kw_only=True):
     """One scored transaction, as JSON on `scores` and, for anomalies, on `alerts`: the transaction's own fields and these.
 
-    (partition, offset) is the record's identity. Times are milliseconds since the epoch, as Kafka counts them.
-    threshold_version: of the table that the threshold is from; 0 for the model's own. model_digest: what the model is, by
-    the first `DIGEST_DIGITS` of its digest; "" in records of earlier releases. order_undefined: the customer's records have
-    come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it
-    was folded; 1 where a score does not say it.
+    `detection.score_json` writes it, and reads what earlier releases wrote (`schema_version` 1). (partition, offset) is the
+    record's identity. Times are milliseconds since the epoch, as Kafka counts them. features: in the order of the feature set
+    that `feature_set` names (docs/features.md). reasons, named_features: of anomalies alone, left out of other records.
+    threshold_version: of the table that the threshold is from; 0 for the model's own. profile_version: of the profiles;
+    0 where none were used. model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the
+    customer's records have come by two Kafka partitions, between which the log has no order. fold_version: by what meaning
+    of state and features it was folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
     """
 
+    schema_version: Literal[2]
     partition: Partition
     offset: Offset
     kafka_time: KafkaTime
     late: bool
     key_mismatch: bool
-    micro_batch: int
-    features: dict[str, float]
+    order_undefined: bool
+    features: list[float]
     anomaly_score: float
-    threshold: float
     is_anomaly: bool
+    threshold: float
     model_name: str
     model_version: Version
+    model_digest: Digest
+    threshold_version: Version
+    feature_set: str
+    fold_version: Version
+    lane: Lane
+    micro_batch: int | None
+    profile_version: Version
     scored_at: int
-    threshold_version: Version = 0
-    model_digest: Digest = ""
-    order_undefined: bool = False
-    fold_version: Version = 1
     reasons: list[Reason] = []
+    named_features: dict[str, float] | None = None
+    challenger: Challenge | None = None
 
 
 T = TypeVar("T")

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from ml.evaluation.report import COLUMNS, detector_rows, ranked
@@ -28,29 +28,55 @@ from scorecard.words import (
 
 DRAWN: Final = 7
 BASELINES: Final = (AmountAndHour.name, Chance.name)
-_STYLE: Final = Path(__file__).with_name("page.css").read_text()
+_FOLDER: Final = Path(__file__).parent
 _PRINTED_WIDTH: Final = 680
-# A plot keeps the width that it was drawn in, which is not that of the paper.
-_PRINTING: Final = f"""
-const plots = () => document.querySelectorAll(".plotly-graph-div");
-addEventListener("beforeprint", () => plots().forEach(plot => Plotly.relayout(plot, {{width: {_PRINTED_WIDTH}}})));
-addEventListener("afterprint", () => plots().forEach(plot => Plotly.relayout(plot, {{width: null, autosize: true}})));
-"""
 _INTERVAL: Final = re.compile(r"(.*) \[(.*), (.*)\](.*)")
 _BRACKETS: Final = re.compile(r"(.*\d.*) \((.*)\)")
 
 
+class Section(NamedTuple):
+    """A plot with what there is to see in it."""
+
+    title: str
+    caption: str
+    plot: str
+
+
+class Cell(NamedTuple):
+    """A cell of a table, and below it in small print its interval, or what its name means; "" where there is nothing."""
+
+    text: str
+    small: str = ""
+
+
+class Table(NamedTuple):
+    """A table with what it says."""
+
+    title: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
 def page(card: Scorecard) -> str:
     """The whole page as HTML."""
-    figures = "".join(
-        f'<div class="figure"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in headline(card)
+    templates = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Scoreline: the scorecard</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style>'
-        f"<script>{get_plotlyjs()}</script><script>{_PRINTING}</script></head><body><h1>How well is fraud caught?</h1>"
-        f'<p class="note">{escape(_judged(card))}</p><div class="figures">{figures}</div>'
-        f'<p class="short">{escape(" ".join(in_short(card)))}</p>{_plots(card)}{_tables(card)}{_glossary()}</body></html>'
+    return templates.get_template("page.html.j2").render(
+        style=(_FOLDER / "page.css").read_text(),
+        plotly=get_plotlyjs(),
+        printed_width=_PRINTED_WIDTH,
+        judged=_judged(card),
+        headline=headline(card),
+        in_short=" ".join(in_short(card)),
+        sections=_sections(card),
+        tables=_tables(card),
+        terms=TERMS,
     )
 
 
@@ -64,7 +90,7 @@ def _judged(card: Scorecard) -> str:
     )
 
 
-def _plots(card: Scorecard) -> str:
+def _sections(card: Scorecard) -> list[Section]:
     judged = dict(list(ranked(card.standard).items())[:DRAWN])
     drawings = {name: card.drawings[name] for name in judged if name in card.drawings}
     detectors = {name: j for name, j in judged.items() if name not in BASELINES} or judged
@@ -109,12 +135,12 @@ def _plots(card: Scorecard) -> str:
                 plots.days(card.days[best]),
             )
         )
-    return "".join(sections)
+    return sections
 
 
-def _tables(card: Scorecard) -> str:
+def _tables(card: Scorecard) -> list[Table]:
     best, _ = card.best
-    tables = [
+    return [
         _table(
             f"Each kind of fraud, by {best}",
             "Which attacks it catches, how soon, and what is lost by then; and whether its reasons name the right thing.",
@@ -143,14 +169,13 @@ def _tables(card: Scorecard) -> str:
             threshold_rows(card),
         ),
     ]
-    return "".join(tables)
 
 
-def _section(title: str, caption: str, figure: go.Figure) -> str:
+def _section(title: str, caption: str, figure: go.Figure) -> Section:
     drawn = figure.to_html(
         full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
     )
-    return f'<h2>{escape(title)}</h2><p class="note">{escape(caption)}</p><div class="plot">{drawn}</div>'
+    return Section(title, caption, drawn)
 
 
 def _table(
@@ -159,27 +184,14 @@ def _table(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
     explained: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{_cell(cell, explained)}</td>" for cell in row) + "</tr>" for row in rows)
-    return (
-        f'<h2>{escape(title)}</h2><p class="note">{escape(caption)}</p>'
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+) -> Table:
+    return Table(title, caption, header, [[_cell(text, explained) for text in row] for row in rows])
 
 
-def _cell(text: str, explained: Mapping[str, str]) -> str:
-    """A cell, below it in small print its interval, or what its name means."""
+def _cell(text: str, explained: Mapping[str, str]) -> Cell:
     interval = _INTERVAL.fullmatch(text)
     if interval:
         value, low, high, unit = interval.groups()
-        return f"{escape(value + unit)}<small>{escape(f'{low} – {high}')}</small>"
+        return Cell(value + unit, f"{low} – {high}")
     brackets = _BRACKETS.fullmatch(text)
-    if brackets:
-        return f"{escape(brackets[1])}<small>{escape(brackets[2])}</small>"
-    return escape(text) + (f"<small>{escape(explained[text])}</small>" if text in explained else "")
-
-
-def _glossary() -> str:
-    terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in TERMS.items())
-    return f"<h2>What the words mean</h2><dl>{terms}</dl>"
+    return Cell(brackets[1], brackets[2]) if brackets else Cell(text, explained.get(text, ""))

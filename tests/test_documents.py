@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ml.features import FEATURE_SET, FEATURES
+from ml.schema import TRANSACTION_FIELDS, Score
 from settings import as_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -94,3 +96,16 @@ def test_each_of_the_ten_questions_is_answered_by_a_file_and_a_name() -> None:
     for row in rows:
         assert all(name for _, name in NAMED.findall(row)), row
         assert NAMED.search(row), row
+
+
+def test_the_contract_lists_every_field_of_a_score() -> None:
+    section = (ROOT / "docs" / "contracts.md").read_text().split("## A score\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    own = [name for name in Score.__struct_fields__ if name not in TRANSACTION_FIELDS]
+    assert sorted(listed) == sorted(own)
+
+
+def test_the_feature_set_stands_in_its_order() -> None:
+    text = (ROOT / "docs" / "features.md").read_text()
+    assert tuple(text.split(f"## The feature set `{FEATURE_SET}`")[1].split("```")[1].split()) == FEATURES

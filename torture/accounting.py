@@ -8,13 +8,11 @@ import msgspec
 import numpy as np
 
 from ml.features import FEATURES
-from ml.schema import Transaction
+from ml.schema import SchemaVersion, Transaction
 from torture.points import Points
 from torture.reference import Bools, Expected, Integers, Log, fields_hash
 
 EXAMPLES: Final = 20
-
-_Features = msgspec.defstruct("_Features", [(name, float) for name in FEATURES])
 
 
 class Found(msgspec.Struct):
@@ -26,7 +24,7 @@ class Found(msgspec.Struct):
     late: bool
     key_mismatch: bool
     micro_batch: int
-    features: _Features  # type: ignore[valid-type]
+    features: list[float] | dict[str, float]
     anomaly_score: float
     threshold: float
     is_anomaly: bool
@@ -34,6 +32,12 @@ class Found(msgspec.Struct):
     order_undefined: bool = False
     model_digest: str = ""
     fold_version: int = 1
+    schema_version: SchemaVersion = 1
+
+    @property
+    def row(self) -> list[float]:
+        """The features in the order of FEATURES; up to version 1 of a score's form they have names. Raises KeyError."""
+        return [self.features[name] for name in FEATURES] if isinstance(self.features, dict) else self.features
 
 
 class Letter(NamedTuple):
@@ -102,7 +106,7 @@ class Account:
         if not found:
             return
         columns = {name: np.array([getattr(score, name) for score, _ in found]) for name in _COMPARED}
-        columns["features"] = np.array([msgspec.structs.astuple(score.features) for score, _ in found], np.float64)
+        columns["features"] = np.array([score.row for score, _ in found], np.float64)
         columns["fields"] = np.array([fields for _, fields in found], np.uint64)
         at = self._expected.rows(
             *(np.array([getattr(s, n) for s, _ in found], np.int64) for n in ("partition", "offset"))
@@ -189,8 +193,11 @@ class Account:
 
     def _decoded(self, value: bytes) -> tuple[Found, int] | None:
         try:
-            return _found(value), fields_hash(_transaction(value))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = _found(value)
+            if len(found.row) != len(FEATURES):
+                raise KeyError(f"{len(found.row)} features")
+            return found, fields_hash(_transaction(value))
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
             self._is_unknown(f"not a score: {error}", value[:300])
             return None
 

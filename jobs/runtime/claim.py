@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 import msgspec
 import psutil
 
+from detection.storage import is_number
 from jobs.runtime.errors import Fatal
-from jobs.runtime.numbered import is_number
 
 LOCKS: Final = "locks"
 _PATIENCE_SECONDS: Final = 2.0

@@ -85,7 +85,7 @@ class Gate:
         """How often in a row the micro-batch that is now tried again took more memory than Java has."""
         return self._short_of_memory.get(query, 0)
 
-    def tell(self, query: str, **facts: Any) -> None:
+    def report(self, query: str, **facts: Any) -> None:
         """Report what the query uses (its model, its table, …), for its status."""
         self._facts.setdefault(query, {}).update(facts)
 

@@ -172,7 +172,7 @@ KNOWN: Final = (
     _known(
         "state store",
         r"CANNOT_LOAD_STATE_STORE|CANNOT_WRITE_STATE_STORE|STATE_STORE_|RocksDBException|CHECKSUM_VERIFICATION_FAILED"
-        r"|the state log lacks its segment",
+        r"|the state log lacks its chunk",
         "the customers' state cannot be read or written",
         f"Check the checkpoint's file system; if this goes on: {_REBUILD[0].lower()}{_REBUILD[1:]}",
     ),

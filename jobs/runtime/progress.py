@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.runtime.numbered import is_number
+from detection.storage import is_number
 
 Offsets = dict[str, dict[str, int]]
 

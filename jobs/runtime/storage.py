@@ -9,9 +9,9 @@ from typing import Any, Final, Protocol, Self
 
 from pyspark.sql import SparkSession
 
+from detection.storage import is_number
 from jobs.runtime import file_systems
 from jobs.runtime.file_systems import local_path
-from jobs.runtime.numbered import is_number
 
 _UNFINISHED_SECONDS: Final = 3_600.0
 

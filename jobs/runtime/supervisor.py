@@ -151,7 +151,7 @@ class Supervisor:
             trouble.beat(self._gate.facts(name))
         logs.keep_small(self._settings.log_dir / logs.WORKERS)
         if self._own in self._started and not self._gate.closed:
-            console.tell()
+            console.report()
 
     def _leave(self, checkpoint: Checkpoint, gone: CheckpointGone) -> None:
         """End at once, before anything more is written to a checkpoint that is no longer this application's."""

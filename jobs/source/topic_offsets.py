@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pyspark.sql import SparkSession
 
 from detection.ledger import Offsets
-from jobs.runtime.numbered import is_number
+from detection.storage import is_number
 from jobs.runtime.storage import DurableFolder
 
 _INITIAL = "sources/0/0"

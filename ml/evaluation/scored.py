@@ -11,15 +11,16 @@ from ml.arrays import Flags, Floats
 from ml.dataset.transactions import Transactions
 from ml.evaluation.errors import EvaluationError
 from ml.features.events import hash_id
-from ml.schema import Identifier, Reader, Unreadable
+from ml.schema import Identifier, Reader, SchemaVersion, Unreadable
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """The part of `ml.schema.Score` that is judged."""
+    """The part of `ml.schema.Score` that is judged, alike in all its versions."""
 
     transaction_id: Identifier
     anomaly_score: Annotated[float, msgspec.Meta(ge=0, le=1)]
     is_anomaly: bool
+    schema_version: SchemaVersion = 1
 
 
 _log = logging.getLogger(__name__)

@@ -54,9 +54,9 @@ class Customers:
         return self._states[: self.count]
 
     @property
-    def segments(self) -> npt.NDArray[np.int64]:
-        """(count,) number of the log segment that a row was last written to, 0 for none; kept for whoever writes the rows."""
-        return self._segments[: self.count]
+    def chunks(self) -> npt.NDArray[np.int64]:
+        """(count,) number of the log chunk that a row was last written to, 0 for none; kept for whoever writes the rows."""
+        return self._chunks[: self.count]
 
     def locate(self, identities: np.ndarray) -> npt.NDArray[np.int64]:
         """The row of each identity, (n,) int64. Customers who are new get one, with an empty state."""
@@ -65,25 +65,31 @@ class Customers:
         self.count = _find_or_add(self._states, self._index, self.count, identities["high"], identities["low"], rows)
         return rows
 
+    def find(self, identities: np.ndarray) -> npt.NDArray[np.int64]:
+        """The row of each identity, (n,) int64, -1 for customers who are not there. Nothing is changed."""
+        rows = np.empty(len(identities), np.int64)
+        _find(self._states, self._index, identities["high"], identities["low"], rows)
+        return rows
+
     def forget_from(self, count: int) -> None:
         """Remove all customers but the first `count`, as if the others had never been located."""
         self._index[self._index > count] = 0  # those who came first were placed without regard to those who came later
         self._states[count : self.count] = np.zeros(1, CUSTOMER)
-        self._segments[count : self.count] = 0
+        self._chunks[count : self.count] = 0
         self.count = count
 
     def _map(self, capacity: int) -> None:
         self._states = self._allocate("states", capacity, CUSTOMER)
-        self._segments = self._allocate("segments", capacity, np.dtype(np.int64))
+        self._chunks = self._allocate("chunks", capacity, np.dtype(np.int64))
         self._index = self._allocate("index", 2 * capacity, np.dtype(np.int64))
 
     def _reserve(self, rows: int) -> None:
         if rows <= self.capacity:
             return
-        states, segments = self.states, self.segments
+        states, chunks = self.states, self.chunks
         self._map(1 << (rows - 1).bit_length())
         self._states[: self.count] = states
-        self._segments[: self.count] = segments
+        self._chunks[: self.count] = chunks
         _find_or_add(self._states, self._index, 0, states["id_high"], states["id_low"], np.empty(len(states), np.int64))
 
 
@@ -109,6 +115,21 @@ def _find_or_add(states, index, count, high, low, rows):  # type: ignore[no-unty
             index[slot] = count
         rows[i] = index[slot] - 1
     return count
+
+
+@numba.njit(cache=True)
+def _find(states, index, high, low, rows):  # type: ignore[no-untyped-def]
+    """As `_find_or_add`, but an id that is nowhere has the row -1."""
+    mask = len(index) - 1
+    for i in range(len(rows)):
+        slot = np.int64((low[i] ^ (low[i] >> np.uint64(29))) & np.uint64(mask))
+        rows[i] = -1
+        while index[slot] != 0:
+            state = states[index[slot] - 1]
+            if state["id_low"] == low[i] and state["id_high"] == high[i]:
+                rows[i] = index[slot] - 1
+                break
+            slot = (slot + 1) & mask
 
 
 class CustomerTable:

@@ -53,6 +53,9 @@ FEATURES: Final = (
     "log_device_age_seconds",
 )
 
+FEATURE_SET: Final = "customer-2"
+"""The name of FEATURES in this order, by which a score's row of numbers is read: other features have another name."""
+
 CHANNEL_BITS: Final = 7
 MIXED: Final = 7
 NEW_DEVICE: Final = 8

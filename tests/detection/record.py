@@ -21,9 +21,10 @@ from ml.detectors.random_forest import RandomForest
 from ml.detectors.xgboost import XGBoost
 from ml.features import FEATURES, fold, position
 from ml.features.customers import Customers, identify
-from ml.model import Model, threshold_for_budget, usual_ranges
+from ml.model import Model, usual_ranges
 from ml.scorers import serialization
 from ml.segments import segment_name
+from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.table import Table
 from tests.detection import recorded_log
 from tests.detection.recorded_log import FOLDER, Judged, Message, Numbers

@@ -6,19 +6,20 @@ are the recorded ones. `tests.detection.record` wrote the files, once, before th
 
 import lzma
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-import pandas as pd
 
-from detection.engine import JUDGED_BY, Problem, work
+from detection.decision import Decision
+from detection.engine import Engine, Outcome
+from detection.folding import Messages
 from detection.ledger import Versions
-from detection.state_log import folded_or_untouched
-from jobs.scoring import Judge, _judged
-from ml.features import FEATURES, Folded
+from detection.refusals import Problem
+from detection.score_json import closing, read
+from ml.features import FEATURES
 from ml.features.customers import Customers
 from ml.model import Model
 from ml.schema import Reason
@@ -68,7 +69,7 @@ class Numbers(msgspec.Struct, frozen=True):
     usual: list[list[float]]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Came(msgspec.Struct, frozen=True):
     """What came of the log: of each message, in its order, and the states of all customers afterwards."""
 
     messages: "list[Judged | Refused]"
@@ -76,7 +77,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """An `Outcome` by columns, which pack well. Of the dead letters the reasons; of the others all else, one after another."""
+    """A `Came` by columns, which pack well. Of the dead letters the reasons; of the others all else, one after another."""
 
     refused: dict[int, tuple[str, bool]]
     features: bytes
@@ -106,7 +107,7 @@ def table() -> Table:
     return msgspec.json.decode((FOLDER / "table.json").read_bytes(), type=Table)
 
 
-def recorded() -> Outcome:
+def recorded() -> Came:
     """What came of it when it was recorded."""
     stored = msgspec.msgpack.decode(_unpacked("judgements"), type=Stored)
     features = np.frombuffer(stored.features).reshape(len(FEATURES), -1)
@@ -127,12 +128,10 @@ def recorded() -> Outcome:
         for k in range(features.shape[1])
     )
     n = features.shape[1] + len(stored.refused)
-    return Outcome(
-        [Refused(*stored.refused[k]) if k in stored.refused else next(judged) for k in range(n)], stored.states
-    )
+    return Came([Refused(*stored.refused[k]) if k in stored.refused else next(judged) for k in range(n)], stored.states)
 
 
-def write(outcome: Outcome) -> None:
+def write(outcome: Came) -> None:
     """Record what came of the log."""
     judged = [one for one in outcome.messages if isinstance(one, Judged)]
     stored = Stored(
@@ -155,47 +154,45 @@ def _unpacked(name: str) -> bytes:
     return lzma.decompress((FOLDER / f"{name}.xz").read_bytes())
 
 
-def judged_now(log: Sequence[Message], model: Model, table: Table) -> Outcome:
+def judged_now(log: Sequence[Message], model: Model, table: Table) -> Came:
     """What comes of a log by the code as it is, in pieces."""
     customers = Customers()
+    engine = Engine(customers)
     out: list[Judged | Refused] = []
     for start in range(0, len(log), PIECE):
-        out += _piece(log[start : start + PIECE], customers, model, table)
-    return Outcome(out, customers.states.tobytes())
+        out += _piece(log[start : start + PIECE], engine, model, table)
+    return Came(out, customers.states.tobytes())
 
 
-def _piece(log: Sequence[Message], customers: Customers, model: Model, table: Table) -> "list[Judged | Refused]":
-    def fold(identities: np.ndarray, events: np.ndarray) -> Folded:
-        return folded_or_untouched(customers, identities, events)[1]
-
-    frame = pd.DataFrame(
-        {
-            "partition": np.array([m.partition for m in log], np.int32),
-            "offset": np.array([m.offset for m in log]),
-            "kafka_time": np.array([m.kafka_time for m in log]),
-            "key": [m.key for m in log],
-            "value": [m.value for m in log],
-        }
-    )
-    worked = work(frame, fold, 24.0)
-    assert not worked.errors, worked.errors
+def _piece(log: Sequence[Message], engine: Engine, model: Model, table: Table) -> "list[Judged | Refused]":
     found: list[Judged | Refused] = []
-    broadcast: Any = SimpleNamespace(value=model)
-    judges = [Judge.of(Versions(7), broadcast, None), Judge.of(Versions(7), broadcast, table)]
-    for message, row in zip(log, worked.rows.itertuples(), strict=True):
-        if row.problem is not None:
-            problem = msgspec.json.decode(row.problem, type=Problem)
-            found.append(Refused(problem.reason, problem.folded))
-            continue
-        by = np.frombuffer(row.judged_by, JUDGED_BY)
-        parts, _ = _judged(by, judges[message.judged_by_table])
-        score = msgspec.json.decode(row.value + parts[0] + b"}")
-        features = np.array([score["features"][name] for name in FEATURES])
-        assert features.tobytes() == by["features"].tobytes()
-        reasons = msgspec.convert(score["reasons"], list[Reason])
-        of_fold = score["late"], score["key_mismatch"], score["order_undefined"], features.tobytes()
-        found.append(Judged(*of_fold, score["anomaly_score"], score["threshold"], score["is_anomaly"], reasons))
+    for by_table, some in groupby(log, lambda message: message.judged_by_table):
+        decision = Decision.from_table(Versions(7), model, table if by_table else None)
+        outcomes = engine.work(taken(list(some)), decision, closing("spark", 0, 0))
+        found += [_judged(outcome) for outcome in outcomes]
     return found
+
+
+def taken(log: Sequence[Message]) -> Messages:
+    """Messages of the log as the engine takes them."""
+    return Messages(
+        [m.value for m in log],
+        [m.key for m in log],
+        [m.kafka_time for m in log],
+        [m.partition for m in log],
+        [m.offset for m in log],
+    )
+
+
+def _judged(outcome: Outcome) -> "Judged | Refused":
+    if isinstance(outcome, Problem):
+        assert "an error of Scoreline's own" not in outcome.reason, outcome
+        return Refused(outcome.reason, outcome.folded)
+    score = read(outcome.value)
+    features = np.array(score.features)
+    assert outcome.is_anomaly == score.is_anomaly
+    of_fold = score.late, score.key_mismatch, score.order_undefined, features.tobytes()
+    return Judged(*of_fold, score.anomaly_score, score.threshold, score.is_anomaly, score.reasons)
 
 
 def main() -> None:

@@ -1,248 +1,113 @@
-"""A message that a step of ours fails for costs itself: its neighbours come out as if it had never been sent."""
+"""The engine: one process that folds, scores, judges and writes, or only looks."""
 
-import json
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+import time
+from dataclasses import replace
 
 import msgspec
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detection import engine, intake, state_log
-from detection.engine import JUDGED_BY, NOT_JUDGED, work
-from detection.state_log import LocalCopy, StateLog
-from ml.features import CUSTOMER, FEATURES, NO_POSITION
-from ml.features.customers import identify
-from ml.features.events import hash_id
-from tests.detection.test_state_log import Dict
-from tests.integration.traffic import traffic
+from detection.decision import Decision
+from detection.engine import Engine, Limits, Scored
+from detection.folding import Messages
+from detection.ranges import Versions
+from detection.refusals import Problem
+from detection.score_json import closing
+from ml.features.customers import Customers, identify
+from tests.detection import recorded_log
+from tests.detection.scores import exact
 
-NOW = 1_790_000_000_000
-GOOD = [msgspec.json.encode(t) for t in traffic(1_200, customers=700, seed=3)]
-KEPT = 15
-"""How many of the messages are left out where a step fails for some."""
-
-
-class Outcome(NamedTuple):
-    """What came of messages: rows by message number, errors by message number, the states as one sorted array's bytes."""
-
-    rows: dict[int, tuple[Any, ...]]
-    errors: dict[int, str]
-    states: bytes
+LOG = recorded_log.messages()
+END = closing("early", None, 5)
 
 
-def outcome(numbers: Sequence[int], values: Sequence[bytes] = GOOD, pieces: int = 1) -> Outcome:
-    """Work the messages of these numbers, in some pieces, from an empty state on. A message's number is its offset."""
-    store = Dict()
-    messages = pd.DataFrame(
-        {
-            "partition": np.zeros(len(numbers), np.int32),
-            "offset": np.array(numbers, np.int64),
-            "kafka_time": np.full(len(numbers), NOW),
-            "key": [b"C"] * len(numbers),
-            "value": [values[number] for number in numbers],
-        }
-    )
-    rows: dict[int, tuple[Any, ...]] = {}
-    errors: dict[int, str] = {}
-    with tempfile.TemporaryDirectory() as folder, StateLog(store, LocalCopy(Path(folder))).folding() as fold:
-        for part in np.array_split(np.arange(len(numbers)), pieces):
-            worked = work(messages.iloc[part[0] : part[-1] + 1], fold, 24.0)
-            assert len(worked.rows) == len(part)
-            rows |= {
-                numbers[k]: row for k, row in zip(part, worked.rows.itertuples(index=False, name=None), strict=True)
-            }
-            errors |= {numbers[part[row]]: reason for row, reason in worked.errors.items()}
-    states = np.frombuffer(b"".join(store.content[number] for number in sorted(store.content) if number >= 0), CUSTOMER)
-    return Outcome(rows, errors, np.sort(states, order=["id_high", "id_low"]).tobytes())
+@pytest.fixture(scope="module")
+def decision() -> Decision:
+    return Decision.from_table(Versions(7, 3, "recorded", "d1" * 32), recorded_log.model(), recorded_log.table())
 
 
-Break = Callable[[pytest.MonkeyPatch, set[int]], None]
+def some(log: list[recorded_log.Message]) -> Messages:
+    return recorded_log.taken(log)
 
 
-def ids(numbers: set[int]) -> set[str]:
-    return {json.loads(GOOD[number])["transaction_id"] for number in numbers}
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, len(LOG) - 1), st.integers(0, 40))
+def test_a_peek_says_what_would_come_of_messages_and_changes_nothing(start: int, count: int) -> None:
+    decision = Decision.from_table(Versions(7), recorded_log.model(), recorded_log.table())
+    customers = Customers(capacity=16)
+    engine = Engine(customers)
+    engine.work(some(LOG[:start]), decision, END)
+    before, known = customers.states.tobytes(), customers.count
+    there = identify(["C1", "nobody has this name"])
+    peeked = engine.peek(some(LOG[start : start + count]), decision, END)
+    assert (customers.states.tobytes(), customers.count) == (before, known)
+    assert customers.find(there).tolist()[1] == -1
+    assert peeked == engine.work(some(LOG[start : start + count]), decision, END)
 
 
-def broken_parse(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-    bad, sound = {GOOD[number] for number in numbers}, intake.parse
-
-    def parse(value: bytes | None) -> Any:
-        if value in bad:
-            raise KeyError("no such thing")
-        return sound(value)
-
-    patch.setattr(intake, "parse", parse)
+def test_however_a_log_is_cut_each_message_comes_to_the_same(decision: Decision) -> None:
+    whole = Engine(Customers()).work(some(LOG), decision, END)
+    one_by_one = Engine(Customers())
+    assert [one_by_one.work(some([message]), decision, END)[0] for message in LOG] == whole
 
 
-def broken_events(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-    bad, sound = ids(numbers), intake.events
-
-    def events(transactions: Any, positions: Any) -> np.ndarray:
-        if any(t.transaction_id in bad for t in transactions):
-            raise OverflowError("date out of range \ud800")
-        return sound(transactions, positions)
-
-    patch.setattr(intake, "events", events)
+def test_what_is_written_is_a_score(decision: Decision) -> None:
+    found = Engine(Customers()).work(some(LOG), decision, END)
+    scored = [came for came in found if isinstance(came, Scored)]
+    assert len(scored) > len(LOG) / 2
+    for came in scored:
+        assert exact(came.value).is_anomaly == came.is_anomaly
 
 
-def broken_identities(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-    """For all messages of these messages' customers."""
-    bad = {json.loads(GOOD[number])["customer_id"] for number in numbers}
-
-    def identify_some(customers: list[str]) -> np.ndarray:
-        if bad.intersection(customers):
-            raise UnicodeError
-        return identify(customers)
-
-    patch.setattr(engine, "identify", identify_some)
-
-
-def broken_fold(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-    """It raises when it has changed the states already, those of customers that are new to it too."""
-    bad, sound = [hash_id(name) for name in ids(numbers)], state_log.fold
-
-    def fold(states: np.ndarray, slots: Any, events: np.ndarray) -> Any:
-        folded = sound(states, slots, events)
-        if np.isin(events["transaction"], np.array(bad, np.uint64)).any():
-            raise ZeroDivisionError
-        return folded
-
-    patch.setattr(state_log, "fold", fold)
+def test_a_message_that_is_too_large_is_refused_and_its_neighbours_are_not(decision: Decision) -> None:
+    log = LOG[:20]
+    large = msgspec.structs.replace(log[7], value=(log[7].value or b"") + b" " * 1_000)
+    limit = max(len(m.key or b"") + len(m.value or b"") for m in log)
+    found = Engine(Customers(), Limits(limit)).work(some([*log[:7], large, *log[8:]]), decision, END)
+    expected = Engine(Customers()).work(some([*log[:7], *log[8:]]), decision, END)
+    refused = found.pop(7)
+    assert isinstance(refused, Problem)
+    assert f"a transaction has at most {limit:,}" in refused.reason
+    assert (refused.partition, refused.offset) == (large.partition, large.offset)
+    assert found == expected
 
 
-def broken_heads(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-    bad, sound = ids(numbers), engine.score_heads
+def test_a_message_that_the_model_fails_for_is_folded_and_refused(decision: Decision) -> None:
+    customers = Customers()
+    rows = [
+        row
+        for row, came in enumerate(Engine(customers).work(some(LOG[:50]), decision, END))
+        if isinstance(came, Scored)
+    ]
+    sound, amounts = decision.model.scorer.anomaly_score, list[float]()
 
-    def score_heads(transactions: Any, *rest: Any) -> list[bytes]:
-        if any(t.transaction_id in bad for t in transactions):
-            raise AssertionError
-        return sound(transactions, *rest)
+    class Breaks:
+        def anomaly_score(self, features: np.ndarray) -> np.ndarray:
+            amounts.extend(features[:, 0].tolist())
+            if (features[:, 0] == amounts[3]).any():
+                raise RuntimeError("a tree without leaves")
+            return sound(features)
 
-    patch.setattr(engine, "score_heads", score_heads)
+        contributions = staticmethod(decision.model.scorer.contributions)
 
-
-def broken_features(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-    """The fold gives these messages a feature that is no number."""
-    bad, sound = [hash_id(name) for name in ids(numbers)], state_log.fold
-
-    def fold(states: np.ndarray, slots: Any, events: np.ndarray) -> Any:
-        folded = sound(states, slots, events)
-        folded.features[np.isin(events["transaction"], np.array(bad, np.uint64)), 3] = np.inf
-        return folded
-
-    patch.setattr(state_log, "fold", fold)
-
-
-BEFORE_THE_FOLD: dict[str, Break] = {"parse": broken_parse, "event": broken_events, "fold": broken_fold}
-AFTER_THE_FOLD: dict[str, Break] = {"score head": broken_heads, "features": broken_features}
-culprits = st.sets(st.integers(0, len(GOOD) - 1), min_size=1, max_size=KEPT)
-
-
-@settings(deadline=None, max_examples=12)
-@given(culprits, st.integers(1, 4))
-@pytest.mark.parametrize("step", BEFORE_THE_FOLD)
-def test_a_failure_up_to_the_fold_costs_the_message_alone_and_leaves_no_trace(
-    step: str, numbers: set[int], pieces: int
-) -> None:
-    others = [number for number in range(len(GOOD)) if number not in numbers]
-    expected = outcome(others)
-    with pytest.MonkeyPatch.context() as patch:
-        BEFORE_THE_FOLD[step](patch, numbers)
-        found = outcome(range(len(GOOD)), pieces=pieces)
-    assert {number: found.rows[number] for number in others} == expected.rows
-    assert found.states == expected.states
-    assert set(found.errors) == numbers
-    for number in numbers:
-        _, value, judged_by, problem = found.rows[number]
-        told = json.loads(problem)
-        assert (value, judged_by) == (GOOD[number], NOT_JUDGED)
-        assert told.pop("reason") == found.errors[number]
-        assert f"in its step {step}: " in found.errors[number]
-        assert told == {"partition": 0, "offset": number, "kafka_time": NOW}
+    broken = decision._replace(model=replace(decision.model, scorer=Breaks()))
+    found = Engine(again := Customers()).work(some(LOG[:50]), broken, END)
+    refused = [came for came in found if isinstance(came, Problem) and "judgement" in came.reason]
+    assert refused
+    assert all(came.folded for came in refused)
+    assert len(refused) < len(rows) / 2
+    assert again.states.tobytes() == customers.states.tobytes()
 
 
-@settings(deadline=None, max_examples=12)
-@given(culprits, st.integers(1, 4))
-@pytest.mark.parametrize("step", AFTER_THE_FOLD)
-def test_a_failure_after_the_fold_costs_the_message_alone_and_its_dead_letter_says_that_it_is_folded(
-    step: str, numbers: set[int], pieces: int
-) -> None:
-    expected = outcome(range(len(GOOD)))
-    with pytest.MonkeyPatch.context() as patch:
-        AFTER_THE_FOLD[step](patch, numbers)
-        found = outcome(range(len(GOOD)), pieces=pieces)
-    for number in range(len(GOOD)):
-        if number not in numbers:
-            assert found.rows[number] == expected.rows[number]
-    assert found.states == expected.states
-    assert set(found.errors) == numbers
-    for number in numbers:
-        _, value, judged_by, problem = found.rows[number]
-        assert (value, judged_by) == (GOOD[number], NOT_JUDGED)
-        assert json.loads(problem)["folded"] is True
-
-
-def test_a_customer_whose_messages_all_fail_leaves_the_others_as_they_are() -> None:
-    bad = {
-        number
-        for number in range(len(GOOD))
-        if json.loads(GOOD[number])["customer_id"] == json.loads(GOOD[7])["customer_id"]
-    }
-    expected = outcome([number for number in range(len(GOOD)) if number not in bad])
-    with pytest.MonkeyPatch.context() as patch:
-        broken_identities(patch, {min(bad)})
-        found = outcome(range(len(GOOD)))
-    assert set(found.errors) == bad
-    assert {number: row for number, row in found.rows.items() if number not in bad} == expected.rows
-    assert found.states == expected.states
-
-
-@pytest.mark.parametrize("step", BEFORE_THE_FOLD | AFTER_THE_FOLD)
-@pytest.mark.parametrize("error", [MemoryError, OSError])
-def test_what_is_no_messages_fault_fails_them_all(
-    step: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any) -> None:
-        raise error
-
-    owner = {"parse": intake, "event": intake, "fold": state_log, "score head": engine, "features": engine}[step]
-    name = {"parse": "parse", "event": "events", "fold": "fold", "score head": "score_heads", "features": "_judged_by"}
-    monkeypatch.setattr(owner, name[step], fail)
-    with pytest.raises(error):
-        outcome(range(50))
-
-
-@pytest.mark.parametrize(
-    ("owner", "name"),
-    [(intake, "parse"), (intake, "events"), (engine, "identify"), (engine, "score_heads"), (engine, "segment_ids_of")],
-)
-def test_a_step_that_fails_for_every_message_is_broken_itself_and_fails_them_all(
-    owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any) -> None:
-        raise AttributeError("the library has changed")
-
-    monkeypatch.setattr(owner, name, fail)
-    with pytest.raises(AttributeError, match="the library has changed"):
-        outcome(range(50))
-
-
-def test_a_piece_of_nothing_but_dead_letters_changes_nothing() -> None:
-    found = outcome([0, 1], values=[b"{}", b"[]"])
-    assert [json.loads(row[3])["offset"] for row in found.rows.values()] == [0, 1]
-    assert (found.errors, found.states) == ({}, b"")
-
-
-def test_a_duplicate_is_no_error_and_is_not_judged() -> None:
-    found = outcome([0, 1, 2], values=[GOOD[0], GOOD[1], GOOD[0]])
-    assert "is a duplicate of 0/0" in json.loads(found.rows[2][3])["reason"]
-    assert found.rows[2][1:3] == (GOOD[0], NOT_JUDGED)
-    assert not found.errors
-    assert np.frombuffer(NOT_JUDGED, JUDGED_BY)["position"] == NO_POSITION
-    assert np.frombuffer(found.rows[1][2], JUDGED_BY)["features"].shape == (1, len(FEATURES))
+def test_a_single_message_takes_less_than_a_millisecond(decision: Decision) -> None:
+    engine = Engine(Customers())
+    engine.work(some(LOG[:1_000]), decision, END)
+    taken = []
+    for message in LOG[1_000:1_300]:
+        one = some([message])
+        begun = time.perf_counter()
+        engine.peek(one, decision, END)
+        taken.append(time.perf_counter() - begun)
+    assert np.median(taken) < 0.001

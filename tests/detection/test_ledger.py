@@ -11,7 +11,7 @@ from detection.ranges import cuts
 def entries(versions: list[int], sizes: list[int]) -> list[Entry]:
     out, start = [], 0
     for micro_batch, (version, size) in enumerate(zip(versions, sizes, strict=True)):
-        out.append(Entry.of(micro_batch, Versions(version), {"0": start}, {"0": start + size}))
+        out.append(Entry.from_versions(micro_batch, Versions(version), {"0": start}, {"0": start + size}))
         start += size
     return out
 
@@ -20,13 +20,13 @@ def test_files_of_an_earlier_release_are_read() -> None:
     entry = msgspec.json.decode(
         b'{"micro_batch": 3, "model_version": 2, "start": {"0": 5}, "end": {"0": 9}}', type=Entry
     )
-    assert entry.versions == Versions(model=2, thresholds=0, risk=0)
+    assert entry.versions == Versions(model=2, thresholds=0)
     assert merged([], [entry])[0].versions == Versions(2)
 
 
 def test_micro_batches_with_other_thresholds_are_other_ranges() -> None:
     written = [
-        Entry.of(number, Versions(1, table), {"0": number}, {"0": number + 1})
+        Entry.from_versions(number, Versions(1, table), {"0": number}, {"0": number + 1})
         for number, table in enumerate((0, 4, 4, 5))
     ]
     assert [(r.start["0"], r.end["0"], r.versions.thresholds) for r in merged([], written)] == [
@@ -54,8 +54,10 @@ def test_a_record_is_found_under_its_version_after_any_merge(plan: list[tuple[in
 
 
 def test_a_micro_batch_that_does_not_begin_where_the_last_one_ended_is_a_range_of_its_own() -> None:
-    one = Entry.of(0, Versions(1), {"0": 0}, {"0": 80})
-    gap, other = (Entry.of(1, Versions(1), {"0": start}, {"0": 16}, topic) for start, topic in ((9, ""), (80, "again")))
+    one = Entry.from_versions(0, Versions(1), {"0": 0}, {"0": 80})
+    gap, other = (
+        Entry.from_versions(1, Versions(1), {"0": start}, {"0": 16}, topic) for start, topic in ((9, ""), (80, "again"))
+    )
     for second in (gap, other):
         assert [(piece.start, piece.end) for piece in merged([], [one, second])] == [
             (one.start, one.end),
@@ -64,8 +66,10 @@ def test_a_micro_batch_that_does_not_begin_where_the_last_one_ended_is_a_range_o
 
 
 def test_ranges_of_a_topic_that_was_made_again_hold_none_of_the_new_ones_records() -> None:
-    recorded = [Range.of(Entry.of(0, Versions(1), {"0": 0}, {"0": 9}, topic)) for topic in ("old", "new")]
-    found = cuts(Entry.of(5, Versions(2), {"0": 3}, {"0": 6}, "new"), recorded[:1])
+    recorded = [
+        Range.from_entry(Entry.from_versions(0, Versions(1), {"0": 0}, {"0": 9}, topic)) for topic in ("old", "new")
+    ]
+    found = cuts(Entry.from_versions(5, Versions(2), {"0": 3}, {"0": 6}, "new"), recorded[:1])
     assert [known for *_, known in found] == [None]
-    found = cuts(Entry.of(5, Versions(2), {"0": 3}, {"0": 6}, "new"), recorded)
+    found = cuts(Entry.from_versions(5, Versions(2), {"0": 3}, {"0": 6}, "new"), recorded)
     assert [known for *_, known in found] == [Versions(1)]

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from detection import ledger as ledgers
+from detection.errors import CheckpointIncomplete
 from detection.ledger import Entry, Ledger, Versions
-from jobs.runtime.errors import Fatal
+from detection.threshold_store import ThresholdStore
 from jobs.runtime.storage import DurableFolder
-from jobs.tables import KeptTables
 from ml.thresholds.table import Table
 
 
 def entry(number: int, versions: Versions, size: int = 10) -> Entry:
     """A micro-batch that holds so many records of partition 0 and one of partition 1."""
     start, end = ({"0": size * n, "1": n} for n in (number, number + 1))
-    return Entry.of(number, versions, start, end)
+    return Entry.from_versions(number, versions, start, end)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def assert_reads_right(path: Path, plan: list[Entry], recorded: int) -> None:
 
 
 def planned(number: int, versions: Versions, start: int, end: int) -> Entry:
-    return Entry.of(number, versions, {"0": start}, {"0": end})
+    return Entry.from_versions(number, versions, {"0": start}, {"0": end})
 
 
 @pytest.mark.usefixtures("small")
@@ -205,7 +205,9 @@ def test_a_checkpoint_of_which_a_part_was_deleted_is_refused(path: Path) -> None
     ledger = Ledger(DurableFolder.on_disk(path))
     for n in range(40):
         ledger.record(entry(n, Versions(1)))
-    with pytest.raises(Fatal, match=r"plans micro-batch 0, but the ledger .* knows all up to 24.*another --checkpoint"):
+    with pytest.raises(
+        CheckpointIncomplete, match=r"plans micro-batch 0, but the ledger .* knows all up to 24.*another --checkpoint"
+    ):
         Ledger(DurableFolder.on_disk(path)).record(entry(0, Versions(1)))
 
 
@@ -218,7 +220,7 @@ def test_tables_are_kept_for_as_long_as_anything_in_the_ledger_names_them(
 ) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)
     ledger = Ledger(DurableFolder.on_disk(path), kept=40)
-    tables = KeptTables(DurableFolder.on_disk(tmp_path / "tables"))
+    tables = ThresholdStore(DurableFolder.on_disk(tmp_path / "tables"))
     for n in range(1_000):
         digest = tables.keep(Table(n + 1, 1, 0, 1, 0, n / 1000, {}))
         merged = ledger.record(entry(n, Versions(1, n + 1, table_digest=digest)))
@@ -237,14 +239,14 @@ def test_tables_are_kept_for_as_long_as_anything_in_the_ledger_names_them(
 
 
 def test_a_table_of_another_topic_with_the_same_version_is_another_table(tmp_path: Path) -> None:
-    tables = KeptTables(DurableFolder.on_disk(tmp_path))
+    tables = ThresholdStore(DurableFolder.on_disk(tmp_path))
     made = [Table(7, 1, 0, 1, 0, default, {}) for default in (0.6, 0.7)]
     digests = [tables.keep(table) for table in made]
-    again = KeptTables(DurableFolder.on_disk(tmp_path))
+    again = ThresholdStore(DurableFolder.on_disk(tmp_path))
     assert [again.table(7, digest) for digest in digests] == made
     name = f"7-{digests[0]}.json"
     (tmp_path / name).write_bytes((tmp_path / f"7-{digests[1]}.json").read_bytes())
     with pytest.raises(LookupError, match="it is damaged"):
-        KeptTables(DurableFolder.on_disk(tmp_path)).table(7, digests[0])
-    KeptTables(DurableFolder.on_disk(tmp_path)).keep(made[0])
-    assert KeptTables(DurableFolder.on_disk(tmp_path)).table(7, digests[0]) == made[0]
+        ThresholdStore(DurableFolder.on_disk(tmp_path)).table(7, digests[0])
+    ThresholdStore(DurableFolder.on_disk(tmp_path)).keep(made[0])
+    assert ThresholdStore(DurableFolder.on_disk(tmp_path)).table(7, digests[0]) == made[0]

@@ -75,9 +75,9 @@ def events_of(batch: list[int], start: int) -> np.ndarray:
 @given(batches)
 def test_states_are_those_of_a_plain_fold_whatever_fails_in_between(plan: list[tuple[list[int], str, int]]) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(state_log, "SEGMENT_ROWS", 7)
+        patch.setattr(state_log, "CHUNK_ROWS", 7)
         patch.setattr(state_log, "SPARE_ROWS", 9)
-        patch.setattr(state_log, "MOST_SEGMENTS", 5)
+        patch.setattr(state_log, "MOST_CHUNKS", 5)
         copies = [LocalCopy(Path(folder) / name) for name in ("one", "two")]
         store, plain, done = Dict(), Customers(), 0
         for batch, fate, writes in plan:
@@ -136,9 +136,9 @@ def test_attempts_write_the_same_bytes_whatever_their_copies_look_like(
 ) -> None:
     """Each micro-batch is tried by a copy that is up to date, by one made from the log, and by one that has seen failures."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(state_log, "SEGMENT_ROWS", 7)
+        patch.setattr(state_log, "CHUNK_ROWS", 7)
         patch.setattr(state_log, "SPARE_ROWS", 9)
-        patch.setattr(state_log, "MOST_SEGMENTS", 5)
+        patch.setattr(state_log, "MOST_CHUNKS", 5)
         current, restless, content, done = (
             LocalCopy(Path(folder) / "a"),
             LocalCopy(Path(folder) / "b"),
@@ -162,7 +162,7 @@ def test_a_customer_whom_no_write_ever_reached_counts_for_nothing_in_the_log(tmp
     for strangers in (0, 30):
         store, copy = Dict(), LocalCopy(tmp_path / str(strangers))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(state_log, "SEGMENT_ROWS", 7)
+            patch.setattr(state_log, "CHUNK_ROWS", 7)
             patch.setattr(state_log, "SPARE_ROWS", 9)
             for step in range(12):
                 with copy.open(StateLog(store, copy)._head().version) as (customers, _):
@@ -188,11 +188,11 @@ def test_a_seeded_log_goes_on_from_its_seed(tmp_path: Path) -> None:
     assert log.fold(identities, second).features.tobytes() == expected.features.tobytes()
 
 
-def test_a_missing_segment_is_an_error_and_not_a_new_customer(tmp_path: Path) -> None:
+def test_a_missing_chunk_is_an_error_and_not_a_new_customer(tmp_path: Path) -> None:
     store = Dict()
     StateLog(store, LocalCopy(tmp_path / "one")).fold(identify(["C1"]), events_of([1], 0))
     store.remove(1)
-    with pytest.raises(LookupError, match="lacks its segment 1"):
+    with pytest.raises(LookupError, match="lacks its chunk 1"):
         StateLog(store, LocalCopy(tmp_path / "two")).fold(identify(["C1"]), events_of([1], 1))
 
 
@@ -228,4 +228,4 @@ def test_a_fold_that_fails_leaves_customers_and_states_as_they_were(plan: list[t
     everybody = identify([f"C{c}" for c in range(3_001)])
     assert customers.locate(everybody).tolist() == plain.locate(everybody).tolist()
     assert customers.states.tobytes() == plain.states.tobytes()
-    assert not customers.segments.any()
+    assert not customers.chunks.any()

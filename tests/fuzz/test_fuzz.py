@@ -6,8 +6,8 @@ from random import Random
 import msgspec
 import pytest
 
-from detection import engine
-from detection.engine import Problem
+from detection import folding
+from detection.refusals import Problem
 from tests.fuzz import way
 from tests.fuzz.mutate import hostile
 
@@ -31,13 +31,13 @@ def test_mutated_messages_become_scores_or_dead_letters_and_their_neighbours_do_
 
 def test_the_check_sees_what_harms_a_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
     way.undisturbed()
-    sound = engine.score_heads
+    sound = folding.heads
 
     def shifted(*arguments: object) -> list[bytes]:
         heads = sound(*arguments)  # type: ignore[arg-type]
         return [heads[0], *heads[:-1]]
 
-    monkeypatch.setattr(engine, "score_heads", shifted)
+    monkeypatch.setattr(folding, "heads", shifted)
     with pytest.raises(AssertionError):
         way.check([hostile(Random(1))])
 

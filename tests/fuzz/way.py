@@ -3,19 +3,19 @@
 import json
 from collections.abc import Sequence
 from functools import cache
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-import pandas as pd
 
-from detection.engine import JUDGED_BY, Problem, work
+from detection.decision import Decision
+from detection.engine import Engine, Limits
+from detection.folding import Messages
 from detection.ledger import Versions
 from detection.message_parsing import parse
-from detection.state_log import folded_or_untouched
-from jobs.scoring import Judge, _judged
-from ml.features import FEATURES, Folded
+from detection.refusals import Problem
+from detection.score_json import closing
+from ml.features import FEATURES
 from ml.features.customers import Customers
 from ml.model import Model
 from ml.schema import TRANSACTION_FIELDS, Score
@@ -39,50 +39,28 @@ NEIGHBOURS: Final = [
 ]
 """Good messages that stand before, between and after the hostile ones; their offsets are multiples of GAP."""
 
-_END: Final = {"model_name": "m", "micro_batch": 0, "scored_at": NOW}
-
 
 @cache
-def judge() -> Judge:
-    """A judge with a small model, so low a threshold that some are anomalies, and one segment of its own."""
+def decision() -> Decision:
+    """A decision with a small model, so low a threshold that some are anomalies, and one segment of its own."""
     rows = np.abs(random_features(500))
     usual = np.ascontiguousarray(np.percentile(rows, (1, 50, 99), axis=0).T)
     model = Model("m", 1, isolation_scorer(rows, 0, trees=5), 0.5, FEATURES, usual)
-    broadcast: Any = SimpleNamespace(value=model)
-    return Judge(Versions(1), broadcast, Lookup.from_thresholds(0.55, {}))
+    return Decision(Versions(1), model, Lookup.from_thresholds(0.55, {}))
 
 
 def outcomes(messages: Sequence[tuple[int, bytes | None]]) -> dict[int, bytes | Problem]:
     """By offset, of messages given with their offsets: a score's JSON, or why there is none. One for each, or it raises."""
-    customers = Customers(capacity=16)
-    frame = pd.DataFrame(
-        {
-            "partition": np.zeros(len(messages), np.int32),
-            "offset": np.array([offset for offset, _ in messages], np.int64),
-            "kafka_time": np.full(len(messages), NOW),
-            "key": [b"C1"] * len(messages),
-            "value": [value for _, value in messages],
-        }
+    n = len(messages)
+    some = Messages(
+        [value for _, value in messages], [b"C1"] * n, [NOW] * n, [0] * n, [offset for offset, _ in messages]
     )
-
-    def fold(identities: np.ndarray, events: np.ndarray) -> Folded:
-        return folded_or_untouched(customers, identities, events)[1]
-
-    worked = work(frame, fold, 24.0)
-    assert not worked.errors, worked.errors
-    rows = np.frombuffer(b"".join(worked.rows["judged_by"]), JUDGED_BY)
-    valid = worked.rows["problem"].isna().to_numpy()
-    parts = iter(_judged(rows[valid], judge())[0])
-    end = b"," + msgspec.json.encode(_END)[1:]
-    found: dict[int, bytes | Problem] = {}
-    for (offset, value), begun, problem in zip(messages, worked.rows["value"], worked.rows["problem"], strict=True):
-        if problem is None:
-            found[offset] = begun + next(parts) + end
-        else:
-            found[offset] = msgspec.json.decode(problem, type=Problem)
-            assert begun == value
-    assert next(parts, None) is None
-    return found
+    found = Engine(Customers(capacity=16), Limits(1 << 30)).work(some, decision(), closing("spark", 0, NOW))
+    out: dict[int, bytes | Problem] = {}
+    for (offset, _), came in zip(messages, found, strict=True):
+        assert not isinstance(came, Problem) or "Scoreline's own" not in came.reason, came
+        out[offset] = came if isinstance(came, Problem) else came.value
+    return out
 
 
 @cache
@@ -132,8 +110,8 @@ def _check_score(text: bytes, offset: int, value: bytes | None) -> None:
     for name in TRANSACTION_FIELDS:
         assert getattr(score, name) == getattr(transaction, name)
     assert (score.partition, score.offset, score.kafka_time) == (0, offset, NOW)
-    assert list(score.features) == list(FEATURES)
-    numbers = [*score.features.values(), score.anomaly_score, score.threshold]
+    assert len(score.features) == len(FEATURES)
+    numbers = [*score.features, score.anomaly_score, score.threshold]
     assert np.isfinite(numbers).all()
     assert bool(score.reasons) == score.is_anomaly
     # Another reader of JSON, and of UTF-8, reads the same in the message and in what we wrote.

@@ -35,7 +35,7 @@ class Worker:
     def daemons(self) -> list[psutil.Process]:
         """The Python processes from which its executors' workers are forked."""
         found = [child for executor in self.executors() for child in executor.children()]
-        return [child for child in found if "jobs.runtime.worker_daemon" in _command(child)]
+        return [child for child in found if "jobs.worker_daemon" in _command(child)]
 
     def kill(self) -> None:
         """SIGKILL it. Its executors end by themselves when they notice."""

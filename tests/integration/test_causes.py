@@ -108,7 +108,7 @@ def killed() -> None:
         (disk_full, "No space left on device", "Free some space"),
         (killed, "Python worker exited unexpectedly", "--max-offsets-per-trigger"),
         (raiser(KeyError("what our own bug says")), "KeyError: 'what our own bug says'", ""),
-        (raiser(LookupError("the state log lacks its segment 7: it is damaged")), "segment 7", "--checkpoint"),
+        (raiser(LookupError("the state log lacks its chunk 7: it is damaged")), "chunk 7", "--checkpoint"),
     ],
 )  # fmt: skip
 def test_what_fails_in_a_python_task_is_told_by_its_own_name(

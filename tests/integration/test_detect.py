@@ -12,10 +12,11 @@ from pyspark.errors import StreamingQueryException
 from jobs import detect
 from jobs.runtime.errors import Fatal
 from messaging.topics import create_topics
-from ml.features import FEATURES
+from ml.features import FEATURE_SET, FEATURES
 from ml.features.customers import CustomerTable
 from ml.model import Model
 from ml.registry.model_store import ModelStore
+from ml.schema import SCORE_SCHEMA
 from settings import Settings
 from tests.integration.traffic import events_of, judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic
@@ -45,6 +46,11 @@ def test_scores_equal_those_of_one_fold_however_the_log_is_cut(
     assert anomalies
     assert set(scores(settings, settings.alerts_topic)) == anomalies
     assert all(len(found[place]["reasons"]) in (1, 2, 3) for place in anomalies)
+    assert not any("reasons" in score for place, score in found.items() if place not in anomalies)
+    assert {(score["schema_version"], score["lane"], score["feature_set"]) for score in found.values()} == {
+        (SCORE_SCHEMA, "spark", FEATURE_SET)
+    }
+    assert all(list(found[place]["named_features"].values()) == found[place]["features"] for place in anomalies)
 
 
 def test_a_first_start_takes_in_the_customers_past(
@@ -59,7 +65,7 @@ def test_a_first_start_takes_in_the_customers_past(
     detect_all(settings.model_copy(update={"initial_state": f"file://{path}", "max_offsets_per_trigger": 400}))
     rows = table.fold(pa.array([t.customer_id for t in live]), events_of(live)).features
     expected = dict(zip([t.transaction_id for t in live], rows.tolist(), strict=True))
-    found = {s["transaction_id"]: list(s["features"].values()) for s in scores(settings).values()}
+    found = {s["transaction_id"]: s["features"] for s in scores(settings).values()}
     assert found == expected
 
 
@@ -115,7 +121,7 @@ def test_a_first_start_that_ended_before_its_first_commit_reads_the_past_again(
     table.fold(pa.array([t.customer_id for t in before]), events_of(before))
     rows = table.fold(pa.array([t.customer_id for t in live]), events_of(live)).features
     expected = dict(zip([t.transaction_id for t in live], rows.tolist(), strict=True))
-    assert {s["transaction_id"]: list(s["features"].values()) for s in scores(settings).values()} == expected
+    assert {s["transaction_id"]: s["features"] for s in scores(settings).values()} == expected
 
 
 def test_micro_batches_that_the_ledger_knows_go_on_with_the_old_model_when_version_1_is_another_one(

@@ -315,7 +315,7 @@ class FailsForSome(CustomerFold):
 
 def break_steps() -> None:
     """Once in each process."""
-    from detection import engine, intake
+    from detection import folding, intake
 
     if hasattr(intake, "broken"):
         return
@@ -337,9 +337,9 @@ def break_steps() -> None:
 
     intake.parse = breaking("parse", intake.parse, of_value)
     intake.events = breaking("event", intake.events, of_transactions)
-    engine.identify = breaking("fold", engine.identify, lambda ids: (i.replace("who:", "fails:") for i in ids))
-    engine.score_heads = breaking("score head", engine.score_heads, of_transactions)
-    engine.segment_ids_of = breaking("segment", engine.segment_ids_of, lambda some: (str(one[0]) for one in some))
+    folding.identify = breaking("fold", folding.identify, lambda ids: (i.replace("who:", "fails:") for i in ids))
+    folding.heads = breaking("score head", folding.heads, of_transactions)
+    folding.segment_ids_of = breaking("segment", folding.segment_ids_of, lambda some: (str(one[0]) for one in some))
 
 
 def failing() -> list[Message]:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from detection.engine import JUDGED_BY, NOT_JUDGED
+from detection.decision import BASIS, NOT_JUDGED
 from detection.ledger import Versions
 from jobs.dead_letters import SetAside, set_asides
 from jobs.failures import failure_count
-from jobs.scoring import Judge, Judgement
+from jobs.scoring import Judgement, SentDecision
 from jobs.source.micro_batch_size import arrivals
 from jobs.source.topic_limits import TopicLimits
 from jobs.tasks import Tasks
@@ -83,21 +83,21 @@ class FailsAlways(FailsForSome):
 
 def folded(spark: SparkSession, kinds: list[int]) -> Any:
     """Rows as the fold gives them, the first feature being the kind, at offsets from 0 on; after them a dead letter."""
-    rows = np.zeros(len(kinds), JUDGED_BY)
+    rows = np.zeros(len(kinds), BASIS)
     rows["features"][:, 0], rows["features"][:, 1] = kinds, np.arange(len(kinds)) / len(kinds)
     rows["position"] = position(np.full(len(kinds), 3), np.arange(len(kinds)))
     problem = '{"reason":"bad","partition":0,"offset":0,"kafka_time":5,"folded":true}'
     data = [(b"k", b'{"n":%d' % number, row.tobytes(), None) for number, row in enumerate(rows)]
     return spark.createDataFrame(
-        [*data, (b"k", b"{}", NOT_JUDGED, problem)], "key binary, value binary, judged_by binary, problem string"
+        [*data, (b"k", b"{}", NOT_JUDGED, problem)], "key binary, value binary, basis binary, problem string"
     ).coalesce(1)
 
 
 def judging(spark: SparkSession, settings: Settings, scorer: Any) -> tuple[Judgement, Any, Any]:
     model = Model("m", 7, scorer, 0.5, FEATURES, np.zeros((len(FEATURES), 3)))
     told = set_asides(spark), failure_count(spark)
-    judge = Judge(Versions(7), spark.sparkContext.broadcast(model), Lookup.from_thresholds(0.5, {}))
-    return Judgement([(0, judge)], settings, Tasks(*told, arrivals(spark), TopicLimits())), *told
+    decision = SentDecision(Versions(7), spark.sparkContext.broadcast(model), Lookup.from_thresholds(0.5, {}))
+    return Judgement([(0, decision)], settings, Tasks(*told, arrivals(spark), TopicLimits())), *told
 
 
 def test_a_message_that_the_model_fails_for_is_set_aside_and_the_others_are_judged(spark: SparkSession) -> None:
@@ -116,7 +116,7 @@ def test_a_message_that_the_model_fails_for_is_set_aside_and_the_others_are_judg
     assert all(isinstance(why, SetAside) and why.folded for why in set_aside.value.values())
     assert "RuntimeError: a tree without leaves" in set_aside.value[3, 8].reason
     assert "not a finite number" in set_aside.value[3, 7].reason
-    assert failures.value.count == 4
+    assert failures.value.total == 4
 
 
 def test_a_model_that_fails_for_every_message_fails_the_micro_batch(spark: SparkSession) -> None:

@@ -20,6 +20,7 @@ from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.sink import SinkUnavailable
 from stack.local import Stack
+from tests.detection.scores import FORM
 from tests.sinks.database import Database
 from tests.support.kafka import read_topic
 
@@ -70,7 +71,7 @@ def score(partition: int, offset: int, kafka_time: int, **changes: Any) -> Score
         "late": offset % 7 == 0,
         "key_mismatch": False,
         "micro_batch": 3,
-        "features": {"amount_z": 1.5},
+        "features": [1.5],
         "anomaly_score": 0.7 if is_anomaly else 0.4,
         "threshold": 0.65,
         "is_anomaly": is_anomaly,
@@ -79,7 +80,7 @@ def score(partition: int, offset: int, kafka_time: int, **changes: Any) -> Score
         "scored_at": kafka_time,
         "reasons": [Reason("amount_z", 12.3, -1.2, 3.4)] if is_anomaly else [],
     }
-    return Score(**fields | changes)
+    return Score(**FORM | fields | changes)
 
 
 Record = dict[str, Any]

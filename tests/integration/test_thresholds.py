@@ -14,11 +14,12 @@ from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from detection.model_versions import KeptModels
+from detection.model_versions import ModelVersions
+from detection.threshold_store import ThresholdStore
 from jobs import detect, thresholds
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import Gate
-from jobs.tables import KeptTables, ThresholdPoller, newest_table, publish_table
+from jobs.tables import ThresholdPoller, newest_table, publish_table
 from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from ml.features import HOUR
@@ -45,7 +46,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def ready(spark: SparkSession, settings: Settings, registry: ModelStore) -> Settings:
     """Settings with the models kept beside the checkpoint, as detect leaves them, and a short pause."""
-    kept = KeptModels(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
+    kept = ModelVersions(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
     kept.use(kept.of_entry(registry.champion_entry()))
     return settings.model_copy(update={"thresholds_interval_seconds": 0.1})
 
@@ -235,8 +236,8 @@ def test_each_micro_batch_is_judged_by_one_table_and_a_replay_by_the_same(
     replayed = scores(again)
     assert len(replayed) == running.sent + 130
     assert {p: full_judgement(replayed[p]) for p in restarted} == {p: full_judgement(s) for p, s in restarted.items()}
-    assert "records are judged anew" in caplog.text
-    assert sum(int(record.args[0]) for record in caplog.records if "judged anew" in record.msg) == 30  # type: ignore[index, arg-type]
+    assert "records are judged again" in caplog.text
+    assert sum(int(record.args[0]) for record in caplog.records if "judged again" in record.msg) == 30  # type: ignore[index, arg-type]
 
 
 def full_judgement(score: dict[str, Any]) -> dict[str, Any]:
@@ -264,7 +265,7 @@ def test_with_fixed_thresholds_tables_play_no_part(
 def test_without_kafka_the_newest_kept_table_is_in_use(
     spark: SparkSession, settings: Settings, models: list[Model], tmp_path: Path
 ) -> None:
-    kept = KeptTables(DurableFolder(spark, str(tmp_path / "tables")))
+    kept = ThresholdStore(DurableFolder(spark, str(tmp_path / "tables")))
     assert kept.newest is None
     for number in (9, 10):
         made = table(number, models[0], 0.01)

@@ -17,7 +17,6 @@ from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from jobs.source.topic_offsets import QueryCheckpoint
 from ml import features
-from ml.features import FEATURES
 from ml.features.customers import Customers, identify
 from ml.features.events import events
 from settings import Settings
@@ -39,7 +38,7 @@ def scores_by_transaction(settings: Settings) -> dict[str, list[dict[str, Any]]]
     return found
 
 
-def folded(*logs: list[Any]) -> dict[str, dict[str, float]]:
+def folded(*logs: list[Any]) -> dict[str, list[float]]:
     """The features of each transaction in one fold along logs, one after the other, by transaction_id."""
     transactions = [message_parsing.parse(record.value) for log in logs for record in log]
     places = [(record.partition, record.offset) for log in logs for record in log]
@@ -47,10 +46,7 @@ def folded(*logs: list[Any]) -> dict[str, dict[str, float]]:
     customers = Customers()
     rows = customers.locate(identify([t.customer_id for t in transactions]))
     out = features.fold(customers.states, rows, events(transactions, positions)).features
-    return {
-        t.transaction_id: dict(zip(FEATURES, row.tolist(), strict=True))
-        for t, row in zip(transactions, out, strict=True)
-    }
+    return {t.transaction_id: row.tolist() for t, row in zip(transactions, out, strict=True)}
 
 
 @pytest.mark.timeout(600)

@@ -10,11 +10,11 @@ from confluent_kafka import Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from ml import features
-from ml.features import FEATURES
 from ml.features.events import events
 from ml.model import Model
 from ml.schema import Transaction
 from settings import Settings
+from tests.detection.scores import exact
 from tests.support.kafka import read_topic
 from torture.reference import Limits, Log, expected
 
@@ -100,7 +100,7 @@ def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[
     wanted = expected(log, one, versions, {model.version: model}, Limits())
     return {
         wanted.place(row): {
-            "features": dict(zip(FEATURES, wanted.features[row].tolist(), strict=True)),
+            "features": wanted.features[row].tolist(),
             "late": bool(wanted.late[row]),
             "anomaly_score": float(wanted.anomaly_score[row]),
             "is_anomaly": bool(wanted.is_anomaly[row]),
@@ -112,9 +112,13 @@ def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[
 
 
 def scores(settings: Settings, topic: str | None = None) -> dict[Place, dict[str, Any]]:
-    """The records of `scores` by (partition, offset); fails where two of the same record contradict each other."""
+    """The records of `scores` by (partition, offset); fails where two of the same record contradict each other.
+
+    Each has just the fields of `ml.schema.Score`, no other one and none missing.
+    """
     found: dict[Place, dict[str, Any]] = {}
     for record in read_topic(settings.kafka_bootstrap_servers, topic or settings.scores_topic):
+        exact(record.value)
         score = msgspec.json.decode(record.value)
         earlier = found.setdefault((score["partition"], score["offset"]), score)
         assert judgement(earlier) == judgement(score), "a record was judged twice, and not alike"

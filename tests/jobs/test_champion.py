@@ -12,7 +12,7 @@ import pytest
 
 from detection import model_versions as kept_models
 from detection.ledger import Versions
-from detection.model_versions import KeptModels
+from detection.model_versions import ModelVersions
 from jobs import champion
 from jobs.champion import ChampionPoller
 from jobs.runtime.errors import Fatal
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> DurableFolder:
 
 def started(registry: ModelStore, folder: DurableFolder) -> ChampionPoller:
     """As at a start of the job on this checkpoint."""
-    return ChampionPoller(registry, KeptModels(registry, folder), poll_seconds=0.02)
+    return ChampionPoller(registry, ModelVersions(registry, folder), poll_seconds=0.02)
 
 
 @pytest.fixture
@@ -282,8 +282,8 @@ def test_version_1_of_another_registry_or_name_is_another_model(
     assert f"version 1 of {name} ({new.digest[:16]}" in caplog.text
     assert "is another model than version 1 of scoreline" in caplog.text
     # What the ledger binds to the old one goes on with the old one, whichever registry is asked now.
-    assert same(KeptModels(other, folder).bound(judged_by(old)), models[0], features)
-    assert same(KeptModels(other, folder).bound(judged_by(new)), new, features)
+    assert same(ModelVersions(other, folder).bound(judged_by(old)), models[0], features)
+    assert same(ModelVersions(other, folder).bound(judged_by(new)), new, features)
 
 
 def test_the_same_registry_built_again_under_the_running_job_is_noticed(
@@ -317,7 +317,7 @@ def test_the_same_model_in_another_registry_is_the_same_model(
 def test_a_kept_model_whose_content_is_not_its_digest_is_refused_in_words_and_had_from_the_registry_again(
     registry: ModelStore, models: list[Model], folder: DurableFolder, features: Floats
 ) -> None:
-    kept = KeptModels(registry, folder)
+    kept = ModelVersions(registry, folder)
     one, two = (kept.of_entry(replace(registry.champion_entry(), version=v)) for v in (1, 2))
     for had in (one, two):
         kept.use(had)
@@ -327,7 +327,7 @@ def test_a_kept_model_whose_content_is_not_its_digest_is_refused_in_words_and_ha
     with pytest.raises(ModelRefused, match=f"kept as the model {models[0].digest} is another one, {models[1].digest}"):
         kept.model(models[0].digest)
     with pytest.raises(ModelRefused, match=r"is another one.*nor can it be had from the registry"):
-        KeptModels(empty_it(registry), folder).bound(judged_by(models[0]))
+        ModelVersions(empty_it(registry), folder).bound(judged_by(models[0]))
     assert same(kept.bound(judged_by(models[0])), models[0], features)
     assert same(kept.model(models[0].digest), models[0], features)  # mended
 
@@ -335,7 +335,7 @@ def test_a_kept_model_whose_content_is_not_its_digest_is_refused_in_words_and_ha
 def test_any_damage_to_a_kept_model_is_refused_or_does_not_matter(
     registry: ModelStore, models: list[Model], folder: DurableFolder, features: Floats
 ) -> None:
-    kept = KeptModels(registry, folder)
+    kept = ModelVersions(registry, folder)
     kept.use(kept.of_entry(registry.champion_entry()))
     (file,) = (name for name in folder.names() if name.startswith(models[0].digest))
     content = folder.read(file) or b""
@@ -366,7 +366,7 @@ def test_pickles_that_an_earlier_release_left_are_never_loaded(
     for name in ("1.pickle", f"{models[0].digest}.pickle", "used.0.pickle"):
         folder.write(name, pickle.dumps(Owner()))
     folder.write(f"{models[0].digest}.model", pickle.dumps(Owner()))
-    kept = KeptModels(away(registry), folder)
+    kept = ModelVersions(away(registry), folder)
     with pytest.raises(ModelRefused, match="damaged"):
         kept.model(models[0].digest)
     assert started(registry, folder).current().digest == models[0].digest
@@ -381,7 +381,7 @@ def test_of_many_models_those_are_kept_that_were_used_last_and_those_that_the_le
     registry: ModelStore, folder: DurableFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_models, "_KEPT", 3)
-    kept = KeptModels(registry, folder)
+    kept = ModelVersions(registry, folder)
     had = kept.of_entry(registry.champion_entry())
     digests = [f"{number:064x}" for number in range(20)]
     for digest in digests:
@@ -390,4 +390,4 @@ def test_of_many_models_those_are_kept_that_were_used_last_and_those_that_the_le
     names = {name.removesuffix(".model") for name in folder.names() if name.endswith(".model")}
     assert names == {digests[0], *digests[-3:]}
     assert len(folder.names()) == len(names) + 1
-    assert KeptModels(registry, folder).last == kept.last
+    assert ModelVersions(registry, folder).last == kept.last

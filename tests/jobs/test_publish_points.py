@@ -15,6 +15,7 @@ from jobs.throughput import Tally
 from ml.schema import Reason, Score
 from sinks.points_file import PointsFileSink
 from sinks.sink import PointsRefused
+from tests.detection.scores import FORM
 
 Record = tuple[bytes | None, bool, int, int, int, int | None, int | None]
 COLUMNS = pa.schema(
@@ -43,7 +44,7 @@ def score(number: int, **changes: Any) -> Score:
         "late": number % 5 == 0,
         "key_mismatch": False,
         "micro_batch": 0,
-        "features": {"amount_z": 1.0},
+        "features": [1.0],
         "anomaly_score": 0.5,
         "threshold": 0.6,
         "is_anomaly": number % 3 == 0,
@@ -52,7 +53,7 @@ def score(number: int, **changes: Any) -> Score:
         "scored_at": 0,
         "reasons": [Reason("amount_z", 12.3, -1.2, 3.4)] if number % 3 == 0 else [],
     }
-    return Score(**fields | changes)
+    return Score(**FORM | fields | changes)
 
 
 def record_of(number: int, kind: str) -> Record:

@@ -18,10 +18,10 @@ def test_each_record_of_a_micro_batch_has_the_versions_of_the_ledger(
     for number, (model, table, first, second) in enumerate(plan):
         start, ends = ends, {"0": ends["0"] + first, "1": ends["1"] + second}
         versions = Versions(model, table)
-        written.append(Entry.of(number, versions, start, ends))
+        written.append(Entry.from_versions(number, versions, start, ends))
         known |= {(int(p), offset): versions for p in ends for offset in range(start[p], ends[p])}
     recorded: list[Range] = merged([], written)
-    entry = Entry.of(0, Versions(9), {"0": min(a, b), "1": min(c, d)}, {"0": max(a, b), "1": max(c, d)})
+    entry = Entry.from_versions(0, Versions(9), {"0": min(a, b), "1": min(c, d)}, {"0": max(a, b), "1": max(c, d)})
     found = cuts(entry, data.draw(st.permutations(recorded)))
     covered = [(p, offset) for p, start, end, _ in found for offset in range(start, end)]
     assert covered == [(int(p), offset) for p in "01" for offset in range(entry.start[p], entry.end[p])]

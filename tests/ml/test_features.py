@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.features import CUSTOMER, DAY, EVENT, FEATURES, HOUR, MINUTE, NO_POSITION, RECENT, fold, place, position
+from ml.features.customers import Customers, identify
 from ml.features.state_schema import OPEN
 from ml.schema import CHANNELS
 from tests.ml.reference import Customer
@@ -163,3 +164,13 @@ def test_bursts_are_counted_to_the_last_payment(every: int, most_counts: int) ->
 @given(st.integers(0, 30_000), st.integers(0, 2**47))
 def test_a_position_holds_partition_and_offset(partition: int, offset: int) -> None:
     assert place(position(np.array([partition]), np.array([offset]))[0]) == (partition, offset)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=2), max_size=60), st.lists(st.text(max_size=2), max_size=20))
+def test_finding_customers_adds_none_and_agrees_with_locating_them(there: list[str], wanted: list[str]) -> None:
+    customers = Customers(capacity=4)
+    rows = dict(zip(there, customers.locate(identify(there)).tolist(), strict=True))
+    before = customers.states.tobytes()
+    assert customers.find(identify(wanted)).tolist() == [rows.get(name, -1) for name in wanted]
+    assert (customers.count, customers.states.tobytes()) == (len(rows), before)

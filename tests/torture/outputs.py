@@ -11,6 +11,7 @@ from ml import features, model
 from ml.detectors import DETECTORS
 from ml.features import FEATURES
 from ml.model import Model
+from ml.schema import SCORE_SCHEMA
 from tests.integration.traffic import messages, traffic
 from torture.accounting import Letter
 from torture.points import Points
@@ -66,8 +67,8 @@ def scores_of(log: Log, reference: Expected) -> list[dict[str, Any]]:
         columns += ["model_version", "model_digest", "fold_version"]
         named = {name: getattr(reference, name)[row].item() for name in (*columns, "anomaly_score", "threshold")}
         transaction = msgspec.to_builtins(parse(log.values[int(reference.source[row])]))
-        judged_by = dict(zip(FEATURES, reference.features[row].tolist(), strict=True))
-        out.append(transaction | {"partition": partition, "offset": offset, "features": judged_by} | named)
+        form = {"schema_version": SCORE_SCHEMA, "features": reference.features[row].tolist()}
+        out.append(transaction | {"partition": partition, "offset": offset} | form | named)
     return out
 
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from ml.features import FEATURES
 from ml.model import Model
 from tests.torture.outputs import a_log, a_model, letters_of, points_of, reference_of, scores_of
 from torture.accounting import Account, Figures, Letter
@@ -81,8 +82,8 @@ def one_bit_more(value: float) -> float:
 
 
 def change_feature(written: Written) -> None:
-    features = dict(written.scores[300]["features"])
-    features["sum_1h"] = one_bit_more(features["sum_1h"])
+    features, number = list(written.scores[300]["features"]), FEATURES.index("sum_1h")
+    features[number] = one_bit_more(features[number])
     written.scores[300] = written.scores[300] | {"features": features}
 
 

@@ -1,0 +1,9 @@
+"""What stops the judgement as a whole, rather than one message."""
+
+
+class CheckpointIncomplete(Exception):
+    """A part of a checkpoint was deleted or put back, so that it contradicts itself; the text says how to fix it."""
+
+
+class VersionUnavailable(Exception):
+    """A model or a table of thresholds that records must be judged by can't be had; the text says which and why."""

@@ -1,0 +1,146 @@
+"""Messages → folded, with the beginnings of their scores; a message that any step fails for costs itself alone."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from detection.decision import BASIS
+from detection.halves import Rows, in_halves
+from detection.intake import GOOD, Intake, joined, take_in, taken
+from detection.refusals import Refusals
+from detection.score_json import Objects, Record, heads
+from detection.state_log import Fold
+from ml.features import CUSTOMER, EVENT, FEATURES, HISTORY, NO_POSITION, Folded, fold, place, position
+from ml.features.customers import identify
+from ml.features.events import events
+from ml.schema import Transaction
+from ml.segments import segment_ids_of
+
+FOLDED_AT_ONCE: Final = 500
+"""Messages folded at a time. The states of so many customers fit into the processor's nearest cache, and then the copy that
+is made of them first costs nothing, since it only brings near what the fold needs next."""
+
+
+class Messages(NamedTuple):
+    """n messages in log order: their keys and values, Kafka timestamps (ms), and places in the log."""
+
+    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None]
+    kafka_times: Sequence[int]
+    partitions: Sequence[int]
+    offsets: Sequence[int]
+
+    @property
+    def records(self) -> list[Record]:
+        """(partition, offset, kafka_time in ms, key) of each."""
+        return list(zip(self.partitions, self.offsets, self.kafka_times, self.keys, strict=True))
+
+
+class Begun(NamedTuple):
+    """Of n messages the m that can be judged, in log order: their rows (m,), the beginnings of their scores (m,) bytes, and
+    what their judgement rests on (m,) BASIS. refusals: why the others can't."""
+
+    rows: Rows
+    heads: Objects
+    basis: np.ndarray
+    refusals: Refusals
+
+
+def begin(messages: Messages, fold_some: Fold, max_future_hours: float) -> Begun:
+    """Parse messages, and fold them into their customers' states by `fold_some`.
+
+    It must leave the states as they were where it raises.
+    """
+    places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
+    kafka_times = np.asarray(messages.kafka_times, np.int64)
+    arrived, folded = _folded(take_in(messages.values, kafka_times, places, max_future_hours), fold_some)
+    return Begun(*_begun(arrived, folded, messages.records), arrived.refusals)
+
+
+def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:
+    """Fold what arrived. Returns what has features, and these; what the fold fails for leaves no trace in the states."""
+    transactions, rows, arrivals, refusals = arrived
+
+    def work(some: Rows) -> Folded:
+        here = slice(int(some[0]), int(some[-1]) + 1)
+        return fold_some(identify([t.customer_id for t in transactions[here]]), arrivals[here])
+
+    failed = refusals.of_step("fold", rows.tolist())
+    parts = [
+        part
+        for start in range(0, len(rows), FOLDED_AT_ONCE)
+        for part in in_halves(work, np.arange(start, min(start + FOLDED_AT_ONCE, len(rows))), _fold_sound, failed)
+    ]
+    kept, *columns = joined(parts, _NONE_FOLDED)
+    folded = Folded(*columns)
+    _refuse_duplicates(taken(transactions, kept), rows[kept], folded, refusals)
+    new = folded.duplicate_of == NO_POSITION
+    if not new.all():
+        kept, folded = kept[new], Folded(*(column[new] for column in folded))
+    if len(kept) == len(rows):
+        return arrived, folded
+    return Intake(taken(transactions, kept), rows[kept], arrivals[kept], refusals), folded
+
+
+def _refuse_duplicates(transactions: Sequence[Transaction], rows: Rows, folded: Folded, refusals: Refusals) -> None:
+    for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():
+        refusals.reasons[int(rows[k])] = _duplicate(transactions[k].transaction_id, int(folded.duplicate_of[k]))
+
+
+def _duplicate(transaction_id: str, earlier: int) -> str:
+    if earlier == HISTORY:
+        return f"transaction_id {transaction_id!r} is a duplicate of one in the history"
+    return "transaction_id {!r} is a duplicate of {}/{}".format(transaction_id, *place(earlier))
+
+
+def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> tuple[Rows, Objects, np.ndarray]:
+    """The rows that can be judged, the beginning of each one's score, and its `BASIS`."""
+    transactions, rows, arrivals, refusals = arrived
+
+    def work(some: Rows) -> tuple[Objects, np.ndarray]:
+        here = slice(int(some[0]), int(some[-1]) + 1)
+        mine, of_records = transactions[here], [records[row] for row in rows[here].tolist()]
+        late, features = folded.late[here], folded.features[here]
+        if not np.isfinite(features.sum()):  # any number that is not finite makes the sum so
+            raise ValueError(
+                f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
+            )
+        begun = heads(mine, of_records, late, folded.order_undefined[here], features)
+        sizes = [len(head) + len(key or b"") for head, (*_, key) in zip(begun, of_records, strict=True)]
+        return _objects(begun), _basis(features, mine, arrivals["position"][here], sizes)
+
+    failed = refusals.of_step("score head", rows.tolist(), folded=True)
+    parts = in_halves(work, np.arange(len(rows)), _head_sound, failed)
+    kept, begun, basis = joined(parts, (_objects([]), np.zeros(0, BASIS)))
+    return rows[kept], begun, basis
+
+
+def _objects(items: list[bytes]) -> Objects:
+    out = np.empty(len(items), object)
+    out[:] = items
+    return out
+
+
+def _basis(
+    features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray, sizes: Sequence[int]
+) -> np.ndarray:
+    rows = np.empty(len(transactions), BASIS)
+    rows["features"], rows["position"], rows["bytes"] = features, places, sizes
+    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
+    return rows
+
+
+def _fold_sound() -> Folded:
+    """The fold of a transaction that is known to be good, by a state of its own."""
+    identify([GOOD.customer_id])
+    return fold(np.zeros(1, CUSTOMER), np.zeros(1, np.int64), events([GOOD], np.zeros(1, np.int64)))
+
+
+def _head_sound() -> None:
+    folded = _fold_sound()
+    heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.order_undefined, folded.features)
+    _basis(folded.features, [GOOD], np.zeros(1, np.int64), [0])
+
+
+_NONE_FOLDED: Final = fold(np.zeros(0, CUSTOMER), np.zeros(0, np.int64), np.zeros(0, EVENT))

@@ -1,0 +1,58 @@
+"""Folded messages → judged, by whoever judges each one's place in the log; one that the judgement fails for costs itself."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from detection.decision import Decision
+from detection.halves import Rows, in_halves, in_words
+from detection.score_json import Objects, judgements
+from ml.features import NO_POSITION
+
+STEP = "judgement"
+
+
+class Judged(NamedTuple):
+    """Of n folded messages: json (n,) bytes, what the decision adds to a score; is_anomaly (n,) bool. Both are None where
+    there was nothing to judge, or where the judgement failed: errors, by row."""
+
+    json: Objects
+    is_anomaly: Objects
+    errors: dict[int, str]
+
+
+def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judged:
+    """Judge messages (n,) BASIS. decisions: who judges from a position of the log on, in the order of positions."""
+    out = Judged(np.full(len(basis), None), np.full(len(basis), None), {})
+
+    def failed(row: int, error: Exception) -> None:
+        out.errors[row] = in_words(STEP, error)
+
+    for number, rows in _by_decision(basis["position"], [start for start, _ in decisions]):
+        one = decisions[number][1]
+
+        def work(some: Rows, one: Decision = one) -> tuple[Objects, list[bool]]:
+            return _judged(basis[some], one)
+
+        def sound(one: Decision = one) -> object:
+            return _judged(one.typical, one)
+
+        for some, (parts, anomalies) in in_halves(work, rows, sound, failed):
+            out.json[some], out.is_anomaly[some] = parts, anomalies
+    return out
+
+
+def _by_decision(positions: np.ndarray, starts: Sequence[int]) -> list[tuple[int, Rows]]:
+    """The rows of each decision that has any, of those that are to be judged."""
+    wanted = np.flatnonzero(positions != NO_POSITION)
+    if len(starts) == 1:
+        return [(0, wanted)] if len(wanted) else []
+    whose = np.maximum(np.searchsorted(np.array(starts, np.int64), positions[wanted], "right") - 1, 0)
+    return [(number, wanted[whose == number]) for number in np.unique(whose).tolist()]
+
+
+def _judged(basis: np.ndarray, decision: Decision) -> tuple[Objects, list[bool]]:
+    features = np.ascontiguousarray(basis["features"])
+    found = decision.judge(features, basis["segment"])
+    return judgements(found, decision.versions, features), found.is_anomaly.tolist()

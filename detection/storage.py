@@ -1,0 +1,34 @@
+"""Where the ledger, the models and the tables are kept: any folder of small files that keeps what it has been given."""
+
+from typing import Protocol
+
+
+class Storage(Protocol):
+    """A folder of small files, each written whole or not at all. `jobs.runtime.storage.DurableFolder` is one."""
+
+    def read(self, name: str) -> bytes | None:
+        """The file's content, or None where there is no such file."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file that is not there yet; it is durable on return. Raises where there is a file of this name."""
+
+    def read_newest(self, name: str) -> bytes | None:
+        """What was last written by `write_newest`, or None."""
+
+    def write_newest(self, name: str, content: bytes) -> None:
+        """Replace what was last written under this name; a reader finds the old content or the new one, whole."""
+
+    def names(self) -> list[str]:
+        """The files' names, hidden ones left out."""
+
+    def delete(self, name: str) -> None:
+        """Delete the file, if it is there."""
+
+
+def is_number(name: str) -> bool:
+    """Whether `int` reads the name of a file: `str.isdigit` alone takes what `int` refuses.
+
+    >>> is_number("12"), is_number("\N{SUPERSCRIPT TWO}"), is_number("12.tmp"), is_number("")
+    (True, False, False, False)
+    """
+    return name.isascii() and name.isdigit()

@@ -1,0 +1,49 @@
+"""What a ledger's versions stand for: the models and tables that are kept beside its checkpoint."""
+
+from typing import Final
+
+from detection.decision import Decision
+from detection.errors import VersionUnavailable
+from detection.ledger import Ledger, Versions
+from detection.model_versions import ModelVersions
+from detection.threshold_store import ThresholdStore
+from ml.model import Model
+from ml.registry.model_store import ModelRefused
+from ml.thresholds.table import Table
+
+_DELETED_AT_ONCE: Final = 200
+
+
+class VersionStore:
+    """The decisions of one checkpoint's ledger."""
+
+    def __init__(self, models: ModelVersions, tables: ThresholdStore) -> None:
+        self.models = models
+        self.tables = tables
+
+    def decision(self, versions: Versions) -> Decision:
+        """What the ledger names. Raises `VersionUnavailable` where a part of it can't be had."""
+        return Decision.from_table(versions, self.model(versions), self.table(versions))
+
+    def model(self, versions: Versions) -> Model:
+        """The model that the ledger names. Raises `VersionUnavailable`."""
+        try:
+            return self.models.bound(versions)
+        except ModelRefused as error:
+            raise VersionUnavailable(str(error)) from error
+
+    def table(self, versions: Versions) -> Table | None:
+        """The table of thresholds that the ledger names; None for the model's own. Raises `VersionUnavailable`."""
+        try:
+            return self.tables.table(versions.thresholds, versions.table_digest) if versions.thresholds else None
+        except LookupError as error:
+            raise VersionUnavailable(str(error)) from error
+
+    def purge(self, ledger: Ledger) -> None:
+        """Delete what the ledger no longer names; of the models all but those that a restart may need and those used last.
+
+        Called between two micro-batches, now and then, it deletes a few at a time.
+        """
+        self.models.purge(ledger.models_in_single_entries())
+        if ledger.dropped:
+            ledger.dropped = self.tables.purge(ledger.tables(), _DELETED_AT_ONCE)

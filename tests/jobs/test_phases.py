@@ -1,0 +1,125 @@
+"""The job's two phases, the fold and the judgement, come to what the engine does in one; without Spark around them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from detection.decision import NOT_JUDGED
+from detection.engine import Engine, Outcome, Scored
+from detection.ranges import Versions
+from detection.refusals import Problem
+from detection.score_json import closing
+from detection.state_log import folded_or_untouched
+from jobs.customer_fold import CustomerFold, Limits
+from jobs.scoring import SentDecision, judged_by
+from jobs.source.topic_limits import TopicLimits
+from jobs.tasks import Tasks
+from ml.features import Folded, position
+from ml.features.customers import Customers
+from ml.schema import Reader
+from tests.detection import recorded_log
+
+LOG = recorded_log.messages()
+LIMIT = 1_350
+END = closing("spark", 3, 5)
+PLAIN, BY_TABLE = Versions(7, 0, "recorded", "d1" * 32), Versions(7, 3, "recorded", "d1" * 32)
+
+
+class Added:
+    """In the place of an accumulator: all that was added."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def add(self, value: Any) -> None:
+        self.values.append(value)
+
+    @property
+    def together(self) -> dict[tuple[int, int], Any]:
+        return {place: why for value in self.values for place, why in value.items()}
+
+
+def tasks() -> Any:
+    return Tasks(*(Added() for _ in range(3)), TopicLimits())  # type: ignore[arg-type]
+
+
+def decisions() -> list[tuple[int, SentDecision]]:
+    """By the model's own threshold on partition 0, by the table on partition 1."""
+    model: Any = SimpleNamespace(value=recorded_log.model())
+    first = int(position(np.array([1]), np.array([0]))[0])
+    tables = ((0, PLAIN, None), (first, BY_TABLE, recorded_log.table()))
+    return [(start, SentDecision.from_table(versions, model, table)) for start, versions, table in tables]
+
+
+def folded(log: list[recorded_log.Message], of: Any, dead_letter_bytes: int = 1 << 20) -> pd.DataFrame:
+    customers = Customers()
+
+    def fold(identities: np.ndarray, events: np.ndarray) -> Folded:
+        return folded_or_untouched(customers, identities, events)[1]
+
+    frame = pd.DataFrame(
+        {
+            "partition": np.array([m.partition for m in log], np.int32),
+            "offset": np.array([m.offset for m in log]),
+            "kafka_time": np.array([m.kafka_time for m in log]),
+            "key": [m.key for m in log],
+            "value": [m.value for m in log],
+        }
+    )
+    return CustomerFold("run", Limits(1 << 20, 24.0, dead_letter_bytes, 2), of)._worked(frame, fold)
+
+
+def judged(basis: pd.Series, of: Any) -> pd.DataFrame:
+    function: Any = judged_by(decisions(), of)
+    (found,) = function.func(iter([basis]))
+    return found
+
+
+def engine_says(log: list[recorded_log.Message]) -> list[Outcome]:
+    engine = Engine(Customers())
+    plain, by_table = (sent.decision for _, sent in decisions())
+    found: list[Outcome] = []
+    for message in log:
+        found += engine.work(recorded_log.taken([message]), by_table if message.partition else plain, END)
+    return found
+
+
+def test_the_two_phases_come_to_what_the_engine_does() -> None:
+    told = tasks()
+    rows = folded(LOG, told)
+    found = judged(rows["basis"], told)
+    expected = engine_says(LOG)
+    assert len(rows) == len(found) == len(LOG)
+    for message, row, by, came in zip(LOG, rows.itertuples(), found.itertuples(), expected, strict=True):
+        assert row.key == message.key
+        if isinstance(came, Scored):
+            assert (row.value + by.json + END, by.is_anomaly) == (came.value, came.is_anomaly)
+            assert row.problem is None
+        else:
+            assert (row.value, row.basis, by.json, by.is_anomaly) == (message.value, NOT_JUDGED, None, None)
+            assert Reader(Problem).read(row.problem.encode()) == came
+    assert not told.set_aside.values
+    assert not told.failures.values
+
+
+def test_a_dead_letter_that_is_too_large_is_set_aside() -> None:
+    told = tasks()
+    everything = folded(LOG, tasks())
+    dead = everything.index[~everything["problem"].isna()]
+    rows = folded(LOG, told, dead_letter_bytes=1)
+    assert len(rows) == len(everything) - len(dead)
+    assert set(told.set_aside.together) == {(LOG[row].partition, LOG[row].offset) for row in dead}
+
+
+def test_a_score_that_no_topic_takes_is_set_aside_and_not_judged() -> None:
+    told = tasks()._replace(limits=TopicLimits(scores=LIMIT, alerts=LIMIT))
+    rows = folded(LOG, told)
+    found, everything = judged(rows["basis"], told), judged(rows["basis"], tasks())
+    aside = set(told.set_aside.together)
+    assert aside
+    for message, one, other in zip(LOG, found.itertuples(), everything.itertuples(), strict=True):
+        is_aside = (message.partition, message.offset) in aside
+        assert one.json == (None if is_aside else other.json)
+        assert one.is_anomaly == (None if is_aside else other.is_anomaly)
