@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from jobs import detect
 from jobs.runtime.errors import StartAgain
 from jobs.runtime.gate import Gate
-from jobs.source import pace
+from jobs.source import micro_batch_size
 from jobs.source.record_sizes import sample
 from settings import Settings
 from tests.integration.traffic import Message, scores, send, traffic
@@ -59,8 +59,8 @@ def test_a_micro_batch_takes_no_more_bytes_than_it_may(settings: Settings, detec
 def test_records_that_have_become_larger_make_the_query_start_again_with_fewer_in_a_micro_batch(
     settings: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(pace, "_ENOUGH", 10)
+    monkeypatch.setattr(micro_batch_size, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(micro_batch_size, "_ENOUGH", 10)
     bounded = settings.model_copy(update={"max_bytes_per_trigger": 300_000})
     spark.conf.set("spark.sql.shuffle.partitions", str(settings.state_partitions))
 
