@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from ml.arrays import Floats
+from ml.compiling import compiled
 from ml.scorers.trees import DEEPEST, Trees
 
 MOST_FEATURES: Final = 64
@@ -37,7 +38,7 @@ def contributions(trees: Trees, features: Floats, reference: Floats) -> Floats:
     return out
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _contributions(rows, reference, feature, threshold, leaf, share, out):  # type: ignore[no-untyped-def]
     inner = feature.shape[1]
     # The way down so far: the features at which row and reference parted, and which of the two was followed.
@@ -78,7 +79,7 @@ def _contributions(rows, reference, feature, threshold, leaf, share, out):  # ty
                         theirs |= np.uint64(1) << np.uint64(parted[k])
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@numba.njit(error_model="numpy", inline="always")
 def _share_out(value, parted, sides, length, share, out):  # type: ignore[no-untyped-def]
     a = 0
     for k in range(length):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.arrays import Floats
+from ml.compiling import compiled
 
 DEEPEST: Final = 12
 """Levels of splits; each one more doubles the arrays."""
@@ -69,7 +70,7 @@ class Trees:
         return features
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _sums(features, feature, threshold, leaf, depth, out):  # type: ignore[no-untyped-def]
     rows, columns = features.shape
     block = np.zeros(columns * _ROWS_AT_ONCE, np.float32)  # one feature after another
@@ -88,7 +89,7 @@ def _sums(features, feature, threshold, leaf, depth, out):  # type: ignore[no-un
         out[start : start + here] = total[:here]
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@numba.njit(error_model="numpy", inline="always")
 def _descend(block, feature, threshold, depth, here, node):  # type: ignore[no-untyped-def]
     """Write the number of the leaf that each row of the block falls into to `node`."""
     node[:here] = 0
@@ -101,7 +102,7 @@ def _descend(block, feature, threshold, depth, here, node):  # type: ignore[no-u
         node[r] -= np.uint32(len(feature))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _sum_one(row, feature, threshold, leaf, depth):  # type: ignore[no-untyped-def]
     total = 0.0
     for t in range(len(leaf)):
