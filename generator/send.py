@@ -41,7 +41,7 @@ class SendOptions:
     """How fast, and how much.
 
     rate: transactions a second, 0 for as fast as possible; seconds, count: when it ends, whichever comes first (None: not
-    for this reason); flush_labels: send the labels that are still under way at the end, instead of leaving them unsent.
+    for this reason); flush_labels: send the labels that are not due yet at the end, instead of leaving them unsent.
     """
 
     rate: float
@@ -51,7 +51,7 @@ class SendOptions:
 
     @property
     def most(self) -> float:
-        """The most transactions that this sends; infinity where only the clock, or somebody, ends it."""
+        """The most transactions that this sends; infinity where only the clock, or a person, ends it."""
         by_clock = round(self.rate * self.seconds) if self.rate and self.seconds is not None else float("inf")
         return min(by_clock, float("inf") if self.count is None else self.count)
 
