@@ -1,7 +1,7 @@
 """The models in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the registry.
 
-Each is one file, named by its digest: what a model is, and not what a registry calls it. Nothing in it is code that reading
-runs, and what does not come out as its digest says is refused.
+Each is one file, named by its digest: what a model is, and not what a registry calls it. Reading
+runs no code from it, and refuses content that does not match its digest.
 """
 
 import logging
@@ -30,7 +30,7 @@ _DIGITS: Final = 64
 
 
 class Use(msgspec.Struct, frozen=True):
-    """A model that was used: what it is, what people call it, and where it was had from."""
+    """A model that was used: what it is, what people call it, and where it came from."""
 
     digest: str
     name: str
@@ -54,7 +54,7 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Had(NamedTuple):
-    """A model that was had from the registry, with the file to keep of it; None where it is kept already."""
+    """A model that was loaded from the registry, with the file to keep of it; None where it is kept already."""
 
     model: Model
     content: bytes | None = None
@@ -78,7 +78,7 @@ class ModelVersions:
         return unpack(content, digest, FEATURES)
 
     def of_entry(self, entry: Entry) -> Had:
-        """What the registry calls so: the kept one where it was had from there before, else the registry's own.
+        """The model that the registry means: the kept one where it was loaded from there before, else the registry's own.
 
         Raises `ModelRefused` where it must not be used, `ml.registry.model_store.NotReady` where not yet,
         `RegistryUnavailable` where it does not answer.
@@ -88,7 +88,7 @@ class ModelVersions:
             try:
                 return Had(self.model(known.digest))
             except ModelRefused as refusal:
-                _log.warning("%s is had from the registry again: %s", known.called, refusal)
+                _log.warning("%s is loaded from the registry again: %s", known.called, refusal)
         return Had(*self._registry.fetch(entry.version))
 
     def bound(self, versions: Versions) -> Model:
@@ -155,5 +155,5 @@ class ModelVersions:
         try:
             return [] if content is None else msgspec.json.decode(content, type=list[Use])
         except msgspec.MsgspecError as error:
-            _log.warning("which models were used last is not known any more: what is kept of it is damaged (%s)", error)
+            _log.warning("which models were used last is no longer known: the file that says so is damaged (%s)", error)
             return []
