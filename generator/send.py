@@ -37,7 +37,7 @@ class Topics:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SendOptions:
     """How fast, and how much.
 
     rate: transactions a second, 0 for as fast as possible; seconds, count: when it ends, whichever comes first (None: not
@@ -67,7 +67,7 @@ class Sender:
     outbox: Outbox
     batches: Iterable[Batch]
     labels: LateLabels
-    plan: Plan
+    plan: SendOptions
     topics: Topics
     progress: Callable[[Report], None] = lambda report: None
     progress_seconds: float = 1.0
