@@ -49,7 +49,7 @@ class Environment:
                 "influxdb_org": "scoreline",
                 "influxdb_bucket": self.stack.influxdb.create_database(own),
                 "mlflow_tracking_uri": made.registry_uri,
-                "initial_state": made.state,
+                "initial_state": str(made.state),
                 "checkpoint": str(self.folder / own / "checkpoint"),
                 "log_dir": self.folder / own / "logs",
                 **topics,

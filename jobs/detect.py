@@ -27,9 +27,9 @@ from jobs.champion import ChampionPoller
 from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
+from jobs.decisions import Sender, version_store
 from jobs.failures import report
 from jobs.initial_state import initial_state
-from jobs.kept import Sender, version_store
 from jobs.many_dead_letters import ManyDeadLetters
 from jobs.preflight import check_champion, check_kafka
 from jobs.recoveries import RECOVERIES
