@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from detection.model_versions import Had, ModelVersions, Use
+from detection.model_versions import Loaded, ModelVersions, Use
 from jobs.runtime.errors import Fatal
 from messaging.poller import Poller
 from ml.model import Model
@@ -66,9 +66,9 @@ class ChampionPoller(Poller):
             _log.error("%s; scoring goes on with %s", words, self.in_use)
         self._said = str(problem)
 
-    def _take(self, champion: Entry, had: Had) -> None:
-        before, model = self._models.last, had.model
-        self._models.use(had)
+    def _take(self, champion: Entry, loaded: Loaded) -> None:
+        before, model = self._models.last, loaded.model
+        self._models.use(loaded)
         self._seen, self._said, self._current = champion, "", model
         if before is not None and before.version == model.version and before.digest != model.digest:
             _log.warning(
@@ -84,15 +84,15 @@ class ChampionPoller(Poller):
         """The champion; else, where the registry is unavailable or its champion is refused, the last model that was used."""
         last = self._models.last
         try:
-            champion, had = _within(None if last is None else _START_SECONDS, self._champion)
+            champion, loaded = _within(None if last is None else _START_SECONDS, self._champion)
         except Exception as error:
             if last is None:
                 raise Fatal(f"there is no model to judge by: {error}") from error
             return self._last(last, error)
-        self._take(champion, had)
-        return had.model
+        self._take(champion, loaded)
+        return loaded.model
 
-    def _champion(self) -> tuple[Entry, Had]:
+    def _champion(self) -> tuple[Entry, Loaded]:
         champion = self._registry.champion_entry()
         return champion, self._models.of_entry(champion)
 
