@@ -70,7 +70,7 @@ class MapStateStore:
 class CustomerFold(StatefulProcessor):
     """State: the customers' states, as a `StateLog`. A call takes all of a micro-batch's messages for its state partition.
 
-    run: a name that no other run of the query has; the local copies of the state go by it.
+    run: a name that no other run of the query has; the local copies of the state are named by it.
     """
 
     def __init__(self, run: str, limits: Limits, tasks: Tasks) -> None:
@@ -81,10 +81,10 @@ class CustomerFold(StatefulProcessor):
     def init(self, handle: StatefulProcessorHandle) -> None:
         self._store = MapStateStore(handle.getMapState("customers", "segment int", "states binary"))
 
-    def handleInitialState(self, key: Any, initialState: pd.DataFrame, timerValues: Any) -> None:
+    def handleInitialState(self, key: Any, initialState: pd.DataFrame, timerValues: Any) -> None:  # type: ignore[override]
         self._log(key).seed(np.frombuffer(b"".join(initialState["state"]), CUSTOMER))
 
-    def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:
+    def handleInputRows(self, key: Any, rows: Iterator[pd.DataFrame], timerValues: Any) -> Iterator[pd.DataFrame]:  # type: ignore[override]
         number = balanced_keys(self._limits.state_partitions).index(key[0])
         pieces = (messages for piece in in_log_order(rows) if len(messages := self._own(self._small(piece), number)))
         first = next(pieces, None)
@@ -110,14 +110,14 @@ class CustomerFold(StatefulProcessor):
         return messages[~large]
 
     def _own(self, messages: pd.DataFrame, number: int) -> pd.DataFrame:
-        """Without those that all state partitions were sent and another one keeps. number: of this state partition."""
+        """Without those that were sent to all state partitions and that another one keeps. number: of this state partition."""
         everywhere = messages["everywhere"].to_numpy(bool)
         if not everywhere.any():
             return messages
         own = ~everywhere
+        values, offsets = messages["value"].to_numpy(), messages["offset"].to_numpy()
         for row in np.flatnonzero(everywhere).tolist():
-            value, offset = messages["value"].iat[row], int(messages["offset"].iat[row])
-            own[row] = keeps(value, offset, number, self._limits.state_partitions)
+            own[row] = keeps(values[row], int(offsets[row]), number, self._limits.state_partitions)
         return messages[own]
 
     def _log(self, key: Any) -> StateLog:
@@ -139,9 +139,10 @@ class CustomerFold(StatefulProcessor):
     def _unwritable(self, rows: pd.DataFrame, problems: Mapping[int, Problem]) -> list[int]:
         """Which of the rows are dead letters too large to be written with the rest; they are set aside."""
         found = []
+        keys, values = rows["key"].to_numpy(), rows["value"].to_numpy()
         for row, why in problems.items():
-            key, value, problem = rows["key"].iat[row], rows["value"].iat[row], _encode(why)
-            if len(key or b"") + len(value or b"") + len(problem) + HEADER_BYTES > self._limits.dead_letter_bytes:
+            size = len(keys[row] or b"") + len(values[row] or b"") + len(_encode(why))
+            if size + HEADER_BYTES > self._limits.dead_letter_bytes:
                 self._tasks.set_aside.add({(why.partition, why.offset): SetAside(why.reason, why.folded)})
                 found.append(row)
         return found

@@ -1,4 +1,4 @@
-"""Messages that a step of our own failed for: counted by the tasks, and reported in the driver's log, where people look."""
+"""Messages that a step of our own failed for: counted by the tasks, and reported in the driver's log."""
 
 import logging
 from typing import Final, NamedTuple, Self
@@ -15,9 +15,9 @@ MOST_NAMED: Final = 10
 
 
 class Failures(NamedTuple):
-    """How many messages failed, and why the first ones did, by their place; at most `MOST_NAMED` of these."""
+    """How many messages failed in all, and why the first ones did, by their place; at most `MOST_NAMED` of these."""
 
-    count: int
+    total: int
     first: dict[Place, str]
 
     @classmethod
@@ -31,7 +31,7 @@ class _Added(AccumulatorParam[Failures]):
         return Failures(0, {})
 
     def addInPlace(self, value1: Failures, value2: Failures) -> Failures:
-        return Failures(value1.count + value2.count, Failures.from_reasons(value1.first | value2.first).first)
+        return Failures(value1.total + value2.total, Failures.from_reasons(value1.first | value2.first).first)
 
 
 FailureCount = Accumulator[Failures]
@@ -47,5 +47,5 @@ def report(failures: Failures, topic: str) -> None:
     """Warn of each of the first messages, and of how many there are."""
     for (partition, offset), reason in sorted(failures.first.items()):
         _log.warning("the message %s %d/%d is a dead letter: %s", topic, partition, offset, reason)
-    if failures.count > len(failures.first):
-        _log.warning("%d messages of this micro-batch are dead letters for errors of Scoreline's own", failures.count)
+    if failures.total > len(failures.first):
+        _log.warning("%d messages of this micro-batch are dead letters for errors of Scoreline's own", failures.total)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +53,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     A micro-batch whose points cannot be written fails the query; started again, it writes the same points once more.
     """
     with sink_of(settings) as sink:
-        sink.check()  # so that a start costs next to nothing while there is nowhere to write
+        sink.check()  # so that a start costs little while the sink is unavailable
     topics = settings.scores_topic, settings.invalid_topic
     inputs = InputTopics(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     with inputs.starting():
@@ -79,7 +80,7 @@ def judged(spark: SparkSession, settings: Settings) -> DataFrame:
     )
 
 
-def published(settings: Settings):  # type: ignore[no-untyped-def]
+def published(settings: Settings) -> Callable[[DataFrame], DataFrame]:
     """Kafka records → what `Publication.publish` takes. A dead letter's value stays out of Python: it may be large."""
 
     def transform(records: DataFrame) -> DataFrame:
@@ -140,7 +141,7 @@ class Publisher:
             tally = self._written(records.coalesce(slots))
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
-            self._gate.tell(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
+            self._gate.report(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)

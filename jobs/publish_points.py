@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ BYTES_A_REQUEST: Final = 16 << 20
 """Of the scores' JSON. Ordinary ones come to less; InfluxDB refuses a request of more than 25 MB."""
 
 _MOST_REFUSED: Final = 100
-"""So many records of a task may be refused one by one; more are no matter of records, and the query fails."""
+"""So many records of a task may be refused one by one; with more the cause is not the records, and the query fails."""
 
 TALLY: Final = "tally binary"
 """What a task returns: one row, its `Tally` in MessagePack."""
@@ -49,7 +49,8 @@ _ALERT_FIELDS: Final = (
     "model_version",
 )
 
-Columns = dict[str, pa.Array]
+Columns = dict[str, "pa.Array[Any]"]
+"""By name, all with the same number of rows."""
 
 
 class PublishedScore(msgspec.Struct, gc=False):
@@ -124,7 +125,7 @@ class Publication:
         if not scores:
             return Tally()
         try:
-            columns = {name: pa.array(map(attrgetter(name), scores)) for name in _COLUMNS}
+            columns: Columns = {name: pa.array([*map(attrgetter(name), scores)]) for name in _COLUMNS}
             lines, found = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
             tally = _tally_of_scores(columns, records["kafka_time"].to_numpy())
             tally.found = found
@@ -160,7 +161,7 @@ class Publication:
             lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, alerted), alerts)
         return lines, found
 
-    def _tags(self, scores: Columns) -> tuple[Columns, pa.Array, dict[str, list[str]]]:
+    def _tags(self, scores: Columns) -> tuple[Columns, pa.BooleanArray, dict[str, list[str]]]:
         """(the tags' values, of which rows all are decided, by tag the texts that may become values)."""
         decided = pa.array(np.ones(len(scores["offset"]), bool))
         if self.known is None:
@@ -173,10 +174,10 @@ class Publication:
             tags[name], fresh = bounded(name, texts, self.known)
             if fresh:
                 found[name] = fresh
-                decided = pc.and_(decided, pc.invert(pc.equal(tags[name], OTHER)))
+                decided = pc.and_(decided, pc.invert(pc.equal(tags[name], pa.scalar(OTHER))))
         return tags, decided, found
 
-    def _chosen(self, scores: Columns) -> pa.Array:
+    def _chosen(self, scores: Columns) -> "pa.Array[Any]":
         if self.points == "all":
             return pa.array(np.ones(len(scores["offset"]), bool))
         if self.points == "anomalies":
@@ -185,7 +186,7 @@ class Publication:
         return pc.or_(scores["is_anomaly"], pa.array(drawn))
 
 
-def _rows(columns: Columns, chosen: pa.Array) -> Columns:
+def _rows(columns: Columns, chosen: "pa.Array[Any]") -> Columns:
     return {name: column.filter(chosen) for name, column in columns.items()}
 
 
@@ -203,7 +204,8 @@ def requests(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     if batch.num_rows <= POINTS_A_REQUEST and batch["value"].nbytes <= BYTES_A_REQUEST:
         yield from [batch] if batch.num_rows else []
         return
-    ends = np.cumsum(pc.fill_null(pc.binary_length(batch["value"]), 0).to_numpy().astype(np.int64))
+    values: Any = batch["value"]
+    ends = np.cumsum(pc.fill_null(pc.binary_length(values), 0).to_numpy().astype(np.int64))
     start, before = 0, 0
     while start < batch.num_rows:
         by_bytes = int(np.searchsorted(ends, before + BYTES_A_REQUEST, "right"))
@@ -221,8 +223,8 @@ def placed(scores: Columns) -> Columns:
 
     time_ns is the Kafka time of its transaction, and within that millisecond its offset's place; a million of places are a
     lap, and there are 100. So 100 million records of one partition may share a millisecond, all from the record alone: a
-    retry, a restart and partitions that are added change nothing. Kafka times before 1970 (-1 stands for none) and after
-    2262 stand at the first and the last millisecond that InfluxDB can hold.
+    retry, a restart and partitions that are added change nothing. Kafka times before 1970 (-1 means none) and after
+    2262 become the first and the last millisecond that InfluxDB can hold.
     """
     place = scores["offset"].to_numpy() % (_LAPS * _MILLISECOND)
     times = np.clip(scores["kafka_time"].to_numpy(), 0, LATEST_MS)
@@ -241,7 +243,8 @@ def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
     x = (x + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+    drawn: np.ndarray = (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+    return drawn
 
 
 def _left_out(record: pa.RecordBatch, why: str) -> Tally:
@@ -269,16 +272,27 @@ def _tally_of_scores(scores: Columns, kafka_time: np.ndarray) -> Tally:
     latency, counts = np.unique(np.clip(kafka_time, 0, LATEST_MS)[timed] - sent[timed], return_counts=True)
     return Tally(
         scored=len(kafka_time),
-        late=scores["late"].true_count,
-        anomalies=scores["is_anomaly"].true_count,
+        late=_number_true(scores["late"]),
+        anomalies=_number_true(scores["is_anomaly"]),
         model_version=pc.max(scores["model_version"]).as_py(),
         latency=dict(zip(latency.tolist(), counts.tolist(), strict=True)),
         **_reach(scores["partition"].to_numpy(), scores["offset"].to_numpy()),
     )
 
 
-def _reach(partition: np.ndarray, offset: np.ndarray) -> dict[str, dict[int, int]]:
+def _number_true(flags: Any) -> int:
+    return int(flags.true_count)
+
+
+class _Reach(TypedDict):
     """By partition: the smallest offset, the largest plus one, and how many records there are."""
+
+    first: dict[int, int]
+    next: dict[int, int]
+    records: dict[int, int]
+
+
+def _reach(partition: np.ndarray, offset: np.ndarray) -> _Reach:
     found = {number: offset[partition == number] for number in np.unique(partition).tolist()}
     return {
         "first": {number: int(offsets.min()) for number, offsets in found.items()},

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from detection.errors import VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import Cut, Range, cuts
-from jobs.kept import Sender, version_store
+from jobs.decisions import Sender, version_store
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from jobs.scoring import SentDecision
@@ -60,6 +60,6 @@ def by_position(
     found: Sequence[Cut], decision: Callable[[Versions | None], SentDecision]
 ) -> list[tuple[int, SentDecision]]:
     """Who judges from a position of the log on, in the order of positions."""
-    return [(int(position(np.int64(p), np.int64(start))), decision(known)) for p, start, _, known in found] or [
-        (0, decision(None))
-    ]
+    starts = position(np.array([cut[0] for cut in found], np.int64), np.array([cut[1] for cut in found], np.int64))
+    judges = [(int(start), decision(known)) for start, (_, _, _, known) in zip(starts, found, strict=True)]
+    return judges or [(0, decision(None))]

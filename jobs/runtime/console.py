@@ -17,7 +17,7 @@ _EVERY_SECONDS: Final = 60.0
 
 
 class Console:
-    """`tell` is called every few seconds once the application's own query runs; Kafka is asked in the background."""
+    """`report` is called every few seconds once the application's own query runs; Kafka is asked in the background."""
 
     def __init__(
         self, settings: Settings, queries: list[str], gate: Gate, pid: int, progress: Callable[[], Progress]
@@ -32,7 +32,7 @@ class Console:
         self._next = 0.0
         self._asking: threading.Thread | None = None
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Print the line that is due, if one is."""
         now = time.monotonic()
         if now < self._next or (self._asking is not None and self._asking.is_alive()):

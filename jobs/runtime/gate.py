@@ -83,7 +83,7 @@ class Gate:
         """Whether the query's last micro-batch failed, so that it is now tried again."""
         return query in self._failing
 
-    def tell(self, query: str, **facts: Any) -> None:
+    def report(self, query: str, **facts: Any) -> None:
         """Report what the query uses (its model, its table, …), for its status."""
         self._facts.setdefault(query, {}).update(facts)
 

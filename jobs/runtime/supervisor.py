@@ -151,7 +151,7 @@ class Supervisor:
             trouble.beat(self._gate.facts(name))
         logs.keep_small(self._settings.log_dir / logs.WORKERS)
         if self._own in self._started and not self._gate.closed:
-            console.tell()
+            console.report()
 
     def _leave(self, checkpoint: Checkpoint, gone: CheckpointGone) -> None:
         """End at once, before anything more is written to a checkpoint that is no longer this application's."""
@@ -251,5 +251,5 @@ def _break_off(query: StreamingQuery, name: str) -> None:
     _log.warning("the micro-batch is not finished in time: it is left to the next start, which repeats it")
     try:
         query.stop()
-    except Exception as error:  # noqa: BLE001  # it hangs in what is away; the application ends by force then
+    except Exception as error:  # noqa: BLE001  # it hangs where something is unavailable; the application then ends by force
         _log.info("it cannot be aborted: %s", explain(error))

@@ -31,7 +31,7 @@ _SHARE: Final = np.array(
 def contributions(trees: Trees, features: Floats, reference: Floats) -> Floats:
     """(n, F), (F,) → (n, F): each row sums to the difference between its `trees.sums` and the reference's."""
     if trees.features > MOST_FEATURES:
-        raise ValueError(f"at most {MOST_FEATURES} features can be told apart, but there are {trees.features}")
+        raise ValueError(f"at most {MOST_FEATURES} features can be distinguished, but there are {trees.features}")
     out = np.zeros(features.shape)
     row32, reference32 = features.astype(np.float32), reference.astype(np.float32)
     _contributions(row32, reference32, trees.feature, trees.threshold, trees.leaf, _SHARE, out)

@@ -116,7 +116,7 @@ def test_a_message_that_the_model_fails_for_is_set_aside_and_the_others_are_judg
     assert all(isinstance(why, SetAside) and why.folded for why in set_aside.value.values())
     assert "RuntimeError: a tree without leaves" in set_aside.value[3, 8].reason
     assert "not a finite number" in set_aside.value[3, 7].reason
-    assert failures.value.count == 4
+    assert failures.value.total == 4
 
 
 def test_a_model_that_fails_for_every_message_fails_the_micro_batch(spark: SparkSession) -> None:
