@@ -3,6 +3,8 @@
 `fold` is the one place where features are computed: the streaming job, the training on history, a replay and a single
 request all call it. It is pure: what it returns depends on the state and the events alone, and for any way of cutting a
 log into pieces the features are the same bit for bit.
+
+Why our own: libraries of streaming features call Python for each event, and keep a state that is no plain bytes.
 """
 
 from typing import Final, NamedTuple

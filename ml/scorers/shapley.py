@@ -4,6 +4,9 @@ The game: the features of a coalition have the row's values, all others the refe
 some such mixture reaches count, and a leaf's share follows from how many features on its path must come from the row and
 how many from the reference (H. Chen, S. Lundberg & S.-I. Lee, "Explaining a series of models by propagating Shapley
 values", Nature Communications 13, 2022, interventional TreeSHAP with a single reference).
+
+Why our own: reasons are given in the stream, from these arrays; shap wants the libraries that trained them. Its values are
+the same (`tests/ml/test_shapley.py`).
 """
 
 from math import factorial

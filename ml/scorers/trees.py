@@ -3,6 +3,8 @@
 Every tree is laid out as a perfect binary tree of the same depth, level by level, as in a heap: the children of node i are
 2i + 1 and 2i + 2. So there are no pointers to follow or to check, every row takes equally many steps, and the processor
 can work on many rows at a time.
+
+Why our own: scikit-learn takes milliseconds for a single row, and XGBoost adds up in float32, in an order of its own.
 """
 
 from dataclasses import dataclass
