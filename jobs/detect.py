@@ -207,7 +207,7 @@ class Detection:
         self._inputs.check()
         self._spark_files.state()
         off = self._pace_keeper.off(self.tasks.arrived.value)
-        self._gate.tell(QUERY, largest_record=self._pace_keeper.largest)
+        self._gate.report(QUERY, largest_record=self._pace_keeper.largest)
         if off is not None:
             self._gate.start_again(QUERY, off)
 
