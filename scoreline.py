@@ -34,6 +34,7 @@ COMMANDS: Final = (
     Command("submit", "jobs", "submit", _DETECT, "Start the detection job, by spark-submit."),
     Command("status", "jobs", "status", _DETECT, "Report the state of a checkpoint's queries."),
     Command("stop", "jobs", "stop", _DETECT, "Stop the jobs whose checkpoints are below a folder."),
+    Command("jars", "jobs", "jars", _DETECT, "Print the jars that spark-submit by hand needs."),
     Command("generate", "generator", "send", _TRAFFIC, "Send simulated live traffic to Kafka."),
     Command("history", "generator", "history", _TRAFFIC, "Simulate a history to train on."),
     Command("replay", "generator", "replay", _TRAFFIC, "Send a data set to Kafka at the pace of its own clock."),

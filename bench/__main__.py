@@ -16,7 +16,7 @@ from bench.encoded import with_transactions
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import prepare
-from bench.large_messages import Plan, large_messages
+from bench.large_messages import Load, large_messages
 from bench.quick import quick_figures
 from bench.report import write_report
 from bench.result import RESULTS, Result, load
@@ -199,7 +199,7 @@ def large(
     with progress_on(console) as progress, Environment(choices.data, choices.partitions) as environment:
         made = with_transactions(environment, prepare(10_000, progress), count, progress)
         with Stages(console, progress).stage("large") as say:
-            found = large_messages(environment, made, Plan(count, message_bytes, not incompressible, planned), say)
+            found = large_messages(environment, made, Load(count, message_bytes, not incompressible, planned), say)
     print(msgspec.json.encode(found).decode(), flush=True)
 
 

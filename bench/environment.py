@@ -49,7 +49,7 @@ class Environment:
                 "influxdb_org": "scoreline",
                 "influxdb_bucket": self.stack.influxdb.create_database(own),
                 "mlflow_tracking_uri": made.registry_uri,
-                "initial_state": made.state,
+                "initial_state": str(made.state),
                 "checkpoint": str(self.folder / own / "checkpoint"),
                 "log_dir": self.folder / own / "logs",
                 **topics,
@@ -78,9 +78,9 @@ class Environment:
             "count": count,
             "rate": rate,
         }
-        told = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+        given = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
         folder = Path(settings.log_dir) / f"sender{next(self._numbers)}"
-        return Running("sender", folder, [*PYTHON, "bench.sender", str(made.transactions), *told], {})
+        return Running("sender", folder, [*PYTHON, "bench.sender", str(made.transactions), *given], {})
 
     def send(self, settings: Settings, made: Input, skip: int, count: int) -> Sent:
         """Sends rows of the input as fast as possible."""

@@ -41,7 +41,7 @@ class LargeMessages(msgspec.Struct):
     jvm_rss_bytes: int
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Load(msgspec.Struct, frozen=True):
     """planned: the first micro-batch is fixed by a start without a bound in bytes, which is killed; the next start has it."""
 
     count: int = 400_000
@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True):
     planned: bool = False
 
 
-def large_messages(environment: Environment, made: Input, plan: Plan, say: Say) -> LargeMessages:
+def large_messages(environment: Environment, made: Input, plan: Load, say: Say) -> LargeMessages:
     """Fill a topic, work it off, and watch."""
     settings = environment.settings("large", made, {"publish": False})
     try:
@@ -65,7 +65,7 @@ def large_messages(environment: Environment, made: Input, plan: Plan, say: Say) 
         environment.discard(settings)
 
 
-def padded(made: Input, plan: Plan) -> Iterator[tuple[bytes, bytes]]:
+def padded(made: Input, plan: Load) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of transactions with a field that is ignored, as long as it takes."""
     random = Random(7)
     blanks, noise = b"x" * plan.message_bytes, random.randbytes(plan.message_bytes).hex().encode()
@@ -77,7 +77,7 @@ def padded(made: Input, plan: Plan) -> Iterator[tuple[bytes, bytes]]:
             yield key, b'%b,"pad":"%b"}' % (value[:-1], pad)
 
 
-def _fill(settings: Settings, made: Input, plan: Plan) -> None:
+def _fill(settings: Settings, made: Input, plan: Load) -> None:
     producer = Producer(
         {
             **KafkaConfig.from_settings(settings).for_confluent(),
@@ -116,7 +116,7 @@ def _plan(settings: Settings, made: Input) -> None:
         raise BenchError("the first micro-batch was done before the job could be killed: take more messages")
 
 
-def _worked_off(settings: Settings, made: Input, plan: Plan) -> LargeMessages:
+def _worked_off(settings: Settings, made: Input, plan: Load) -> LargeMessages:
     scores = Topic(settings.kafka_bootstrap_servers, settings.scores_topic)
     began, most = time.monotonic(), defaultdict[str, int](int)
     program = _started(settings, made, "detect")

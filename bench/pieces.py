@@ -21,7 +21,7 @@ from detection.state_log import LocalCopy, StateLog
 from generator.history import read_origin
 from generator.live import Kafka, live_sender
 from generator.records import records
-from generator.send import Plan, Topics
+from generator.send import SendOptions, Topics
 from messaging.config import KafkaConfig
 from ml.features import fold
 from ml.features.customers import identify
@@ -174,7 +174,7 @@ def _generator(found: Pieces, environment: Environment, made: Input, rows: int, 
 
     def timing() -> Timing:
         kafka = Kafka(KafkaConfig.from_settings(settings), Topics(*topics))
-        hours = iter(live_sender(read_origin(made.history), kafka, Plan(0.0)).batches)
+        hours = iter(live_sender(read_origin(made.history), kafka, SendOptions(0.0)).batches)
         next(hours)  # the first hour takes the making of the bank along
         wall, cpu, count = time.perf_counter(), time.process_time(), 0
         while count < rows * repetitions:

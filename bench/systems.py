@@ -67,8 +67,8 @@ class Peer:
             "model": str(made.model),
             "checkpoint": settings.checkpoint,
         }
-        told = [part for name, value in flags.items() for part in (f"--{name}", value)]
-        return [str(self.python), str(PEERS_FOLDER / self.script), *told]
+        given = [part for name, value in flags.items() for part in (f"--{name}", value)]
+        return [str(self.python), str(PEERS_FOLDER / self.script), *given]
 
 
 TEXTBOOK: Final = Peer("textbook PySpark", "textbook_pyspark.py")

@@ -185,9 +185,9 @@ def _soak(result: Result) -> str:
         [process, *(f"{used / (1 << 20):,.0f}" for used in _first_and_last_minute(readings))]
         for process, readings in result.soak.memory_bytes.items()
     ]
-    told = "The last minute against minute two: memory of all processes {:+.1%}, p99 of the latency {:+.1%}."
+    text = "The last minute against minute two: memory of all processes {:+.1%}, p99 of the latency {:+.1%}."
     minutes = table(["", "minute two, MiB", "last minute, MiB"], rows)
-    return f"{_steady([result.soak.paced])}\n\n{told.format(*growth)}\n\n{minutes}"
+    return f"{_steady([result.soak.paced])}\n\n{text.format(*growth)}\n\n{minutes}"
 
 
 def _first_and_last_minute(readings: list[list[float]]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer import Option
 
 from demo.errors import DemoError
-from demo.run import Demo, Plan
+from demo.run import Demo, RunOptions
 from messaging.errors import MessagingError
 from programs.interruption import Interrupted, Interruption
 from stack.errors import StackError
@@ -49,7 +49,7 @@ def demo(
     interruption = Interruption()
     began = time.monotonic() - (time.time() - psutil.Process().create_time())
     _forget_other_servers()
-    plan = Plan(rate, duration, seed, customers, data, record)
+    plan = RunOptions(rate, duration, seed, customers, data, record)
     try:
         met = Demo(plan, Console(highlight=False), interruption, began).run()
     except Interrupted:  # here, since typer would make its own words of it

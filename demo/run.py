@@ -35,7 +35,7 @@ OVERDUE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunOptions:
     """What a person may choose. duration_seconds 0: until Ctrl-C. record: a file for a picture of the live view."""
 
     rate: float
@@ -49,7 +49,7 @@ class Plan:
 class Demo:
     """One run. `began`: the monotonic time at which the demo was started."""
 
-    def __init__(self, plan: Plan, console: Console, interruption: Interruption, began: float) -> None:
+    def __init__(self, plan: RunOptions, console: Console, interruption: Interruption, began: float) -> None:
         self._plan = plan
         self._console = console
         self._interruption = interruption

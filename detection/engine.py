@@ -1,7 +1,7 @@
-"""The judgement in one process: messages are parsed, folded, scored, judged and written, or only looked at.
+"""The judgement in one process: messages are parsed, folded, scored, judged and written, or only judged (`peek`).
 
 The Spark job takes the same steps in two phases, `detection.folding` where the states are and `detection.judging` where
-the model is; here they follow each other over states in memory. A single message takes well under a millisecond.
+the model is; here one follows the other, over states in memory. A single message takes well under a millisecond.
 """
 
 from collections.abc import Sequence
@@ -47,8 +47,8 @@ class Engine:
     def work(self, messages: Messages, decision: Decision, closing: bytes) -> list[Outcome]:
         """Messages, in log order → what becomes of each; they are in their customers' states afterwards.
 
-        closing: what `detection.score_json.closing` makes. Raises where a step fails that is no message's fault, the model or
-        the memory: then the states may have changed.
+        closing: what `detection.score_json.closing` makes. Raises where a step fails without a message's fault, as
+        the model or the memory may: then the states may have changed.
         """
 
         def fold(identities: np.ndarray, events: np.ndarray) -> Folded:

@@ -6,4 +6,4 @@ class CheckpointIncomplete(Exception):
 
 
 class VersionUnavailable(Exception):
-    """A model or a table of thresholds that records must be judged by can't be had; the text says which and why."""
+    """A model or a table of thresholds that records must be judged by is not available; the text says which and why."""

@@ -1,4 +1,4 @@
-"""Messages → folded, with the beginnings of their scores; a message that any step fails for costs itself alone."""
+"""Messages → folded, with the beginnings of their scores; a message that any step fails for affects no other."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple

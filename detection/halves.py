@@ -1,4 +1,4 @@
-"""Many rows worked on at once, so that a row which can't be worked on costs itself alone."""
+"""Processes many rows at once, so that a row that fails affects no other."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,7 +10,7 @@ Rows = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 ELSEWHERE = (MemoryError, OSError)
-"""Errors that are no row's fault: of memory, disks and networks. Who meets them tries all of it again later."""
+"""Errors that are not a row's fault: of memory, disks and networks. All of the work is retried later."""
 
 
 def in_halves(
@@ -21,7 +21,7 @@ def in_halves(
     Of rows that follow each other `work` is given rows that follow each other.
 
     Returns the parts that went well, in order, with what `work` returned for them. `failed` is called with each row that
-    did not, and its error. `work` must leave nothing behind where it raises. What is no row's fault is raised: the errors
+    did not, and its error. `work` must leave nothing behind where it raises. What is not a row's fault is raised: the errors
     `ELSEWHERE`, and what `sound` raises, which takes the same step for something that is known to be good.
     """
     if not len(rows):
@@ -48,6 +48,6 @@ def in_words(step: str, error: Exception) -> str:
     try:
         said = " ".join(str(error).split())
     except Exception:  # noqa: BLE001  # whatever the error, its message must not be lost to how it says so
-        said = "(it can't be put into words)"
+        said = "(its text can't be read)"
     text = f"an error of Scoreline's own in its step {step}: {type(error).__name__}: {said}"
     return text[:500].encode("utf-8", "backslashreplace").decode()

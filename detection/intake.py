@@ -15,7 +15,7 @@ from ml.features.events import events
 from ml.schema import Transaction
 
 GOOD: Final = Transaction("good", datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC), "good", 12.5, "EUR", "M1", "fuel", "FR")
-"""A transaction that every step must get through: where it does not, no message is to blame."""
+"""A transaction that every step must pass: where one fails for it, no message is at fault."""
 _GOOD_VALUE: Final = (
     b'{"transaction_id":"good","event_time":"2026-01-02T03:04:05.678Z",'
     b'"customer_id":"good","amount":12.5,"country":"FR","note":"\\u00e9"}'
@@ -25,7 +25,7 @@ _GOOD_VALUE: Final = (
 class Intake(NamedTuple):
     """Of n messages the m transactions, each with its row among the messages (m,) and its event (m,) EVENT, in log order.
 
-    refusals: why the others are none, by row.
+    refusals: why the others are not transactions, by row.
     """
 
     transactions: list[Transaction]

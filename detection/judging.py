@@ -1,4 +1,4 @@
-"""Folded messages → judged, by whoever judges each one's place in the log; one that the judgement fails for costs itself."""
+"""Folded messages → judged, each by the decision for its place in the log; one that fails affects no other."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Judged(NamedTuple):
 
 
 def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judged:
-    """Judge messages (n,) BASIS. decisions: who judges from a position of the log on, in the order of positions."""
+    """Judge messages (n,) BASIS. decisions: each with the position in the log from which it judges, in order."""
     out = Judged(np.full(len(basis), None), np.full(len(basis), None), {})
 
     def failed(row: int, error: Exception) -> None:

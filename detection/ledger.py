@@ -32,7 +32,7 @@ class Ledger:
 
     The newest entries are a file each. Older ones are merged into ranges of what shares its versions, and these are in
     files of some 1,000, `ranges-NUMBER.REVISION`, of which the highest revision counts. At least the newest `kept` ranges
-    stay; files of older ones are deleted. Cut off after any step, it reads right, and the next merge finishes the work.
+    stay; files of older ones are deleted. Interrupted at any step, it still reads right; the next merge finishes the work.
     """
 
     def __init__(self, folder: Storage, kept: int = KEPT_RANGES) -> None:
@@ -74,14 +74,14 @@ class Ledger:
     def overtake(self, micro_batch: int) -> None:
         """Withdraw the entries from this micro-batch on, because Spark has planned it again with other offsets.
 
-        That can happen where a machine lost its power and with it Spark's newest files, which nothing brings onto the disk
-        but time. Records may have been written by what these entries say, so it stays known; see `bound`.
+        That can happen where a machine lost its power and with it Spark's newest files, which Spark does not
+        sync to the disk. Records may have been written by what these entries say, so it stays known; see `bound`.
         """
         stale = [self.entry(number) for number in self._numbers() if number >= micro_batch]
         entries = [entry for entry in stale if entry is not None]
         self._overtaken += [piece for piece in merged([], entries) if piece not in self._overtaken]
         self._folder.write_newest(_OVERTAKEN, msgspec.json.encode(self._overtaken))
-        for entry in reversed(entries):  # cut off in the middle, it finds the lowest one again, and begins again
+        for entry in reversed(entries):  # interrupted, it finds the lowest one again, and begins again
             self._folder.delete(f"{entry.micro_batch}.json")
             self._recent.pop(entry.micro_batch, None)
 
@@ -90,7 +90,7 @@ class Ledger:
         return msgspec.structs.replace(entry, bound=judged_before(entry, self._overtaken)) if self._overtaken else entry
 
     def forget(self, micro_batch: int) -> None:
-        """Take back the entry of a micro-batch that was planned of a topic that is gone, and never committed."""
+        """Remove the entry of a micro-batch that was planned of a topic that is gone, and never committed."""
         self._folder.delete(f"{micro_batch}.json")
         self._recent.pop(micro_batch, None)
 

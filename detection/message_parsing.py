@@ -35,9 +35,9 @@ _DEEPER: Final = np.zeros(256, np.int32)
 _DEEPER[list(b"[{")], _DEEPER[list(b"]}")] = 1, -1
 
 DEEPEST: Final = 64
-"""How deep objects and arrays may stand in each other: what a decoder bears would depend on the stack that it runs on."""
+"""How deep objects and arrays may be nested: what a decoder can take would depend on the stack that it runs on."""
 
-_TOO_DEEP: Final = f"objects and arrays stand in each other more than {DEEPEST} levels deep"
+_TOO_DEEP: Final = f"objects and arrays are nested more than {DEEPEST} levels deep"
 
 
 class Invalid(ValueError):
@@ -109,7 +109,7 @@ def _is_plain(value: bytes, t: Transaction) -> bool:
 
 
 def _check_whole(value: bytes) -> None:
-    """Raises where something that the decoder passes over is wrong with a JSON object: its text, its depth, its names."""
+    """Raises where something that the decoder ignores is wrong with a JSON object: its text, its depth, its names."""
     if not value.isascii():
         value.decode()
     if value.count(b"{") + value.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
@@ -131,7 +131,7 @@ def _first_repeated(value: bytes) -> str | None:
 
 
 def _depth(value: bytes) -> int:
-    """How deep objects and arrays of a JSON text stand in each other."""
+    """How deep objects and arrays of a JSON text are nested."""
     return int(_structure(value)[1].max(initial=0))
 
 
@@ -139,9 +139,9 @@ def _structure(value: bytes) -> "tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
     """(n,) of the n bytes of a JSON text: the bytes, with blanks for backslashes and quotation marks that texts hold as
     escapes, and how many objects and arrays are open after each.
 
-    Numpy goes through it, because a text of 64 kB may be nothing but brackets, and many such messages may come.
+    NumPy does it, because a text of 64 kB may be nothing but brackets, and many such messages may come.
     """
-    # Two by two, from the left: backslashes stand in texts alone, and a run of them begins with an escape.
+    # Two by two, from the left: backslashes occur in texts alone, and a run of them begins with an escape.
     characters = np.frombuffer(value.replace(b"\\\\", b"  ").replace(b'\\"', b"  "), np.uint8)
     outside = np.cumsum(characters == _QUOTATION_MARK, dtype=np.int32) & 1 == 0
     return characters, np.cumsum(_DEEPER[characters] * outside, dtype=np.int32)
@@ -153,7 +153,7 @@ def too_large(size: int, limit: int) -> str:
 
 
 def key_mismatch(key: bytes | None, customer_id: str) -> bool:
-    """Whether a message's key is another than its customer, who alone decides on the state that it belongs to."""
+    """Whether a message's key is not its customer; the customer alone decides which state it belongs to."""
     return key != customer_id.encode()
 
 

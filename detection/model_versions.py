@@ -1,7 +1,7 @@
 """The models in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the registry.
 
-Each is one file, named by its digest: what a model is, and not what a registry calls it. Nothing in it is code that reading
-runs, and what does not come out as its digest says is refused.
+Each is one file, named by its digest: what a model is, and not what a registry calls it. Reading
+runs no code from it, and refuses content that does not match its digest.
 """
 
 import logging
@@ -30,7 +30,7 @@ _DIGITS: Final = 64
 
 
 class Use(msgspec.Struct, frozen=True):
-    """A model that was used: what it is, what people call it, and where it was had from."""
+    """A model that was used: what it is, what people call it, and where it came from."""
 
     digest: str
     name: str
@@ -53,8 +53,8 @@ class Use(msgspec.Struct, frozen=True):
         return f"version {self.version} of {self.name} ({self.digest[:DIGEST_DIGITS]}, from {self.origin.registry})"
 
 
-class Had(NamedTuple):
-    """A model that was had from the registry, with the file to keep of it; None where it is kept already."""
+class Loaded(NamedTuple):
+    """A model that was loaded from the registry, with the file to keep of it; None where it is kept already."""
 
     model: Model
     content: bytes | None = None
@@ -77,8 +77,8 @@ class ModelVersions:
             raise ModelRefused(f"the model {digest} is not kept beside the checkpoint")
         return unpack(content, digest, FEATURES)
 
-    def of_entry(self, entry: Entry) -> Had:
-        """What the registry calls so: the kept one where it was had from there before, else the registry's own.
+    def of_entry(self, entry: Entry) -> Loaded:
+        """The model that the registry means: the kept one where it was loaded from there before, else the registry's own.
 
         Raises `ModelRefused` where it must not be used, `ml.registry.model_store.NotReady` where not yet,
         `RegistryUnavailable` where it does not answer.
@@ -86,10 +86,10 @@ class ModelVersions:
         known = next((use for use in self._uses if (use.name, use.entry) == (self._registry.name, entry)), None)
         if known is not None:
             try:
-                return Had(self.model(known.digest))
+                return Loaded(self.model(known.digest))
             except ModelRefused as refusal:
-                _log.warning("%s is had from the registry again: %s", known.called, refusal)
-        return Had(*self._registry.fetch(entry.version))
+                _log.warning("%s is loaded from the registry again: %s", known.called, refusal)
+        return Loaded(*self._registry.fetch(entry.version))
 
     def bound(self, versions: Versions) -> Model:
         """What the ledger names: kept, else in the registry under that version, if it is the same model.
@@ -105,13 +105,13 @@ class ModelVersions:
         except ModelRefused as refusal:
             kept = refusal
         try:
-            had = Had(*self._registry.fetch(version))
+            loaded = Loaded(*self._registry.fetch(version))
         except (ModelRefused, NotReady) as refusal:
             raise ModelRefused(f"{kept}, nor can it be had from the registry: {refusal}") from refusal
-        if not digest or not had.model.digest.startswith(digest):
-            raise ModelRefused(f"{kept}, and version {version} in the registry is another model, {had.model.digest}")
-        self._keep(had)
-        return had.model
+        if not digest or not loaded.model.digest.startswith(digest):
+            raise ModelRefused(f"{kept}, and version {version} in the registry is another model, {loaded.model.digest}")
+        self._keep(loaded)
+        return loaded.model
 
     def _whole(self, digest: str) -> str:
         if not digest or len(digest) == _DIGITS:
@@ -119,23 +119,23 @@ class ModelVersions:
         kept = (name.removesuffix(_ENDING) for name in self._folder.names() if name.endswith(_ENDING))
         return next((name for name in kept if name.startswith(digest)), digest)
 
-    def use(self, had: Had) -> None:
+    def use(self, loaded: Loaded) -> None:
         """Keep a model that is about to be used, and remember it as the last one."""
-        use = Use.from_model(had.model)
+        use = Use.from_model(loaded.model)
         with self._lock:
-            self._keep(had)
+            self._keep(loaded)
             if self._uses[:1] != [use]:
                 self._uses = [use, *(other for other in self._uses if other != use)][:_KEPT]
                 self._folder.write_newest(_USES, msgspec.json.encode(self._uses))
 
-    def _keep(self, had: Had) -> None:
+    def _keep(self, loaded: Loaded) -> None:
         """What is kept under its digest and is damaged is replaced."""
-        name = had.model.digest + _ENDING
+        name = loaded.model.digest + _ENDING
         with self._lock:
-            if self._others or had.content is None or self._folder.read(name) == had.content:
+            if self._others or loaded.content is None or self._folder.read(name) == loaded.content:
                 return
             self._folder.delete(name)
-            self._folder.write(name, had.content)
+            self._folder.write(name, loaded.content)
 
     @property
     def last(self) -> Use | None:
@@ -155,5 +155,5 @@ class ModelVersions:
         try:
             return [] if content is None else msgspec.json.decode(content, type=list[Use])
         except msgspec.MsgspecError as error:
-            _log.warning("which models were used last is not known any more: what is kept of it is damaged (%s)", error)
+            _log.warning("which models were used last is no longer known: the file that says so is damaged (%s)", error)
             return []

@@ -59,7 +59,7 @@ def _judged(versions: Versions, start: Offsets, end: Offsets, topic_id: str) -> 
 class Entry(_Judged, frozen=True, kw_only=True):
     """One micro-batch: what judged it, and the records that it holds.
 
-    bound: those among them that were judged before, in micro-batches that were cut otherwise, and by what; see
+    bound: those among them that were judged before, in micro-batches that were cut differently, and by what; see
     `detection.ledger.Ledger.overtake`. Each is of one partition, in the order of partitions and offsets.
     """
 

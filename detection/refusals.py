@@ -1,4 +1,4 @@
-"""Why some messages of a piece are no scores: what each lacks, or which step of ours failed for it."""
+"""Why some messages get no score: what each lacks, or which step of ours failed for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Refusals:
     """Of a piece's messages those that become dead letters, by row.
 
     reasons: of each of them. errors: the rows that an error of ours is the reason of. folded: the rows that are in their
-    customer's state all the same.
+    customer's state anyway.
     """
 
     reasons: dict[int, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Refusals:
         self.note(row, in_words(step, error), folded)
 
     def note(self, row: int, why: str, folded: bool = False) -> None:
-        """An error of ours, in words, is why a row goes no further."""
+        """An error of ours, as a text, is why a row goes no further."""
         self.reasons[row] = why
         self.errors.add(row)
         if folded:

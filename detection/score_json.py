@@ -97,7 +97,7 @@ def _numbers(column: npt.NDArray[np.float64]) -> list[bytes]:
 def judgements(of: Judgements, by: Versions, features: npt.NDArray[np.float64]) -> Objects:
     """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and its features (n, F) by name.
 
-    A challenger's judgement has its place here, as soon as there is one.
+    A challenger's judgement will be written here.
     """
     parts = np.empty(len(features), object)
     judged_by = _JudgedBy(by.name, by.model, by.model_digest[:DIGEST_DIGITS], by.thresholds)
@@ -148,7 +148,7 @@ class _OldScore(Transaction, gc=False, kw_only=True):
     reasons: list[Reason] = msgspec.field(default_factory=list)
 
     def as_score(self) -> Score:
-        """The same in today's form; a record whose features are other ones has a feature set of no name."""
+        """The same in today's form; a record with other features has a feature set without a name."""
         fields: dict[str, Any] = msgspec.structs.asdict(self)
         names = tuple(self.features)
         fields |= {

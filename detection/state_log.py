@@ -3,7 +3,7 @@
 Writing each customer, or each group of customers, to Spark's state by itself costs a round trip between Python and the JVM
 every time. So a micro-batch writes all the customers that it touched as one chunk, at the end of a log, and reads none:
 the states are at hand in a memory-mapped copy that all Python workers of this machine share (`LocalCopy`). The copy is
-never trusted by itself: it says which state it is a copy of, and where Spark's state is another, because a task failed or
+not trusted without a check: it says which state it is a copy of, and where Spark's state is another, because a task failed or
 was run elsewhere, the copy is read again from the log.
 
 The log is cleaned as it grows (Rosenblum & Ousterhout, "The design and implementation of a log-structured file system",
@@ -76,7 +76,7 @@ class LocalCopy:
     def open(self, version: bytes) -> Iterator[tuple[Customers, bool]]:
         """The customers, for this process alone, and whether they are those of `version`; otherwise there are none.
 
-        Until `close` is called they count as no version's, so that work which breaks off leaves nothing to be trusted.
+        Until `close` is called they count as no version's, so that interrupted work leaves nothing that is trusted.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self._folder / "lock"):
@@ -110,7 +110,7 @@ def folded_or_untouched(
     known = customers.count
     try:
         rows = customers.locate(identities)
-        before = customers.states.take(rows)  # half the price of an index, and no more than the fold saves by it
+        before = customers.states.take(rows)  # half the cost of an index, and no more than the fold saves by it
     except BaseException:
         customers.forget_from(known)
         raise

@@ -1,4 +1,4 @@
-"""Where the ledger, the models and the tables are kept: any folder of small files that keeps what it has been given."""
+"""Where the ledger, the models and the tables are kept: any folder of small files that are durable."""
 
 from typing import Protocol
 

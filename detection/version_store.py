@@ -22,7 +22,7 @@ class VersionStore:
         self.tables = tables
 
     def decision(self, versions: Versions) -> Decision:
-        """What the ledger names. Raises `VersionUnavailable` where a part of it can't be had."""
+        """What the ledger names. Raises `VersionUnavailable` where a part of it is not available."""
         return Decision.from_table(versions, self.model(versions), self.table(versions))
 
     def model(self, versions: Versions) -> Model:

@@ -52,7 +52,7 @@ from generator.replay.commands import register
 from generator.replay.errors import ReplayError
 from generator.resume import newest_event_time, unsent_labels
 from generator.runs import Run, RunName, begins_within
-from generator.send import Plan, Sender, Topics
+from generator.send import Sender, SendOptions, Topics
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
 from settings import Settings
@@ -170,7 +170,7 @@ def send(
         with out.status("finding the labels that were not due yet"):
             earlier += unsent_labels(origin, kafka, begin)
     with SendingView(out) as view:
-        sender = live_sender(origin, kafka, Plan(rate, duration, count, flush_labels), begin, earlier, view.show)
+        sender = live_sender(origin, kafka, SendOptions(rate, duration, count, flush_labels), begin, earlier, view.show)
         sender.progress_seconds = 1.0 if out.is_terminal else PLAIN_SECONDS
         _stop_on_signal(sender)
         report = sender.run()

@@ -9,7 +9,7 @@ from generator.labels import LateLabels
 from generator.population import make_population
 from generator.producer import Outbox
 from generator.report import Report
-from generator.send import Plan, Sender, Topics
+from generator.send import Sender, SendOptions, Topics
 from generator.stream import transactions
 from messaging.config import KafkaConfig
 from ml.schema import Label
@@ -28,7 +28,7 @@ class Kafka:
 def live_sender(
     origin: Origin,
     kafka: Kafka,
-    plan: Plan,
+    plan: SendOptions,
     start: datetime | None = None,
     labels: Iterable[Label] = (),
     progress: Callable[[Report], None] = lambda report: None,

@@ -37,11 +37,11 @@ class Topics:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SendOptions:
     """How fast, and how much.
 
     rate: transactions a second, 0 for as fast as possible; seconds, count: when it ends, whichever comes first (None: not
-    for this reason); flush_labels: send the labels that are still under way at the end, instead of leaving them unsent.
+    for this reason); flush_labels: send the labels that are not due yet at the end, instead of leaving them unsent.
     """
 
     rate: float
@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def most(self) -> float:
-        """The most transactions that this sends; infinity where only the clock, or somebody, ends it."""
+        """The most transactions that this sends; infinity where only the clock, or a person, ends it."""
         by_clock = round(self.rate * self.seconds) if self.rate and self.seconds is not None else float("inf")
         return min(by_clock, float("inf") if self.count is None else self.count)
 
@@ -67,7 +67,7 @@ class Sender:
     outbox: Outbox
     batches: Iterable[Batch]
     labels: LateLabels
-    plan: Plan
+    plan: SendOptions
     topics: Topics
     progress: Callable[[Report], None] = lambda report: None
     progress_seconds: float = 1.0

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from detection.model_versions import Had, ModelVersions, Use
+from detection.model_versions import Loaded, ModelVersions, Use
 from jobs.runtime.errors import Fatal
 from messaging.poller import Poller
 from ml.model import Model
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 _REFUSED_SECONDS: Final = 60.0
-"""After which a refused version is looked at again: its files may have been half written, or repaired."""
+"""After which a refused version is checked again: its files may have been half written, or repaired."""
 
 _START_SECONDS: Final = 10.0
 """How long a start waits for the registry, where there is a model to go on with."""
@@ -61,14 +61,14 @@ class ChampionPoller(Poller):
                 self._refused_until = {champion: time.monotonic() + _REFUSED_SECONDS}
 
     def _say(self, problem: Exception, words: str) -> None:
-        """Log a problem once, however often it is met."""
+        """Log a problem once, however often it occurs."""
         if str(problem) != self._said:
             _log.error("%s; scoring goes on with %s", words, self.in_use)
         self._said = str(problem)
 
-    def _take(self, champion: Entry, had: Had) -> None:
-        before, model = self._models.last, had.model
-        self._models.use(had)
+    def _take(self, champion: Entry, loaded: Loaded) -> None:
+        before, model = self._models.last, loaded.model
+        self._models.use(loaded)
         self._seen, self._said, self._current = champion, "", model
         if before is not None and before.version == model.version and before.digest != model.digest:
             _log.warning(
@@ -84,15 +84,15 @@ class ChampionPoller(Poller):
         """The champion; else, where the registry is unavailable or its champion is refused, the last model that was used."""
         last = self._models.last
         try:
-            champion, had = _within(None if last is None else _START_SECONDS, self._champion)
+            champion, loaded = _within(None if last is None else _START_SECONDS, self._champion)
         except Exception as error:
             if last is None:
                 raise Fatal(f"there is no model to judge by: {error}") from error
             return self._last(last, error)
-        self._take(champion, had)
-        return had.model
+        self._take(champion, loaded)
+        return loaded.model
 
-    def _champion(self) -> tuple[Entry, Had]:
+    def _champion(self) -> tuple[Entry, Loaded]:
         champion = self._registry.champion_entry()
         return champion, self._models.of_entry(champion)
 
@@ -101,10 +101,10 @@ class ChampionPoller(Poller):
             model = self._models.model(last.digest)
         except ModelRefused as refusal:
             raise Fatal(
-                f"there is no model to judge by: the champion can't be had ({error}), and of {last.called}, which was used "
+                f"there is no model to judge by: the champion is not available ({error}), and of {last.called}, which was used "
                 f"last: {refusal}"
             ) from error
-        _log.warning("the champion can't be had (%s); going on with %s, used last", error, last.called)
+        _log.warning("the champion is not available (%s); going on with %s, used last", error, last.called)
         self._said, self._unavailable = str(error), isinstance(error, RegistryUnavailable | TimeoutError)
         return model
 
@@ -115,7 +115,7 @@ def called(model: Model) -> str:
 
 
 def _within(seconds: float | None, work: Callable[[], _T]) -> _T:
-    """The work's result or exception; TimeoutError where it takes longer. It then goes on by itself, to no effect."""
+    """The work's result or exception; TimeoutError where it takes longer. It then goes on without effect."""
     if seconds is None:
         return work()
     outcome: list[_T] = []

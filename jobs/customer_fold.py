@@ -70,7 +70,7 @@ class MapStateStore:
 class CustomerFold(StatefulProcessor):
     """State: the customers' states, as a `StateLog`. A call takes all of a micro-batch's messages for its state partition.
 
-    run: a name that no other run of the query has; the local copies of the state go by it.
+    run: a name that no other run of the query has; the local copies of the state are named by it.
     """
 
     def __init__(self, run: str, limits: Limits, tasks: Tasks) -> None:
@@ -110,7 +110,7 @@ class CustomerFold(StatefulProcessor):
         return messages[~large]
 
     def _own(self, messages: pd.DataFrame, number: int) -> pd.DataFrame:
-        """Without those that all state partitions were sent and another one keeps. number: of this state partition."""
+        """Without those that were sent to all state partitions and that another one keeps. number: of this state partition."""
         everywhere = messages["everywhere"].to_numpy(bool)
         if not everywhere.any():
             return messages

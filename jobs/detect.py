@@ -27,9 +27,9 @@ from jobs.champion import ChampionPoller
 from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
+from jobs.decisions import Sender, version_store
 from jobs.failures import report
 from jobs.initial_state import initial_state
-from jobs.kept import Sender, version_store
 from jobs.many_dead_letters import ManyDeadLetters
 from jobs.preflight import check_champion, check_kafka
 from jobs.recoveries import RECOVERIES
@@ -58,7 +58,7 @@ QUERY: Final = "detect"
 
 
 def producer_options(limits: TopicLimits) -> dict[str, str]:
-    """Of the writer to Kafka. What is too large is for the topics to say, so the producer sets no limit of its own."""
+    """Of the writer to Kafka. The topics decide what is too large, so the producer sets no limit of its own."""
     return {
         "kafka.compression.type": "lz4",
         "kafka.acks": "all",
@@ -263,12 +263,12 @@ class Detection:
         return Judgement(decisions, self._settings, self.tasks)
 
     def _decision(self, versions: Versions) -> SentDecision:
-        """Raises `Fatal` where what the ledger names can't be had: nothing else may judge these records."""
+        """Raises `Fatal` where what the ledger names is not available: nothing else may judge these records."""
         try:
             return self._sender.sent(versions)
         except VersionUnavailable as error:
             raise Fatal(
-                f"the ledger binds this micro-batch to what can't be had: {error}. Restore the folders models and tables of "
+                f"what judged this micro-batch is not available: {error}. Restore the folders models and tables of "
                 f"{self._settings.checkpoint} from a copy, or start with another --checkpoint"
             ) from error
 

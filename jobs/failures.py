@@ -1,4 +1,4 @@
-"""Messages that a step of our own failed for: counted by the tasks, and reported in the driver's log, where people look."""
+"""Messages that a step of our own failed for: counted by the tasks, and reported in the driver's log."""
 
 import logging
 from typing import Final, NamedTuple, Self

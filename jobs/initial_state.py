@@ -1,4 +1,4 @@
-"""The customers' folded past that a first start takes in, and its refusal where it means something else than is folded here."""
+"""The customers' folded past that a first start takes in, and its refusal where it has another meaning than here."""
 
 import re
 

@@ -53,7 +53,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     A micro-batch whose points cannot be written fails the query; started again, it writes the same points once more.
     """
     with sink_of(settings) as sink:
-        sink.check()  # so that a start costs next to nothing while there is nowhere to write
+        sink.check()  # so that a start costs little while the sink is unavailable
     topics = settings.scores_topic, settings.invalid_topic
     inputs = InputTopics(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     with inputs.starting():

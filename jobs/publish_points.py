@@ -26,7 +26,7 @@ BYTES_A_REQUEST: Final = 16 << 20
 """Of the scores' JSON. Ordinary ones come to less; InfluxDB refuses a request of more than 25 MB."""
 
 _MOST_REFUSED: Final = 100
-"""So many records of a task may be refused one by one; more are no matter of records, and the query fails."""
+"""So many records of a task may be refused one by one; with more the cause is not the records, and the query fails."""
 
 TALLY: Final = "tally binary"
 """What a task returns: one row, its `Tally` in MessagePack."""
@@ -223,8 +223,8 @@ def placed(scores: Columns) -> Columns:
 
     time_ns is the Kafka time of its transaction, and within that millisecond its offset's place; a million of places are a
     lap, and there are 100. So 100 million records of one partition may share a millisecond, all from the record alone: a
-    retry, a restart and partitions that are added change nothing. Kafka times before 1970 (-1 stands for none) and after
-    2262 stand at the first and the last millisecond that InfluxDB can hold.
+    retry, a restart and partitions that are added change nothing. Kafka times before 1970 (-1 means none) and after
+    2262 become the first and the last millisecond that InfluxDB can hold.
     """
     place = scores["offset"].to_numpy() % (_LAPS * _MILLISECOND)
     times = np.clip(scores["kafka_time"].to_numpy(), 0, LATEST_MS)

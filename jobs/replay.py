@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from detection.errors import VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import Cut, Range, cuts
-from jobs.kept import Sender, version_store
+from jobs.decisions import Sender, version_store
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from jobs.scoring import SentDecision

@@ -27,7 +27,7 @@ _MOST_AHEAD: Final = HOUR
 class _Score(msgspec.Struct, gc=False):
     """The part of `ml.schema.Score` that is counted, alike in all its versions.
 
-    A Kafka time that no clock shows has no block of time to count in.
+    A Kafka time outside any clock's range belongs to no block.
     """
 
     channel: str | None
@@ -70,7 +70,9 @@ class ScoreCounts:
         """Tables of value (a score's JSON) and time (ms, the score's own in Kafka) → a table as `ROWS` says."""
         for batch in batches:
             scores: dict[str, list[_Score]] = {}
-            read = _reader.read_all(batch["value"].to_pylist())  # what is no score is left out, as publish says
+            read = _reader.read_all(
+                batch["value"].to_pylist()
+            )  # what is not a score is left out, which publish reports
             times = batch["time"].to_numpy()[read.rows].tolist()
             for score, time in zip(read.records, times, strict=True):
                 if score.kafka_time - time <= _MOST_AHEAD:

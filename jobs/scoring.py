@@ -50,7 +50,7 @@ class SentDecision(NamedTuple):
 class Judgement:
     """Folded messages → Kafka records. decisions: who judges from a position in the log on, in the order of positions.
 
-    tasks: where a message that can't be judged is set aside. It gives no record here, for its own bytes are gone by then.
+    tasks: where a message that can't be judged is set aside. It gives no record here, since its own bytes are gone.
     The expressions are built once for the same decisions, not for each micro-batch: each costs a call to the JVM.
     """
 
@@ -87,7 +87,7 @@ class Fitting(NamedTuple):
         """Of rows (n,) BASIS and their judgements, those whose score or alert would be too large."""
         lengths = np.fromiter((len(part or b"") for part in judged.json), np.int64, len(rows))
         sizes = rows["bytes"] + lengths + CLOSING_BYTES
-        anomalies = judged.is_anomaly.astype(np.bool_)  # None is none
+        anomalies = judged.is_anomaly.astype(np.bool_)  # None: nothing was judged
         most = np.where(anomalies, room(min(self.limits.scores, self.limits.alerts)), room(self.limits.scores))
         found = np.flatnonzero((sizes > most) & (lengths > 0))
         if len(found):

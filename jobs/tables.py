@@ -47,7 +47,7 @@ _tables: Final = Reader(Table)
 
 
 class ThresholdPoller(Poller):
-    """The newest table on the topic for each model; before any is heard of, the newest that is kept.
+    """The newest table on the topic for each model; before one is read, the newest that is kept.
 
     key: the key of our tables, the model's name; None for any.
     """
@@ -85,7 +85,7 @@ class ThresholdPoller(Poller):
 
 
 class TableReader:
-    """Reads our tables from their topic, from its beginning on. What is another's is left out, counted and logged.
+    """Reads our tables from their topic, from its beginning on. Foreign records are left out, counted and logged.
 
     A table of ours has the model's name for its key. Its version is at most the number of seconds since 2020 when it came:
     no table is made more often, and so none with an invented version stays the newest for ever. It was made from scores
@@ -133,13 +133,13 @@ class TableReader:
         return found
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
 
     def _assign(self) -> None:
-        """All partitions from the beginning, where they are others than before: some may have been added."""
+        """All partitions from the beginning, where they have changed: some may have been added."""
         consumer = self._consumer or Consumer(self._options)
         try:
             listed = consumer.list_topics(self._topic, _ANSWER_SECONDS).topics[self._topic]
@@ -162,7 +162,7 @@ class TableReader:
         kind, timestamp = message.timestamp()
         came = now if kind == TIMESTAMP_NOT_AVAILABLE else min(timestamp, now)
         if table.version > (came - _FIRST_TABLES_MS) / 1000:
-            raise Unreadable(f"so many tables ({table.version}) can't have been made by then")
+            raise Unreadable(f"its version {table.version} is higher than any table can have by then")
         if not 0 <= table.since <= table.until <= came + DAY:
             raise Unreadable(f"scores from {table.since} to {table.until} can't have been counted by then")
         return table

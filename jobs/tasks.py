@@ -24,5 +24,5 @@ class Tasks(NamedTuple):
         return cls(set_asides(spark), failure_count(spark), arrivals(spark), limits)
 
     def begin(self) -> None:
-        """Forget what an attempt that failed may have left."""
+        """Discard what an attempt that failed may have left."""
         self.set_aside.value, self.failures.value, self.arrived.value = {}, Failures(0, {}), Arrived()

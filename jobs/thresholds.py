@@ -83,7 +83,7 @@ class Seen(msgspec.Struct, frozen=True):
     version: int
 
     def with_more(self, more: Counted) -> "Seen":
-        """With further scores; what is too old to count for any table to come is left out."""
+        """With further scores; what is too old to count for any later table is left out."""
         together = Counted(np.frombuffer(self.counts, COUNT), self.latest) + more
         oldest = together.latest // BLOCK - BLOCKS_A_DAY
         kept = together.counts[together.counts["block"] >= oldest]
@@ -124,7 +124,7 @@ class TableMaker:
         self._state = None if content is None else msgspec.msgpack.decode(zlib.decompress(content), type=State)
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
-        """Count a micro-batch's scores, and publish a table where its thresholds are others than the last one's."""
+        """Count a micro-batch's scores, and publish a table where its thresholds differ from the last one's."""
         self._gate.enter(QUERY, micro_batch)
         state = self._state or State(-1, {}, None)
         if micro_batch <= state.micro_batch:
@@ -143,7 +143,7 @@ class TableMaker:
             publish_table(self._settings.thresholds_topic, self._kafka, self._settings.model_name, table)
             _log.info("table %d: alarm %d, by default %.4f", table.version, table.alarm, table.default)
         self._state = State(micro_batch, seen, table or state.table)
-        wait(self._spark_files.plan(micro_batch))  # what is counted here, Spark must not plan otherwise
+        wait(self._spark_files.plan(micro_batch))  # what is counted here, Spark must not plan differently
         self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self._state), 1))
 
     def _counted(self, records: DataFrame) -> dict[str, Counted]:
@@ -152,7 +152,7 @@ class TableMaker:
         while True:
             grids = {digest: None if known is None else known.grid for digest, known in self._references.items()}
             found = added_up(records.coalesce(slots).mapInArrow(ScoreCounts(grids).count, ROWS).toArrow())
-            new = unknown(found)  # seldom: where a model has judged its first scores
+            new = unknown(found)  # rare: where a model has judged its first scores
             if not new:
                 return found
             for digest in new:
@@ -180,7 +180,7 @@ class TableMaker:
         return self._on_topic
 
     def _made(self, seen: dict[str, Seen], last: Table | None, newest: Table | None) -> Table | None:
-        """The table of the model that judged last, where its thresholds are others than those in force.
+        """The table of the model that judged last, where its thresholds differ from those in force.
 
         newest: on the topic. Where that is neither `last` nor, after a micro-batch that was not finished, this one, it was
         made elsewhere: then the table is published in any case, with a higher number.

@@ -9,7 +9,7 @@ import pyarrow as pa
 from msgspec import Meta
 
 CHANNELS: Final = ("contactless", "chip", "atm", "online", "transfer")
-"""The channels that the fold tells apart, the further from a card in a shop the later; others count as unknown."""
+"""The channels that the fold distinguishes, the further from a card in a shop the later; others count as unknown."""
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
 Time = Annotated[datetime, Meta(tz=True)]

@@ -1,6 +1,6 @@
 """Installs a lock in `.venv`: `python3 stack/install.py requirements.lock`, by any Python 3.11 or newer, without libraries.
 
-uv does in 20 seconds what takes pip 100. Where uv is not to be had, or does not get through (it does not read pip's
+uv does in 20 seconds what takes pip 100. Where uv is not available, or cannot reach the index (it does not read pip's
 configuration), pip installs the same files, with the same hashes. With `--build-influxdb` behind the lock, InfluxDB is built
 in the meantime, in a process that outlives this one.
 """
@@ -42,7 +42,7 @@ def main(lock: Path, build_influxdb: bool) -> None:
 
 
 def _uv(python: str, pip: list[str]) -> list[str] | None:
-    """A command that installs the lock whose path is put behind it; None where uv is not to be had for this machine."""
+    """A command that installs the lock whose path is its last argument; None where uv is not available for this machine."""
     uv = str(ENVIRONMENT / "bin" / "uv")
     if not (_run([*pip, str(UV)], silent=True) and _run([uv, "--version"], silent=True)):
         return None

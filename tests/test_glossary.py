@@ -65,3 +65,23 @@ def test_the_glossary_says_for_each_term_what_it_means_and_each_term_once() -> N
     terms = [term for row in rows() for term in row[0].split(", ")]
     assert len(terms) == len(set(terms)) >= 50
     assert all(row[1] for row in rows())
+
+
+AMBIGUOUS: Final = frozenset({"tell", "told", "away", "follow", "follower", "world"})
+"""Words that are right in some sentences: far away, the rest of the world."""
+
+
+def test_no_sentence_has_a_word_that_the_glossary_replaces() -> None:
+    folders = [package.name for package in PACKAGES] + ["docs", "docker"]
+    files = [
+        path for name in folders for path in sorted((ROOT / name).rglob("*.*")) if path.suffix in (".py", ".md", ".sh")
+    ]
+    word = re.compile(rf"\b({'|'.join(sorted(banned() - AMBIGUOUS))})\b", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in [*ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "settings.py", *files]
+        if path != GLOSSARY and "results" not in path.parts
+        for line in path.read_text().splitlines()
+        if word.search(line)
+    ]
+    assert found == []

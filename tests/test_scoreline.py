@@ -1,5 +1,6 @@
 """The command `scoreline`, as a person uses it: each command is that of the package that it names."""
 
+import importlib
 import os
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import scoreline
 
@@ -47,6 +49,13 @@ def test_the_help_of_a_command_is_of_the_package_and_says_how_it_was_called(
     explained = capsys.readouterr().out
     assert f"Usage: scoreline {name}" in explained
     assert "--help" in explained
+
+
+@pytest.mark.parametrize("package", ["jobs", "generator", "ml"])
+def test_every_command_of_a_package_is_one_of_scoreline(package: str) -> None:
+    app = importlib.import_module(f"{package}.__main__").app
+    theirs = {name for name, command in typer.main.get_command(app).commands.items() if not command.hidden}
+    assert theirs == {command.of for command in scoreline.COMMANDS if command.package == package}
 
 
 def test_a_command_that_there_is_not_is_refused(tmp_path: Path) -> None:

@@ -251,5 +251,5 @@ def _break_off(query: StreamingQuery, name: str) -> None:
     _log.warning("the micro-batch is not finished in time: it is left to the next start, which repeats it")
     try:
         query.stop()
-    except Exception as error:  # noqa: BLE001  # it hangs in what is away; the application ends by force then
+    except Exception as error:  # noqa: BLE001  # it hangs where something is unavailable; the application then ends by force
         _log.info("it cannot be aborted: %s", explain(error))

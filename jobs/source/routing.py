@@ -99,7 +99,7 @@ def keeps(value: bytes, offset: int, state_partition: int, state_partitions: int
         stays_in = offset % state_partitions
     except (MemoryError, OSError):
         raise
-    except Exception:  # noqa: BLE001  # told where the message is taken in, which is where it stays
+    except Exception:  # noqa: BLE001  # reported where the message is taken in, which is where it stays
         stays_in = offset % state_partitions
     return stays_in == state_partition
 

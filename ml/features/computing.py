@@ -3,9 +3,9 @@
 import math
 from typing import Final
 
-import numba
 import numpy as np
 
+from ml.compiling import compiled
 from ml.features.past import (
     MEMORY,
     came_at,
@@ -79,7 +79,7 @@ _CENTS_A_STEP: Final = (100, 1_000, 5_000)
 ) = range(len(FEATURES))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def compute(state, event, row):  # type: ignore[no-untyped-def]
     """Write an event's features, and return whether it is late, and below which amount a payment is small by now."""
     time, amount = event["time"], min(event["amount"], LARGEST_AMOUNT)
@@ -97,7 +97,7 @@ def compute(state, event, row):  # type: ignore[no-untyped-def]
     return late, limit
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _look_back(state, event, row):  # type: ignore[no-untyped-def]
     """The features that the past up to the event's time makes: (how many transactions it knows of, whether it is late, limit).
 
@@ -182,7 +182,7 @@ def _look_back(state, event, row):  # type: ignore[no-untyped-def]
     return known, late, limit
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _count(state, s, age, channel, limit, row):  # type: ignore[no-untyped-def]
     """Count the entry at s, so long ago (ms), in the windows of the day, the hour and the ten minutes."""
     payments, amount = np.int64(state["payments"][s]), np.float64(state["amounts"][s])
@@ -202,7 +202,7 @@ def _count(state, s, age, channel, limit, row):  # type: ignore[no-untyped-def]
             row[_COUNT_10M] += payments
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _share(state, country, in_country, open_payments):  # type: ignore[no-untyped-def]
     payments = open_payments
     for k in range(COUNTED_COUNTRIES):
@@ -210,7 +210,7 @@ def _share(state, country, in_country, open_payments):  # type: ignore[no-untype
     return (state["by_country"][country % COUNTED_COUNTRIES] + in_country) / payments
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _travel(state, event, place, row):  # type: ignore[no-untyped-def]
     """From the place of the open past's entry at `place`, or from the settled past's where that is negative."""
     latitude, longitude = stepped(event)
@@ -234,7 +234,7 @@ def _travel(state, event, place, row):  # type: ignore[no-untyped-def]
     row[_SPEED_KMH] = min(row[_DISTANCE_KM] / gap * HOUR, _FASTEST_KMH)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def stepped(event):  # type: ignore[no-untyped-def]
     """The place of an event in steps, NO_PLACE where one of the two is unknown."""
     if math.isnan(event["latitude"]) or math.isnan(event["longitude"]):
@@ -245,7 +245,7 @@ def stepped(event):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _roundness(amount):  # type: ignore[no-untyped-def]
     """How round an amount is: 0 with cents, 1 where it is whole, 2 and 3 a multiple of 10 and of 50; 0 for nothing."""
     cents = np.int64(round(amount * 100))
@@ -256,7 +256,7 @@ def _roundness(amount):  # type: ignore[no-untyped-def]
     return steps
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _distance_km(latitude1, longitude1, latitude2, longitude2):  # type: ignore[no-untyped-def]
     """Great-circle distance by the haversine formula (R. W. Sinnott, Sky & Telescope 68, 1984), on a 6,371 km sphere."""
     degree = math.pi / 180

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from ml.compiling import compiled
 from ml.features import CUSTOMER, FOLD_VERSION, Folded, fold
 
 IDENTITY: Final = np.dtype([("high", "u8"), ("low", "u8")])
@@ -93,7 +93,7 @@ class Customers:
         _find_or_add(self._states, self._index, 0, states["id_high"], states["id_low"], np.empty(len(states), np.int64))
 
 
-@numba.njit(cache=True)
+@compiled
 def _find_or_add(states, index, count, high, low, rows):  # type: ignore[no-untyped-def]
     """Write each id's row into `rows` and return the count of rows then.
 
@@ -117,7 +117,7 @@ def _find_or_add(states, index, count, high, low, rows):  # type: ignore[no-unty
     return count
 
 
-@numba.njit(cache=True)
+@compiled
 def _find(states, index, high, low, rows):  # type: ignore[no-untyped-def]
     """As `_find_or_add`, but an id that is nowhere has the row -1."""
     mask = len(index) - 1

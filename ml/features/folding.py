@@ -3,14 +3,16 @@
 `fold` is the one place where features are computed: the streaming job, the training on history, a replay and a single
 request all call it. It is pure: what it returns depends on the state and the events alone, and for any way of cutting a
 log into pieces the features are the same bit for bit.
+
+Why our own: libraries of streaming features call Python for each event, and keep a state that is no plain bytes.
 """
 
 from typing import Final, NamedTuple
 
-import numba
 import numpy as np
 
 from ml.arrays import Flags, Floats, Ints
+from ml.compiling import compiled
 from ml.features.computing import compute, stepped
 from ml.features.past import (
     make_room,
@@ -88,7 +90,7 @@ def fold(states: np.ndarray, slots: Ints, events: np.ndarray) -> Folded:
     return folded
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def fold_events(states, slots, events, features, late, duplicate_of, order_undefined):  # type: ignore[no-untyped-def]
     """See `fold`; features (n, len(FEATURES)) and the others (n,) are written to."""
     begin, size = states.ctypes.data, states.itemsize
@@ -110,7 +112,7 @@ def fold_events(states, slots, events, features, late, duplicate_of, order_undef
         _remember(state, event, features[i], limit)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _came_by_another_way(state, position):  # type: ignore[no-untyped-def]
     """Whether the customer's records have come by two Kafka partitions by now: the log has no order between those."""
     if position >= 0:
@@ -122,7 +124,7 @@ def _came_by_another_way(state, position):  # type: ignore[no-untyped-def]
     return state["order_undefined"] != 0
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _remember(state, event, row, limit):  # type: ignore[no-untyped-def]
     k = state["count"] % RECENT
     state["transactions"][k] = event["transaction"]
@@ -157,7 +159,7 @@ def _remember(state, event, row, limit):  # type: ignore[no-untyped-def]
     state["mean_now"], state["m2_now"], state["log_mean_now"] = usual
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _taught(state):  # type: ignore[no-untyped-def]
     """How many entries have been taken into what is usual now."""
     number, border = np.int64(state["settled"]), state["newest"] - SETTLED_AFTER
@@ -166,7 +168,7 @@ def _taught(state):  # type: ignore[no-untyped-def]
     return number
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _enter(state, s, event, row):  # type: ignore[no-untyped-def]
     """Write an event into the open past, at s."""
     state["times"][s] = event["time"]

@@ -9,9 +9,9 @@ early event therefore changes nothing before its time, and settles only what is 
 import math
 from typing import Final
 
-import numba
 import numpy as np
 
+from ml.compiling import compiled
 from ml.features.state_schema import (
     ARRIVAL,
     CATEGORIES,
@@ -43,26 +43,26 @@ COUNTRIES_A_GENERATION: Final = COUNTRIES // 8
 """How many a mask takes in before it becomes the one before: few enough that new values still show, as a rule."""
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def slot(state, k):  # type: ignore[no-untyped-def]
     """Where entry k of the open past is, counted from the earliest."""
     return (np.int64(state["first_open"]) + k) % OPEN
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def number_of(value, most):  # type: ignore[no-untyped-def]
     """A hash as a number from 1 to most - 1; 0 for 0, which is unknown."""
     return np.int64(0) if value == 0 else np.int64(value % np.uint64(most - 1)) + 1
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def seen(masks, number):  # type: ignore[no-untyped-def]
     """Whether a number is in one of the two generations of a mask."""
     word, words = number >> 6, len(masks) // 2
     return (masks[word] | masks[words + word]) >> np.uint64(number & 63) & np.uint64(1) != 0
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def knows_device(state, device):  # type: ignore[no-untyped-def]
     """Whether the settled past knows a device."""
     known = False
@@ -71,7 +71,7 @@ def knows_device(state, device):  # type: ignore[no-untyped-def]
     return known
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def take_in(mean, m2, log_mean, number, amount):  # type: ignore[no-untyped-def]
     """Welford's updates by transaction `number`; past their memory the oldest fade instead of counting for ever."""
     weight = min(number, MEMORY)
@@ -83,7 +83,7 @@ def take_in(mean, m2, log_mean, number, amount):  # type: ignore[no-untyped-def]
     return mean, m2, log_mean + (math.log1p(amount) - log_mean) / weight
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def usual_at(state, time):  # type: ignore[no-untyped-def]
     """(mean, m2, log_mean) of the settled past and of the open past up to a time, each entry as one of its mean amount."""
     usual = state["mean"], state["m2"], state["log_mean"]
@@ -99,12 +99,12 @@ def usual_at(state, time):  # type: ignore[no-untyped-def]
     return usual
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _mean_amount(state, s):  # type: ignore[no-untyped-def]
     return np.float64(state["amounts"][s]) / state["payments"][s]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def settle(state, time):  # type: ignore[no-untyped-def]
     """An event of this time has come: what lies long enough before it is past for whatever may still come."""
     if state["count"] > 0 and time <= state["newest"]:
@@ -123,7 +123,7 @@ def settle(state, time):  # type: ignore[no-untyped-def]
             _take_out_earliest(state)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _teach(state, s):  # type: ignore[no-untyped-def]
     """The settled past takes in the entry at s, which is later than all that it has taken in before."""
     number = np.int64(state["settled"]) + 1
@@ -151,7 +151,7 @@ def _teach(state, s):  # type: ignore[no-untyped-def]
             state["by_country"][k] >>= 1
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _known_since(state, s):  # type: ignore[no-untyped-def]
     """When the device of the entry at s was first seen: with it, or where it came more than a day late, when it came."""
     since = state["times"][s]
@@ -164,13 +164,13 @@ def _known_since(state, s):  # type: ignore[no-untyped-def]
     return since
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def came_at(state, s):  # type: ignore[no-untyped-def]
     """How many entries of the open past came before the one at s."""
     return state["kinds"][s] // ARRIVAL
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def learned_at(state, k, time):  # type: ignore[no-untyped-def]
     """When entry k made known what it did, as of a time: at the latest that had come before it, up to that time."""
     s = slot(state, k)
@@ -181,7 +181,7 @@ def learned_at(state, k, time):  # type: ignore[no-untyped-def]
     return state["times"][s]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _take_out_earliest(state):  # type: ignore[no-untyped-def]
     """Remove the earliest entry, and close the gap that it leaves in the order of arrival."""
     came = came_at(state, slot(state, 0))
@@ -193,7 +193,7 @@ def _take_out_earliest(state):  # type: ignore[no-untyped-def]
             state["kinds"][s] -= ARRIVAL
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _mark(masks, number, most):  # type: ignore[no-untyped-def]
     """Into the current generation; where it has `most` already, it becomes the one before, and the one before is dropped."""
     bit = np.uint64(1) << np.uint64(number & 63)
@@ -212,7 +212,7 @@ def _mark(masks, number, most):  # type: ignore[no-untyped-def]
     masks[word] |= bit
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _get_to_know(state, device):  # type: ignore[no-untyped-def]
     """Put a device first among those known; the one that was used longest ago is dropped."""
     if device == 0 or state["devices"][0] == device:
@@ -226,7 +226,7 @@ def _get_to_know(state, device):  # type: ignore[no-untyped-def]
     state["devices"][0] = device
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def make_room(state, time):  # type: ignore[no-untyped-def]
     """For an event of this time: 0 where there is room, 1 where entries were joined for it, -1 where it gets none."""
     if state["open"] < OPEN:
@@ -243,7 +243,7 @@ def make_room(state, time):  # type: ignore[no-untyped-def]
     return 1
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _join_closest(state):  # type: ignore[no-untyped-def]
     """Make one entry of the two neighbours that lie closest together, so that no payment is lost and few become vague."""
     best, shortest = 0, np.iinfo(np.int64).max
@@ -279,25 +279,25 @@ def _join_closest(state):  # type: ignore[no-untyped-def]
     _take_out_earliest(state)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def new_countries(state, s):  # type: ignore[no-untyped-def]
     """How many transactions of the entry at s were in a country that was new."""
     return np.int64(state["new_countries_and_small"][s]) % SMALL
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def small(state, s):  # type: ignore[no-untyped-def]
     """How many transactions of the entry at s were small when they came."""
     return np.int64(state["new_countries_and_small"][s]) // SMALL
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _begin(state, k):  # type: ignore[no-untyped-def]
     s = slot(state, k)
     return state["times"][s] - np.int64(state["spans"][s]) * SECOND
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def move(state, source, target):  # type: ignore[no-untyped-def]
     """Copy the entry at one place of the ring to another."""
     state["times"][target] = state["times"][source]

@@ -73,7 +73,7 @@ MERCHANTS: Final = 64 * MERCHANT_WORDS
 CATEGORIES: Final = 64
 COUNTRIES: Final = 64
 DEVICES: Final = 1 << 16
-"""How many merchants, categories, countries and devices are told apart: a hash becomes a number from 1 on, 0 is unknown."""
+"""How many merchants, categories, countries and devices are distinguished: a hash becomes a number from 1 on, 0 is unknown."""
 COUNTED_COUNTRIES: Final = 32
 """Countries that a customer's payments are counted in; two whose numbers are equal modulo this are counted together."""
 KNOWN_DEVICES: Final = 8

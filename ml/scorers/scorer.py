@@ -1,4 +1,4 @@
-"""What every trained detector is, once it has been fitted: something that scores features and tells what drove a score."""
+"""What every trained detector is, once it has been fitted: it scores features and shows what drove a score."""
 
 from typing import Protocol, runtime_checkable
 

@@ -4,6 +4,9 @@ The game: the features of a coalition have the row's values, all others the refe
 some such mixture reaches count, and a leaf's share follows from how many features on its path must come from the row and
 how many from the reference (H. Chen, S. Lundberg & S.-I. Lee, "Explaining a series of models by propagating Shapley
 values", Nature Communications 13, 2022, interventional TreeSHAP with a single reference).
+
+Why our own: reasons are given in the stream, from these arrays; shap wants the libraries that trained them. Its values are
+the same (`tests/ml/test_shapley.py`).
 """
 
 from math import factorial
@@ -13,6 +16,7 @@ import numba
 import numpy as np
 
 from ml.arrays import Floats
+from ml.compiling import compiled
 from ml.scorers.trees import DEEPEST, Trees
 
 MOST_FEATURES: Final = 64
@@ -30,14 +34,14 @@ _SHARE: Final = np.array(
 def contributions(trees: Trees, features: Floats, reference: Floats) -> Floats:
     """(n, F), (F,) → (n, F): each row sums to the difference between its `trees.sums` and the reference's."""
     if trees.features > MOST_FEATURES:
-        raise ValueError(f"at most {MOST_FEATURES} features can be told apart, but there are {trees.features}")
+        raise ValueError(f"at most {MOST_FEATURES} features can be distinguished, but there are {trees.features}")
     out = np.zeros(features.shape)
     row32, reference32 = features.astype(np.float32), reference.astype(np.float32)
     _contributions(row32, reference32, trees.feature, trees.threshold, trees.leaf, _SHARE, out)
     return out
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _contributions(rows, reference, feature, threshold, leaf, share, out):  # type: ignore[no-untyped-def]
     inner = feature.shape[1]
     # The way down so far: the features at which row and reference parted, and which of the two was followed.
@@ -78,7 +82,7 @@ def _contributions(rows, reference, feature, threshold, leaf, share, out):  # ty
                         theirs |= np.uint64(1) << np.uint64(parted[k])
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@numba.njit(error_model="numpy", inline="always")
 def _share_out(value, parted, sides, length, share, out):  # type: ignore[no-untyped-def]
     a = 0
     for k in range(length):

@@ -3,6 +3,8 @@
 Every tree is laid out as a perfect binary tree of the same depth, level by level, as in a heap: the children of node i are
 2i + 1 and 2i + 2. So there are no pointers to follow or to check, every row takes equally many steps, and the processor
 can work on many rows at a time.
+
+Why our own: scikit-learn takes milliseconds for a single row, and XGBoost adds up in float32, in an order of its own.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.arrays import Floats
+from ml.compiling import compiled
 
 DEEPEST: Final = 12
 """Levels of splits; each one more doubles the arrays."""
@@ -69,7 +72,7 @@ class Trees:
         return features
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _sums(features, feature, threshold, leaf, depth, out):  # type: ignore[no-untyped-def]
     rows, columns = features.shape
     block = np.zeros(columns * _ROWS_AT_ONCE, np.float32)  # one feature after another
@@ -88,7 +91,7 @@ def _sums(features, feature, threshold, leaf, depth, out):  # type: ignore[no-un
         out[start : start + here] = total[:here]
 
 
-@numba.njit(cache=True, error_model="numpy", inline="always")
+@numba.njit(error_model="numpy", inline="always")
 def _descend(block, feature, threshold, depth, here, node):  # type: ignore[no-untyped-def]
     """Write the number of the leaf that each row of the block falls into to `node`."""
     node[:here] = 0
@@ -101,7 +104,7 @@ def _descend(block, feature, threshold, depth, here, node):  # type: ignore[no-u
         node[r] -= np.uint32(len(feature))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _sum_one(row, feature, threshold, leaf, depth):  # type: ignore[no-untyped-def]
     total = 0.0
     for t in range(len(leaf)):

@@ -25,7 +25,7 @@ from generator.records import Records, records
 from generator.report import Report
 from generator.resume import newest_event_time, unsent_labels
 from generator.runs import Run
-from generator.send import Plan, Topics
+from generator.send import SendOptions, Topics
 from generator.stream import Batch, transactions
 from messaging.config import KafkaConfig
 from ml.schema import Label, Transaction
@@ -45,7 +45,7 @@ def kafka(topics: Settings) -> Kafka:
 
 
 def test_exactly_so_many_transactions_arrive_as_the_stream_has_them(kafka: Kafka) -> None:
-    report = live_sender(ORIGIN, kafka, Plan(rate=0, count=3_000)).run()
+    report = live_sender(ORIGIN, kafka, SendOptions(rate=0, count=3_000)).run()
     sent = read_topic(kafka.config.servers, kafka.topics.transactions)
     assert report.sent == len(sent) == 3_000
     made = itertools.chain.from_iterable(records(batch).values for batch in first_hours(8))
@@ -64,7 +64,7 @@ def event_time(value: bytes) -> datetime:
 
 
 def test_a_customers_transactions_share_a_partition_and_keep_their_order(kafka: Kafka) -> None:
-    live_sender(ORIGIN, kafka, Plan(rate=0, count=3_000)).run()
+    live_sender(ORIGIN, kafka, SendOptions(rate=0, count=3_000)).run()
     latest: dict[bytes, datetime] = {}
     for record in read_topic(kafka.config.servers, kafka.topics.transactions):
         transaction = msgspec.json.decode(record.value, type=Transaction)
@@ -76,7 +76,7 @@ def test_a_customers_transactions_share_a_partition_and_keep_their_order(kafka: 
 
 
 def test_the_truth_is_sent_at_once_and_late_labels_only_when_they_are_due(kafka: Kafka) -> None:
-    report = live_sender(ORIGIN, kafka, Plan(rate=0, count=4_000)).run()
+    report = live_sender(ORIGIN, kafka, SendOptions(rate=0, count=4_000)).run()
     truth = read_labels(kafka, kafka.topics.truth)
     sent = {
         (transaction.transaction_id, transaction.customer_id): transaction.event_time
@@ -97,7 +97,7 @@ def test_the_truth_is_sent_at_once_and_late_labels_only_when_they_are_due(kafka:
 def test_labels_that_are_due_are_sent_and_the_others_when_asked_for(kafka: Kafka) -> None:
     earlier = Label("t0", "c0", True, ORIGIN.live_start + timedelta(minutes=1), "chargeback")
     quick = replace(ORIGIN, reporting=Reporting(median_days=0.02))
-    report = live_sender(quick, kafka, Plan(rate=0, count=4_000, flush_labels=True), labels=[earlier]).run()
+    report = live_sender(quick, kafka, SendOptions(rate=0, count=4_000, flush_labels=True), labels=[earlier]).run()
     truth = {label.transaction_id: label for label in read_labels(kafka, kafka.topics.truth)}
     labels = read_labels(kafka, kafka.topics.labels)
     assert report.labels_under_way == 0
@@ -110,7 +110,7 @@ def test_labels_that_are_due_are_sent_and_the_others_when_asked_for(kafka: Kafka
 
 def test_traffic_goes_on_where_the_topic_ends(kafka: Kafka) -> None:
     assert newest_event_time(kafka) is None
-    report = live_sender(ORIGIN, kafka, Plan(rate=0, count=2_000)).run()
+    report = live_sender(ORIGIN, kafka, SendOptions(rate=0, count=2_000)).run()
     assert newest_event_time(kafka) == report.last_event_time
 
 
@@ -118,7 +118,7 @@ def test_labels_that_were_not_due_when_a_sender_stopped_come_after_the_next_star
     quick = replace(ORIGIN, reporting=Reporting(median_days=0.02))
     begin, owed = ORIGIN.live_start, list[Label]()
     for flush in (False, False, True):
-        report = live_sender(quick, kafka, Plan(rate=0, count=1_500, flush_labels=flush), begin, owed).run()
+        report = live_sender(quick, kafka, SendOptions(rate=0, count=1_500, flush_labels=flush), begin, owed).run()
         assert flush or report.labels_under_way > 10
         assert report.next_start is not None
         begin = report.next_start
@@ -151,7 +151,7 @@ def read_labels(kafka: Kafka, topic: str) -> list[Label]:
 
 def test_kafka_timestamps_are_the_times_at_which_records_should_have_left(kafka: Kafka) -> None:
     before = time.time() * 1000
-    report = live_sender(ORIGIN, kafka, Plan(rate=200, seconds=2)).run()
+    report = live_sender(ORIGIN, kafka, SendOptions(rate=200, seconds=2)).run()
     times = np.sort([record.timestamp for record in read_topic(kafka.config.servers, kafka.topics.transactions)])
     assert report.sent == len(times) == 400
     assert 1.9 < report.seconds < 3
@@ -167,7 +167,7 @@ def test_a_sender_that_is_stopped_delivers_what_it_has_sent(kafka: Kafka) -> Non
         if len(seen) == 5:
             sender.stop()
 
-    sender = live_sender(ORIGIN, kafka, Plan(rate=500), progress=stop_after_five)
+    sender = live_sender(ORIGIN, kafka, SendOptions(rate=500), progress=stop_after_five)
     sender.progress_seconds = 0.2
     report = sender.run()
     assert 200 < report.sent < 2_000
@@ -177,13 +177,13 @@ def test_a_sender_that_is_stopped_delivers_what_it_has_sent(kafka: Kafka) -> Non
 
 
 def test_at_full_speed_the_clock_ends_it(kafka: Kafka) -> None:
-    report = live_sender(ORIGIN, kafka, Plan(rate=0, seconds=1)).run()
+    report = live_sender(ORIGIN, kafka, SendOptions(rate=0, seconds=1)).run()
     assert report.sent > 5_000  # far more on a machine that is not busy
     assert 1 <= report.seconds < 10
 
 
 def test_a_broker_that_restarts_gets_every_record_once(stack: Stack, kafka: Kafka) -> None:
-    sender = live_sender(ORIGIN, kafka, Plan(rate=300, seconds=10))
+    sender = live_sender(ORIGIN, kafka, SendOptions(rate=300, seconds=10))
     restart = threading.Timer(3, lambda: (stack.kafka.kill(), stack.kafka.start()))
     restart.start()
     try:
@@ -206,25 +206,25 @@ def test_records_that_kafka_refuses_are_an_error(kafka: Kafka) -> None:
         )
     to_narrow = Kafka(kafka.config, Topics(narrow, kafka.topics.labels, kafka.topics.truth))
     with pytest.raises(DeliveryFailed, match=rf"\d+ records did not reach Kafka: topic {narrow}: .*too large"):
-        live_sender(ORIGIN, to_narrow, Plan(rate=0, count=500)).run()
+        live_sender(ORIGIN, to_narrow, SendOptions(rate=0, count=500)).run()
 
 
 def test_a_missing_topic_is_named_before_anything_is_sent(kafka: Kafka) -> None:
     wrong = Kafka(kafka.config, Topics(kafka.topics.transactions, kafka.topics.labels, "nobody-made-this"))
     with pytest.raises(KafkaUnreachable, match="has no topic nobody-made-this; create it first"):
-        live_sender(ORIGIN, wrong, Plan(rate=0, count=1))
+        live_sender(ORIGIN, wrong, SendOptions(rate=0, count=1))
     assert read_topic(kafka.config.servers, kafka.topics.transactions) == []
 
 
 @pytest.mark.parametrize(
     ("plan", "most"),
     [
-        (Plan(500), float("inf")),
-        (Plan(500, 60), 30_000),
-        (Plan(500, 60, 10), 10),
-        (Plan(0, 60), float("inf")),
-        (Plan(0, 60, 10), 10),
+        (SendOptions(500), float("inf")),
+        (SendOptions(500, 60), 30_000),
+        (SendOptions(500, 60, 10), 10),
+        (SendOptions(0, 60), float("inf")),
+        (SendOptions(0, 60, 10), 10),
     ],
 )
-def test_a_plan_ends_with_whatever_comes_first(plan: Plan, most: float) -> None:
+def test_a_plan_ends_with_whatever_comes_first(plan: SendOptions, most: float) -> None:
     assert plan.most == most

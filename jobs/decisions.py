@@ -34,7 +34,7 @@ class Sender:
         self._broadcast: OrderedDict[str, Broadcast[Model]] = OrderedDict()
 
     def sent(self, versions: Versions) -> SentDecision:
-        """The decision by these versions. Raises `VersionUnavailable` where a part of it can't be had."""
+        """The decision by these versions. Raises `VersionUnavailable` where a part of it is not available."""
         table = self._versions.table(versions)
         return SentDecision.from_table(versions, self._model(versions), table)
 
@@ -45,5 +45,5 @@ class Sender:
         self._broadcast.move_to_end(digest)
         if len(self._broadcast) > _SENT:
             _, oldest = self._broadcast.popitem(last=False)
-            oldest.unpersist()  # a task that still asks for it gets it from the driver
+            oldest.unpersist()  # a task that still needs it gets it from the driver
         return self._broadcast[digest]
