@@ -15,12 +15,21 @@ from torture.batches import Entry, assigned, ranges_in, restored, versions_of
 from torture.checkpoint import Ends
 from torture.points import points
 from torture.reference import Expected, Limits, Log, expected
-from torture.topics import log_of, records
+from torture.topics import Spool, log_of, records
 
 
 def audit(settings: Settings, entries: Sequence[Entry], registry: ModelStore, folder: Path) -> Figures:
     """Account for every record of the transactions topic; keys and values are kept in a file in `folder` meanwhile."""
     log = log_of(settings.kafka_bootstrap_servers, settings.transactions_topic, folder)
+    try:
+        return _accounted(settings, entries, registry, log)
+    finally:
+        for spool in (log.keys, log.values):
+            assert isinstance(spool, Spool)
+            spool.close()
+
+
+def _accounted(settings: Settings, entries: Sequence[Entry], registry: ModelStore, log: Log) -> Figures:
     entries = completed(settings, entries, Path(settings.checkpoint) / "ledger")
     account = Account(log, reference_of(log, entries, registry, settings))
     for topic, alerts in ((settings.scores_topic, False), (settings.alerts_topic, True)):

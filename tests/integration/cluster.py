@@ -123,6 +123,7 @@ class Cluster:
             with suppress(psutil.NoSuchProcess):
                 below += psutil.Process(process.pid).children(recursive=True)
             process.kill()
+            process.wait()
         for left in [one for one in below if one.is_running()]:
             with suppress(psutil.NoSuchProcess):
                 left.kill()

@@ -36,7 +36,7 @@ def on_cluster(settings: Settings) -> Settings:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_executors_and_workers_that_are_killed_cost_no_judgement(
     settings: Settings,
     registry: ModelStore,
@@ -51,7 +51,7 @@ def test_executors_and_workers_that_are_killed_cost_no_judgement(
     with LedgerWatch(Path(settings.checkpoint) / "ledger") as watch:
         send(settings, [*sent[:3_000], *bad])
         application = start(settings, *cluster.flags())
-        application.wait_for_commit(2)
+        application.wait_until(lambda: newest_commit(settings) >= 2, "the first commits", 600)
         application.wait_until(lambda: all(copies_of(worker) for worker in workers), "work on both workers")
         at_work = [daemon for worker in workers for daemon in daemons_of(worker)]
         assert len(at_work) == 2
@@ -117,9 +117,9 @@ def wait_for_executor(worker: Worker, killed: int, application: Application) -> 
 
 
 def newest_commit(settings: Settings) -> int:
-    return max(
-        int(path.name) for path in (Path(settings.checkpoint) / "detect" / "commits").iterdir() if path.name.isdigit()
-    )
+    """Of detect; -1 before the first."""
+    commits = Path(settings.checkpoint, "detect", "commits").glob("*")
+    return max((int(path.name) for path in commits if path.name.isdigit()), default=-1)
 
 
 def wait_for_all(application: Application, settings: Settings) -> None:
