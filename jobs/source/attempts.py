@@ -3,11 +3,9 @@
 What kills a Java process for want of memory kills the next one too, unless that one knows, and reads more carefully.
 """
 
-import os
 from typing import Final
 
 import msgspec
-import psutil
 from pyspark.sql import SparkSession
 
 from jobs.runtime.storage import DurableFolder
@@ -16,37 +14,37 @@ from jobs.source.topic_offsets import QueryCheckpoint
 FOLDER: Final = "attempts"
 
 
+_found: Final[dict[tuple[str, str], tuple[int | None, int]]] = {}
+"""What this application found at its first start of a query, by checkpoint and query: the micro-batch, and its count."""
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """The micro-batch that was planned and not done when the last application started that found one.
 
-    ended: how many applications in a row ended with it. process: which one found so, so that it counts once.
+    ended: how many applications in a row ended with it.
     """
 
     micro_batch: int
     ended: int
-    process: str
 
 
 def ended_with_it(spark: SparkSession, checkpoint: str, query: str) -> int:
     """How many applications in a row ended, for whatever reason, before the coming micro-batch of a query was done.
 
-    0 where the last one ended between two micro-batches. Asked at each start of the query.
+    0 where the last one ended between two micro-batches. Asked at each start of the query; what this application itself has
+    planned and not done does not count.
     """
     planned = QueryCheckpoint(spark, f"{checkpoint}/{query}").uncommitted()
-    if planned is None:
-        return 0
+    if (checkpoint, query) not in _found:
+        _found[checkpoint, query] = planned, 0 if planned is None else _counted(spark, checkpoint, query, planned)
+    micro_batch, ended = _found[checkpoint, query]
+    return ended if planned == micro_batch else 0
+
+
+def _counted(spark: SparkSession, checkpoint: str, query: str, planned: int) -> int:
     folder = DurableFolder(spark, f"{checkpoint}/{FOLDER}")
-    content, me = folder.read_newest(query), _me()
+    content = folder.read_newest(query)
     before = None if content is None else msgspec.json.decode(content, type=Attempt)
-    if before is not None and before.micro_batch == planned:
-        if before.process == me:
-            return before.ended
-        ended = before.ended + 1
-    else:
-        ended = 1
-    folder.write_newest(query, msgspec.json.encode(Attempt(planned, ended, me)))
+    ended = before.ended + 1 if before is not None and before.micro_batch == planned else 1
+    folder.write_newest(query, msgspec.json.encode(Attempt(planned, ended)))
     return ended
-
-
-def _me() -> str:
-    return f"{os.uname().nodename} {os.getpid()} {psutil.Process().create_time()}"
