@@ -16,6 +16,7 @@ from jobs.throughput import Arrived, Tally, Throughput
 from ml.schema import Reason, Score
 from sinks.influxdb import InfluxDBSink
 from stack.local import Stack
+from tests.detection.scores import FORM
 from tests.grafana.queries import Span
 
 DATABASE: Final = "scoreline_grafana"
@@ -69,27 +70,30 @@ def _scores(random: np.random.Generator, micro_batch: int, begin: int) -> list[S
 
 def _score(offset: int, kafka_time: int, anomaly_score: float, version: int, random: np.random.Generator) -> Score:
     return Score(
-        transaction_id=f"t{offset}",
-        event_time=datetime.fromtimestamp(kafka_time / 1000, UTC),
-        customer_id=f"c{offset % 97}",
-        amount=float(random.lognormal(3, 1)),
-        merchant_category=CATEGORIES[offset % len(CATEGORIES)],
-        channel=CHANNELS[random.integers(len(CHANNELS))],
-        country=COUNTRIES[random.integers(len(COUNTRIES))],
-        partition=offset % PARTITIONS,
-        offset=offset,
-        kafka_time=kafka_time,
-        late=offset % 31 == 0,
-        key_mismatch=False,
-        micro_batch=0,
-        features={},
-        anomaly_score=anomaly_score,
-        threshold=0.65,
-        is_anomaly=anomaly_score > 0.65,
-        model_name="scoreline",
-        model_version=version,
-        scored_at=kafka_time + 400,
-        reasons=[Reason("amount_z", 12.3, -1.2, 3.4)],
+        **FORM
+        | {
+            "transaction_id": f"t{offset}",
+            "event_time": datetime.fromtimestamp(kafka_time / 1000, UTC),
+            "customer_id": f"c{offset % 97}",
+            "amount": float(random.lognormal(3, 1)),
+            "merchant_category": CATEGORIES[offset % len(CATEGORIES)],
+            "channel": CHANNELS[random.integers(len(CHANNELS))],
+            "country": COUNTRIES[random.integers(len(COUNTRIES))],
+            "partition": offset % PARTITIONS,
+            "offset": offset,
+            "kafka_time": kafka_time,
+            "late": offset % 31 == 0,
+            "key_mismatch": False,
+            "micro_batch": 0,
+            "features": [],
+            "model_name": "scoreline",
+            "anomaly_score": anomaly_score,
+            "threshold": 0.65,
+            "is_anomaly": anomaly_score > 0.65,
+            "model_version": version,
+            "scored_at": kafka_time + 400,
+            "reasons": [Reason("amount_z", 12.3, -1.2, 3.4)],
+        }
     )
 
 
