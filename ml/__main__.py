@@ -235,8 +235,12 @@ def _bars() -> Iterator[console.Bars]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=err) as display:
+    display = Progress(*columns, console=err)
+    try:
         yield console.Bars(display)
+    finally:
+        if display.live.is_started:
+            display.stop()
 
 
 def read_scores(kafka: KafkaConfig, topic: str, progress: Report = silent) -> dict[int, Scored]:

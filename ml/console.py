@@ -30,7 +30,9 @@ def show_table(out: Console, header: Sequence[str], rows: Sequence[Sequence[str]
 
 
 class Bars:
-    """Shows each stage as a bar of Rich's progress display; a `ml.progress.Progress`.
+    """Shows each stage as a bar of Rich's progress display, which the first one starts; a `ml.progress.Progress`.
+
+    What is refused before any work has begun is then the only line on the terminal.
 
     keep: whether a bar stays once its stage has ended.
     """
@@ -43,6 +45,7 @@ class Bars:
         """See `ml.progress.Progress`."""
         bar = self._bars.get(stage)
         if bar is None:
+            self._display.start()
             bar = self._bars[stage] = self._display.add_task(stage, total=total)
         elif done == 0:
             self._display.reset(bar)

@@ -89,7 +89,7 @@ def test_a_replay_of_its_log_judges_again_what_its_model_judged(
     replay = Replay(spark, str(written.checkpoint), ModelStore(written.registry))
     [known] = {piece.versions for piece in replay._ledger.pieces()}
     again = object()
-    assert replay._judge(known, again) is again  # type: ignore[arg-type]
+    assert replay._decision(known, again) is again  # type: ignore[arg-type]
     assert "fold version 1" in caplog.text
 
 
