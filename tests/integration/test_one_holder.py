@@ -44,10 +44,12 @@ def test_a_second_application_is_refused_in_one_line_and_the_first_does_not_noti
     first.kill()
     (scratch / "left behind").write_text("by who was killed")
     third = start(settings)
-    third.wait_until(lambda: is_held(Path(settings.checkpoint), "detect"), "the lock of who was killed")
-    holder = holder_of(Path(settings.checkpoint), "detect")
-    assert holder is not None
-    assert holder.pid == third.pid
+
+    def held_by_the_third() -> bool:
+        holder = holder_of(Path(settings.checkpoint), "detect")
+        return holder is not None and holder.pid == third.pid and is_held(Path(settings.checkpoint), "detect")
+
+    third.wait_until(held_by_the_third, "the lock of who was killed")
     third.wait_until(
         lambda: "Scoreline is ready" in third.output.split("Scoreline is ready", 1)[1], "the third's ready line"
     )
