@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from kafka import KafkaAdminClient
 
@@ -14,6 +15,10 @@ from stack.local import Stack
 
 # No JVM of a test lives long enough to earn back what its second compiler costs: a third of the CPU.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+
+# How long an example takes is for the benchmarks to say: on a busy machine any takes long now and then.
+hypothesis.settings.register_profile("scoreline", deadline=None)
+hypothesis.settings.load_profile("scoreline")
 
 TOPICS = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
 
