@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from jobs.runtime.checkpoint import scratch_folder
-from jobs.runtime.claim import Holder, holder_of, is_held
+from jobs.runtime.claim import holder_of, is_held
 from settings import Settings
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, scores, send, traffic
@@ -97,12 +97,10 @@ def test_a_start_right_after_one_process_of_an_application_was_killed_waits_for_
     for victim in ("python_pid", "pid"):
         os.kill(getattr(holder, victim), signal.SIGKILL)
         again = start(settings)
-        last = holder
 
-        def taken(last: Holder = last) -> bool:
-            return holder_of(Path(settings.checkpoint), "detect") != last and is_held(
-                Path(settings.checkpoint), "detect"
-            )
+        def taken(pid: int = again.pid) -> bool:
+            holder = holder_of(Path(settings.checkpoint), "detect")
+            return holder is not None and holder.pid == pid and is_held(Path(settings.checkpoint), "detect")
 
         again.wait_until(taken, "the lock of who was killed")
         holder = holder_of(Path(settings.checkpoint), "detect")
