@@ -12,8 +12,8 @@ from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import Stopping
+from jobs.source.java_clients import java_producer
 from jobs.source.record_reader import JavaRecord, RecordReader
-from messaging.config import KafkaConfig
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -221,10 +221,7 @@ class _Sender:
 @contextmanager
 def _producer(spark: SparkSession, settings: Settings) -> Iterator[Any]:
     jvm: Any = spark._jvm
-    properties = jvm.java.util.HashMap()
-    for name, value in (KafkaConfig.from_settings(settings).for_java() | _PRODUCER).items():
-        properties.put(name, value)
-    producer = jvm.org.apache.kafka.clients.producer.KafkaProducer(properties)
+    producer = java_producer(spark, settings, _PRODUCER)
     try:
         yield producer
     finally:

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from pyspark.sql import SparkSession
 
-from messaging.config import KafkaConfig
+from jobs.source.java_clients import java_consumer
 from settings import Settings
 
 _CONSUMER: Final = {
@@ -63,10 +63,7 @@ class RecordReader:
         jvm: Any = spark._jvm
         self._jvm = jvm
         self._topic = topic
-        properties = self._jvm.java.util.HashMap()
-        for name, value in (KafkaConfig.from_settings(settings).for_java() | _CONSUMER).items():
-            properties.put(name, value)
-        self._consumer = self._jvm.org.apache.kafka.clients.consumer.KafkaConsumer(properties)
+        self._consumer = java_consumer(spark, settings, _CONSUMER)
         self._assigned: int | None = None
         self._next: int | None = None
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from messaging.config import KafkaConfig
+from jobs.source.java_clients import java_consumer
 from settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -60,10 +60,7 @@ def sample(spark: SparkSession, settings: Settings, topic: str, since: Mapping[i
     None where there are none to look at, or the broker does not show them in ten seconds.
     """
     jvm: Any = spark._jvm
-    properties = jvm.java.util.HashMap()
-    for name, value in (KafkaConfig.from_settings(settings).for_java() | _CONSUMER).items():
-        properties.put(name, value)
-    consumer = jvm.org.apache.kafka.clients.consumer.KafkaConsumer(properties)
+    consumer = java_consumer(spark, settings, _CONSUMER)
     try:
         return _sampled(jvm, consumer, topic, since)
     except Py4JJavaError as error:
