@@ -250,3 +250,23 @@ def test_a_table_of_another_topic_with_the_same_version_is_another_table(tmp_pat
         ThresholdStore(DurableFolder.on_disk(tmp_path)).table(7, digests[0])
     ThresholdStore(DurableFolder.on_disk(tmp_path)).keep(made[0])
     assert ThresholdStore(DurableFolder.on_disk(tmp_path)).table(7, digests[0]) == made[0]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"micro_batch":"x"}', b"\0" * 100])
+def test_a_file_of_the_ledger_that_is_damaged_is_named_with_what_to_do(path: Path, damage: bytes) -> None:
+    ledger = Ledger(DurableFolder.on_disk(path))
+    ledger.record(entry(0, Versions(1)))
+    (path / "0.json").write_bytes(damage)
+    with pytest.raises(CheckpointIncomplete, match=r"file ledger/0\.json is damaged \(.*--checkpoint"):
+        Ledger(DurableFolder.on_disk(path)).entry(0)
+
+
+@pytest.mark.usefixtures("small")
+def test_ranges_that_are_damaged_are_named_too(path: Path) -> None:
+    ledger = Ledger(DurableFolder.on_disk(path))
+    for n in range(40):
+        ledger.record(entry(n, Versions(n)))
+    [*_, newest] = sorted(path.glob("ranges-*"))
+    newest.write_bytes(b"[[")
+    with pytest.raises(CheckpointIncomplete, match=rf"file ledger/{newest.name} is damaged"):
+        Ledger(DurableFolder.on_disk(path))
