@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from detection.decision import BASIS
+from detection.decision import BASIS, basis_type, extras_in
+from detection.extras import members, reader_of
 from detection.halves import Rows, in_halves
 from detection.intake import GOOD, Intake, joined, take_in, taken
 from detection.refusals import Refusals
@@ -13,6 +14,7 @@ from detection.score_json import Objects, Record, heads
 from detection.state_log import Fold
 from ml.features import CUSTOMER, EVENT, FEATURES, HISTORY, NO_POSITION, Folded, fold, place, position
 from ml.features.customers import identify
+from ml.features.declared import NOTHING, Declared, names
 from ml.features.events import events
 from ml.schema import Transaction
 from ml.segments import segment_ids_of
@@ -39,28 +41,33 @@ class Messages(NamedTuple):
 
 class Begun(NamedTuple):
     """Of n messages the m that can be judged, in log order: their rows (m,), the beginnings of their scores (m,) bytes, and
-    what their judgement rests on (m,) BASIS. refusals: why the others can't."""
+    what their judgement rests on (m,) BASIS. refusals: why the others can't. refused_extras: of messages that can be judged,
+    why some of their extras are unknown, by row and name."""
 
     rows: Rows
     heads: Objects
     basis: np.ndarray
     refusals: Refusals
+    refused_extras: dict[int, dict[str, str]]
 
 
-def begin(messages: Messages, fold_some: Fold, max_future_hours: float) -> Begun:
-    """Parse messages, and fold them into their customers' states by `fold_some`.
+def begin(messages: Messages, fold_some: Fold, max_future_hours: float, declared: Declared = NOTHING) -> Begun:
+    """Parse messages, with the extras that are declared, and fold them into their customers' states by `fold_some`.
 
     It must leave the states as they were where it raises.
     """
     places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
     kafka_times = np.asarray(messages.kafka_times, np.int64)
-    arrived, folded = _folded(take_in(messages.values, kafka_times, places, max_future_hours), fold_some)
-    return Begun(*_begun(arrived, folded, messages.records), arrived.refusals)
+    came = take_in(messages.values, kafka_times, places, max_future_hours, declared)
+    arrived, folded = _folded(came, fold_some)
+    rows, begun, basis = _begun(arrived, folded, messages.records, declared)
+    refused = {row: found.refused for row, found in arrived.extras.items() if found.refused}
+    return Begun(rows, begun, basis, arrived.refusals, refused)
 
 
 def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:
     """Fold what arrived. Returns what has features, and these; what the fold fails for leaves no trace in the states."""
-    transactions, rows, arrivals, refusals = arrived
+    transactions, rows, arrivals, refusals, extras = arrived
 
     def work(some: Rows) -> Folded:
         here = slice(int(some[0]), int(some[-1]) + 1)
@@ -80,7 +87,7 @@ def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:
         kept, folded = kept[new], Folded(*(column[new] for column in folded))
     if len(kept) == len(rows):
         return arrived, folded
-    return Intake(taken(transactions, kept), rows[kept], arrivals[kept], refusals), folded
+    return Intake(taken(transactions, kept), rows[kept], arrivals[kept], refusals, extras), folded
 
 
 def _refuse_duplicates(transactions: Sequence[Transaction], rows: Rows, folded: Folded, refusals: Refusals) -> None:
@@ -94,9 +101,12 @@ def _duplicate(transaction_id: str, earlier: int) -> str:
     return "transaction_id {!r} is a duplicate of {}/{}".format(transaction_id, *place(earlier))
 
 
-def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> tuple[Rows, Objects, np.ndarray]:
+def _begun(
+    arrived: Intake, folded: Folded, records: Sequence[Record], declared: Declared
+) -> tuple[Rows, Objects, np.ndarray]:
     """The rows that can be judged, the beginning of each one's score, and its `BASIS`."""
-    transactions, rows, arrivals, refusals = arrived
+    transactions, rows, arrivals, refusals, extras = arrived
+    empty, reader = np.zeros(0, basis_type(names(declared))), reader_of(declared)
 
     def work(some: Rows) -> tuple[Objects, np.ndarray]:
         here = slice(int(some[0]), int(some[-1]) + 1)
@@ -107,12 +117,18 @@ def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> tuple[
                 f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
             )
         begun = heads(mine, of_records, late, folded.order_undefined[here], features)
+        basis = np.empty(len(mine), empty.dtype)
+        if reader is not None:
+            found = [extras[row] for row in rows[here].tolist()]
+            begun = [head + more for head, more in zip(begun, members(found), strict=True)]
+            extras_in(basis)[:] = reader.array(found)
         sizes = [len(head) + len(key or b"") for head, (*_, key) in zip(begun, of_records, strict=True)]
-        return _objects(begun), _basis(features, mine, arrivals["position"][here], sizes)
+        _fill(basis, features, mine, arrivals["position"][here], sizes)
+        return _objects(begun), basis
 
     failed = refusals.of_step("score head", rows.tolist(), folded=True)
     parts = in_halves(work, np.arange(len(rows)), _head_sound, failed)
-    kept, begun, basis = joined(parts, (_objects([]), np.zeros(0, BASIS)))
+    kept, begun, basis = joined(parts, (_objects([]), empty))
     return rows[kept], begun, basis
 
 
@@ -122,13 +138,15 @@ def _objects(items: list[bytes]) -> Objects:
     return out
 
 
-def _basis(
-    features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray, sizes: Sequence[int]
-) -> np.ndarray:
-    rows = np.empty(len(transactions), BASIS)
-    rows["features"], rows["position"], rows["bytes"] = features, places, sizes
-    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
-    return rows
+def _fill(
+    basis: np.ndarray,
+    features: np.ndarray,
+    transactions: Sequence[Transaction],
+    places: np.ndarray,
+    sizes: Sequence[int],
+) -> None:
+    basis["features"], basis["position"], basis["bytes"] = features, places, sizes
+    basis["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
 
 
 def _fold_sound() -> Folded:
@@ -140,7 +158,7 @@ def _fold_sound() -> Folded:
 def _head_sound() -> None:
     folded = _fold_sound()
     heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.order_undefined, folded.features)
-    _basis(folded.features, [GOOD], np.zeros(1, np.int64), [0])
+    _fill(np.empty(1, BASIS), folded.features, [GOOD], np.zeros(1, np.int64), [0])
 
 
 _NONE_FOLDED: Final = fold(np.zeros(0, CUSTOMER), np.zeros(0, np.int64), np.zeros(0, EVENT))

@@ -23,7 +23,7 @@ class Judged(NamedTuple):
 
 
 def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judged:
-    """Judge messages (n,) BASIS. decisions: each with the position in the log from which it judges, in order."""
+    """Judge messages (n,) of a `basis_type`. decisions: each with the position in the log from which it judges, in order."""
     out = Judged(np.full(len(basis), None), np.full(len(basis), None), {})
 
     def failed(row: int, error: Exception) -> None:
@@ -36,7 +36,7 @@ def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judge
             return _judged(basis[some], one)
 
         def sound(one: Decision = one) -> object:
-            return _judged(one.typical, one)
+            return _judged(one.typical(basis.dtype), one)
 
         for some, (parts, anomalies) in in_halves(work, rows, sound, failed):
             out.json[some], out.is_anomaly[some] = parts, anomalies
@@ -53,6 +53,5 @@ def _by_decision(positions: np.ndarray, starts: Sequence[int]) -> list[tuple[int
 
 
 def _judged(basis: np.ndarray, decision: Decision) -> tuple[Objects, list[bool]]:
-    features = np.ascontiguousarray(basis["features"])
-    found = decision.judge(features, basis["segment"])
-    return judgements(found, decision.versions, features), found.is_anomaly.tolist()
+    found = decision.judge(basis)
+    return judgements(found, decision.versions), found.is_anomaly.tolist()

@@ -28,7 +28,8 @@ from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
 from jobs.decisions import Sender, version_store
-from jobs.failures import report
+from jobs.declared_extras import check_extras, hold_declared, model_store
+from jobs.failures import report, report_refused_extras
 from jobs.initial_state import initial_state
 from jobs.many_dead_letters import ManyDeadLetters
 from jobs.preflight import check_champion, check_kafka
@@ -52,7 +53,7 @@ from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tables import ThresholdPoller
 from jobs.tasks import Tasks
 from messaging.config import KafkaConfig
-from ml.registry.model_store import ModelStore
+from ml.features.declared import Declared
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -82,21 +83,21 @@ def main() -> int:
     if settings.adaptive_thresholds:
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
     there = partial(check_kafka, settings, *topics, wanted=wanted)
-    return run(
-        settings, starters, RECOVERIES, [there, partial(check_limits, settings), partial(check_champion, settings)]
-    )
+    checks = [partial(check, settings) for check in (check_extras, check_limits, check_champion)]
+    return run(settings, starters, RECOVERIES, [there, *checks])
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
     hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
+    declared = hold_declared(settings, folder(f"{settings.checkpoint}/settings"))
     ledger = Ledger(folder(f"{settings.checkpoint}/ledger"), settings.ledger_ranges)
     inputs = InputTopics(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
     with inputs.starting():
-        detection = Detection(spark, settings, gate, ledger, inputs)
+        detection = Detection(spark, settings, gate, ledger, inputs, declared)
         # Spark deletes the older commits, the first one among them.
         begun = any(is_number(name) for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
         if not begun and settings.initial_state is None:
@@ -150,13 +151,19 @@ class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: InputTopics
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        gate: Gate,
+        ledger: Ledger,
+        inputs: InputTopics,
+        declared: Declared,
     ) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self.tasks = Tasks.from_session(spark, read_limits(settings))
+        self.tasks = Tasks.from_session(spark, read_limits(settings), declared)
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings, room(self.tasks.limits.invalid))
         self._many_dead_letters = ManyDeadLetters(spark, settings, self.tasks.limits.invalid, self._producer)
@@ -170,7 +177,7 @@ class Detection:
         self._pace_keeper = PaceKeeper(
             settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace, self._at_once
         )
-        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = model_store(settings, declared)
         self._versions = version_store(spark, settings.checkpoint, registry)
         self._sender = Sender(spark, self._versions)
         self._champion = ChampionPoller(registry, self._versions.models)
@@ -180,7 +187,7 @@ class Detection:
         )
         gate.report(QUERY, model=self._champion.current().version)
         self._judgement: tuple[Versions, Judgement] | None = None
-        self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
+        self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry, declared)
 
     def poll(self, wanted: Callable[[], bool]) -> None:
         """Begin to poll what the coming micro-batches are judged by, for as long as `wanted()`."""
@@ -200,6 +207,8 @@ class Detection:
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         report(self.tasks.failures.value, self._settings.transactions_topic)
+        if self.tasks.refused_extras is not None:
+            report_refused_extras(self.tasks.refused_extras.value, self._settings.transactions_topic)
         if self.tasks.set_aside.value:
             left = self._many_dead_letters.write(self.tasks.set_aside.value)
             if left:

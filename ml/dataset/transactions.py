@@ -1,5 +1,6 @@
 """The transactions of a history with their features: the one place where a history is folded."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
@@ -12,6 +13,7 @@ from ml.arrays import Flags, Floats, Hashes, Ints, Names
 from ml.dataset.history import History
 from ml.features import DAY, NO_POSITION
 from ml.features.customers import CustomerTable
+from ml.features.declared import NOTHING, Declared
 from ml.features.events import events_from_arrow, hashes
 from ml.features.extras import filled, with_extras
 from ml.progress import Progress, silent
@@ -47,10 +49,16 @@ class Transactions:
 
 
 class FoldedHistory(NamedTuple):
-    """The parts of a history by name, and the time of its last transaction (ms)."""
+    """The parts of a history by name, the time of its last transaction (ms), and by extra how many values of the whole
+    history lay outside its declared range."""
 
     parts: dict[str, Transactions]
     end: int
+    outside: dict[str, int]
+
+    def filled(self, names: Sequence[str], values: Mapping[str, float]) -> dict[str, Transactions]:
+        """The parts, with values by name for what is unknown of the features of these names."""
+        return {name: replace(part, features=filled(part.features, names, values)) for name, part in self.parts.items()}
 
 
 def fold_history(
@@ -59,18 +67,20 @@ def fold_history(
     customers: CustomerTable,
     *,
     currency: str | None = None,
+    declared: Declared = NOTHING,
     progress: Progress = silent,
 ) -> FoldedHistory:
     """Fold the whole history into `customers`, and keep the rows of each part; see `ml.dataset.split.chosen_rows`.
 
-    What is unknown of an extra column becomes the median that it has in the part "fit". Raises `HistoryError`.
+    What is unknown of an extra, or outside the range that is declared for it, is NaN. Raises `HistoryError`.
     """
     kept: dict[str, list[Transactions]] = {part: [] for part in rows}
-    end = 0
+    end, outside = 0, Counter[str]()
     for begin, piece in pieces(history, "folding transactions", progress):
         events = events_from_arrow(piece)
         folded = customers.fold(piece["customer_id"], events)
-        features = with_extras(folded.features, piece, history.extras)
+        features, wrong = with_extras(folded.features, piece, history.extras, declared)
+        outside.update(wrong)
         in_currency = pc.is_in(piece["currency"], pa.array([currency], pa.string()))
         amount = np.where(in_currency.to_numpy(), events["amount"], np.nan)
         segment = segment_names(piece)
@@ -81,9 +91,7 @@ def fold_history(
             time, transaction = events["time"][here], events["transaction"][here]
             kept[part].append(Transactions(time, transaction, customer, segment[here], amount[here], features[here]))
         end = int(events["time"][-1])
-    whole = {part: _concatenated(of_part) for part, of_part in kept.items()}
-    known = filled({part: of_part.features for part, of_part in whole.items()}, history.extras)
-    return FoldedHistory({part: replace(of_part, features=known[part]) for part, of_part in whole.items()}, end)
+    return FoldedHistory({part: _concatenated(of_part) for part, of_part in kept.items()}, end, dict(outside))
 
 
 def pieces(history: History, stage: str, progress: Progress) -> Iterator[tuple[int, pa.Table]]:

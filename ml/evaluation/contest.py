@@ -11,10 +11,11 @@ from ml.arrays import Flags, Floats
 from ml.dataset.split import Split
 from ml.dataset.transactions import Transactions
 from ml.detectors import Detector, TooFewRows
-from ml.evaluation.data import Data, outline, read
+from ml.evaluation.data import Data, Extras, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.scored import Scored, matched
+from ml.features.declared import NOTHING, Declared
 from ml.model import Model
 from ml.progress import Progress, silent
 from ml.thresholds.budget import DEFAULT_BUDGET, threshold_for_budget
@@ -67,12 +68,13 @@ class Contestant:
 
 class Terms(NamedTuple):
     """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice, and
-    whether the history's extra columns are features."""
+    whether the history's extras are features, and what is declared of them."""
 
     budget: float
     label_delay_days: float | None
     seed: int
     extras: bool = True
+    declared: Declared = NOTHING
 
 
 class StreamScores(NamedTuple):
@@ -97,7 +99,9 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
         )
     seen = outline(folder, terms.extras, progress)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
-    data = read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
+    split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay)
+    extras = Extras(terms.declared, judged.extras if isinstance(judged, Model) else None)
+    data = read(seen, split, terms.seed, progress, extras)
     if isinstance(judged, StreamScores):
         test, scores, is_alert = matched(data.test, judged.scores)
         return {judged.topic: judge(JudgedPart.from_data(data, test), scores, is_alert, terms.budget, seed=terms.seed)}

@@ -1,7 +1,7 @@
 """Reads a history's folder into what a detector is fitted to and what it is judged on."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,9 @@ from ml.dataset.transactions import Transactions, fold_history, pieces
 from ml.dataset.truth import Knowledge
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
+from ml.features.declared import NOTHING, Declared
 from ml.features.events import hashes
+from ml.features.extras import for_unknown
 from ml.progress import Progress, silent
 
 
@@ -49,7 +51,7 @@ class Data:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What the columns of features are called: those of the fold, and the history's extra columns."""
+        """What the columns of features are called: those of the fold, and the history's extras."""
         return (*FEATURES, *self.outline.history.extras)
 
     @property
@@ -59,7 +61,7 @@ class Data:
 
 
 def outline(folder: Path, extras: bool = True, progress: Progress = silent) -> Outline:
-    """A first look at the history in a folder, without features; extras: whether its extra columns count too.
+    """A first look at the history in a folder, without features; extras: whether its extras count too.
 
     Raises `HistoryError` where something there can't be read, or is missing.
     """
@@ -88,11 +90,30 @@ def outline(folder: Path, extras: bool = True, progress: Progress = silent) -> O
     )
 
 
-def read(outline: Outline, split: Split, seed: int, progress: Progress = silent) -> Data:
+class Extras(NamedTuple):
+    """How extras are read: in the ranges that are declared, and with values by name for the unknown ones; without, they
+    become what training would make of them."""
+
+    declared: Declared = NOTHING
+    values: Mapping[str, float] | None = None
+
+
+def read(
+    outline: Outline,
+    split: Split,
+    seed: int,
+    progress: Progress = silent,
+    extras: Extras = Extras(),  # noqa: B008
+) -> Data:
     """The parts of a history, each transaction with its features; of a long fit part some rows, drawn at random."""
-    rows = chosen_rows(split.cuts(outline.times), seed)
-    folded = fold_history(outline.history, rows, CustomerTable(), currency=outline.currency, progress=progress)
-    return Data(outline, split, **folded.parts)
+    rows, history = chosen_rows(split.cuts(outline.times), seed), outline.history
+    folded = fold_history(
+        history, rows, CustomerTable(), currency=outline.currency, declared=extras.declared, progress=progress
+    )
+    values = extras.values
+    if values is None:
+        values = for_unknown(folded.parts["fit"].features, history.extras, extras.declared)
+    return Data(outline, split, **folded.filled((*FEATURES, *history.extras), values))
 
 
 def _among(piece: pa.Table, labels: Labels) -> tuple[Hashes, Ints]:
