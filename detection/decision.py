@@ -8,9 +8,9 @@ import numpy.typing as npt
 from detection.ranges import Versions
 from ml.arrays import Floats
 from ml.features import FEATURES, NO_POSITION
+from ml.features.available import Block, columns
 from ml.model import Model
 from ml.schema import Reason
-from ml.segments import SegmentIds
 from ml.thresholds.table import Lookup, Table
 
 BASIS: Final = np.dtype(
@@ -24,12 +24,17 @@ NOT_JUDGED: Final = np.array([(0, 0, 0, NO_POSITION)], BASIS).tobytes()
 
 
 class Judgements(NamedTuple):
-    """Of n transactions: anomaly_score, threshold (n,) float64; is_anomaly (n,) bool; reasons: one list an anomaly."""
+    """Of n transactions, k of them anomalies: anomaly_score, threshold (n,) float64; is_anomaly (n,) bool.
+
+    Of the anomalies: reasons, a list each; seen (k, len(features)), what the model judged them by, with the columns' names.
+    """
 
     anomaly_score: Floats
     threshold: Floats
     is_anomaly: npt.NDArray[np.bool_]
     reasons: list[list[Reason]]
+    seen: Floats
+    features: tuple[str, ...]
 
 
 class Decision(NamedTuple):
@@ -44,25 +49,32 @@ class Decision(NamedTuple):
         """The decision by a table of thresholds; without, by the model's own threshold."""
         return cls(versions, model, lookup(model, table))
 
-    def judge(self, features: Floats, segments: SegmentIds) -> Judgements:
-        """Transactions (n, len(FEATURES)) of segments (n,) → their judgements.
+    def judge(self, basis: np.ndarray) -> Judgements:
+        """Transactions (n,) BASIS → their judgements.
 
         Above the threshold of its segment a score is an anomaly, at it normal. Raises ValueError where the model's score is
         not a finite number.
         """
+        features = columns(self.model.features, self._blocks(basis))
         scores = self.model.anomaly_score(features)
         if not np.isfinite(scores).all():
             raise ValueError(f"the model's score is not a finite number: {scores[~np.isfinite(scores)][0]}")
-        thresholds = self.thresholds.of_segments(segments)
+        thresholds = self.thresholds.of_segments(basis["segment"])
         anomalies = scores > thresholds
-        reasons = self.model.reasons(features[anomalies]) if anomalies.any() else []
-        return Judgements(scores, thresholds, anomalies, reasons)
+        seen = features[anomalies]
+        reasons = self.model.reasons(seen) if len(seen) else []
+        return Judgements(scores, thresholds, anomalies, reasons, seen, self.model.features)
+
+    def _blocks(self, basis: np.ndarray) -> list[Block]:
+        """All that the model may judge by, from each of its sources."""
+        return [Block(FEATURES, np.ascontiguousarray(basis["features"]))]
 
     @property
     def typical(self) -> np.ndarray:
         """(1,) BASIS: a transaction that is typical of those that the model was trained on, which it must be able to judge."""
         row = np.zeros(1, BASIS)
-        row["features"] = self.model.usual[:, 1]
+        typical = dict(zip(self.model.features, self.model.usual[:, 1].tolist(), strict=True))
+        row["features"] = [typical.get(name, 0.0) for name in FEATURES]
         return row
 
 

@@ -53,6 +53,5 @@ def _by_decision(positions: np.ndarray, starts: Sequence[int]) -> list[tuple[int
 
 
 def _judged(basis: np.ndarray, decision: Decision) -> tuple[Objects, list[bool]]:
-    features = np.ascontiguousarray(basis["features"])
-    found = decision.judge(features, basis["segment"])
-    return judgements(found, decision.versions, features), found.is_anomaly.tolist()
+    found = decision.judge(basis)
+    return judgements(found, decision.versions), found.is_anomaly.tolist()

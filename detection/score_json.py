@@ -94,23 +94,24 @@ def _numbers(column: npt.NDArray[np.float64]) -> list[bytes]:
     return orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
 
 
-def judgements(of: Judgements, by: Versions, features: npt.NDArray[np.float64]) -> Objects:
-    """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and its features (n, F) by name.
+def judgements(of: Judgements, by: Versions) -> Objects:
+    """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and what the model saw, by name.
 
     A challenger's judgement will be written here.
     """
-    parts = np.empty(len(features), object)
+    parts = np.empty(len(of.anomaly_score), object)
     judged_by = _JudgedBy(by.name, by.model, by.model_digest[:DIGEST_DIGITS], by.thresholds)
     end = b"," + _encode(judged_by)[1:-1]
-    if len(features):
+    if len(parts):
         parts[:] = [
             b',"anomaly_score":%b,"is_anomaly":%b,"threshold":%b%b' % (score, _BOOLEANS[anomaly], threshold, end)
             for score, anomaly, threshold in zip(
                 _numbers(of.anomaly_score), of.is_anomaly.tolist(), _numbers(of.threshold), strict=True
             )
         ]
-    for k, reasons in zip(np.flatnonzero(of.is_anomaly).tolist(), of.reasons, strict=True):
-        named = dict(zip(FEATURES, features[k].tolist(), strict=True))
+    anomalies = np.flatnonzero(of.is_anomaly).tolist()
+    for k, reasons, seen in zip(anomalies, of.reasons, of.seen.tolist(), strict=True):
+        named = dict(zip(of.features, seen, strict=True))
         parts[k] += b"," + _encode(_OfAnomaly(reasons, named))[1:-1]
     return parts
 
