@@ -2,7 +2,7 @@
 
 
 class CheckpointIncomplete(Exception):
-    """A part of a checkpoint was deleted or put back, so that it contradicts itself; the text says how to fix it."""
+    """A part of a checkpoint was deleted, damaged or put back, and the query cannot go on; the text says how to fix it."""
 
 
 class VersionUnavailable(Exception):

@@ -8,7 +8,7 @@ import msgspec
 
 from detection.errors import CheckpointIncomplete
 from detection.ranges import Entry, Offsets, Range, Versions, judged_before, merged
-from detection.storage import Storage, is_number
+from detection.storage import Storage, decoded, is_number
 
 __all__ = ["Entry", "Ledger", "Offsets", "Range", "Versions", "merged"]
 
@@ -25,6 +25,9 @@ KEPT_RANGES: Final = 100_000
 
 _NAME: Final = re.compile(r"ranges-(\d+)\.(\d+)")
 _OVERTAKEN: Final = "overtaken"
+
+_entry: Final = msgspec.json.Decoder(Entry).decode
+_ranges: Final = msgspec.json.Decoder(list[Range]).decode
 
 
 class Ledger:
@@ -49,8 +52,8 @@ class Ledger:
 
     def entry(self, micro_batch: int) -> Entry | None:
         """What is recorded for a micro-batch; None where nothing is, so that it may still choose."""
-        content = self._folder.read(f"{micro_batch}.json")
-        return None if content is None else msgspec.json.decode(content, type=Entry)
+        content = self._folder.read(name := f"{micro_batch}.json")
+        return None if content is None else decoded(content, f"ledger/{name}", _entry)
 
     def record(self, entry: Entry) -> bool:
         """Record a micro-batch's entry, durably; returns whether it was time to merge old ones, so that some are gone.
@@ -177,12 +180,12 @@ class Ledger:
         return chunks
 
     def _chunk(self, number: int, revision: int) -> list[Range]:
-        content = self._folder.read(f"ranges-{number}.{revision}")
-        return [] if content is None else msgspec.json.decode(content, type=list[Range])
+        content = self._folder.read(name := f"ranges-{number}.{revision}")
+        return [] if content is None else decoded(content, f"ledger/{name}", _ranges)
 
     def _read(self, name: str) -> list[Range]:
         content = self._folder.read_newest(name)
-        return [] if content is None else msgspec.json.decode(content, type=list[Range])
+        return [] if content is None else decoded(content, f"ledger/{name}", _ranges)
 
 
 def _tables(versions: Iterable[Versions]) -> set[str]:

@@ -66,6 +66,14 @@ class Head(msgspec.Struct, frozen=True):
     customers: int
 
 
+class _About(msgspec.Struct):
+    """Which state a local copy is a copy of, and how many customers it has and has room for."""
+
+    version: bytes
+    capacity: int
+    count: int
+
+
 class LocalCopy:
     """The memory-mapped copy of one state partition, in a folder that lives no longer than the query's run."""
 
@@ -80,11 +88,9 @@ class LocalCopy:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self._folder / "lock"):
-            about = self._folder / "about"
-            known = msgspec.msgpack.decode(about.read_bytes()) if about.exists() else None
-            about.unlink(missing_ok=True)
-            if known is not None and known["version"] == version:
-                yield Customers(self._mapped, known["capacity"], known["count"]), True
+            known = self._about()
+            if known is not None and known.version == version:
+                yield Customers(self._mapped, known.capacity, known.count), True
             else:
                 for file in self._folder.glob("*.map"):
                     file.unlink()
@@ -92,8 +98,18 @@ class LocalCopy:
 
     def close(self, version: bytes, customers: Customers) -> None:
         """The customers are those of `version` now. To be called within `open`."""
-        about = {"version": version, "capacity": customers.capacity, "count": customers.count}
+        about = _About(version, customers.capacity, customers.count)
         (self._folder / "about").write_bytes(msgspec.msgpack.encode(about))
+
+    def _about(self) -> _About | None:
+        """What the file says, which is gone then; None where it is not whole, since who wrote it was killed meanwhile."""
+        file = self._folder / "about"
+        content = file.read_bytes() if file.exists() else b""
+        file.unlink(missing_ok=True)
+        try:
+            return msgspec.msgpack.decode(content, type=_About)
+        except msgspec.MsgspecError:
+            return None
 
     def _mapped(self, name: str, length: int, dtype: "np.dtype[Any]") -> np.ndarray:
         path = self._folder / f"{name}-{length}.map"

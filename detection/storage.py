@@ -1,6 +1,17 @@
 """Where the ledger, the models and the tables are kept: any folder of small files that are durable."""
 
-from typing import Protocol
+import zlib
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from detection.errors import CheckpointIncomplete
+
+T = TypeVar("T")
+
+_NO_CONTENT: Final = (msgspec.MsgspecError, ValueError, zlib.error)
+"""What decoders raise for bytes that hold something else."""
 
 
 class Storage(Protocol):
@@ -23,6 +34,17 @@ class Storage(Protocol):
 
     def delete(self, name: str) -> None:
         """Delete the file, if it is there."""
+
+
+def decoded(content: bytes, file: str, decode: Callable[[bytes], T]) -> T:
+    """What a checkpoint's file holds. Raises `CheckpointIncomplete`, which names the file, where it is damaged."""
+    try:
+        return decode(content)
+    except _NO_CONTENT as error:
+        raise CheckpointIncomplete(
+            f"the checkpoint's file {file} is damaged ({error}): put the checkpoint back from a copy, or start with another "
+            "--checkpoint"
+        ) from error
 
 
 def is_number(name: str) -> bool:

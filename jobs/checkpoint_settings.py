@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from detection.storage import decoded
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from ml.features import CUSTOMER, FEATURES, FOLD_VERSION, RECENT
@@ -39,7 +40,7 @@ def hold_frozen(settings: Settings, folder: DurableFolder) -> None:
     if content is None:
         folder.write(_NAME, msgspec.json.encode(wanted))
         return
-    recorded = msgspec.json.decode(content)
+    recorded = decoded(content, f"settings/{_NAME}", msgspec.json.Decoder(dict[str, Any]).decode)
     version = recorded.get("fold_version", 1)
     if version != FOLD_VERSION:
         raise FrozenSettingsDiffer(

@@ -1,21 +1,19 @@
 """What it means that Spark misses records of a query: whether it may go on without them."""
 
-import msgspec
 from kafka.errors import KafkaError
 from pyspark.sql import SparkSession
 
 from jobs.runtime.errors import Fatal, Unavailable
 from jobs.runtime.gate import Gate
 from jobs.runtime.storage import DurableFolder
-from jobs.source.input_topics import accept_flag
+from jobs.source.input_topics import accept_flag, recorded_ids
 from jobs.source.topic_client import TopicClient
 from settings import Settings
 
 
 def data_loss(spark: SparkSession, settings: Settings, query: str, said: str, gate: Gate) -> Exception:  # noqa: ARG001
     """What the query fails with: `Fatal`, or `Unavailable` where it may go on, or where nobody knows now."""
-    content = DurableFolder(spark, f"{settings.checkpoint}/topics").read_newest(query)
-    recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
+    recorded = recorded_ids(DurableFolder(spark, f"{settings.checkpoint}/topics"), query)
     kafka = TopicClient(settings)
     try:
         found = kafka.topics(list(recorded))

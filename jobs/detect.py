@@ -18,7 +18,7 @@ import msgspec
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from detection.errors import CheckpointIncomplete, VersionUnavailable
+from detection.errors import VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import cuts
 from detection.storage import is_number
@@ -238,11 +238,7 @@ class Detection:
             self._ledger.overtake(micro_batch)
         topic_id = self._inputs.id_of(self._settings.transactions_topic)
         entry = self._ledger.bound(Entry.from_versions(micro_batch, self._newest(), start, end, topic_id))
-        try:
-            merged = self._ledger.record(entry)
-        except CheckpointIncomplete as error:
-            raise Fatal(str(error)) from error
-        if merged:
+        if self._ledger.record(entry):
             self._versions.purge(self._ledger)
         return entry
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
+from detection.storage import decoded
 from jobs.runtime.storage import DurableFolder
 from sinks.line_protocol import MAX_CHARACTERS
 
@@ -22,6 +23,8 @@ Values = dict[str, list[str]]
 
 _FILE: Final = "values"
 
+_values: Final = msgspec.json.Decoder(Values).decode
+
 
 class TagValues:
     """The values that a checkpoint's points have, durable: a value stays one, and a tag that is full stays full.
@@ -32,7 +35,7 @@ class TagValues:
     def __init__(self, spark: SparkSession, checkpoint: str) -> None:
         self._folder = DurableFolder(spark, f"{checkpoint}/tags")
         content = self._folder.read_newest(_FILE)
-        self.known: Values = {} if content is None else msgspec.json.decode(content, type=Values)
+        self.known: Values = {} if content is None else decoded(content, f"tags/{_FILE}", _values)
 
     def take(self, found: Mapping[str, Iterable[str]]) -> bool:
         """Take up further values while there is room; returns whether any was taken, so that points change."""

@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from detection.model_versions import ModelVersions
+from detection.storage import decoded
 from jobs.preflight import check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.gate import Gate
@@ -101,6 +102,10 @@ class State(msgspec.Struct, frozen=True):
     table: Table | None
 
 
+def _unpacked(content: bytes) -> State:
+    return msgspec.msgpack.decode(zlib.decompress(content), type=State)
+
+
 class TableMaker:
     """What a micro-batch goes through: its scores are counted by the tasks, and the table that follows is published.
 
@@ -121,7 +126,7 @@ class TableMaker:
         self._on_topic: Table | None = None
         self._references: dict[str, Reference | None] = {}
         content = self._folder.read_newest(_STATE)
-        self._state = None if content is None else msgspec.msgpack.decode(zlib.decompress(content), type=State)
+        self._state = None if content is None else decoded(content, f"{QUERY}-state/{_STATE}", _unpacked)
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Count a micro-batch's scores, and publish a table where its thresholds differ from the last one's."""

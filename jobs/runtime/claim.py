@@ -172,7 +172,7 @@ def holder_of(checkpoint: Path, query: str) -> Holder | None:
     path = checkpoint / LOCKS / query
     try:
         return msgspec.json.decode(path.read_bytes(), type=Holder) if path.is_file() else None
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 

@@ -76,5 +76,5 @@ def read_health(folder: Path, query: str) -> Health | None:
     path = folder / f"{query}.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Health) if path.is_file() else None
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None

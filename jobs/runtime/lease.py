@@ -197,5 +197,5 @@ class LeaseClaim:
 def _decoded(content: bytes) -> Lease | None:
     try:
         return msgspec.json.decode(content, type=Lease)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

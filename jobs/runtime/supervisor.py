@@ -11,6 +11,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from detection.errors import CheckpointIncomplete
 from jobs.runtime import logs
 from jobs.runtime.checkpoint import Checkpoint
 from jobs.runtime.claim import CheckpointGone
@@ -175,7 +176,8 @@ class Supervisor:
                 break
             except StartAgain as again:
                 _log.info("starting again: %s", again)
-            except Fatal as fatal:
+            except (Fatal, CheckpointIncomplete) as error:
+                fatal = error if isinstance(error, Fatal) else Fatal(str(error))
                 trouble.fatal(fatal)
                 self._stop_for(fatal, name)
                 if self._fatal is not None:
@@ -212,7 +214,7 @@ class Supervisor:
         if self._gate.closed:
             return Stopping()
         raised = self._gate.take_error(name)
-        if isinstance(raised, (Fatal, Stopping, StartAgain)):
+        if isinstance(raised, (Fatal, CheckpointIncomplete, Stopping, StartAgain)):
             return raised
         cause = raised if isinstance(raised, Exception) else error
         explanation = explain(cause)
@@ -227,7 +229,7 @@ class Supervisor:
         try:
             query = self._starters[name](spark, self._settings, self._gate)
         except Exception as error:
-            if name in self._started or isinstance(error, (Fatal, SinkUnavailable, Unavailable)):
+            if name in self._started or isinstance(error, (Fatal, CheckpointIncomplete, SinkUnavailable, Unavailable)):
                 raise
             _log.info("the first start failed", exc_info=error)
             raise Fatal(f"{name} can't start: {explain(error)}") from error  # what never ran will not recover by itself

@@ -12,6 +12,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from detection.storage import decoded
 from jobs.runtime import logs
 from jobs.runtime.errors import Fatal, Unavailable
 from jobs.runtime.storage import DurableFolder
@@ -75,8 +76,7 @@ class InputTopics:
         except KafkaError as error:
             raise Unavailable(f"Kafka does not say what {' and '.join(self._topics)} are: {error!r}") from None
         self._checkpoint.restore()
-        content = self._record.read_newest(self._query)
-        recorded: dict[str, str] = {} if content is None else msgspec.json.decode(content)
+        recorded = recorded_ids(self._record, self._query)
         self._ids = {name: topic.id for name, topic in found.items()}
         again = {name: found[name] for name, known in recorded.items() if name in found and found[name].differs(known)}
         if again:
@@ -162,6 +162,12 @@ class InputTopics:
 
 def _made_again(name: str) -> str:
     return f"the topic {name} was deleted and made again"
+
+
+def recorded_ids(folder: DurableFolder, query: str) -> dict[str, str]:
+    """The ids by which a query knows its topics, by name; {} before its first start. Raises `CheckpointIncomplete`."""
+    content = folder.read_newest(query)
+    return {} if content is None else decoded(content, f"topics/{query}", msgspec.json.Decoder(dict[str, str]).decode)
 
 
 def accept_flag(query: str) -> str:

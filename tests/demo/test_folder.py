@@ -38,7 +38,7 @@ def test_history_and_model_are_kept_and_all_else_is_fresh(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"live_start":"\xff"}'])
-def test_where_the_note_of_what_was_made_is_damaged_all_is_made_anew(tmp_path: Path, content: bytes) -> None:
+def test_where_the_note_of_what_was_made_is_damaged_all_is_made_again(tmp_path: Path, content: bytes) -> None:
     folder = prepared(tmp_path)
     folder._origin.write_bytes(content)
     with folder.held():

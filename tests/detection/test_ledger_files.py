@@ -294,3 +294,23 @@ def test_files_of_others_beside_the_tables_are_neither_the_newest_nor_deleted(tm
     assert tables.newest == table
     tables.purge(set(), most=10)
     assert sorted(folder.names()) == sorted([f"7-{digest}.json", *others])
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"micro_batch":"x"}', b"\0" * 100])
+def test_a_file_of_the_ledger_that_is_damaged_is_named_with_what_to_do(path: Path, damage: bytes) -> None:
+    ledger = Ledger(DurableFolder.on_disk(path))
+    ledger.record(entry(0, Versions(1)))
+    (path / "0.json").write_bytes(damage)
+    with pytest.raises(CheckpointIncomplete, match=r"file ledger/0\.json is damaged \(.*--checkpoint"):
+        Ledger(DurableFolder.on_disk(path)).entry(0)
+
+
+@pytest.mark.usefixtures("small")
+def test_ranges_that_are_damaged_are_named_too(path: Path) -> None:
+    ledger = Ledger(DurableFolder.on_disk(path))
+    for n in range(40):
+        ledger.record(entry(n, Versions(n)))
+    [*_, newest] = sorted(path.glob("ranges-*"))
+    newest.write_bytes(b"[[")
+    with pytest.raises(CheckpointIncomplete, match=rf"file ledger/{newest.name} is damaged"):
+        Ledger(DurableFolder.on_disk(path))

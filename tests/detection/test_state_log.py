@@ -229,3 +229,17 @@ def test_a_fold_that_fails_leaves_customers_and_states_as_they_were(plan: list[t
     assert customers.locate(everybody).tolist() == plain.locate(everybody).tolist()
     assert customers.states.tobytes() == plain.states.tobytes()
     assert not customers.chunks.any()
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 1, 10])
+def test_a_copy_whose_worker_was_killed_while_it_wrote_is_read_again_from_the_log(
+    tmp_path: Path, kept_bytes: int
+) -> None:
+    store, plain = Dict(), Customers()
+    for done in range(3):
+        identities, events = identify(["C1", "C2"]), events_of([0, 1], 2 * done)
+        folded = StateLog(store, LocalCopy(tmp_path)).fold(identities, events)
+        expected = fold(plain.states, plain.locate(identities), events)
+        assert folded.features.tobytes() == expected.features.tobytes()
+        about = tmp_path / "about"
+        about.write_bytes(about.read_bytes()[:kept_bytes])
