@@ -268,13 +268,15 @@ def test_a_table_under_the_number_of_another_is_refused(tmp_path: Path) -> None:
     digest = ThresholdStore(DurableFolder.on_disk(tmp_path)).keep(Table(7, 1, 0, 1, 0, 0.5, {}))
     (tmp_path / f"7-{digest}.json").rename(tmp_path / f"9-{digest}.json")
     again = ThresholdStore(DurableFolder.on_disk(tmp_path))
-    with pytest.raises(LookupError, match="thresholds 9 .* holds table 7: it was renamed"):
+    with pytest.raises(LookupError, match=r"thresholds 9 .* holds table 7: it was renamed"):
         again.table(9, digest)
     with pytest.raises(LookupError, match="it was renamed"):
         _ = again.newest
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version":1', b'{"thresholds":{"\xff":1}}', b'{"version":0}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b'{"version":1', b'{"thresholds":{"\xff":1}}', b'{"version":0}']
+)
 def test_what_is_no_table_is_refused_in_words_though_its_name_is_right(tmp_path: Path, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
     folder = DurableFolder.on_disk(tmp_path)
@@ -287,7 +289,12 @@ def test_files_of_others_beside_the_tables_are_neither_the_newest_nor_deleted(tm
     folder = DurableFolder.on_disk(tmp_path)
     table = Table(7, 1, 0, 1, 0, 0.5, {})
     digest = ThresholdStore(folder).keep(table)
-    others = [f"008-{digest}.json", f"9-{digest}xjson", f"0-{digest}.json", f"9-{digest.upper()}.json".replace("A", "G")]
+    others = [
+        f"008-{digest}.json",
+        f"9-{digest}xjson",
+        f"0-{digest}.json",
+        f"9-{digest.upper()}.json".replace("A", "G"),
+    ]
     for name in others:
         folder.write(name, b"another's")
     tables = ThresholdStore(folder)

@@ -12,8 +12,8 @@ import pytest
 from detection.message_parsing import parse
 from generator.labels import Reporting
 from generator.producer import Outbox
-from generator.replay.mapping import load_mapping
 from generator.replay.errors import ReplayError
+from generator.replay.mapping import load_mapping
 from generator.replay.place import KeptPlace
 from generator.replay.play import Pace, Player
 from generator.replay.stream import DataSet
