@@ -185,7 +185,7 @@ class Reader(Generic[T]):
         try:
             return self._decode(value)
         except Exception as error:  # noqa: BLE001  # bytes of others: too deep (RecursionError), no text, too large, …
-            raise Unreadable(f"{error or type(error).__name__}"[:200]) from None
+            raise Unreadable((str(error) or type(error).__name__)[:200]) from None
 
     def read_all(self, values: Sequence[bytes | None]) -> Read[T]:
         """Those of (n,) values that can be read."""
