@@ -140,14 +140,13 @@ class ByColumn:
     """Scores by the first two columns, so that their order shows."""
 
     def anomaly_score(self, features: np.ndarray) -> np.ndarray:
-        return np.array([self.score(row) for row in features.tolist()])
+        return np.array([self.anomaly_score_one(row) for row in features])
 
-    @staticmethod
-    def score(row: list[float]) -> float:
+    def anomaly_score_one(self, row: np.ndarray) -> float:
         return float(np.tanh(abs(row[0]) + 2 * abs(row[1])) / 2 + 0.25)
 
     def contributions(self, features: np.ndarray, typical: np.ndarray) -> np.ndarray:
-        return np.abs(features - typical)
+        return np.asarray(np.abs(features - typical))
 
 
 def test_a_model_that_names_some_of_the_features_in_another_order_judges_by_these() -> None:
@@ -161,5 +160,5 @@ def test_a_model_that_names_some_of_the_features_in_another_order_judges_by_thes
     assert len(scores) > len(LOG) / 2
     for score in scores:
         seen = [score.features[place] for place in places]
-        assert score.anomaly_score == ByColumn.score(seen)
+        assert score.anomaly_score == scorer.anomaly_score_one(np.array(seen))
         assert score.named_features == (dict(zip(names, seen, strict=True)) if score.is_anomaly else None)
