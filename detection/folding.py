@@ -123,7 +123,7 @@ def _begun(
             begun = [head + more for head, more in zip(begun, members(found), strict=True)]
             extras_in(basis)[:] = reader.array(found)
         sizes = [len(head) + len(key or b"") for head, (*_, key) in zip(begun, of_records, strict=True)]
-        _fill(basis, features, mine, arrivals["position"][here], sizes)
+        _fill(basis, features, mine, arrivals[here], sizes)
         return _objects(begun), basis
 
     failed = refusals.of_step("score head", rows.tolist(), folded=True)
@@ -142,10 +142,12 @@ def _fill(
     basis: np.ndarray,
     features: np.ndarray,
     transactions: Sequence[Transaction],
-    places: np.ndarray,
+    arrivals: np.ndarray,
     sizes: Sequence[int],
 ) -> None:
-    basis["features"], basis["position"], basis["bytes"] = features, places, sizes
+    basis["features"], basis["bytes"] = features, sizes
+    for name in ("merchant", "category", "time", "position"):
+        basis[name] = arrivals[name]
     basis["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
 
 
@@ -158,7 +160,7 @@ def _fold_sound() -> Folded:
 def _head_sound() -> None:
     folded = _fold_sound()
     heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.order_undefined, folded.features)
-    _fill(np.empty(1, BASIS), folded.features, [GOOD], np.zeros(1, np.int64), [0])
+    _fill(np.empty(1, BASIS), folded.features, [GOOD], events([GOOD], np.zeros(1, np.int64)), [0])
 
 
 _NONE_FOLDED: Final = fold(np.zeros(0, CUSTOMER), np.zeros(0, np.int64), np.zeros(0, EVENT))

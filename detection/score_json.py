@@ -12,11 +12,25 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from detection.decision import Judgements
+from detection.decision import Judgements, LookedUp
 from detection.message_parsing import key_mismatch
 from detection.ranges import Versions
 from ml.features import FEATURE_SET, FEATURES, FOLD_VERSION
-from ml.schema import DIGEST_DIGITS, SCORE_SCHEMA, Lane, Reason, Score, Transaction, Unreadable
+from ml.features.profiles import PROFILE_SET
+from ml.schema import (
+    DIGEST_DIGITS,
+    SCORE_SCHEMA,
+    Digest,
+    KafkaTime,
+    Lane,
+    Offset,
+    Partition,
+    Reason,
+    Score,
+    Transaction,
+    Unreadable,
+    Version,
+)
 
 Objects = npt.NDArray[np.object_]
 Record = tuple[int, int, int, bytes | None]
@@ -26,6 +40,7 @@ CLOSING_BYTES: Final = 256
 """More than `closing` ever has."""
 
 _BOOLEANS: Final = (b"false", b"true")
+_AHEAD: Final = b',"profile_ahead":true'
 _encode: Final = msgspec.json.Encoder().encode
 _lines: Final = msgspec.json.Encoder().encode_lines
 
@@ -56,7 +71,7 @@ class _Closing(msgspec.Struct):
     fold_version: int
     lane: Lane
     micro_batch: int | None
-    profile_version: int
+    profile_version: int | msgspec.UnsetType
     scored_at: int
 
 
@@ -94,14 +109,17 @@ def _numbers(column: npt.NDArray[np.float64]) -> list[bytes]:
     return orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
 
 
-def judgements(of: Judgements, by: Versions) -> Objects:
+def judgements(of: Judgements, by: Versions, says_profiles: bool = False) -> Objects:
     """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and what the model saw, by name.
+
+    says_profiles: the version of the profiles too, where `closing` does not say it.
 
     A challenger's judgement will be written here.
     """
     parts = np.empty(len(of.anomaly_score), object)
     judged_by = _JudgedBy(by.name, by.model, by.model_digest[:DIGEST_DIGITS], by.thresholds)
     end = b"," + _encode(judged_by)[1:-1]
+    end += b',"profile_version":%d' % by.profiles if says_profiles else b""
     if len(parts):
         parts[:] = [
             b',"anomaly_score":%b,"is_anomaly":%b,"threshold":%b%b' % (score, _BOOLEANS[anomaly], threshold, end)
@@ -109,6 +127,8 @@ def judgements(of: Judgements, by: Versions) -> Objects:
                 _numbers(of.anomaly_score), of.is_anomaly.tolist(), _numbers(of.threshold), strict=True
             )
         ]
+    if of.profile is not None:
+        parts += _profiles(of.profile)
     anomalies = np.flatnonzero(of.is_anomaly).tolist()
     for k, reasons, seen in zip(anomalies, of.reasons, of.seen.tolist(), strict=True):
         named = dict(zip(of.features, seen, strict=True))
@@ -116,9 +136,23 @@ def judgements(of: Judgements, by: Versions) -> Objects:
     return parts
 
 
-def closing(lane: Lane, micro_batch: int | None, scored_at: int, profile_version: int = 0) -> bytes:
-    """The end of a score: what all records of a micro-batch, or of one call, share. scored_at: ms since the epoch."""
-    return b"," + _encode(_Closing(FEATURE_SET, FOLD_VERSION, lane, micro_batch, profile_version, scored_at))[1:]
+def _profiles(of: LookedUp) -> Objects:
+    parts = np.empty(len(of.values), object)
+    if len(parts):
+        pattern, marks = b',"profile_features":[%b],"profile_set":"' + PROFILE_SET.encode() + b'"%b', (b"", _AHEAD)
+        parts[:] = [
+            pattern % (row, marks[ahead]) for row, ahead in zip(_rows(of.values), of.ahead.tolist(), strict=True)
+        ]
+    return parts
+
+
+def closing(lane: Lane, micro_batch: int | None, scored_at: int, profile_version: int | None = 0) -> bytes:
+    """The end of a score: what all records of a micro-batch, or of one call, share. scored_at: ms since the epoch.
+
+    profile_version: None where they do not share it.
+    """
+    version = msgspec.UNSET if profile_version is None else profile_version
+    return b"," + _encode(_Closing(FEATURE_SET, FOLD_VERSION, lane, micro_batch, version, scored_at))[1:]
 
 
 class _Version(msgspec.Struct):
@@ -128,9 +162,9 @@ class _Version(msgspec.Struct):
 class _OldScore(Transaction, gc=False, kw_only=True):
     """A score as the releases up to 0.1 wrote it, without `schema_version`: the features by name, nothing of lanes."""
 
-    partition: int
-    offset: int
-    kafka_time: int
+    partition: Partition
+    offset: Offset
+    kafka_time: KafkaTime
     late: bool
     key_mismatch: bool
     micro_batch: int
@@ -139,23 +173,24 @@ class _OldScore(Transaction, gc=False, kw_only=True):
     threshold: float
     is_anomaly: bool
     model_name: str
-    model_version: int
+    model_version: Version
     scored_at: int
     schema_version: Literal[1] = 1
-    threshold_version: int = 0
-    model_digest: str = ""
+    threshold_version: Version = 0
+    model_digest: Digest = ""
     order_undefined: bool = False
-    fold_version: int = 1
+    fold_version: Version = 1
     reasons: list[Reason] = msgspec.field(default_factory=list)
 
     def as_score(self) -> Score:
         """The same in today's form; a record with other features has a feature set without a name."""
         fields: dict[str, Any] = msgspec.structs.asdict(self)
-        names = tuple(self.features)
+        known = self.features.keys() == set(FEATURES)  # in any order, as in any JSON object
+        names = FEATURES if known else tuple(self.features)
         fields |= {
             "schema_version": SCORE_SCHEMA,
-            "features": list(self.features.values()),
-            "feature_set": FEATURE_SET if names == FEATURES else "",
+            "features": [self.features[name] for name in names],
+            "feature_set": FEATURE_SET if known else "",
             "named_features": self.features if self.is_anomaly else None,
             "lane": "spark",
             "profile_version": 0,
@@ -179,7 +214,7 @@ def read(value: bytes | None) -> Score:
         if version == 1:
             return _decode_old(value).as_score()
     except Exception as error:  # noqa: BLE001  # bytes of others: too deep (RecursionError), no text, too large, …
-        raise Unreadable(f"{error or type(error).__name__}"[:200]) from None
+        raise Unreadable((str(error) or type(error).__name__)[:200]) from None
     raise Unreadable(f"schema_version {version} is of another release; this one reads 1 and {SCORE_SCHEMA}")
 
 

@@ -21,6 +21,9 @@ KafkaTime = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """Milliseconds since the epoch, as Kafka counts them; a producer may set any, and -1 means none."""
 Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
+LABEL_SOURCES: Final = ("chargeback", "analyst")
+"""Who may label a transaction, in the order in which they count (`ml.label_rule`); any other source comes after them."""
+
 
 class Transaction(msgspec.Struct, gc=False):
     """One payment, as a producer sends it: JSON, UTF-8, one object a message, the Kafka key equal to `customer_id`.
@@ -46,12 +49,13 @@ class Transaction(msgspec.Struct, gc=False):
 class Label(msgspec.Struct, omit_defaults=True):
     """What became known of one transaction, later: a chargeback, an analyst's verdict, a simulator's truth.
 
+    `is_fraud` is null where the source withdraws what it had said; which of several labels counts says `ml.label_rule`.
     `scenario` is the kind of fraud, `campaign` the one attack that it was part of; both are left out of JSON when unknown.
     """
 
     transaction_id: Identifier
     customer_id: Identifier
-    is_fraud: bool
+    is_fraud: bool | None
     label_time: Time
     source: str
     scenario: str | None = None
@@ -136,9 +140,11 @@ class Score(Transaction, gc=False, kw_only=True):
     record's identity. Times are milliseconds since the epoch, as Kafka counts them. features: in the order of the feature set
     that `feature_set` names (docs/features.md). reasons, named_features: of anomalies alone, left out of other records.
     threshold_version: of the table that the threshold is from; 0 for the model's own. profile_version: of the profiles;
-    0 where none were used. model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the
-    customer's records have come by two Kafka partitions, between which the log has no order. fold_version: by what meaning
-    of state and features it was folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
+    0 where none were used. profile_features: in the order of the set that `profile_set` names, where the model judges by
+    profiles, else left out; profile_ahead: true where that table knew of the transaction's own block, else left out.
+    model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the customer's records have
+    come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it was
+    folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
     extras: of those that are declared the numbers, null where unknown; refused_extras: why some are unknown although the
     transaction has them. Both are left out where there are none.
     """
@@ -168,6 +174,9 @@ class Score(Transaction, gc=False, kw_only=True):
     scored_at: int
     reasons: list[Reason] = []
     named_features: dict[str, float] | None = None
+    profile_features: list[float] | None = None
+    profile_set: str = ""
+    profile_ahead: bool = False
     challenger: Challenge | None = None
 
 
@@ -203,7 +212,7 @@ class Reader(Generic[T]):
         try:
             return self._decode(value)
         except Exception as error:  # noqa: BLE001  # bytes of others: too deep (RecursionError), no text, too large, …
-            raise Unreadable(f"{error or type(error).__name__}"[:200]) from None
+            raise Unreadable((str(error) or type(error).__name__)[:200]) from None
 
     def read_all(self, values: Sequence[bytes | None]) -> Read[T]:
         """Those of (n,) values that can be read."""

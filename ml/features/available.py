@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ml.arrays import Floats, Ints
+from ml.features.profile_schema import PROFILE_FEATURES
 from ml.features.state_schema import FEATURES
-
-PROFILE_FEATURES: Final[tuple[str, ...]] = ()
 
 
 def available(extras: Sequence[str] = ()) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 from msgspec import Meta
 
 from ml.arrays import Floats
-from ml.features.state_schema import FEATURES
+from ml.features.available import available
 from ml.schema import is_extra_name
 
 MOST: Final = 64
@@ -80,7 +80,7 @@ def read(file: Path | None) -> Declared:
 
 
 def _extra(name: str, table: Any, file: Path) -> Extra:
-    if not is_extra_name(name) or name in FEATURES:
+    if not is_extra_name(name) or name in available():
         raise DeclarationError(
             f"{file} declares an extra {name!r:.80}: a name has letters, digits and underscores, begins with a letter, has at "
             "most 64 characters, and is neither a field of a transaction, nor a feature, nor begins with extra_"

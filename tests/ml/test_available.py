@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.features import FEATURES
-from ml.features.available import PROFILE_FEATURES, Block, available, columns, needs_profiles
+from ml.features.available import Block, available, columns, needs_profiles
+from ml.features.profile_schema import PROFILE_FEATURES
 
 CUSTOMER = Block(FEATURES, np.arange(3.0 * len(FEATURES)).reshape(3, -1))
 OTHER = Block(("own_a", "own_b"), np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]))
