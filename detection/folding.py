@@ -117,13 +117,13 @@ def _begun(
                 f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
             )
         begun = heads(mine, of_records, late, folded.order_undefined[here], features)
-        basis = np.empty(len(mine), empty.dtype)
+        found = [] if reader is None else [extras[row] for row in rows[here].tolist()]
         if reader is not None:
-            found = [extras[row] for row in rows[here].tolist()]
             begun = [head + more for head, more in zip(begun, members(found), strict=True)]
-            extras_in(basis)[:] = reader.array(found)
         sizes = [len(head) + len(key or b"") for head, (*_, key) in zip(begun, of_records, strict=True)]
-        _fill(basis, features, mine, arrivals[here], sizes)
+        basis = _basis(features, mine, arrivals[here], sizes, empty.dtype)
+        if reader is not None:
+            extras_in(basis)[:] = reader.array(found)
         return _objects(begun), basis
 
     failed = refusals.of_step("score head", rows.tolist(), folded=True)
@@ -138,17 +138,19 @@ def _objects(items: list[bytes]) -> Objects:
     return out
 
 
-def _fill(
-    basis: np.ndarray,
+def _basis(
     features: np.ndarray,
     transactions: Sequence[Transaction],
     arrivals: np.ndarray,
     sizes: Sequence[int],
-) -> None:
-    basis["features"], basis["bytes"] = features, sizes
+    kind: "np.dtype[np.void]" = BASIS,
+) -> np.ndarray:
+    rows = np.empty(len(transactions), kind)
+    rows["features"], rows["bytes"] = features, sizes
     for name in ("merchant", "category", "time", "position"):
-        basis[name] = arrivals[name]
-    basis["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
+        rows[name] = arrivals[name]
+    rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
+    return rows
 
 
 def _fold_sound() -> Folded:
@@ -160,7 +162,7 @@ def _fold_sound() -> Folded:
 def _head_sound() -> None:
     folded = _fold_sound()
     heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.order_undefined, folded.features)
-    _fill(np.empty(1, BASIS), folded.features, [GOOD], events([GOOD], np.zeros(1, np.int64)), [0])
+    _basis(folded.features, [GOOD], events([GOOD], np.zeros(1, np.int64)), [0])
 
 
 _NONE_FOLDED: Final = fold(np.zeros(0, CUSTOMER), np.zeros(0, np.int64), np.zeros(0, EVENT))
