@@ -1,0 +1,124 @@
+"""Rows in sorted files beside a checkpoint: appended with each micro-batch, merged as they grow, found by their first column.
+
+A log of sorted segments (O'Neil et al., "The log-structured merge-tree", Acta Informatica 33, 1996). A file is written once and
+has a column after the other, so that a look-up maps into memory, and reads, little more than the keys that it passes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from detection.storage import Storage
+from ml.arrays import Flags, Hashes, Ints
+
+MOST_MERGED: Final = 1 << 20
+"""Rows that a file has at most by merging."""
+
+Merge = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Older rows and newer ones, each sorted → both as one, sorted."""
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A file, its rows, and the latest block among them."""
+
+    file: str
+    rows: int
+    newest: int
+
+
+class Segments:
+    """The rows of one kind. What is `listed` counts; whoever keeps it makes it durable, and then calls `delete_others`."""
+
+    def __init__(
+        self, folder: Storage, kind: str, dtype: "np.dtype[Any]", merge: Merge, listed: Sequence[Segment] = ()
+    ) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._dtype = dtype
+        self._merge = merge
+        self._columns: dict[str, dict[str, np.ndarray]] = {}
+        self.listed = list(listed)
+
+    def __len__(self) -> int:
+        return sum(segment.rows for segment in self.listed)
+
+    def add(self, rows: np.ndarray, micro_batch: int) -> None:
+        """Append sorted rows; small files before them become one with them. micro_batch: from -1 on; again to do it again."""
+        if not len(rows):
+            return
+        while self.listed and self.listed[-1].rows <= 2 * len(rows) and self.listed[-1].rows + len(rows) <= MOST_MERGED:
+            rows = self._merge(self._read(self.listed.pop()), rows)
+        name = f"{self._kind}-{micro_batch + 1}"
+        names: tuple[str, ...] = self._dtype.names  # type: ignore[assignment]  # all our kinds have names
+        self._folder.delete(name)  # what a micro-batch left that was not finished
+        self._folder.write(name, b"".join(np.ascontiguousarray(rows[column]).tobytes() for column in names))
+        self._columns.pop(name, None)
+        self.listed.append(Segment(name, len(rows), int(rows["block"].max())))
+
+    def replace(self, rows: np.ndarray, micro_batch: int) -> None:
+        """Have these sorted rows in the place of all."""
+        self.listed = []
+        self.add(rows, micro_batch)
+
+    def all(self) -> np.ndarray:
+        """All rows, merged."""
+        found = np.zeros(0, self._dtype)
+        for segment in self.listed:
+            found = self._merge(found, self._read(segment))
+        return found
+
+    def find(self, keys: Hashes) -> tuple[np.ndarray, Flags]:
+        """For ascending keys (n,) of the first column: the newest row of each (n,), and which are there (n,) bool."""
+        found, there = np.zeros(len(keys), self._dtype), np.zeros(len(keys), np.bool_)
+        for segment in reversed(self.listed):
+            columns = self._mapped(segment)
+            missing = np.flatnonzero(~there)
+            first = next(iter(columns.values()))
+            places: Ints = np.minimum(np.searchsorted(first, keys[missing]), segment.rows - 1)
+            hits = first[places] == keys[missing]
+            for name, column in columns.items():
+                found[name][missing[hits]] = column[places[hits]]
+            there[missing[hits]] = True
+        return found, there
+
+    def drop_before(self, block: int, most: int) -> int:
+        """Drop files all of whose rows are of earlier blocks, and the oldest where there are more than so many rows; returns
+        how many rows are dropped for their number alone."""
+        self.listed = [segment for segment in self.listed if segment.newest >= block]
+        dropped = 0
+        while len(self) > most:
+            dropped += self.listed.pop(0).rows
+        return dropped
+
+    def delete_others(self) -> None:
+        """Delete the files of this kind that are not listed."""
+        listed = {segment.file for segment in self.listed}
+        for name in self._folder.names():
+            if name.rpartition("-")[0] == self._kind and name not in listed:
+                self._folder.delete(name)
+                self._columns.pop(name, None)
+
+    def _read(self, segment: Segment) -> np.ndarray:
+        rows = np.empty(segment.rows, self._dtype)
+        for name, column in self._mapped(segment).items():
+            rows[name] = column
+        return rows
+
+    def _mapped(self, segment: Segment) -> dict[str, np.ndarray]:
+        """The columns of a file, mapped into memory where the folder is on this machine."""
+        if segment.file in self._columns:
+            return self._columns[segment.file]
+        local, columns, place = self._folder.local, dict[str, np.ndarray](), 0
+        content = None if local is not None else self._folder.read(segment.file)
+        for name in self._dtype.names or ():
+            kind = self._dtype[name]
+            if local is not None:
+                mapped = np.memmap(local / segment.file, kind, "r", place, (segment.rows,))
+                columns[name] = mapped.view(np.ndarray)
+            else:
+                columns[name] = np.frombuffer(content or b"", kind, segment.rows, place)
+            place += segment.rows * kind.itemsize
+        self._columns[segment.file] = columns
+        return columns
