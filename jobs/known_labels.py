@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from jobs.profile_counts import ENTRY, LABEL, by_transaction
-from jobs.segments import Segments
+from jobs.sorted_files import SortedFiles
 from ml.arrays import Hashes, Ints
 from ml.features.profile_counts import label_counts
 from ml.label_rule import FRAUD, changes, counting
@@ -44,7 +44,9 @@ def newest_of_each(older: np.ndarray, newer: np.ndarray) -> np.ndarray:
     return newest
 
 
-def take_in(labels: np.ndarray, early: np.ndarray, at: int, forget: int, index: Segments, known: Segments) -> Taken:
+def take_in(
+    labels: np.ndarray, early: np.ndarray, at: int, forget: int, index: SortedFiles, known: SortedFiles
+) -> Taken:
     """Take in labels (m,) LABEL that came in block `at`, after those that wait; what came before block `forget` is given up."""
     arrived = np.empty(len(early) + len(labels), EARLY)
     arrived[: len(early)] = early
@@ -77,7 +79,7 @@ def _last_of_each(waiting: np.ndarray) -> np.ndarray:
     return waiting[np.sort(order[last])]
 
 
-def _states(transactions: Hashes, index: Segments, known: Segments) -> tuple[np.ndarray, np.ndarray]:
+def _states(transactions: Hashes, index: SortedFiles, known: SortedFiles) -> tuple[np.ndarray, np.ndarray]:
     """What is known of each transaction (t,), ascending: (t,) KNOWN, and which are there at all (t,) bool."""
     states, there = known.find(transactions)
     missing = np.flatnonzero(~there)

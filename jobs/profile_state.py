@@ -17,7 +17,7 @@ from jobs.initial_state import PastProfiles
 from jobs.known_labels import EARLY, KNOWN, Taken, newest_of_each, take_in
 from jobs.profile_counts import ENTRY, Counted, by_transaction
 from jobs.seen import Seen
-from jobs.segments import Merge, Segment, Segments
+from jobs.sorted_files import Merge, SortedFile, SortedFiles
 from ml.features.profile_counts import added_up, last_full_block
 from ml.features.profile_file import write
 from ml.features.profile_schema import COUNTS, LABEL_COUNTS, MERCHANT
@@ -79,7 +79,7 @@ class State(msgspec.Struct, frozen=True):
     micro_batch: int
     block_seconds: int
     made: Made | None
-    segments: dict[str, list[Segment]]
+    files: dict[str, list[SortedFile]]
     traffic: bytes
     seen: bytes
     early: bytes
@@ -106,14 +106,14 @@ class ProfileState:
         self.state = new if content is None else decoded(content, f"profiles-state/{_STATE}", _unpacked)
         self.is_new = content is None
         self._kinds = {
-            "entries": self._segments("entries", ENTRY, lambda old, new: by_transaction(np.concatenate([old, new]))),
-            "known": self._segments("known", KNOWN, newest_of_each),
-            "counts": self._segments("counts", COUNTS, added_up),
-            "labels": self._segments("labels", LABEL_COUNTS, added_up),
+            "entries": self._files("entries", ENTRY, lambda old, new: by_transaction(np.concatenate([old, new]))),
+            "known": self._files("known", KNOWN, newest_of_each),
+            "counts": self._files("counts", COUNTS, added_up),
+            "labels": self._files("labels", LABEL_COUNTS, added_up),
         }
 
-    def _segments(self, kind: str, dtype: "np.dtype[np.void]", merge: Merge) -> Segments:
-        return Segments(self._folder, kind, dtype, merge, self.state.segments.get(kind, []))
+    def _files(self, kind: str, dtype: "np.dtype[np.void]", merge: Merge) -> SortedFiles:
+        return SortedFiles(self._folder, kind, dtype, merge, self.state.files.get(kind, []))
 
     def begin(self, past: PastProfiles, version: int) -> Made:
         """Begin with the profiles of a history."""
@@ -156,12 +156,10 @@ class ProfileState:
 
     def settle(self, state: State) -> None:
         """Make a state durable, and delete what it no longer needs."""
-        self.state = msgspec.structs.replace(
-            state, segments={kind: segments.listed for kind, segments in self._kinds.items()}
-        )
+        self.state = msgspec.structs.replace(state, files={kind: files.listed for kind, files in self._kinds.items()})
         self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self.state), 1))
-        for segments in self._kinds.values():
-            segments.delete_others()
+        for files in self._kinds.values():
+            files.delete_others()
         self._tables.purge(set(), most=100, newest=3)
 
     def forget_partitions(self, partitions: list[int]) -> None:

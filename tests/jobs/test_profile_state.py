@@ -141,7 +141,7 @@ def test_of_old_transactions_the_index_forgets_and_old_tables_are_deleted(tmp_pa
         taken, _ = counted([piece], kept.state.seen)
         kept.settle(kept.take_in(number, taken, {}, None))
     assert len(list((tmp_path / "made").iterdir())) == 3
-    assert sum(segment.rows for segment in kept.state.segments["entries"]) <= 800
+    assert sum(file.rows for file in kept.state.files["entries"]) <= 800
     assert len(list((tmp_path / "state").iterdir())) <= 12
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import segments
+from jobs import sorted_files
 from jobs.known_labels import KNOWN, newest_of_each
 from jobs.runtime.storage import DurableFolder
-from jobs.segments import Segments
+from jobs.sorted_files import SortedFiles
 
 
 def rows(transactions: list[int], known: int) -> np.ndarray:
@@ -21,14 +21,14 @@ def rows(transactions: list[int], known: int) -> np.ndarray:
 
 @given(pieces=st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=12), max_size=12))
 def test_the_newest_row_of_each_key_is_found(pieces: list[list[int]], tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = DurableFolder.on_disk(tmp_path_factory.mktemp("segments"))
-    kept = Segments(folder, "known", KNOWN, newest_of_each)
+    folder = DurableFolder.on_disk(tmp_path_factory.mktemp("files"))
+    kept = SortedFiles(folder, "known", KNOWN, newest_of_each)
     expected: dict[int, int] = {}
     for number, piece in enumerate(pieces):
         kept.add(rows(piece, number % 64), number)
         kept.delete_others()
         expected |= dict.fromkeys(piece, number % 64)
-        again = Segments(folder, "known", KNOWN, newest_of_each, kept.listed)
+        again = SortedFiles(folder, "known", KNOWN, newest_of_each, kept.listed)
         found, there = again.find(np.arange(32, dtype=np.uint64))
         assert dict(zip(np.flatnonzero(there).tolist(), found["known"][there].tolist(), strict=True)) == expected
     merged = kept.all()
@@ -36,8 +36,8 @@ def test_the_newest_row_of_each_key_is_found(pieces: list[list[int]], tmp_path_f
 
 
 def test_files_stay_few_and_what_is_old_or_too_much_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "MOST_MERGED", 64)
-    kept = Segments(DurableFolder.on_disk(tmp_path), "known", KNOWN, newest_of_each)
+    monkeypatch.setattr(sorted_files, "MOST_MERGED", 64)
+    kept = SortedFiles(DurableFolder.on_disk(tmp_path), "known", KNOWN, newest_of_each)
     for number in range(60):
         kept.add(rows([8 * number + k for k in range(8)], number), number)
         kept.delete_others()
@@ -53,11 +53,11 @@ def test_files_stay_few_and_what_is_old_or_too_much_is_dropped(tmp_path: Path, m
 
 def test_what_an_interrupted_micro_batch_left_does_not_count(tmp_path: Path) -> None:
     folder = DurableFolder.on_disk(tmp_path)
-    kept = Segments(folder, "known", KNOWN, newest_of_each)
+    kept = SortedFiles(folder, "known", KNOWN, newest_of_each)
     kept.add(rows([1], 1), 1)
     listed = list(kept.listed)
     kept.add(rows([2], 2), 2)
-    again = Segments(folder, "known", KNOWN, newest_of_each, listed)
+    again = SortedFiles(folder, "known", KNOWN, newest_of_each, listed)
     assert again.find(np.array([1, 2], np.uint64))[1].tolist() == [True, False]
     again.add(rows([3], 2), 2)
     again.delete_others()

@@ -1,6 +1,6 @@
 """Rows in sorted files beside a checkpoint: appended with each micro-batch, merged as they grow, found by their first column.
 
-A log of sorted segments (O'Neil et al., "The log-structured merge-tree", Acta Informatica 33, 1996). A file is written once and
+A log of sorted files (O'Neil et al., "The log-structured merge-tree", Acta Informatica 33, 1996). A file is written once and
 has a column after the other, so that a look-up maps into memory, and reads, little more than the keys that it passes.
 """
 
@@ -20,19 +20,19 @@ Merge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Older rows and newer ones, each sorted → both as one, sorted."""
 
 
-class Segment(msgspec.Struct, frozen=True):
+class SortedFile(msgspec.Struct, frozen=True):
     """A file, its rows, and the latest block among them."""
 
-    file: str
+    name: str
     rows: int
     newest: int
 
 
-class Segments:
+class SortedFiles:
     """The rows of one kind. What is `listed` counts; whoever keeps it makes it durable, and then calls `delete_others`."""
 
     def __init__(
-        self, folder: Storage, kind: str, dtype: "np.dtype[Any]", merge: Merge, listed: Sequence[Segment] = ()
+        self, folder: Storage, kind: str, dtype: "np.dtype[Any]", merge: Merge, listed: Sequence[SortedFile] = ()
     ) -> None:
         self._folder = folder
         self._kind = kind
@@ -42,7 +42,7 @@ class Segments:
         self.listed = list(listed)
 
     def __len__(self) -> int:
-        return sum(segment.rows for segment in self.listed)
+        return sum(each.rows for each in self.listed)
 
     def add(self, rows: np.ndarray, micro_batch: int) -> None:
         """Append sorted rows; small files before them become one with them. micro_batch: from -1 on; again to do it again."""
@@ -55,7 +55,7 @@ class Segments:
         self._folder.delete(name)  # what a micro-batch left that was not finished
         self._folder.write(name, b"".join(np.ascontiguousarray(rows[column]).tobytes() for column in names))
         self._columns.pop(name, None)
-        self.listed.append(Segment(name, len(rows), int(rows["block"].max())))
+        self.listed.append(SortedFile(name, len(rows), int(rows["block"].max())))
 
     def replace(self, rows: np.ndarray, micro_batch: int) -> None:
         """Have these sorted rows in the place of all."""
@@ -65,18 +65,18 @@ class Segments:
     def all(self) -> np.ndarray:
         """All rows, merged."""
         found = np.zeros(0, self._dtype)
-        for segment in self.listed:
-            found = self._merge(found, self._read(segment))
+        for each in self.listed:
+            found = self._merge(found, self._read(each))
         return found
 
     def find(self, keys: Hashes) -> tuple[np.ndarray, Flags]:
         """For ascending keys (n,) of the first column: the newest row of each (n,), and which are there (n,) bool."""
         found, there = np.zeros(len(keys), self._dtype), np.zeros(len(keys), np.bool_)
-        for segment in reversed(self.listed):
-            columns = self._mapped(segment)
+        for each in reversed(self.listed):
+            columns = self._mapped(each)
             missing = np.flatnonzero(~there)
             first = next(iter(columns.values()))
-            places: Ints = np.minimum(np.searchsorted(first, keys[missing]), segment.rows - 1)
+            places: Ints = np.minimum(np.searchsorted(first, keys[missing]), each.rows - 1)
             hits = first[places] == keys[missing]
             for name, column in columns.items():
                 found[name][missing[hits]] = column[places[hits]]
@@ -86,7 +86,7 @@ class Segments:
     def drop_before(self, block: int, most: int) -> int:
         """Drop files all of whose rows are of earlier blocks, and the oldest where there are more than so many rows; returns
         how many rows are dropped for their number alone."""
-        self.listed = [segment for segment in self.listed if segment.newest >= block]
+        self.listed = [each for each in self.listed if each.newest >= block]
         dropped = 0
         while len(self) > most:
             dropped += self.listed.pop(0).rows
@@ -94,31 +94,31 @@ class Segments:
 
     def delete_others(self) -> None:
         """Delete the files of this kind that are not listed."""
-        listed = {segment.file for segment in self.listed}
+        listed = {each.name for each in self.listed}
         for name in self._folder.names():
             if name.rpartition("-")[0] == self._kind and name not in listed:
                 self._folder.delete(name)
                 self._columns.pop(name, None)
 
-    def _read(self, segment: Segment) -> np.ndarray:
-        rows = np.empty(segment.rows, self._dtype)
-        for name, column in self._mapped(segment).items():
+    def _read(self, each: SortedFile) -> np.ndarray:
+        rows = np.empty(each.rows, self._dtype)
+        for name, column in self._mapped(each).items():
             rows[name] = column
         return rows
 
-    def _mapped(self, segment: Segment) -> dict[str, np.ndarray]:
+    def _mapped(self, each: SortedFile) -> dict[str, np.ndarray]:
         """The columns of a file, mapped into memory where the folder is on this machine."""
-        if segment.file in self._columns:
-            return self._columns[segment.file]
+        if each.name in self._columns:
+            return self._columns[each.name]
         local, columns, place = self._folder.local, dict[str, np.ndarray](), 0
-        content = None if local is not None else self._folder.read(segment.file)
+        content = None if local is not None else self._folder.read(each.name)
         for name in self._dtype.names or ():
             kind = self._dtype[name]
             if local is not None:
-                mapped = np.memmap(local / segment.file, kind, "r", place, (segment.rows,))
+                mapped = np.memmap(local / each.name, kind, "r", place, (each.rows,))
                 columns[name] = mapped.view(np.ndarray)
             else:
-                columns[name] = np.frombuffer(content or b"", kind, segment.rows, place)
-            place += segment.rows * kind.itemsize
-        self._columns[segment.file] = columns
+                columns[name] = np.frombuffer(content or b"", kind, each.rows, place)
+            place += each.rows * kind.itemsize
+        self._columns[each.name] = columns
         return columns
