@@ -127,5 +127,5 @@ class Folder:
     def _read_origin(self) -> Origin | None:
         try:
             return msgspec.json.decode(self._origin.read_bytes(), type=Origin)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, ValueError):  # text that is not UTF-8 too
             return None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from demo.quality import Campaign, Fraud, Quality
 from demo.records import WatchedScore
+from ml.label_rule import NOTHING_KNOWN, change
 from ml.schema import Label
 
 RECENT_ALERTS = 8
@@ -59,6 +60,7 @@ class Tally:
         self.clock: datetime | None = None
         self.model_version: int | None = None
         self._recent: deque[WatchedScore] = deque(maxlen=RECENT_ALERTS)
+        self._known: dict[str, int] = {}
         self._frauds: dict[str, Fraud] = {}
         self._campaigns: dict[tuple[str, str], Campaign] = {}
         self._remembered: dict[str, tuple[datetime, bool]] = {}
@@ -78,7 +80,7 @@ class Tally:
         if fraud is not None:
             self._fraud_scored(fraud, score.event_time, score.is_anomaly)
         else:
-            self._remember(score)
+            self._remember(score.transaction_id, score.event_time, score.is_anomaly)
         return latency_ms
 
     def dead_letter(self, partition: int, offset: int) -> None:
@@ -86,14 +88,16 @@ class Tally:
         self.invalid.add(partition, offset)
 
     def truth(self, label: Label) -> None:
-        """What the simulator says of one transaction."""
-        if not label.is_fraud or label.transaction_id in self._frauds:
-            return
-        fraud = Fraud(label.scenario or "unnamed", label.customer_id)
-        self._frauds[label.transaction_id] = fraud
-        scored = self._remembered.get(label.transaction_id)
-        if scored is not None:
-            self._fraud_scored(fraud, *scored)
+        """What is said of one transaction; which of several labels counts, says `ml.label_rule`."""
+        changed = change(self._known.get(label.transaction_id, NOTHING_KNOWN), label.source, label.is_fraud)
+        self._known[label.transaction_id] = changed.known
+        if changed.fraud > 0:
+            fraud = self._frauds[label.transaction_id] = Fraud(label.scenario or "unnamed", label.customer_id)
+            scored = self._remembered.get(label.transaction_id)
+            if scored is not None:
+                self._fraud_scored(fraud, *scored)
+        elif changed.fraud < 0:
+            self._no_fraud(label.transaction_id)
 
     @property
     def quality(self) -> Quality:
@@ -119,8 +123,21 @@ class Tally:
         key = fraud.scenario, fraud.customer_id
         self._campaigns.setdefault(key, Campaign(*key)).transactions.append(fraud)
 
-    def _remember(self, score: WatchedScore) -> None:
-        self._remembered[score.transaction_id] = score.event_time, score.is_anomaly
+    def _no_fraud(self, transaction_id: str) -> None:
+        """Subtract what had counted as fraud."""
+        fraud = self._frauds.pop(transaction_id)
+        if fraud.event_time is None:
+            return
+        self._remember(transaction_id, fraud.event_time, fraud.alerted)
+        self.frauds_scored -= 1
+        self.frauds_caught -= fraud.alerted
+        key = fraud.scenario, fraud.customer_id
+        self._campaigns[key].transactions.remove(fraud)
+        if not self._campaigns[key].transactions:
+            del self._campaigns[key]
+
+    def _remember(self, transaction_id: str, event_time: datetime, alerted: bool) -> None:
+        self._remembered[transaction_id] = event_time, alerted
         if len(self._remembered) > REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
 

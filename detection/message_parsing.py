@@ -169,5 +169,8 @@ def too_early(transaction: Transaction, kafka_time: int, max_future_hours: float
 
 
 def hours_ahead(event_time: Any, kafka_time: Any) -> Any:
-    """How far events (ms since the epoch, one or (n,)) are ahead of their records' Kafka timestamps (ms)."""
-    return (event_time - kafka_time) / 3_600_000
+    """How far events (ms since the epoch, one or (n,)) are ahead of their records' Kafka timestamps (ms).
+
+    In float64, since a producer may set a timestamp that differs from an event's time by more than 64 bits hold.
+    """
+    return np.subtract(event_time, kafka_time, dtype=np.float64) / 3_600_000

@@ -5,6 +5,7 @@ runs no code from it, and refuses content that does not match its digest.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, Self
@@ -27,6 +28,7 @@ _KEPT: Final = 300
 _USES: Final = "used"
 _ENDING: Final = ".model"
 _DIGITS: Final = 64
+_DIGEST: Final = re.compile(f"[0-9a-f]{{{DIGEST_DIGITS},{_DIGITS}}}")
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -99,7 +101,14 @@ class ModelVersions:
         return self.named(versions.model_digest, versions.model)
 
     def named(self, digest: str, version: int) -> Model:
-        """A model by its digest, or the beginning of that which scores carry. Raises as `bound` does."""
+        """A model by its digest, or the beginning of that which scores carry. Raises as `bound` does.
+
+        Anybody may write a score: what is no digest names no file, and what is shorter may begin several models' digests.
+        """
+        if digest and not _DIGEST.fullmatch(digest):
+            raise ModelRefused(
+                f"a model is named by {DIGEST_DIGITS} to {_DIGITS} hexadecimal digits of its digest, but this is {digest!r}"
+            )
         try:
             return self.model(self._whole(digest))
         except ModelRefused as refusal:
@@ -154,6 +163,6 @@ class ModelVersions:
         content = self._folder.read_newest(_USES)
         try:
             return [] if content is None else msgspec.json.decode(content, type=list[Use])
-        except msgspec.MsgspecError as error:
+        except ValueError as error:  # text that is not UTF-8 too
             _log.warning("which models were used last is no longer known: the file that says so is damaged (%s)", error)
             return []

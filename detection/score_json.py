@@ -16,7 +16,20 @@ from detection.decision import Judgements
 from detection.message_parsing import key_mismatch
 from detection.ranges import Versions
 from ml.features import FEATURE_SET, FEATURES, FOLD_VERSION
-from ml.schema import DIGEST_DIGITS, SCORE_SCHEMA, Lane, Reason, Score, Transaction, Unreadable
+from ml.schema import (
+    DIGEST_DIGITS,
+    SCORE_SCHEMA,
+    Digest,
+    KafkaTime,
+    Lane,
+    Offset,
+    Partition,
+    Reason,
+    Score,
+    Transaction,
+    Unreadable,
+    Version,
+)
 
 Objects = npt.NDArray[np.object_]
 Record = tuple[int, int, int, bytes | None]
@@ -127,9 +140,9 @@ class _Version(msgspec.Struct):
 class _OldScore(Transaction, gc=False, kw_only=True):
     """A score as the releases up to 0.1 wrote it, without `schema_version`: the features by name, nothing of lanes."""
 
-    partition: int
-    offset: int
-    kafka_time: int
+    partition: Partition
+    offset: Offset
+    kafka_time: KafkaTime
     late: bool
     key_mismatch: bool
     micro_batch: int
@@ -138,23 +151,24 @@ class _OldScore(Transaction, gc=False, kw_only=True):
     threshold: float
     is_anomaly: bool
     model_name: str
-    model_version: int
+    model_version: Version
     scored_at: int
     schema_version: Literal[1] = 1
-    threshold_version: int = 0
-    model_digest: str = ""
+    threshold_version: Version = 0
+    model_digest: Digest = ""
     order_undefined: bool = False
-    fold_version: int = 1
+    fold_version: Version = 1
     reasons: list[Reason] = msgspec.field(default_factory=list)
 
     def as_score(self) -> Score:
         """The same in today's form; a record with other features has a feature set without a name."""
         fields: dict[str, Any] = msgspec.structs.asdict(self)
-        names = tuple(self.features)
+        known = self.features.keys() == set(FEATURES)  # in any order, as in any JSON object
+        names = FEATURES if known else tuple(self.features)
         fields |= {
             "schema_version": SCORE_SCHEMA,
-            "features": list(self.features.values()),
-            "feature_set": FEATURE_SET if names == FEATURES else "",
+            "features": [self.features[name] for name in names],
+            "feature_set": FEATURE_SET if known else "",
             "named_features": self.features if self.is_anomaly else None,
             "lane": "spark",
             "profile_version": 0,
@@ -178,7 +192,7 @@ def read(value: bytes | None) -> Score:
         if version == 1:
             return _decode_old(value).as_score()
     except Exception as error:  # noqa: BLE001  # bytes of others: too deep (RecursionError), no text, too large, …
-        raise Unreadable(f"{error or type(error).__name__}"[:200]) from None
+        raise Unreadable((str(error) or type(error).__name__)[:200]) from None
     raise Unreadable(f"schema_version {version} is of another release; this one reads 1 and {SCORE_SCHEMA}")
 
 

@@ -12,7 +12,7 @@ from detection.storage import Storage
 from ml.schema import DIGEST_DIGITS
 from ml.thresholds.table import Table
 
-_KEPT: Final = re.compile(f"[0-9]+-[0-9a-f]{{{DIGEST_DIGITS}}}.json")
+_KEPT: Final = re.compile(f"[1-9][0-9]*-[0-9a-f]{{{DIGEST_DIGITS}}}[.]json")
 _LOADED: Final = 16
 
 
@@ -39,7 +39,7 @@ class ThresholdStore:
                 raise LookupError(
                     f"the table of thresholds {version} beside the checkpoint is not {digest}: it is damaged"
                 )
-            self._loaded[name] = msgspec.json.decode(content, type=Table)
+            self._loaded[name] = _read(content, version)
             if len(self._loaded) > _LOADED:
                 self._loaded.popitem(last=False)
         return self._loaded[name]
@@ -72,7 +72,22 @@ class ThresholdStore:
         unnamed = [name for name in names if name != newest and name.removesuffix(".json") not in named]
         for name in unnamed[:most]:
             self._folder.delete(name)
+            self._loaded.pop(name, None)  # else `keep` would believe that it is there
         return len(unnamed) > most
+
+
+def _read(content: bytes, version: int) -> Table:
+    try:
+        table = msgspec.json.decode(content, type=Table)
+    except ValueError as error:  # text that is not UTF-8 too
+        raise LookupError(
+            f"the file of the table of thresholds {version} beside the checkpoint holds no table: {error}"
+        ) from error
+    if table.version != version:
+        raise LookupError(
+            f"the file of the table of thresholds {version} beside the checkpoint holds table {table.version}: it was renamed"
+        )
+    return table
 
 
 def _digest(content: bytes) -> str:

@@ -109,7 +109,7 @@ def read_origin(folder: Path) -> Origin:
     file = folder / ORIGIN_FILE
     try:
         return msgspec.json.decode(file.read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError) as error:  # text that is not UTF-8 too
         raise NoHistory(
             f"{file} does not say what a history was made from ({error}); "
             f"`python -m generator history --out {folder}` writes one"

@@ -16,6 +16,7 @@ MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 ISOLATION_LEVELS: Final = ("read_committed", "read_uncommitted")
 
 _LOGIN_MODULES: Final = "org.apache.kafka.common.security."
+_NUL: Final = "\0"
 
 
 class Secret(Protocol):
@@ -87,6 +88,8 @@ class KafkaConfig:
             _one_of("KAFKA_SASL_MECHANISM", self.sasl_mechanism, MECHANISMS)
             self._require("KAFKA_SASL_USERNAME", self.sasl_username)
             self._require("KAFKA_SASL_PASSWORD", self.sasl_password)
+            _sendable("KAFKA_SASL_USERNAME", self.sasl_username)
+            _sendable("KAFKA_SASL_PASSWORD", self.sasl_password)
         if self.uses_tls and self.ssl_ca is not None and not self.ssl_ca.is_file():
             raise KafkaConfigError(
                 f"KAFKA_SSL_CA has to be a PEM file, but there is no file {self.ssl_ca}: "
@@ -118,11 +121,16 @@ class KafkaConfig:
         }
         if self.uses_sasl:
             options["sasl_mechanism"] = self.sasl_mechanism
-            options["sasl_plain_username"] = self.sasl_username
+            options["sasl_plain_username"] = self._name_for_kafka_python()
             options["sasl_plain_password"] = self.sasl_password
         if self.uses_tls and self.ssl_ca is not None:
             options["ssl_cafile"] = str(self.ssl_ca)
         return options
+
+    def _name_for_kafka_python(self) -> str:
+        """It puts a user's name into SCRAM's messages as it is; RFC 5802, 5.1 says how commas and equals signs are written."""
+        name = str(self.sasl_username)
+        return name if self.sasl_mechanism == "PLAIN" else name.replace("=", "=3D").replace(",", "=2C")
 
     def for_kafka_python_consumer(self) -> dict[str, Any]:
         """Arguments for kafka-python's consumers."""
@@ -173,6 +181,16 @@ class KafkaConfig:
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise KafkaConfigError(f"{name} has to be one of {', '.join(known)}, but it is {value!r}")
+
+
+def _sendable(name: str, value: str | None) -> None:
+    """Raises where a client would cut the text short, or could not send it; the text itself is not said."""
+    text = str(value)
+    if _NUL in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise KafkaConfigError(
+            f"{name} has to be text in UTF-8 without the character NUL, which Kafka's clients can send, but it has "
+            f"{'a NUL' if _NUL in text else 'bytes that are not UTF-8'}: correct it"
+        )
 
 
 def _escaped(text: str | None) -> str:

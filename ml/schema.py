@@ -20,6 +20,9 @@ KafkaTime = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """Milliseconds since the epoch, as Kafka counts them; a producer may set any, and -1 means none."""
 Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
+LABEL_SOURCES: Final = ("chargeback", "analyst")
+"""Who may label a transaction, in the order in which they count (`ml.label_rule`); any other source comes after them."""
+
 
 class Transaction(msgspec.Struct, gc=False):
     """One payment, as a producer sends it: JSON, UTF-8, one object a message, the Kafka key equal to `customer_id`.
@@ -45,12 +48,13 @@ class Transaction(msgspec.Struct, gc=False):
 class Label(msgspec.Struct, omit_defaults=True):
     """What became known of one transaction, later: a chargeback, an analyst's verdict, a simulator's truth.
 
+    `is_fraud` is null where the source withdraws what it had said; which of several labels counts says `ml.label_rule`.
     `scenario` is the kind of fraud, `campaign` the one attack that it was part of; both are left out of JSON when unknown.
     """
 
     transaction_id: Identifier
     customer_id: Identifier
-    is_fraud: bool
+    is_fraud: bool | None
     label_time: Time
     source: str
     scenario: str | None = None
@@ -181,7 +185,7 @@ class Reader(Generic[T]):
         try:
             return self._decode(value)
         except Exception as error:  # noqa: BLE001  # bytes of others: too deep (RecursionError), no text, too large, …
-            raise Unreadable(f"{error or type(error).__name__}"[:200]) from None
+            raise Unreadable((str(error) or type(error).__name__)[:200]) from None
 
     def read_all(self, values: Sequence[bytes | None]) -> Read[T]:
         """Those of (n,) values that can be read."""

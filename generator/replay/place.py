@@ -29,7 +29,7 @@ class KeptPlace:
         """What was kept. Raises ReplayError where there is nothing, or where another replay wrote it."""
         try:
             kept = msgspec.json.decode(self._file.read_bytes(), type=Kept)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:  # text that is not UTF-8 too
             raise ReplayError(f"there is no stopped replay to resume ({error}): leave --resume out") from None
         if (kept.identity, kept.topic) != (self._identity, self._topic):
             raise ReplayError(

@@ -51,8 +51,10 @@ def unpack(packed: bytes, digest: str, features: Sequence[str]) -> Model:
     with tempfile.TemporaryDirectory(prefix="scoreline-model-") as temporary:
         try:
             called = _extracted(packed, Path(temporary))
-        except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise ModelRefused(f"the kept file is damaged: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever error the archive or a decompressor raises, the file is damaged
+            raise ModelRefused(f"the kept file is damaged: {str(error) or type(error).__name__}") from error
         model = serialization.read(Path(temporary), called.name, called.version, features)
     if model.digest != digest:
         raise ModelRefused(f"what is kept as the model {digest} is another one, {model.digest}: damaged, or replaced")

@@ -238,7 +238,7 @@ def _read_reference(scorer: Path, threshold: float) -> Reference | None:
         return None
     try:
         reference = msgspec.json.decode(file.read_bytes(), type=Reference)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:  # text that is not UTF-8 too
         raise ModelRefused(f"its file {file.name} can't be read: {_first_line(error)}") from error
     _refuse_unless(reference.grid.own == threshold, f"its file {file.name} is of another model")
     return reference

@@ -37,6 +37,15 @@ def test_history_and_model_are_kept_and_all_else_is_fresh(tmp_path: Path) -> Non
     assert list(folder.logs.iterdir()) == []
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b'{"live_start":"\xff"}'])
+def test_where_the_note_of_what_was_made_is_damaged_all_is_made_again(tmp_path: Path, content: bytes) -> None:
+    folder = prepared(tmp_path)
+    folder._origin.write_bytes(content)
+    with folder.held():
+        assert not folder.begin(ORIGIN)
+    assert not folder.history.exists()
+
+
 def test_another_seed_starts_anew(tmp_path: Path) -> None:
     folder = prepared(tmp_path)
     with folder.held():

@@ -2,12 +2,14 @@
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.quality import by_scenario
 from demo.tally import Places, Tally
+from ml.label_rule import FRAUD, NOTHING_KNOWN, change, counting
 from tests.demo.records import score, truth
 
 
@@ -54,6 +56,29 @@ def test_a_record_that_comes_twice_counts_once() -> None:
     assert (len(tally.scored), len(tally.invalid), tally.alerts) == (1, 1, 1)
     assert (tally.quality.frauds, tally.quality.caught) == (1, 1)
     assert tally.latencies_ms == {400: 1}
+
+
+said = st.tuples(
+    st.integers(0, 2), st.sampled_from(["chargeback", "analyst", "simulator"]), st.sampled_from([True, False, None])
+)
+
+
+@given(st.lists(said, max_size=12), st.integers(0, 12))
+def test_what_counts_as_fraud_follows_the_rule_of_labels(
+    labels: list[tuple[int, str, bool | None]], scored_after: int
+) -> None:
+    tally, known = Tally(), dict.fromkeys(range(3), NOTHING_KNOWN)
+    for place in range(13):
+        if place == scored_after:
+            for number in range(3):
+                tally.score(score(number, anomaly=number != 0), 1_000_400)
+        for number, source, is_fraud in labels[place : place + 1]:
+            tally.truth(msgspec.structs.replace(truth(f"t{number}"), source=source, is_fraud=is_fraud))
+            known[number] = change(known[number], source, is_fraud).known
+    frauds = [number for number in range(3) if counting(known[number]) == FRAUD]
+    assert (tally.quality.frauds, tally.quality.caught) == (len(frauds), sum(number != 0 for number in frauds))
+    assert sum(len(campaign.transactions) for campaign in tally.campaigns) == len(frauds)
+    assert all(campaign.transactions for campaign in tally.campaigns)
 
 
 def test_the_last_alerts_come_newest_first_and_say_which_are_fraud() -> None:

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from detection.decision import Decision
 from detection.engine import Engine, Limits, Scored
 from detection.folding import Messages
+from detection.message_parsing import parse
 from detection.ranges import Versions
 from detection.refusals import Problem
 from detection.score_json import closing
 from ml.features.customers import Customers, identify
+from ml.features.events import milliseconds
 from tests.detection import recorded_log
 from tests.detection.scores import exact
 
@@ -72,6 +74,26 @@ def test_a_message_that_is_too_large_is_refused_and_its_neighbours_are_not(decis
     assert f"a transaction has at most {limit:,}" in refused.reason
     assert (refused.partition, refused.offset) == (large.partition, large.offset)
     assert found == expected
+
+
+KAFKA_TIMES = [-(2**63), -(2**63) + 1, -1, 0, 1_780_000_000_000, 2**53 + 1, 2**63 - 2, 2**63 - 1]
+YEARS = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "2026-05-28T20:26:40Z", "9999-12-31T23:59:59.999Z"]
+
+
+@pytest.mark.parametrize("kafka_time", KAFKA_TIMES)
+@pytest.mark.parametrize("event_time", YEARS)
+def test_whatever_the_kafka_time_a_message_is_scored_unless_it_is_ahead_and_then_it_is_said_why(
+    decision: Decision, kafka_time: int, event_time: str
+) -> None:
+    value = b'{"transaction_id":"t","event_time":"%b","customer_id":"c","amount":1}' % event_time.encode()
+    messages = Messages([value], [b"c"], [kafka_time], [2**15 - 1], [2**48 - 1])
+    (came,) = Engine(Customers()).work(messages, decision, END)
+    if milliseconds(parse(value).event_time) - kafka_time > 24 * 3_600_000:
+        assert isinstance(came, Problem)
+        assert "ahead of the record's Kafka timestamp" in came.reason
+    else:
+        assert isinstance(came, Scored)
+        assert (exact(came.value).kafka_time, exact(came.value).offset) == (kafka_time, 2**48 - 1)
 
 
 def test_a_message_that_the_model_fails_for_is_folded_and_refused(decision: Decision) -> None:

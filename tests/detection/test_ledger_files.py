@@ -1,5 +1,6 @@
 """The ledger on a disk: it stays small, and whatever step a crash cuts it off at, it reads right and contradicts nothing."""
 
+import hashlib
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from detection.errors import CheckpointIncomplete
 from detection.ledger import Entry, Ledger, Versions
 from detection.threshold_store import ThresholdStore
 from jobs.runtime.storage import DurableFolder
+from ml.schema import DIGEST_DIGITS
 from ml.thresholds.table import Table
 
 
@@ -250,6 +252,55 @@ def test_a_table_of_another_topic_with_the_same_version_is_another_table(tmp_pat
         ThresholdStore(DurableFolder.on_disk(tmp_path)).table(7, digests[0])
     ThresholdStore(DurableFolder.on_disk(tmp_path)).keep(made[0])
     assert ThresholdStore(DurableFolder.on_disk(tmp_path)).table(7, digests[0]) == made[0]
+
+
+def test_a_table_that_was_deleted_is_kept_again_when_it_is_used_again(tmp_path: Path) -> None:
+    tables = ThresholdStore(DurableFolder.on_disk(tmp_path))
+    one, two = (Table(version, 1, 0, 1, 0, 0.5, {}) for version in (1, 2))
+    digest = tables.keep(one)
+    tables.keep(two)
+    assert not tables.purge(set(), most=10)
+    assert tables.keep(one) == digest
+    assert ThresholdStore(DurableFolder.on_disk(tmp_path)).table(1, digest) == one
+
+
+def test_a_table_under_the_number_of_another_is_refused(tmp_path: Path) -> None:
+    digest = ThresholdStore(DurableFolder.on_disk(tmp_path)).keep(Table(7, 1, 0, 1, 0, 0.5, {}))
+    (tmp_path / f"7-{digest}.json").rename(tmp_path / f"9-{digest}.json")
+    again = ThresholdStore(DurableFolder.on_disk(tmp_path))
+    with pytest.raises(LookupError, match=r"thresholds 9 .* holds table 7: it was renamed"):
+        again.table(9, digest)
+    with pytest.raises(LookupError, match="it was renamed"):
+        _ = again.newest
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b'{"version":1', b'{"thresholds":{"\xff":1}}', b'{"version":0}']
+)
+def test_what_is_no_table_is_refused_in_words_though_its_name_is_right(tmp_path: Path, content: bytes) -> None:
+    digest = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
+    folder = DurableFolder.on_disk(tmp_path)
+    folder.write(f"3-{digest}.json", content)
+    with pytest.raises(LookupError, match="thresholds 3 beside the checkpoint holds no table"):
+        ThresholdStore(folder).table(3, digest)
+
+
+def test_files_of_others_beside_the_tables_are_neither_the_newest_nor_deleted(tmp_path: Path) -> None:
+    folder = DurableFolder.on_disk(tmp_path)
+    table = Table(7, 1, 0, 1, 0, 0.5, {})
+    digest = ThresholdStore(folder).keep(table)
+    others = [
+        f"008-{digest}.json",
+        f"9-{digest}xjson",
+        f"0-{digest}.json",
+        f"9-{digest.upper()}.json".replace("A", "G"),
+    ]
+    for name in others:
+        folder.write(name, b"another's")
+    tables = ThresholdStore(folder)
+    assert tables.newest == table
+    tables.purge(set(), most=10)
+    assert sorted(folder.names()) == sorted([f"7-{digest}.json", *others])
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"micro_batch":"x"}', b"\0" * 100])

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detection import score_json
 from detection.decision import Judgements
 from detection.ranges import Versions
 from detection.score_json import CLOSING_BYTES, closing, heads, judgements, named, read
 from ml.features import FEATURE_SET, FEATURES
-from ml.schema import Lane, Reason, Score, Transaction, Unreadable
+from ml.schema import Lane, Reader, Reason, Score, Transaction, Unreadable
 from tests.detection.scores import exact
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0, 1e-320, -1.5e300, 2.0**53])
@@ -102,3 +103,46 @@ def test_features_of_another_set_have_no_names_here() -> None:
 def test_what_is_no_score_is_unreadable(value: bytes | None) -> None:
     with pytest.raises(Unreadable):
         read(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "number"),
+    [
+        ("partition", -1),
+        ("partition", 2**15),
+        ("offset", -1),
+        ("offset", 2**48),
+        ("kafka_time", 2**63),
+        ("kafka_time", -(2**63) - 1),
+        ("model_version", -1),
+        ("threshold_version", 2**31),
+        ("fold_version", 2**31),
+        ("model_digest", "d" * 65),
+    ],
+)
+def test_both_forms_refuse_the_same_numbers(field: str, number: object) -> None:
+    before = json.loads(OLD.read_bytes().splitlines()[0])
+    now = json.loads(msgspec.json.encode(read(OLD.read_bytes().splitlines()[0])))
+    for plain in (before, now):
+        with pytest.raises(Unreadable, match=field):
+            read(json.dumps(plain | {field: number}).encode())
+
+
+def test_the_features_of_the_release_before_may_stand_in_any_order() -> None:
+    for line in OLD.read_bytes().splitlines():
+        plain = json.loads(line)
+        plain["features"] = dict(sorted(plain["features"].items()))
+        assert read(json.dumps(plain).encode()) == read(line)
+
+
+def test_an_error_without_a_text_is_called_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: bytes) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(score_json, "_version_of", fail)
+    with pytest.raises(Unreadable, match="RecursionError"):
+        read(b"{}")
+    reader = Reader(Score)
+    monkeypatch.setattr(reader, "_decode", fail)
+    with pytest.raises(Unreadable, match="RecursionError"):
+        reader.read(b"{}")

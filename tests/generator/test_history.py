@@ -94,7 +94,7 @@ def test_a_live_start_within_an_hour_is_refused(tmp_path: Path) -> None:
         write_history(tmp_path, origin, POPULATION, lambda rows, share: None)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"seed":"x"}'])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"seed":"x"}', b'{"live_start":"\xff"}'])
 def test_a_folder_without_a_history_is_refused_with_the_way_to_mend_it(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "history.json").write_bytes(content)

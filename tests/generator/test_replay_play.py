@@ -12,6 +12,7 @@ import pytest
 from detection.message_parsing import parse
 from generator.labels import Reporting
 from generator.producer import Outbox
+from generator.replay.errors import ReplayError
 from generator.replay.mapping import load_mapping
 from generator.replay.place import KeptPlace
 from generator.replay.play import Pace, Player
@@ -128,3 +129,10 @@ def test_what_can_not_be_done_is_one_line(
 def test_the_formats_that_come_along_are_named_when_another_is_asked_for() -> None:
     with pytest.raises(Exception, match="--format has to be paysim, sparkov, ulb or a mapping file, but nonsense"):
         load_mapping("nonsense")
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"identity":"\xff"}'])
+def test_a_damaged_place_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "place.json").write_bytes(content)
+    with pytest.raises(ReplayError, match="there is no stopped replay to resume"):
+        KeptPlace(tmp_path / "place.json", "identity", "topic").read()

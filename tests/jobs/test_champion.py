@@ -1,8 +1,12 @@
 """Which model the job judges by, while the registry's champion changes, breaks, or the registry is gone."""
 
+import io
+import itertools
+import re
 import socket
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -352,6 +356,50 @@ def test_any_damage_to_a_kept_model_is_refused_or_does_not_matter(
         except ModelRefused:
             refused += 1
     assert refused > 40
+
+
+def test_a_kept_model_whose_archive_names_another_compression_is_refused(
+    registry: ModelStore, models: list[Model], folder: DurableFolder, features: Floats
+) -> None:
+    kept = ModelVersions(registry, folder)
+    kept.use(kept.of_entry(registry.champion_entry()))
+    (file,) = (name for name in folder.names() if name.startswith(models[0].digest))
+    content = folder.read(file) or b""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        begin = archive.start_dir  # the arrays' file before it is an archive too
+    entries = [begin + found.start() for found in re.finditer(b"PK\x01\x02", content[begin:])]
+    assert len(entries) >= 4
+    method = 10  # where in an entry of the archive's list its compression stands (APPNOTE.TXT, 4.3.12)
+    for place, value in itertools.product(entries, (1, 8, 9, 12, 14, 93, 255)):
+        folder.delete(file)
+        folder.write(file, content[: place + method] + bytes([value]) + content[place + method + 1 :])
+        with pytest.raises(ModelRefused, match=r"the kept file is damaged: \S"):
+            kept.model(models[0].digest)
+    folder.delete(file)
+    folder.write(file, content)
+    assert same(kept.model(models[0].digest), models[0], features)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'[{"digest":"\xff"}]'])
+def test_where_the_list_of_models_used_last_is_damaged_the_start_says_so_and_goes_on(
+    registry: ModelStore, folder: DurableFolder, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.write_newest("used", content)
+    assert ModelVersions(registry, folder).last is None
+    assert "the file that says so is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("digest", ["\0", "d", "../models/x", "D" * 16, "d" * 15, "d" * 65, "é" * 32, "d1" * 8 + "\n"])
+def test_what_a_score_of_others_gives_for_a_digest_names_no_file(
+    registry: ModelStore, folder: DurableFolder, models: list[Model], digest: str
+) -> None:
+    kept = ModelVersions(registry, folder)
+    kept.use(kept.of_entry(registry.champion_entry()))
+    with pytest.raises(ModelRefused, match="16 to 64 hexadecimal digits"):
+        kept.named(digest, 1)
+    with pytest.raises(ModelRefused, match="16 to 64 hexadecimal digits"):
+        kept.named(models[0].digest[:3], 1)
+    assert kept.named(models[0].digest[:16], 1).digest == models[0].digest
 
 
 def test_pickles_that_an_earlier_release_left_are_never_loaded(

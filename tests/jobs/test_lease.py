@@ -170,3 +170,12 @@ def test_of_many_that_start_at_the_same_instant_one_wins(tmp_path: Path, attempt
     assert len(refused) == len(claims) - 1
     keepers[0].end()
     assert keepers[0].error is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"token":"\xff"}'])
+def test_a_damaged_lease_does_not_end_its_holder(tmp_path: Path, content: bytes) -> None:
+    first = claim(Folder(tmp_path), "one")
+    first.take()
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    file.write_bytes(content)
+    first.check()

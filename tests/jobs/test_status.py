@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from jobs.runtime.claim import LOCKS, Holder, is_held
+from jobs.runtime.claim import LOCKS, Holder, holder_of, is_held
 from jobs.runtime.health import HEALTH, Health
 from jobs.status import QueryStatus, local_checkpoint, queries_of, statuses
 from settings import Settings
@@ -103,6 +103,16 @@ def test_files_of_others_in_a_checkpoint_are_passed_over(tmp_path: Path) -> None
     os.mkfifo(tmp_path / HEALTH / "detect.json")
     found = one(tmp_path)
     assert (found.running, found.unhealthy, found.committed) == (False, "not running", 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host":"\xff","query":"\xff"}'])
+def test_damaged_files_of_a_query_say_nothing_and_stop_nobody(tmp_path: Path, content: bytes) -> None:
+    for folder in ("detect/offsets", "detect/commits", LOCKS, HEALTH):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / LOCKS / "detect").write_bytes(content)
+    (tmp_path / HEALTH / "detect.json").write_bytes(content)
+    assert holder_of(tmp_path, "detect") is None
+    assert one(tmp_path).unhealthy == "not running"
 
 
 def test_who_may_not_read_a_checkpoint_is_told_so_and_not_that_nothing_runs(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kafka.admin.client import KafkaAdminClient
 from kafka.consumer.group import KafkaConsumer
+from kafka.net.sasl.scram import ScramClient
 from kafka.producer.kafka import KafkaProducer
 from pydantic import SecretStr
 
@@ -57,10 +58,21 @@ def said_to_kafka_python(config: KafkaConfig) -> dict[str, Any]:
         "isolation": options["isolation_level"],
         "servers": options["bootstrap_servers"],
         "mechanism": options.get("sasl_mechanism"),
-        "username": options.get("sasl_plain_username"),
+        "username": name_sent(options),
         "password": options.get("sasl_plain_password"),
         "ca": options.get("ssl_cafile"),
     }
+
+
+def name_sent(options: dict[str, Any]) -> str | None:
+    """The user's name as a broker takes it from what kafka-python sends first."""
+    name, mechanism = options.get("sasl_plain_username"), options.get("sasl_mechanism")
+    if name is None or mechanism == "PLAIN":
+        return name
+    first = ScramClient(name, options["sasl_plain_password"], mechanism).first_message().decode()
+    found = re.fullmatch("n,,n=((?:[^=,]|=2C|=3D)+),r=[^,]+", first, re.DOTALL)  # RFC 5802, 7
+    assert found is not None, first
+    return found[1].replace("=2C", ",").replace("=3D", "=")
 
 
 def said_to_confluent(config: KafkaConfig) -> dict[str, Any]:
@@ -110,6 +122,7 @@ def login(jaas: str | None) -> tuple[str | None, str | None, str | None]:
 
 
 @given(configs)
+@example(KafkaConfig("a:1", "SASL_SSL", "SCRAM-SHA-512", "ann,r=0,=2C", "=,", PEM))
 @example(KafkaConfig("a:1", "SASL_SSL", "PLAIN", 'o"neil', 'C:\\new\\"x";\n\r', PEM))
 def test_each_client_is_told_the_same(config: KafkaConfig) -> None:
     expected = {
@@ -201,6 +214,22 @@ def test_without_sasl_nobody_asks_for_a_user(config: KafkaConfig, given_as: tupl
             said_to_kafka_python(KafkaConfig("a:1", config.security_protocol, "PLAIN", username, password)).items()
             >= {"username": None, "password": None}.items()
         )
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize(("text", "has"), [("hunter2\0x", "a NUL"), ("hunter2\udcff", "bytes that are not UTF-8")])
+def test_a_text_that_a_client_would_cut_or_could_not_send_is_refused_and_not_printed(
+    mechanism: str, text: str, has: str
+) -> None:
+    for username, password, name in [("ann", text, "KAFKA_SASL_PASSWORD"), (text, "secret", "KAFKA_SASL_USERNAME")]:
+        with pytest.raises(KafkaConfigError) as raised:
+            KafkaConfig("a:1", "SASL_SSL", mechanism, username, password)
+        assert str(raised.value) == (
+            f"{name} has to be text in UTF-8 without the character NUL, which Kafka's clients can send, but it has {has}: "
+            "correct it"
+        )
+        assert "hunter2" not in repr(raised.value)
+    KafkaConfig("a:1", "PLAINTEXT", mechanism, text, text)  # which sends neither
 
 
 def test_the_password_is_not_printed() -> None:

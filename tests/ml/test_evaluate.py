@@ -23,6 +23,7 @@ from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.report import last_line
 from ml.features import DAY
 from ml.features.events import hash_id
+from ml.label_rule import FRAUD, HONEST
 from ml.metrics import Figure
 from tests.ml.evaluation_cases import ATTACK_HOUR, START, rows, write_history, write_labels, write_transactions
 
@@ -80,7 +81,8 @@ def test_only_labels_that_had_come_by_the_time_of_training_are_learned_from(dela
         None,  # type: ignore[arg-type]  # the ids themselves play no part here
         ids,
         ids,
-        np.ones(len(ids), bool),
+        np.zeros(len(ids), np.uint8),
+        np.full(len(ids), FRAUD, np.uint8),
         at + delay_days * DAY,
         np.zeros(len(ids), np.int64),
         np.zeros(len(ids), np.int64),
@@ -98,7 +100,8 @@ def test_the_latest_label_of_a_transaction_counts() -> None:
         None,  # type: ignore[arg-type]
         transaction,
         transaction,
-        np.array([True, False, True]),
+        np.zeros(3, np.uint8),
+        np.array([FRAUD, HONEST, FRAUD], np.uint8),
         np.array([10, 20, 30]),
         none,
         none,
@@ -112,12 +115,30 @@ def test_the_latest_label_of_a_transaction_counts() -> None:
 
 def test_labels_with_nulls_are_left_out_and_other_types_are_refused_with_the_reason(tmp_path: Path) -> None:
     time = pa.array([1, 2, None, 4], pa.timestamp("ms", tz="UTC"))
-    columns = {"transaction_id": ["a", None, "c", "d"], "customer_id": ["x"] * 4, "is_fraud": [True, True, True, None]}
+    columns = {"transaction_id": ["a", None, "c", "d"], "customer_id": ["x", "x", "x", None], "is_fraud": [True] * 4}
     pq.write_table(pa.table(columns | {"label_time": time}), tmp_path / "labels.parquet")
     assert Labels.read(tmp_path / "labels.parquet").ids.to_pylist() == ["a"]
     pq.write_table(pa.table(columns | {"label_time": ["soon"] * 4}), tmp_path / "labels.parquet")
     with pytest.raises(HistoryError, match=r"labels\.parquet has columns of other types than labels have: .*soon"):
         Labels.read(tmp_path / "labels.parquet")
+
+
+def test_a_label_without_a_verdict_withdraws_what_its_source_had_said(tmp_path: Path) -> None:
+    columns = {
+        "transaction_id": ["a", "b", "a", "b", "a"],
+        "customer_id": ["x"] * 5,
+        "is_fraud": [True, True, None, False, True],
+        "label_time": pa.array([1, 1, 1, 2, 1], pa.timestamp("ms", tz="UTC")),
+        "source": ["chargeback", "chargeback", "chargeback", "analyst", None],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "labels.parquet")
+    labels, asked = Labels.read(tmp_path / "labels.parquet"), np.array([hash_id("a"), hash_id("b")], np.uint64)
+    assert labels.rows_of(asked).tolist() == [3, 1]  # by the order in the file, since three came at once
+    assert labels.fraud_of(asked).tolist() == [True, True]
+    assert labels.changes().fraud.tolist() == [1, 1, -1, 1, 0]
+    pq.write_table(pa.table(columns).drop_columns("source"), tmp_path / "labels.parquet")
+    labels = Labels.read(tmp_path / "labels.parquet")
+    assert labels.fraud_of(asked).tolist() == [True, False]  # the latest of the only source
 
 
 def test_labels_that_come_too_late_teach_nothing_and_the_truth_still_judges(tmp_path: Path) -> None:

@@ -86,6 +86,13 @@ def test_a_file_damaged_anywhere_is_refused_or_does_not_matter(
     assert refused >= (30 if name == serialization.PLACE else 5)
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"segments":[{"name":"\xff"}]}', b'{"\xff'])
+def test_a_reference_that_can_not_be_read_is_refused(files: Path, content: bytes) -> None:
+    (files / serialization.PLACE).with_name("reference.json").write_bytes(content)
+    with pytest.raises(ModelRefused, match=r"its file reference\.json can't be read: \S"):
+        read(files)
+
+
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
