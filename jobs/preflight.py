@@ -44,12 +44,20 @@ def _missing(settings: Settings, topics: Sequence[str]) -> str:
 
 
 def champion_needs_profiles(settings: Settings) -> bool:
-    """Whether the champion judges by profiles; where that can't be known now, it may."""
+    """Whether the champion judges by profiles; where that can't be known now, whether profiles were made here before."""
     registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
     try:
         return needs_profiles(registry.load(registry.champion()).features)
     except RegistryError as error:
-        _log.warning("whether the champion judges by profiles is not known (%s): they are made", error)
+        made = _made_before(settings)
+        _log.warning("whether the champion judges by profiles is not known (%s); they are made: %s", error, made)
+        return made
+
+
+def _made_before(settings: Settings) -> bool:
+    try:
+        return (local_path(settings.checkpoint) / "profiles").is_dir()
+    except ValueError:  # elsewhere
         return True
 
 

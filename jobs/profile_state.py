@@ -74,7 +74,11 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """All that is durable, with the files that it lists. offsets: up to which all of it is of, by topic and partition."""
+    """All that is durable, with the files that it lists. offsets: up to which all of it is of, by topic and partition.
+
+    history_until: the last block that training's history has counted, where the first table was its own: scores of up to then
+    are in the index, and count no second time.
+    """
 
     micro_batch: int
     block_seconds: int
@@ -85,6 +89,7 @@ class State(msgspec.Struct, frozen=True):
     early: bytes
     totals: Totals
     offsets: dict[str, Offsets]
+    history_until: int | None = None
 
 
 def _unpacked(content: bytes) -> State:
@@ -122,7 +127,8 @@ class ProfileState:
         made = Made(version, past.digest, table.as_of, len(past.content), len(table))
         self._kinds["counts"].add(added_up(past.counts), -1)
         self._kinds["labels"].add(added_up(past.label_counts), -1)
-        self.settle(msgspec.structs.replace(self.state, made=made, traffic=self._traffic(past.counts).tobytes()))
+        traffic = self._traffic(past.counts).tobytes()
+        self.settle(msgspec.structs.replace(self.state, made=made, traffic=traffic, history_until=table.as_of))
         return made
 
     def take_in(self, micro_batch: int, counted: Counted, offsets: dict[str, Offsets], newest: Made | None) -> State:
@@ -131,8 +137,10 @@ class ProfileState:
         newest: the last table that was announced, perhaps by another checkpoint: versions go on from it.
         """
         self._kinds["entries"].add(counted.entries, micro_batch)
-        self._kinds["counts"].add(counted.counts, micro_batch)
-        made, traffic = self.state.made, self._traffic(counted.counts)
+        until = self.state.history_until
+        counts = counted.counts if until is None else split_at(counted.counts, until)[1]
+        self._kinds["counts"].add(counts, micro_batch)
+        made, traffic = self.state.made, self._traffic(counts)
         over = last_full_block(traffic["block"], traffic["transactions"], self._limits.block_seconds)
         closes = over is not None and (made is None or over > made.as_of)
         at = _open_block(over if closes else None, made, traffic)

@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.profile_store import ProfileStore
+from jobs.initial_state import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE, read_past_profiles
 from jobs.known_labels import MOST_EARLY
 from jobs.profile_state import Limits, Made, ProfileState
+from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from ml.features.events import hash_id
 from ml.features.profile_counts import label_counts
-from ml.features.profiles import Profiles
+from ml.features.profile_file import write
+from ml.features.profiles import LABEL_COUNTS, Profiles
 from tests.jobs.profile_log import BLOCK_SECONDS, MERCHANTS, START, Record, counted, label, labels, scores
 
 LIMITS = Limits(BLOCK_SECONDS, 60, 10_000)
@@ -143,6 +146,47 @@ def test_of_old_transactions_the_index_forgets_and_old_tables_are_deleted(tmp_pa
     assert len(list((tmp_path / "made").iterdir())) == 3
     assert sum(file.rows for file in kept.state.files["entries"]) <= 800
     assert len(list((tmp_path / "state").iterdir())) <= 12
+
+
+def history(folder: Path, until: int) -> None:
+    """The profiles of the scores of some seconds, as training leaves them: of the last block the counts alone."""
+    whole, _ = counted([scores(range(until))])
+    early = whole.counts["block"] < whole.counts["block"].max()
+    past = Profiles.empty(int(whole.counts["block"].max()) - 1, BLOCK_SECONDS)
+    past.take_in(whole.counts[early])
+    write(past, folder / TABLE_FILE)
+    np.save(folder / COUNTS_FILE, whole.counts[~early])
+    np.save(folder / LABEL_COUNTS_FILE, np.zeros(0, LABEL_COUNTS))
+
+
+def test_a_first_start_goes_on_from_the_profiles_of_a_history(tmp_path: Path) -> None:
+    history(tmp_path, 200)
+    past = read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS)
+    assert past is not None
+    kept = state(tmp_path)
+    assert kept.is_new
+    made = kept.begin(past, 1)
+    assert (made.as_of, made.name) == (FIRST + 2, past.name(1))
+    again = state(tmp_path)
+    assert not again.is_new
+    # Scores of what the history has counted are found by labels, and count no second time.
+    piece = [*scores(range(100)), *scores(range(200, 400)), *labels([label(3)])]
+    taken, _ = counted([piece], again.state.seen)
+    found = again.take_in(0, taken, {}, None).made
+    assert found is not None
+    expected = pure(scores(range(400)), FIRST + 5)
+    expected.take_in_labels(frauds([3], [FIRST], [FIRST + 5], [1]))
+    assert same(table(tmp_path, found), expected)
+
+
+def test_a_history_of_other_blocks_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    assert read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS) is None
+    history(tmp_path, 200)
+    with pytest.raises(Fatal, match=r"blocks of 60 s, but --profile-block-seconds is 3600"):
+        read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", 3_600)
+    (tmp_path / COUNTS_FILE).write_bytes(b"no counts")
+    with pytest.raises(Fatal, match=r"beside --initial-state customers.parquet can't be used"):
+        read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS)
 
 
 def test_versions_go_on_from_what_the_topic_holds(tmp_path: Path) -> None:
