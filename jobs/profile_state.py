@@ -216,12 +216,14 @@ class ProfileState:
             Profiles.empty(block, self._limits.block_seconds) if made is None else self._tables.table(made.name).copy()
         )
         table.advance(block)
-        counts, later = split_at(self._kinds["counts"].all(), block)
-        table.take_in(counts)
-        self._kinds["counts"].replace(later[later["block"] <= block + self._limits.blocks(_AHEAD_DAYS)], micro_batch)
-        labels, later = split_at(self._kinds["labels"].all(), block)
-        table.take_in_labels(labels)
-        self._kinds["labels"].replace(later, micro_batch)
+        for kind, take in (("counts", table.take_in), ("labels", table.take_in_labels)):
+            waiting = []
+            for rows in self._kinds[kind].pieces():  # one by one: of a million merchants each is large
+                known, later = split_at(rows, block)
+                take(known)
+                waiting.append(later[later["block"] <= block + self._limits.blocks(_AHEAD_DAYS)])
+            if waiting:
+                self._kinds[kind].replace(added_up(*waiting), micro_batch)
         return table
 
     def _forget(self, block: int) -> None:

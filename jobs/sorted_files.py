@@ -4,7 +4,7 @@ A log of sorted files (O'Neil et al., "The log-structured merge-tree", Acta Info
 has a column after the other, so that a look-up maps into memory, and reads, little more than the keys that it passes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -62,12 +62,10 @@ class SortedFiles:
         self.listed = []
         self.add(rows, micro_batch)
 
-    def all(self) -> np.ndarray:
-        """All rows, merged."""
-        found = np.zeros(0, self._dtype)
+    def pieces(self) -> Iterator[np.ndarray]:
+        """The rows of one file after the other, the oldest first."""
         for each in self.listed:
-            found = self._merge(found, self._read(each))
-        return found
+            yield self._read(each)
 
     def find(self, keys: Hashes) -> tuple[np.ndarray, Flags]:
         """For ascending keys (n,) of the first column: the newest row of each (n,), and which are there (n,) bool."""
