@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         60, gt=0, description="for so long a label finds the merchant of its transaction, by event time"
     )
     profile_index_transactions: int = Field(
-        200_000_000, gt=0, description="of at most so many transactions, the newest (28 bytes of disk each)"
+        200_000_000, gt=0, description="of at most so many transactions, the newest (32 bytes of disk each)"
     )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")

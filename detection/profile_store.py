@@ -66,9 +66,9 @@ class ProfileStore:
         kept = self._files.names()
         return kept[-1] if kept else None
 
-    def purge(self, named: AbstractSet[str], most: int) -> bool:
+    def purge(self, named: AbstractSet[str], most: int, newest: int = 1) -> bool:
         """See `TableFiles.purge`; returns whether there is more to delete."""
-        deleted, more = self._files.purge(named, most)
+        deleted, more = self._files.purge(named, most, newest)
         self._checked -= set(deleted)
         return more
 

@@ -21,7 +21,7 @@ from detection.errors import VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import cuts
 from detection.storage import is_number
-from jobs import publish, thresholds
+from jobs import profiles, publish, thresholds
 from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
@@ -31,7 +31,7 @@ from jobs.failures import report, report_refused_extras
 from jobs.initial_state import initial_state
 from jobs.many_dead_letters import ManyDeadLetters
 from jobs.newest import Newest
-from jobs.preflight import check_champion, check_kafka
+from jobs.preflight import champion_needs_profiles, check_champion, check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.replay import Replay, by_position
 from jobs.runtime.errors import Fatal
@@ -80,6 +80,9 @@ def main() -> int:
     wanted = [settings.thresholds_topic] if settings.adaptive_thresholds else []
     if settings.adaptive_thresholds:
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
+    if settings.profiles and champion_needs_profiles(settings):
+        wanted.append(settings.profiles_topic)
+        starters |= {profiles.QUERY: profiles.start} if settings.make_profiles else {}
     there = partial(check_kafka, settings, *topics, wanted=wanted)
     checks = [partial(check, settings) for check in (check_extras, check_limits, check_champion)]
     return run(settings, starters, RECOVERIES, [there, *checks])

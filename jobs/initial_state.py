@@ -11,6 +11,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from detection.storage import Storage
 from detection.table_files import Name
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
@@ -97,6 +98,11 @@ def past_profiles(spark: SparkSession, settings: Settings) -> PastProfiles | Non
         return None
     where = str(settings.initial_state)
     folder = DurableFolder(spark, where.rstrip("/").rpartition("/")[0] or ".", create=False)
+    return read_past_profiles(folder, where, settings.profile_block_seconds)
+
+
+def read_past_profiles(folder: Storage, where: str, block_seconds: int) -> PastProfiles | None:
+    """The profiles in a folder, that of `where`; see `past_profiles`."""
     content = folder.read(TABLE_FILE)
     if content is None:
         return None
@@ -112,10 +118,10 @@ def past_profiles(spark: SparkSession, settings: Settings) -> PastProfiles | Non
             f"the profiles beside --initial-state {where} can't be used: {error}. Write them again with `make train` "
             "(python -m ml train HISTORY), or delete them: then all merchants and categories are unknown"
         ) from error
-    if profiles.block_seconds != settings.profile_block_seconds:
+    if profiles.block_seconds != block_seconds:
         raise Fatal(
             f"the profiles beside --initial-state {where} are of blocks of {profiles.block_seconds} s, but "
-            f"--profile-block-seconds is {settings.profile_block_seconds}: start with theirs, or delete them"
+            f"--profile-block-seconds is {block_seconds}: start with theirs, or delete them"
         )
     return past
 

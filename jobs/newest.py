@@ -35,7 +35,8 @@ class Newest:
         kafka = KafkaConfig.from_settings(settings)
         newest = versions.tables.newest if settings.adaptive_thresholds else None
         self._tables = ThresholdPoller(settings.thresholds_topic, kafka, newest, settings.model_name)
-        if settings.profiles and versions.kept_profiles.newest is None:
+        needed = settings.profiles and needs_profiles(self.model.features)
+        if needed and versions.kept_profiles.newest is None:
             self._begin_with_history(spark)
         source = From(settings.profiles_topic, kafka, settings.model_name, _reader(spark))
         self._profiles = ProfilePoller(source, versions.kept_profiles)
