@@ -61,7 +61,8 @@ def begin(messages: Messages, fold_some: Fold, max_future_hours: float, declared
     came = take_in(messages.values, kafka_times, places, max_future_hours, declared)
     arrived, folded = _folded(came, fold_some)
     rows, begun, basis = _begun(arrived, folded, messages.records, declared)
-    refused = {row: found.refused for row, found in arrived.extras.items() if found.refused}
+    found = [(row, arrived.extras[row].refused) for row in rows.tolist()] if arrived.extras else []
+    refused = {row: why for row, why in found if why}
     return Begun(rows, begun, basis, arrived.refusals, refused)
 
 

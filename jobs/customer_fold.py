@@ -168,8 +168,8 @@ def taken_from(messages: pd.DataFrame) -> Messages:
 def output(messages: pd.DataFrame, begun: Begun, problems: Mapping[int, Problem]) -> pd.DataFrame:
     """A row for each message, as `OUTPUT` says."""
     value = messages["value"].to_numpy().copy()
-    basis = np.full(len(messages), not_judged(begun.basis.dtype), object)
-    problem = np.full(len(messages), None, object)
+    basis, problem = np.empty(len(messages), object), np.full(len(messages), None, object)
+    basis[:] = [not_judged(begun.basis.dtype)] * len(messages)  # np.full would cut zeros off its end
     value[begun.rows], basis[begun.rows] = begun.heads, _each(begun.basis)
     for row, why in problems.items():
         problem[row] = _encode(why).decode()
