@@ -16,6 +16,7 @@ from detection.table_files import Name
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from jobs.source.routing import state_key
+from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features import CUSTOMER, FOLD_VERSION
 from ml.features.profile_file import ProfilesUnreadable, read
 from ml.features.profiles import COUNTS, LABEL_COUNTS
@@ -68,11 +69,6 @@ def _refuse_other(states: DataFrame, where: str) -> None:
             f"--initial-state {where} is damaged: {odd:,} of its states have not the {CUSTOMER.itemsize} bytes that one has. "
             "Fold the history again with `make train` (python -m ml train HISTORY)"
         )
-
-
-TABLE_FILE: Final = "profiles.table"
-COUNTS_FILE: Final = "profile_counts.npy"
-LABEL_COUNTS_FILE: Final = "profile_label_counts.npy"
 
 
 class PastProfiles(NamedTuple):

@@ -56,6 +56,13 @@ ExtrasFile = Annotated[
     str | None,
     typer.Option(help="TOML file that declares the extras of the job's transactions.", show_default="of the settings"),
 ]
+Profiles = Annotated[
+    bool,
+    typer.Option(
+        "--profiles/--no-profiles",
+        help="Whether what crosses customers is features too: merchants and categories, and what labels said of them.",
+    ),
+]
 _UNREGISTERED: Final = Path(".scoreline/models")
 """Where a trained model is kept until it is registered."""
 
@@ -87,11 +94,12 @@ def train_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     extras: Extras = True,
     extras_file: ExtrasFile = None,
+    profiles: Profiles = False,  # until the job looks them up
 ) -> None:
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
     past, state = _here(history, "HISTORY"), None if state_out is None else _here(state_out, "--state-out")
-    policy = Policy(registry.name, detector, budget, seed, trials)
+    policy = Policy(registry.name, detector, budget, seed, trials, profiles)
     opened, declared = _opened(past, extras), _declared(extras_file)
     _refuse_undeclared(opened.extras, declared, promote)
     registry.check()  # better now than after minutes of training
@@ -100,6 +108,8 @@ def train_command(
         trained = train(opened, policy, labels, bars, declared)
     if state is not None:
         trained.customers.write(state / "customers.parquet")
+        if trained.profiles is not None:
+            trained.profiles.write(state)
     whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with err.status("registering"):
@@ -153,6 +163,10 @@ def evaluate_command(
     report: Annotated[str | None, typer.Option(help="Write every figure to this JSON file.")] = None,
     extras: Extras = True,
     extras_file: ExtrasFile = None,
+    profiles: Profiles = True,
+    profile_delay_hours: Annotated[
+        int, typer.Option(min=0, help="How many hours later than at once a table of profiles comes.")
+    ] = 0,
 ) -> None:
     """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON."""
     judged: Judged = _chosen(detector)
@@ -164,7 +178,7 @@ def evaluate_command(
             judged = StreamScores(scores, read_scores(kafka, scores, bars))
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
-    terms = Terms(budget, label_delay_days, seed, extras, _declared(extras_file))
+    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _declared(extras_file))
     with _bars() as bars:
         results = evaluate(history, judged, terms, bars)
     if figures is not None:

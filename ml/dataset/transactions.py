@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ml.arrays import Flags, Floats, Hashes, Ints, Names
 from ml.dataset.history import History
+from ml.dataset.profiling import ProfilePass
 from ml.features import DAY, NO_POSITION
 from ml.features.customers import CustomerTable
 from ml.features.declared import NOTHING, Declared
@@ -25,7 +26,8 @@ class Transactions:
     """The n transactions of one part, in the order of time (ms), without duplicates.
 
     transaction, customer: hashes of the ids. segment: its name, see `ml.segments`. amount: NaN where it is not in the
-    currency that was asked for, because amounts in several can't be added up. features: (n, len(FEATURES) + extras).
+    currency that was asked for, because amounts in several can't be added up. features: (n, F): those of the fold, those of
+    profiles where they were asked for, and the extras.
     """
 
     time: Ints
@@ -66,20 +68,26 @@ def fold_history(
     rows: Mapping[str, Ints],
     customers: CustomerTable,
     *,
+    profiles: ProfilePass | None = None,
     currency: str | None = None,
     declared: Declared = NOTHING,
     progress: Progress = silent,
 ) -> FoldedHistory:
     """Fold the whole history into `customers`, and keep the rows of each part; see `ml.dataset.split.chosen_rows`.
 
-    What is unknown of an extra, or outside the range that is declared for it, is NaN. Raises `HistoryError`.
+    profiles: takes the whole history in too, and gives the profile features; None: there are none. What is unknown of an
+    extra, or outside the range that is declared for it, is NaN. Raises `HistoryError`.
     """
     kept: dict[str, list[Transactions]] = {part: [] for part in rows}
     end, outside = 0, Counter[str]()
     for begin, piece in pieces(history, "folding transactions", progress):
         events = events_from_arrow(piece)
         folded = customers.fold(piece["customer_id"], events)
-        features, wrong = with_extras(folded.features, piece, history.extras, declared)
+        known = folded.features
+        if profiles is not None:
+            counted = np.flatnonzero(folded.duplicate_of == NO_POSITION)
+            known = np.column_stack([known, profiles.features(events, known, counted)])
+        features, wrong = with_extras(known, piece, history.extras, declared)
         outside.update(wrong)
         in_currency = pc.is_in(piece["currency"], pa.array([currency], pa.string()))
         amount = np.where(in_currency.to_numpy(), events["amount"], np.nan)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ml.arrays import Flags, Hashes, Ints
 from ml.dataset.history import History, HistoryError
 from ml.dataset.labels import Labels
+from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import Split, chosen_rows
 from ml.dataset.transactions import Transactions, fold_history, pieces
 from ml.dataset.truth import Knowledge
@@ -21,6 +22,7 @@ from ml.features.customers import CustomerTable
 from ml.features.declared import NOTHING, Declared
 from ml.features.events import hashes
 from ml.features.extras import for_unknown
+from ml.features.profile_schema import PROFILE_FEATURES
 from ml.progress import Progress, silent
 
 
@@ -48,11 +50,12 @@ class Data:
     fit: Transactions
     gap: Transactions
     test: Transactions
+    profiles: bool = False
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What the columns of features are called: those of the fold, and the history's extras."""
-        return (*FEATURES, *self.outline.history.extras)
+        """What the columns of features are called: of the fold, of profiles where they were asked for, of the extras."""
+        return _names(self.outline, self.profiles)
 
     @property
     def fit_labels(self) -> Flags:
@@ -98,22 +101,40 @@ class Extras(NamedTuple):
     values: Mapping[str, float] | None = None
 
 
+AS_THEY_ARE: Final = Extras()
+
+
 def read(
     outline: Outline,
     split: Split,
     seed: int,
     progress: Progress = silent,
-    extras: Extras = Extras(),  # noqa: B008
+    profiles: ProfilePass | None = None,
+    extras: Extras = AS_THEY_ARE,
 ) -> Data:
-    """The parts of a history, each transaction with its features; of a long fit part some rows, drawn at random."""
+    """The parts of a history, each transaction with its features; of a long fit part some rows, drawn at random.
+
+    profiles: gives the profile features; None: there are none.
+    """
     rows, history = chosen_rows(split.cuts(outline.times), seed), outline.history
     folded = fold_history(
-        history, rows, CustomerTable(), currency=outline.currency, declared=extras.declared, progress=progress
+        history,
+        rows,
+        CustomerTable(),
+        profiles=profiles,
+        currency=outline.currency,
+        declared=extras.declared,
+        progress=progress,
     )
     values = extras.values
     if values is None:
         values = for_unknown(folded.parts["fit"].features, history.extras, extras.declared)
-    return Data(outline, split, **folded.filled((*FEATURES, *history.extras), values))
+    parts = folded.filled(_names(outline, profiles is not None), values)
+    return Data(outline, split, **parts, profiles=profiles is not None)
+
+
+def _names(outline: Outline, profiles: bool) -> tuple[str, ...]:
+    return (*FEATURES, *(PROFILE_FEATURES if profiles else ()), *outline.history.extras)
 
 
 def _among(piece: pa.Table, labels: Labels) -> tuple[Hashes, Ints]:

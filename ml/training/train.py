@@ -22,6 +22,7 @@ import numpy as np
 from ml.arrays import Floats
 from ml.dataset.history import History
 from ml.dataset.labels import Labels
+from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
 from ml.dataset.transactions import fold_history
 from ml.detectors import DETECTORS, Detector, TooFewRows
@@ -29,6 +30,7 @@ from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.declared import NOTHING, Declared
 from ml.features.extras import for_unknown
+from ml.features.profile_schema import PROFILE_FEATURES, PROFILE_SET
 from ml.model import Model, usual_ranges
 from ml.progress import Progress, silent, staged
 from ml.thresholds.budget import threshold_for_budget
@@ -46,10 +48,11 @@ class TrainingError(Exception):
 
 @dataclass
 class Trained:
-    """A model, not yet registered, and all facts of its training."""
+    """A model, not yet registered, and all facts of its training; profiles: at the history's end, None where it has none."""
 
     model: Model
     customers: CustomerTable
+    profiles: ProfilePass | None
     example: Floats
     params: dict[str, object]
     metrics: dict[str, float]
@@ -71,15 +74,19 @@ def train(
     """
     _refuse(policy, history.rows, labels)
     seconds = Stopwatch()
-    customers = CustomerTable()
+    customers, profiles = CustomerTable(), ProfilePass(labels) if policy.profiles else None
     with seconds.timed("fold"):
         rows_of_parts = chosen_rows(training_cuts(history.rows), policy.seed)
-        folded = fold_history(history, rows_of_parts, customers, declared=declared, progress=progress)
-    features = (*FEATURES, *history.extras)
+        folded = fold_history(
+            history, rows_of_parts, customers, profiles=profiles, declared=declared, progress=progress
+        )
+    features = (*FEATURES, *(PROFILE_FEATURES if policy.profiles else ()), *history.extras)
     unknown = for_unknown(folded.parts["fit"].features, history.extras, declared)
     parts = folded.filled(features, unknown)
-    rows, ids = parts["fit"].features, parts["fit"].transaction
-    is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.fraud_of(ids, by=folded.end)
+    rows = parts["fit"].features
+    is_fraud = np.zeros(len(rows), np.bool_)
+    if labels is not None and policy.needs_labels:
+        is_fraud = labels.fraud_of(parts["fit"].transaction, by=folded.end)
     try:
         with seconds.timed("search"):
             found = search(DETECTORS[policy.detector], rows, is_fraud, policy.trials, policy.seed, progress)
@@ -100,6 +107,7 @@ def train(
         "seed": policy.seed,
         "trials": policy.trials,
         "detector": policy.detector,
+        **_profile_params(policy, labels),
         **_hyper_parameters(found.detector),
     }
     metrics = {
@@ -111,7 +119,12 @@ def train(
         **{f"rows_{name}_part": float(len(part.features)) for name, part in parts.items()},
         **{f"seconds_{stage}": taken for stage, taken in seconds.taken.items()},
     }
-    return Trained(model, customers, rows, params, metrics)
+    return Trained(model, customers, profiles, rows, params, metrics)
+
+
+def _profile_params(policy: Policy, labels: Labels | None) -> dict[str, object]:
+    """What the model sees of profiles; one that sees what labels say of merchants is not one that knows no label."""
+    return {"profiles": PROFILE_SET, "labels_in_profiles": labels is not None} if policy.profiles else {}
 
 
 def _hyper_parameters(detector: Detector) -> dict[str, object]:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.profile_store import ProfileStore
-from jobs.initial_state import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE, read_past_profiles
+from jobs.initial_state import read_past_profiles
 from jobs.known_labels import MOST_EARLY
 from jobs.profile_state import Limits, Made, ProfileState
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
+from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.events import hash_id
 from ml.features.profile_counts import label_counts
 from ml.features.profile_file import write
