@@ -15,6 +15,7 @@ from ml.evaluation.data import Data, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.scored import Scored, matched
+from ml.features.currencies import AS_PAID, Rates
 from ml.model import Model
 from ml.progress import Progress, silent
 from ml.thresholds.budget import DEFAULT_BUDGET, threshold_for_budget
@@ -66,13 +67,14 @@ class Contestant:
 
 
 class Terms(NamedTuple):
-    """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice, and
-    whether the history's extra columns are features."""
+    """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice,
+    whether the history's extra columns are features, and the rates by which its amounts are compared."""
 
     budget: float
     label_delay_days: float | None
     seed: int
     extras: bool = True
+    rates: Rates = AS_PAID
 
 
 class StreamScores(NamedTuple):
@@ -95,7 +97,7 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
         raise EvaluationError(
             f"the alert budget is a share of the traffic, such as {DEFAULT_BUDGET:g}, not {terms.budget:g}"
         )
-    seen = outline(folder, terms.extras, progress)
+    seen = outline(folder, terms.extras, progress, terms.rates)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
     data = read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
     if isinstance(judged, StreamScores):

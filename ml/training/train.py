@@ -84,6 +84,7 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
         "seed": policy.seed,
         "trials": policy.trials,
         "detector": policy.detector,
+        "currency_version": history.rates.version or "none",
         **_hyper_parameters(found.detector),
     }
     metrics = {
