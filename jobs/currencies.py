@@ -24,6 +24,11 @@ def given_rates(settings: Settings) -> Rates | None:
         raise Fatal(f"--currency-rates: {error}") from None
 
 
+def check_rates(settings: Settings) -> None:
+    """Raise `Fatal` where the settings name a table that can't be read."""
+    given_rates(settings)
+
+
 def hold_rates(settings: Settings, folder: DurableFolder, replayed: DurableFolder | None = None) -> Rates:
     """The rates of a checkpoint, whose settings are in a folder. To be called before the other settings are recorded there.
 

@@ -23,7 +23,7 @@ from detection.ranges import cuts
 from detection.storage import is_number
 from jobs import profiles, publish, thresholds
 from jobs.checkpoint_settings import hold_frozen
-from jobs.currencies import given_rates, hold_rates
+from jobs.currencies import check_rates, hold_rates
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
 from jobs.decisions import Sender, version_store
@@ -89,7 +89,7 @@ def main() -> int:
         settings,
         starters,
         RECOVERIES,
-        [there, *(partial(check, settings) for check in (check_limits, check_champion, given_rates))],
+        [there, *(partial(check, settings) for check in (check_limits, check_champion, check_rates))],
     )
 
 
