@@ -13,6 +13,7 @@ from detection.refusals import Refusals
 from detection.score_json import Objects, Record, heads
 from detection.state_log import Fold
 from ml.features import CUSTOMER, EVENT, FEATURES, HISTORY, NO_POSITION, Folded, fold, place, position
+from ml.features.currencies import AS_PAID, UNKNOWN, Rates, keep_roundness
 from ml.features.customers import identify
 from ml.features.declared import NOTHING, Declared, names
 from ml.features.events import events
@@ -51,16 +52,23 @@ class Begun(NamedTuple):
     refused_extras: dict[int, dict[str, str]]
 
 
-def begin(messages: Messages, fold_some: Fold, max_future_hours: float, declared: Declared = NOTHING) -> Begun:
-    """Parse messages, with the extras that are declared, and fold them into their customers' states by `fold_some`.
+def begin(
+    messages: Messages,
+    fold_some: Fold,
+    max_future_hours: float,
+    rates: Rates = AS_PAID,
+    declared: Declared = NOTHING,
+) -> Begun:
+    """Parse messages, with the extras that are declared, and fold them into their customers' states by `fold_some`, amounts
+    by the rates.
 
     It must leave the states as they were where it raises.
     """
     places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
     kafka_times = np.asarray(messages.kafka_times, np.int64)
-    came = take_in(messages.values, kafka_times, places, max_future_hours, declared)
+    came = take_in(messages.values, kafka_times, places, max_future_hours, rates, declared)
     arrived, folded = _folded(came, fold_some)
-    rows, begun, basis = _begun(arrived, folded, messages.records, declared)
+    rows, begun, basis = _begun(arrived, folded, messages.records, rates, declared)
     found = [(row, arrived.extras[row].refused) for row in rows.tolist()] if arrived.extras else []
     refused = {row: why for row, why in found if why}
     return Begun(rows, begun, basis, arrived.refusals, refused)
@@ -103,7 +111,7 @@ def _duplicate(transaction_id: str, earlier: int) -> str:
 
 
 def _begun(
-    arrived: Intake, folded: Folded, records: Sequence[Record], declared: Declared
+    arrived: Intake, folded: Folded, records: Sequence[Record], rates: Rates, declared: Declared
 ) -> tuple[Rows, Objects, np.ndarray]:
     """The rows that can be judged, the beginning of each one's score, and its `BASIS`."""
     transactions, rows, arrivals, refusals, extras = arrived
@@ -112,12 +120,16 @@ def _begun(
     def work(some: Rows) -> tuple[Objects, np.ndarray]:
         here = slice(int(some[0]), int(some[-1]) + 1)
         mine, of_records = transactions[here], [records[row] for row in rows[here].tolist()]
-        late, features = folded.late[here], folded.features[here]
+        late, features, unknown = folded.late[here], folded.features[here], None
+        worth = rates.rates_of([t.currency for t in mine])
+        if worth is not None:
+            keep_roundness(features, arrivals["amount"][here], np.array([t.amount for t in mine]))
+            unknown = worth == UNKNOWN
         if not np.isfinite(features.sum()):  # any number that is not finite makes the sum so
             raise ValueError(
                 f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
             )
-        begun = heads(mine, of_records, late, folded.order_undefined[here], features)
+        begun = heads(mine, of_records, late, folded.order_undefined[here], features, unknown)
         found = [] if reader is None else [extras[row] for row in rows[here].tolist()]
         if reader is not None:
             begun = [head + more for head, more in zip(begun, members(found), strict=True)]

@@ -23,6 +23,7 @@ from ml.evaluation.contest import Judged, StreamScores, Terms, evaluate
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.report import last_line
 from ml.evaluation.scored import Scored, scored_from
+from ml.features.currencies import Rates, RatesUnreadable, default_rates
 from ml.features.declared import DeclarationError, Declared, names, undeclared
 from ml.features.declared import read as declaration
 from ml.progress import Progress as Report
@@ -63,6 +64,7 @@ Profiles = Annotated[
         help="Whether what crosses customers is features too: merchants and categories, and what labels said of them.",
     ),
 ]
+_UNREADABLE: Final = (HistoryError, RatesUnreadable, DeclarationError)
 _UNREGISTERED: Final = Path(".scoreline/models")
 """Where a trained model is kept until it is registered."""
 
@@ -76,7 +78,15 @@ def main() -> None:
     """Run the command line; every failure that a person can fix is one line on standard error and exit status 1."""
     try:
         app()
-    except (RegistryError, HistoryError, DeclarationError, TrainingError, EvaluationError, KafkaConfigError) as error:
+    except (
+        RegistryError,
+        HistoryError,
+        RatesUnreadable,
+        DeclarationError,
+        TrainingError,
+        EvaluationError,
+        KafkaConfigError,
+    ) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 
@@ -107,7 +117,7 @@ def train_command(
     with _bars() as bars:
         trained = train(opened, policy, labels, bars, declared)
     if state is not None:
-        trained.customers.write(state / "customers.parquet")
+        trained.customers.write(state / "customers.parquet", opened.rates.version)
         if trained.profiles is not None:
             trained.profiles.write(state)
     whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
@@ -178,7 +188,9 @@ def evaluate_command(
             judged = StreamScores(scores, read_scores(kafka, scores, bars))
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
-    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _declared(extras_file))
+    terms = Terms(
+        budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _rates(), _declared(extras_file)
+    )
     with _bars() as bars:
         results = evaluate(history, judged, terms, bars)
     if figures is not None:
@@ -214,8 +226,14 @@ def rollback() -> None:
 
 
 def _opened(history: Path, extras: bool) -> History:
-    opened = History.open(history)
+    opened = History.open(history, _rates())
     return opened if extras else opened.without_extras()
+
+
+def _rates() -> Rates:
+    """By which amounts are compared: SCORELINE_CURRENCY_RATES, or the built-in table."""
+    file = Settings.from_command_line([]).currency_rates
+    return default_rates() if file is None else Rates.read(file)
 
 
 def _here(place: str, what: str) -> Path:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ml.features.currencies import AS_PAID, Rates
 from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS, is_extra_name
 
 _PIECE_ROWS: Final = 100_000
@@ -37,14 +38,16 @@ class History:
     """The files of a history, oldest first, how many transactions are in them, and the extras that all of them have.
 
     extras: the names of numbers that a bank has beside the contract's fields. The extra `a` stands in the column `extra_a`.
+    rates: by which its amounts are compared.
     """
 
     files: tuple[Path, ...]
     rows: int
     extras: tuple[str, ...] = ()
+    rates: Rates = AS_PAID
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, rates: Rates = AS_PAID) -> Self:
         """The history in a file, or in the .parquet and .csv files of a folder, in the order of their names.
 
         A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may be beside them and are ignored. Raises
@@ -57,7 +60,7 @@ class History:
             raise HistoryError(
                 f"{path} should be a history of transactions, but there is {what}; `python -m generator history` writes one"
             )
-        return cls(files, sum(map(_count, files)), _common_extras(files))
+        return cls(files, sum(map(_count, files)), _common_extras(files), rates)
 
     def without_extras(self) -> Self:
         """The same transactions, with nothing but the contract's fields."""

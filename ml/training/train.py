@@ -107,6 +107,7 @@ def train(
         "seed": policy.seed,
         "trials": policy.trials,
         "detector": policy.detector,
+        "currency_version": history.rates.version or "none",
         **_profile_params(policy, labels),
         **_hyper_parameters(found.detector),
     }
