@@ -22,7 +22,7 @@ from ml.detectors import DEFAULT, DETECTORS, Detector
 from ml.evaluation import protocol_report
 from ml.evaluation.contest import Judged, StreamScores, Terms, evaluate
 from ml.evaluation.errors import EvaluationError
-from ml.evaluation.protocol import evaluate_by
+from ml.evaluation.protocol import Protocol, evaluate_by
 from ml.evaluation.report import last_line
 from ml.evaluation.scored import Scored, scored_from
 from ml.options import FitDays, FitEnd, KnownDays, ProtocolOption, Seeds, TestDays, protocol_from
@@ -181,11 +181,7 @@ def evaluate_command(
     if plan is not None and (model is not None or scores is not None):
         raise EvaluationError("--protocol judges detectors that it fits: leave --model and --scores out")
     if plan is not None:
-        with _bars() as bars:
-            outcomes = evaluate_by(plan, history, _chosen(detector), terms, seeds or 1, bars)
-        _write(figures, outcomes)
-        console.show_outcomes(out, outcomes)
-        print(msgspec.json.encode(protocol_report.last_line(outcomes)).decode(), flush=True)
+        _evaluate_by(plan, history, _chosen(detector), terms, seeds or 1, figures)
         return
     if scores is not None:
         kafka = KafkaConfig.from_settings(Settings.from_command_line([]))
@@ -199,6 +195,16 @@ def evaluate_command(
     _write(figures, results)
     console.show(out, results)
     print(msgspec.json.encode(last_line(results)).decode(), flush=True)
+
+
+def _evaluate_by(
+    plan: Protocol, history: Path, detectors: list[Detector], terms: Terms, seeds: int, figures: Path | None
+) -> None:
+    with _bars() as bars:
+        outcomes = evaluate_by(plan, history, detectors, terms, seeds, bars)
+    _write(figures, outcomes)
+    console.show_outcomes(out, outcomes)
+    print(msgspec.json.encode(protocol_report.last_line(outcomes)).decode(), flush=True)
 
 
 @app.command()
