@@ -134,7 +134,7 @@ def evaluate_by(
     Of the terms, those count that say what is a feature. Raises `EvaluationError`, or `ml.dataset.history.HistoryError`,
     where something is missing or too short.
     """
-    seen = outline(folder, terms.extras, progress)
+    seen = outline(folder, terms.extras, progress, terms.rates)
     split = protocol.split
     first, last = (datetime.fromtimestamp(int(time) / 1000, UTC) for time in (seen.times[0], seen.times[-1]))
     if not seen.times[0] <= split.fit_start or not split.end <= seen.times[-1] + DAY:
