@@ -139,6 +139,11 @@ class Settings(BaseSettings):
     max_future_hours: float = Field(
         24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"
     )
+    currency_rates: MaybeLocalPath = Field(
+        None,
+        description="JSON table of the rates by which amounts of several currencies are compared, instead of the built-in one; "
+        "frozen by the checkpoint",
+    )
     adaptive_thresholds: bool = Field(
         False, description="judge by the tables of the thresholds topic; else by the model's own threshold alone"
     )

@@ -16,6 +16,7 @@ from detection.message_parsing import too_large
 from detection.refusals import Problem
 from detection.state_log import Fold, folded_or_untouched
 from ml.features import Folded
+from ml.features.currencies import AS_PAID, Rates
 from ml.features.customers import IDENTITY, Customers
 
 
@@ -31,10 +32,14 @@ Outcome = Scored | Problem
 
 
 class Limits(NamedTuple):
-    """What a message may be: bytes of its key and value together, and hours that it may be ahead of its Kafka timestamp."""
+    """What a message may be: bytes of its key and value together, and hours that it may be ahead of its Kafka timestamp.
+
+    rates: by which amounts of several currencies are compared; `ml.features.currencies.default_rates` is the built-in table.
+    """
 
     transaction_bytes: int = 65_536
     future_hours: float = 24.0
+    rates: Rates = AS_PAID
 
 
 class Engine:
@@ -66,7 +71,7 @@ class Engine:
             small = [row for row in range(len(messages.values)) if row not in large]
             others = iter(self._outcomes(_some(messages, small), fold, decision, closing))
             return [large.get(row) or next(others) for row in range(len(messages.values))]
-        begun = begin(messages, fold, self._limits.future_hours)
+        begun = begin(messages, fold, self._limits.future_hours, self._limits.rates)
         judged = judge(begun.basis, [(0, decision)])
         for k, why in judged.errors.items():
             begun.refusals.note(int(begun.rows[k]), why, folded=True)

@@ -12,6 +12,7 @@ from detection.refusals import Refusals
 from detection.score_json import Objects, Record, heads
 from detection.state_log import Fold
 from ml.features import CUSTOMER, EVENT, FEATURES, HISTORY, NO_POSITION, Folded, fold, place, position
+from ml.features.currencies import AS_PAID, UNKNOWN, Rates, keep_roundness
 from ml.features.customers import identify
 from ml.features.events import events
 from ml.schema import Transaction
@@ -47,15 +48,15 @@ class Begun(NamedTuple):
     refusals: Refusals
 
 
-def begin(messages: Messages, fold_some: Fold, max_future_hours: float) -> Begun:
-    """Parse messages, and fold them into their customers' states by `fold_some`.
+def begin(messages: Messages, fold_some: Fold, max_future_hours: float, rates: Rates = AS_PAID) -> Begun:
+    """Parse messages, and fold them into their customers' states by `fold_some`, amounts by the rates.
 
     It must leave the states as they were where it raises.
     """
     places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
     kafka_times = np.asarray(messages.kafka_times, np.int64)
-    arrived, folded = _folded(take_in(messages.values, kafka_times, places, max_future_hours), fold_some)
-    return Begun(*_begun(arrived, folded, messages.records), arrived.refusals)
+    arrived, folded = _folded(take_in(messages.values, kafka_times, places, max_future_hours, rates), fold_some)
+    return Begun(*_begun(arrived, folded, messages.records, rates), arrived.refusals)
 
 
 def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:
@@ -94,19 +95,25 @@ def _duplicate(transaction_id: str, earlier: int) -> str:
     return "transaction_id {!r} is a duplicate of {}/{}".format(transaction_id, *place(earlier))
 
 
-def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> tuple[Rows, Objects, np.ndarray]:
+def _begun(
+    arrived: Intake, folded: Folded, records: Sequence[Record], rates: Rates
+) -> tuple[Rows, Objects, np.ndarray]:
     """The rows that can be judged, the beginning of each one's score, and its `BASIS`."""
     transactions, rows, arrivals, refusals = arrived
 
     def work(some: Rows) -> tuple[Objects, np.ndarray]:
         here = slice(int(some[0]), int(some[-1]) + 1)
         mine, of_records = transactions[here], [records[row] for row in rows[here].tolist()]
-        late, features = folded.late[here], folded.features[here]
+        late, features, unknown = folded.late[here], folded.features[here], None
+        worth = rates.rates_of([t.currency for t in mine])
+        if worth is not None:
+            keep_roundness(features, arrivals["amount"][here], np.array([t.amount for t in mine]))
+            unknown = worth == UNKNOWN
         if not np.isfinite(features.sum()):  # any number that is not finite makes the sum so
             raise ValueError(
                 f"a feature is not a finite number: {dict(zip(FEATURES, features[-1].tolist(), strict=True))}"
             )
-        begun = heads(mine, of_records, late, folded.order_undefined[here], features)
+        begun = heads(mine, of_records, late, folded.order_undefined[here], features, unknown)
         sizes = [len(head) + len(key or b"") for head, (*_, key) in zip(begun, of_records, strict=True)]
         return _objects(begun), _basis(features, mine, arrivals[here], sizes)
 

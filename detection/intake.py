@@ -11,6 +11,7 @@ from detection.halves import ELSEWHERE, Rows, in_halves
 from detection.message_parsing import Invalid, hours_ahead, parse, too_early
 from detection.refusals import Refusals
 from ml.features import EVENT
+from ml.features.currencies import AS_PAID, Rates
 from ml.features.events import events
 from ml.schema import Transaction
 
@@ -39,15 +40,16 @@ def take_in(
     kafka_times: npt.NDArray[np.int64],
     positions: npt.NDArray[np.int64],
     max_future_hours: float,
+    rates: Rates = AS_PAID,
 ) -> Intake:
-    """Parse n messages, given with their Kafka timestamps (ms) and positions in log order."""
+    """Parse n messages, given with their Kafka timestamps (ms) and positions in log order; amounts by the rates."""
     refusals = Refusals()
     transactions, rows = _parsed(values, refusals)
     at = np.array(rows, np.int64)
 
     def work(some: Rows) -> tuple[np.ndarray, npt.NDArray[np.bool_]]:
         here = slice(int(some[0]), int(some[-1]) + 1)
-        arrived = events(transactions[here], positions[at[here]])
+        arrived = events(transactions[here], positions[at[here]], rates)
         return arrived, hours_ahead(arrived["time"], kafka_times[at[here]]) > max_future_hours
 
     parts = in_halves(work, np.arange(len(rows)), _sound, refusals.of_step("event", rows))

@@ -18,14 +18,14 @@ class Records(NamedTuple):
     """The n transactions of a batch, ready to send, in order of event_time.
 
     values: JSON, UTF-8; keys: customer ids, UTF-8; times: (n,) event_time in ms since the epoch; truth: what is known of the
-    fraudulent ones, by row; labels: what the bank will learn, by row.
+    fraudulent ones, by row; labels: what the bank will learn, by row, the labels of one in their order.
     """
 
     values: list[bytes]
     keys: list[bytes]
     times: Array
     truth: dict[int, Label]
-    labels: dict[int, Label]
+    labels: dict[int, list[Label]]
 
 
 def records(batch: Batch) -> Records:
@@ -38,12 +38,16 @@ def records(batch: Batch) -> Records:
     )
     values = [_encode(Transaction(*row)) for row in zip(*columns, strict=True)]
     keys: list[Any] = table["customer_id"].cast(pa.binary()).to_pylist()
-    return Records(values, keys, times, _by_row(batch.truth, table), _by_row(batch.labels, table))
+    truth = {row: labels[-1] for row, labels in _by_row(batch.truth, table).items()}
+    return Records(values, keys, times, truth, _by_row(batch.labels, table))
 
 
-def _by_row(labels: pa.Table, transactions: pa.Table) -> dict[int, Label]:
+def _by_row(labels: pa.Table, transactions: pa.Table) -> dict[int, list[Label]]:
     rows: list[Any] = pc.index_in(labels["transaction_id"], value_set=transactions["transaction_id"]).to_pylist()
-    return dict(zip(rows, (Label(**label) for label in labels.to_pylist()), strict=True))
+    found: dict[int, list[Label]] = {}
+    for row, label in zip(rows, labels.to_pylist(), strict=True):
+        found.setdefault(row, []).append(Label(**label))
+    return found
 
 
 def label_value(label: Label) -> bytes:

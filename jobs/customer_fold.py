@@ -24,6 +24,7 @@ from jobs.source.micro_batch_size import Arrived
 from jobs.source.routing import balanced_keys, keeps
 from jobs.tasks import Tasks
 from ml.features import CUSTOMER
+from ml.features.currencies import AS_PAID, Rates
 
 OUTPUT: Final = "key binary, value binary, basis binary, problem string"
 """What the operator returns for each message; columns are few because each costs time for each message.
@@ -42,12 +43,14 @@ class Limits(NamedTuple):
     """What is taken in: bytes of a transaction's key and value, hours that its time may be ahead of Kafka's.
 
     dead_letter_bytes: of key, value and headers, that the topic of dead letters takes however badly they compress.
+    rates: by which amounts of several currencies are compared.
     """
 
     transaction_bytes: int
     future_hours: float
     dead_letter_bytes: int
     state_partitions: int
+    rates: Rates = AS_PAID
 
 
 class MapStateStore:
@@ -128,7 +131,7 @@ class CustomerFold(StatefulProcessor):
     def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         """Messages, in log order → rows as `OUTPUT` says."""
         taken = taken_from(messages)
-        begun = begin(taken, fold, self._limits.future_hours)
+        begun = begin(taken, fold, self._limits.future_hours, self._limits.rates)
         problems = begun.refusals.problems(taken.records) if begun.refusals.reasons else {}
         if begun.refusals.errors:
             ours = [problems[row] for row in sorted(begun.refusals.errors)]

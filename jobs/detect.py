@@ -23,6 +23,7 @@ from detection.ranges import cuts
 from detection.storage import is_number
 from jobs import profiles, publish, thresholds
 from jobs.checkpoint_settings import hold_frozen
+from jobs.currencies import check_rates, hold_rates
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
 from jobs.decisions import Sender, version_store
@@ -50,6 +51,7 @@ from jobs.source.topic_limits import TopicLimits, check_limits, read_limits, roo
 from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tasks import Tasks
 from messaging.config import KafkaConfig
+from ml.features.currencies import AS_PAID, Rates
 from ml.registry.model_store import ModelStore
 from settings import Settings
 
@@ -84,27 +86,33 @@ def main() -> int:
         starters |= {profiles.QUERY: profiles.start} if settings.make_profiles else {}
     there = partial(check_kafka, settings, *topics, wanted=wanted)
     return run(
-        settings, starters, RECOVERIES, [there, partial(check_limits, settings), partial(check_champion, settings)]
+        settings,
+        starters,
+        RECOVERIES,
+        [there, *(partial(check, settings) for check in (check_limits, check_champion, check_rates))],
     )
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
-    hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
+    kept = folder(f"{settings.checkpoint}/settings")
+    replayed = None if settings.replay_of is None else folder(f"{settings.replay_of}/settings", create=False)
+    rates = hold_rates(settings, kept, replayed)
+    hold_frozen(settings, kept)
     ledger = Ledger(folder(f"{settings.checkpoint}/ledger"), settings.ledger_ranges)
     inputs = InputTopics(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
     with inputs.starting():
-        detection = Detection(spark, settings, gate, ledger, inputs)
+        detection = Detection(spark, settings, gate, ledger, inputs, rates)
         # Spark deletes the older commits, the first one among them.
         begun = any(is_number(name) for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
         if not begun and settings.initial_state is None:
             _log.warning("no --initial-state: all customers are new to this job")
-        past = None if begun else initial_state(spark, settings)
+        past = None if begun else initial_state(spark, settings, rates.version)
         writer = (
-            folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
+            folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks, rates)
             .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
             .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
             .queryName(QUERY)
@@ -128,13 +136,16 @@ def transactions(spark: SparkSession, settings: Settings, at: Pace) -> DataFrame
     )
 
 
-def folded(records: DataFrame, past: DataFrame | None, settings: Settings, tasks: Tasks) -> DataFrame:
+def folded(
+    records: DataFrame, past: DataFrame | None, settings: Settings, tasks: Tasks, rates: Rates = AS_PAID
+) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = Limits(
         settings.max_transaction_bytes,
         settings.max_future_hours,
         room(tasks.limits.invalid),
         settings.state_partitions,
+        rates,
     )
     processor = CustomerFold(uuid.uuid4().hex, limits, tasks)
     return (
@@ -151,12 +162,13 @@ class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: InputTopics
+        self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: InputTopics, rates: Rates
     ) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
+        self._currency_version = rates.version
         self.tasks = Tasks.from_session(spark, read_limits(settings))
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings, room(self.tasks.limits.invalid))
@@ -251,7 +263,7 @@ class Detection:
         return self._judgement[1]
 
     def _judged_by(self, decisions: list[tuple[int, SentDecision]]) -> Judgement:
-        return Judgement(decisions, self._settings, self.tasks)
+        return Judgement(decisions, self._settings, self.tasks, self._currency_version)
 
     def _decision(self, versions: Versions) -> SentDecision:
         """Raises `Fatal` where what the ledger names is not available: nothing else may judge these records."""

@@ -23,6 +23,7 @@ from ml.evaluation.contest import Judged, StreamScores, Terms, evaluate
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.report import last_line
 from ml.evaluation.scored import Scored, scored_from
+from ml.features.currencies import Rates, RatesUnreadable, default_rates
 from ml.progress import Progress as Report
 from ml.progress import silent
 from ml.registry import listing, unregistered
@@ -70,7 +71,7 @@ def main() -> None:
     """Run the command line; every failure that a person can fix is one line on standard error and exit status 1."""
     try:
         app()
-    except (RegistryError, HistoryError, TrainingError, EvaluationError, KafkaConfigError) as error:
+    except (RegistryError, HistoryError, RatesUnreadable, TrainingError, EvaluationError, KafkaConfigError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 
@@ -100,7 +101,7 @@ def train_command(
     with _bars() as bars:
         trained = train(opened, policy, labels, bars)
     if state is not None:
-        trained.customers.write(state / "customers.parquet")
+        trained.customers.write(state / "customers.parquet", opened.rates.version)
         if trained.profiles is not None:
             trained.profiles.write(state)
     whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
@@ -168,7 +169,7 @@ def evaluate_command(
             judged = StreamScores(scores, read_scores(kafka, scores, bars))
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
-    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours)
+    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _rates())
     with _bars() as bars:
         results = evaluate(history, judged, terms, bars)
     if figures is not None:
@@ -204,8 +205,14 @@ def rollback() -> None:
 
 
 def _opened(history: Path, extras: bool) -> History:
-    opened = History.open(history)
+    opened = History.open(history, _rates())
     return opened if extras else opened.without_extras()
+
+
+def _rates() -> Rates:
+    """By which amounts are compared: SCORELINE_CURRENCY_RATES, or the built-in table."""
+    file = Settings.from_command_line([]).currency_rates
+    return default_rates() if file is None else Rates.read(file)
 
 
 def _here(place: str, what: str) -> Path:

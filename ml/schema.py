@@ -127,6 +127,8 @@ class Score(Transaction, gc=False, kw_only=True):
     model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the customer's records have
     come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it was
     folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
+    currency_version: of the rates by which its amount was compared; left out where it was folded as it was paid.
+    currency_unknown: true where these rates lack its currency, so that the features say nothing of its amount; else left out.
     """
 
     schema_version: Literal[2]
@@ -156,6 +158,8 @@ class Score(Transaction, gc=False, kw_only=True):
     profile_set: str = ""
     profile_ahead: bool = False
     challenger: Challenge | None = None
+    currency_version: Digest = ""
+    currency_unknown: bool = False
 
 
 T = TypeVar("T")

@@ -167,9 +167,10 @@ class Player:
             if rows.start <= row < rows.stop:
                 self._put(self.topics.truth, label, stamps[row - rows.start])
                 self.played.frauds += 1
-        for row, label in made.labels.items():
+        for row, labels in made.labels.items():
             if rows.start <= row < rows.stop:
-                self._labels.add(label)
+                for label in labels:
+                    self._labels.add(label)
         self._send_labels(self.played.last_event_time)
 
     def _send_labels(self, now: datetime) -> None:

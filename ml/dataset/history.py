@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ml.features.currencies import AS_PAID, Rates
 from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS
 
 _PIECE_ROWS: Final = 100_000
@@ -36,15 +37,16 @@ class HistoryError(Exception):
 class History:
     """The files of a history, oldest first, how many transactions are in them, and the extra columns that all of them have.
 
-    extras: names that begin with `ml.schema.EXTRA_PREFIX`.
+    extras: names that begin with `ml.schema.EXTRA_PREFIX`. rates: by which its amounts are compared.
     """
 
     files: tuple[Path, ...]
     rows: int
     extras: tuple[str, ...] = ()
+    rates: Rates = AS_PAID
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, rates: Rates = AS_PAID) -> Self:
         """The history in a file, or in the .parquet and .csv files of a folder, in the order of their names.
 
         A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may be beside them and are ignored. Raises
@@ -57,7 +59,7 @@ class History:
             raise HistoryError(
                 f"{path} should be a history of transactions, but there is {what}; `python -m generator history` writes one"
             )
-        return cls(files, sum(map(_count, files)), _common_extras(files))
+        return cls(files, sum(map(_count, files)), _common_extras(files), rates)
 
     def without_extras(self) -> Self:
         """The same transactions, with only what the job can see of them."""

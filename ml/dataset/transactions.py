@@ -12,6 +12,7 @@ from ml.arrays import Flags, Floats, Hashes, Ints, Names
 from ml.dataset.history import History
 from ml.dataset.profiling import ProfilePass
 from ml.features import DAY, NO_POSITION
+from ml.features.currencies import keep_roundness
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow, hashes
 from ml.features.extras import filled, with_extras
@@ -72,15 +73,16 @@ def fold_history(
     kept: dict[str, list[Transactions]] = {part: [] for part in rows}
     end = 0
     for begin, piece in pieces(history, "folding transactions", progress):
-        events = events_from_arrow(piece)
+        events, paid = events_from_arrow(piece, history.rates), piece["amount"].to_numpy()
         folded = customers.fold(piece["customer_id"], events)
+        keep_roundness(folded.features, events["amount"], paid)
         known = folded.features
         if profiles is not None:
             counted = np.flatnonzero(folded.duplicate_of == NO_POSITION)
             known = np.column_stack([known, profiles.features(events, known, counted)])
         features = with_extras(known, piece, history.extras)
         in_currency = pc.is_in(piece["currency"], pa.array([currency], pa.string()))
-        amount = np.where(in_currency.to_numpy(), events["amount"], np.nan)
+        amount = np.where(in_currency.to_numpy(), paid, np.nan)
         segment = segment_names(piece)
         for part, of_part in rows.items():
             here = of_part[slice(*np.searchsorted(of_part, (begin, begin + piece.num_rows)))] - begin

@@ -17,6 +17,7 @@ from ml.evaluation.data import Data, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.scored import Scored, matched
+from ml.features.currencies import AS_PAID, Rates
 from ml.features.profile_schema import BLOCK_SECONDS
 from ml.model import Model
 from ml.progress import Progress, silent
@@ -73,7 +74,7 @@ class Terms(NamedTuple):
     whether the history's extra columns are features.
 
     profiles: whether profile features are; they know each label from its arrival on, in the test part too, as a job would.
-    profile_delay_hours: how much later than at once each table of profiles comes.
+    profile_delay_hours: how much later than at once each table of profiles comes. rates: by which amounts are compared.
     """
 
     budget: float
@@ -82,6 +83,7 @@ class Terms(NamedTuple):
     extras: bool = True
     profiles: bool = True
     profile_delay_hours: int = 0
+    rates: Rates = AS_PAID
 
 
 class StreamScores(NamedTuple):
@@ -104,7 +106,7 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
         raise EvaluationError(
             f"the alert budget is a share of the traffic, such as {DEFAULT_BUDGET:g}, not {terms.budget:g}"
         )
-    seen = outline(folder, terms.extras, progress)
+    seen = outline(folder, terms.extras, progress, terms.rates)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
     split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay)
     data = read(seen, split, terms.seed, progress, _profiles(seen.knowledge, terms))

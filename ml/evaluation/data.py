@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 
 from ml.arrays import Flags, Hashes, Ints
 from ml.dataset.history import History, HistoryError
+from ml.dataset.label_counts import label_counts, report
 from ml.dataset.labels import Labels
 from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import Split, chosen_rows
 from ml.dataset.transactions import Transactions, fold_history, pieces
 from ml.dataset.truth import Knowledge
 from ml.features import FEATURES
+from ml.features.currencies import AS_PAID, Rates
 from ml.features.customers import CustomerTable
 from ml.features.events import hashes
 from ml.features.profile_schema import PROFILE_FEATURES
@@ -61,12 +63,12 @@ class Data:
         return self.outline.knowledge.labels.fraud_of(self.fit.transaction, by=self.split.test_start)
 
 
-def outline(folder: Path, extras: bool = True, progress: Progress = silent) -> Outline:
+def outline(folder: Path, extras: bool = True, progress: Progress = silent, rates: Rates = AS_PAID) -> Outline:
     """A first look at the history in a folder, without features; extras: whether its extra columns count too.
 
     Raises `HistoryError` where something there can't be read, or is missing.
     """
-    knowledge, history = Knowledge.read(folder), History.open(folder)
+    knowledge, history = Knowledge.read(folder), History.open(folder, rates)
     history = history if extras else history.without_extras()
     if not history.rows:
         raise HistoryError(f"{folder} should hold transactions, but it has none")
@@ -79,6 +81,8 @@ def outline(folder: Path, extras: bool = True, progress: Progress = silent) -> O
         counted = piece["currency"].value_counts()
         currencies.update(dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)))
     fraud, fraud_time = _joined(frauds)
+    of_labels = _joined(labelled)
+    report(label_counts(knowledge.labels, *of_labels), str(folder))
     is_fraud = knowledge.truth.fraud_of(fraud)
     return Outline(
         history,
@@ -87,7 +91,7 @@ def outline(folder: Path, extras: bool = True, progress: Progress = silent) -> O
         max(currencies, key=lambda name: currencies[name]),
         fraud[is_fraud],
         fraud_time[is_fraud],
-        knowledge.labels.delay_days(*_joined(labelled)),
+        knowledge.labels.delay_days(*of_labels),
     )
 
 

@@ -89,6 +89,7 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
         "seed": policy.seed,
         "trials": policy.trials,
         "detector": policy.detector,
+        "currency_version": history.rates.version or "none",
         **_profile_params(policy, labels),
         **_hyper_parameters(found.detector),
     }
