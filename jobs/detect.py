@@ -200,14 +200,14 @@ class Detection:
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         report(self.tasks.failures.value, self._settings.transactions_topic)
+        off = self._pace_keeper.off(self.tasks.arrived.value)
+        self._gate.report(QUERY, largest_record=self._pace_keeper.largest)  # before it becomes a dead letter
         if self.tasks.set_aside.value:
             left = self._many_dead_letters.write(self.tasks.set_aside.value)
             if left:
                 self._dead_letters.write(left, lambda: self._gate.closed)
         self._inputs.check()
         self._spark_files.state()
-        off = self._pace_keeper.off(self.tasks.arrived.value)
-        self._gate.report(QUERY, largest_record=self._pace_keeper.largest)
         if off is not None:
             self._gate.start_again(QUERY, off)
 
