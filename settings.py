@@ -93,11 +93,17 @@ class Settings(BaseSettings):
     model_name: str = Field("scoreline", description="registered model that is trained and served")
     model_alias: str = Field("champion", description="registry alias whose version judges")
 
+    extras_file: MaybeLocalPath = Field(
+        None,
+        description="TOML file of the numbers that transactions carry beside the contract's fields (docs/replay.md)",
+    )
+
     transactions_topic: str = Field("transactions", description="topic of incoming transactions")
     scores_topic: str = Field("scores", description="topic of every scored transaction")
     alerts_topic: str = Field("alerts", description="topic of the anomalies alone")
     invalid_topic: str = Field("transactions.invalid", description="topic of dead letters")
     thresholds_topic: str = Field("thresholds", description="compacted topic of the tables of adaptive thresholds")
+    profiles_topic: str = Field("profiles", description="compacted topic that announces the tables of profiles")
     labels_topic: str = Field("labels", description="topic of late labels")
     truth_topic: str = Field("truth", description="topic of a simulator's truth, which no detector reads")
 
@@ -138,6 +144,11 @@ class Settings(BaseSettings):
     max_future_hours: float = Field(
         24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"
     )
+    currency_rates: MaybeLocalPath = Field(
+        None,
+        description="JSON table of the rates by which amounts of several currencies are compared, instead of the built-in one; "
+        "frozen by the checkpoint",
+    )
     adaptive_thresholds: bool = Field(
         False, description="judge by the tables of the thresholds topic; else by the model's own threshold alone"
     )
@@ -147,6 +158,26 @@ class Settings(BaseSettings):
     thresholds_interval_seconds: float = Field(10.0, gt=0, description="pause between thresholds' micro-batches")
     thresholds_accept_data_loss: bool = Field(
         True, description="thresholds goes on when Kafka no longer has scores that were not read yet"
+    )
+    profiles: bool = Field(
+        True,
+        description="a model that judges by profiles looks them up in the tables of the profiles topic; else it knows of none",
+    )
+    make_profiles: bool = Field(
+        True, description="with profiles: detect also runs profiles, in the same Spark application"
+    )
+    profiles_interval_seconds: float = Field(10.0, gt=0, description="pause between profiles' micro-batches")
+    profiles_accept_data_loss: bool = Field(
+        True, description="profiles goes on when Kafka no longer has scores or labels that were not read yet"
+    )
+    profile_block_seconds: int = Field(
+        3_600, gt=0, description="length of a block: profiles are as of the last one that is over"
+    )
+    profile_index_days: int = Field(
+        60, gt=0, description="for so long a label finds the merchant of its transaction, by event time"
+    )
+    profile_index_transactions: int = Field(
+        200_000_000, gt=0, description="of at most so many transactions, the newest (32 bytes of disk each)"
     )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")

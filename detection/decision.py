@@ -1,35 +1,89 @@
 """What decides on a transaction: a version of a model, and the threshold of each segment."""
 
+from functools import lru_cache
 from typing import Final, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from detection.ranges import Versions
-from ml.arrays import Floats
+from ml.arrays import Flags, Floats
 from ml.features import FEATURES, NO_POSITION
+from ml.features.available import Block, columns, needs_profiles
+from ml.features.profile_counts import blocks_of
+from ml.features.profiles import NEUTRAL, PROFILE_FEATURES, Profiles
 from ml.model import Model
 from ml.schema import Reason
-from ml.segments import SegmentIds
 from ml.thresholds.table import Lookup, Table
 
-BASIS: Final = np.dtype(
-    [("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("bytes", np.int64), ("position", np.int64)]
-)
-"""What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
+_FIELDS: Final = [
+    ("features", np.float64, len(FEATURES)),
+    ("segment", np.uint64),
+    ("merchant", np.uint64),
+    ("category", np.uint64),
+    ("time", np.int64),
+    ("bytes", np.int64),
+    ("position", np.int64),
+]
+
+
+@lru_cache(8)
+def basis_type(extras: tuple[str, ...] = ()) -> "np.dtype[np.void]":
+    """What the judgement of a transaction rests on, where these extras are declared; see `BASIS`.
+
+    extras: NaN where unknown; there is no such field where none are declared.
+    """
+    return np.dtype([*_FIELDS, *([("extras", [(name, np.float64) for name in extras])] if extras else [])])
+
+
+BASIS: Final = basis_type()
+"""What the judgement of a transaction rests on: its customer features, the number of the segment whose threshold applies, the
+hashes of its merchant and category (0 where unknown) and its event time (ms), by which profiles are looked up, and its
 position in the log, by which a replay knows who judged it before. Of what is not to be judged the position is NO_POSITION.
 bytes: of its key and of the beginning of its score."""
 
-NOT_JUDGED: Final = np.array([(0, 0, 0, NO_POSITION)], BASIS).tobytes()
+
+@lru_cache(8)
+def not_judged(kind: "np.dtype[np.void]") -> bytes:
+    """Of what is not to be judged, the bytes of its basis."""
+    row = np.zeros(1, kind)
+    row["position"] = NO_POSITION
+    return row.tobytes()
+
+
+NOT_JUDGED: Final = not_judged(BASIS)
+
+
+def extras_in(basis: np.ndarray) -> Floats:
+    """The extras (n, extras) of rows (n,) of a `basis_type` that has some: a view, which may be written to."""
+    names = basis.dtype["extras"].names or ()
+    return basis.view(np.dtype([*_FIELDS, ("extras", np.float64, (len(names),))]))["extras"]
+
+
+_LOG_AMOUNT: Final = FEATURES.index("log_amount")
 
 
 class Judgements(NamedTuple):
-    """Of n transactions: anomaly_score, threshold (n,) float64; is_anomaly (n,) bool; reasons: one list an anomaly."""
+    """Of n transactions, k of them anomalies: anomaly_score, threshold (n,) float64; is_anomaly (n,) bool.
+
+    Of the anomalies: reasons, a list each; seen (k, len(features)), what the model judged them by, with the columns' names.
+    profile: what was looked up, where the model judges by profiles.
+    """
 
     anomaly_score: Floats
     threshold: Floats
-    is_anomaly: npt.NDArray[np.bool_]
+    is_anomaly: Flags
     reasons: list[list[Reason]]
+    seen: Floats
+    features: tuple[str, ...]
+    profile: "LookedUp | None" = None
+
+
+class LookedUp(NamedTuple):
+    """The profile features of n transactions: values (n, len(PROFILE_FEATURES)); ahead (n,) bool, whether the table knows of
+    blocks that are not before the transaction's own, as where that came late."""
+
+    values: Floats
+    ahead: Flags
 
 
 class Decision(NamedTuple):
@@ -38,31 +92,51 @@ class Decision(NamedTuple):
     versions: Versions
     model: Model
     thresholds: Lookup
+    profiles: Profiles | None = None
 
     @classmethod
-    def from_table(cls, versions: Versions, model: Model, table: Table | None) -> Self:
+    def from_table(
+        cls, versions: Versions, model: Model, table: Table | None, profiles: Profiles | None = None
+    ) -> Self:
         """The decision by a table of thresholds; without, by the model's own threshold."""
-        return cls(versions, model, lookup(model, table))
+        return cls(versions, model, lookup(model, table), profiles)
 
-    def judge(self, features: Floats, segments: SegmentIds) -> Judgements:
-        """Transactions (n, len(FEATURES)) of segments (n,) → their judgements.
+    def judge(self, basis: np.ndarray) -> Judgements:
+        """Transactions (n,) of a `basis_type` → their judgements.
 
         Above the threshold of its segment a score is an anomaly, at it normal. Raises ValueError where the model's score is
         not a finite number.
         """
+        customer = np.ascontiguousarray(basis["features"])
+        profile = self._looked_up(basis, customer) if needs_profiles(self.model.features) else None
+        blocks = [Block(FEATURES, customer), *([] if profile is None else [Block(PROFILE_FEATURES, profile.values)])]
+        if self.model.extras:
+            blocks.append(Block(basis.dtype["extras"].names or (), extras_in(basis)))
+        features = self.model.known(columns(self.model.features, blocks))
         scores = self.model.anomaly_score(features)
         if not np.isfinite(scores).all():
             raise ValueError(f"the model's score is not a finite number: {scores[~np.isfinite(scores)][0]}")
-        thresholds = self.thresholds.of_segments(segments)
+        thresholds = self.thresholds.of_segments(basis["segment"])
         anomalies = scores > thresholds
-        reasons = self.model.reasons(features[anomalies]) if anomalies.any() else []
-        return Judgements(scores, thresholds, anomalies, reasons)
+        seen = features[anomalies]
+        reasons = self.model.reasons(seen) if len(seen) else []
+        return Judgements(scores, thresholds, anomalies, reasons, seen, self.model.features, profile)
 
-    @property
-    def typical(self) -> np.ndarray:
-        """(1,) BASIS: a transaction that is typical of those that the model was trained on, which it must be able to judge."""
-        row = np.zeros(1, BASIS)
-        row["features"] = self.model.usual[:, 1]
+    def _looked_up(self, basis: np.ndarray, customer: Floats) -> LookedUp:
+        if self.profiles is None:
+            return LookedUp(np.full((len(basis), len(PROFILE_FEATURES)), NEUTRAL), np.zeros(len(basis), np.bool_))
+        hashes = np.ascontiguousarray(basis["merchant"]), np.ascontiguousarray(basis["category"])
+        values = self.profiles.features(*hashes, np.ascontiguousarray(customer[:, _LOG_AMOUNT]))
+        return LookedUp(values, blocks_of(basis["time"], self.profiles.block_seconds) <= self.profiles.as_of)
+
+    def typical(self, kind: "np.dtype[np.void]" = BASIS) -> np.ndarray:
+        """(1,) of a `basis_type`: a transaction that is typical of those that the model was trained on, which it must be able
+        to judge."""
+        row = np.zeros(1, kind)
+        typical = dict(zip(self.model.features, self.model.usual[:, 1].tolist(), strict=True))
+        row["features"] = [typical.get(name, 0.0) for name in FEATURES]
+        if self.model.extras:
+            extras_in(row)[:] = [typical.get(name, np.nan) for name in kind["extras"].names or ()]
         return row
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from jobs.declared_extras import declared_in, model_store
 from jobs.runtime.errors import Fatal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
+from ml.features.available import needs_profiles
 from ml.registry.model_store import ModelStore, RegistryError
 from settings import Settings, local_path
 
@@ -40,6 +42,24 @@ def _missing(settings: Settings, topics: Sequence[str]) -> str:
         f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(topics)}: create it "
         "(`make stack` does so on this machine; elsewhere Kafka's own kafka-topics.sh), or name another"
     )
+
+
+def champion_needs_profiles(settings: Settings) -> bool:
+    """Whether the champion judges by profiles; where that can't be known now, whether profiles were made here before."""
+    try:
+        registry = model_store(settings, declared_in(settings))
+        return needs_profiles(registry.load(registry.champion()).features)
+    except (RegistryError, Fatal) as error:  # what is wrong with the declaration of extras stops the start later
+        made = _made_before(settings)
+        _log.warning("whether the champion judges by profiles is not known (%s); they are made: %s", error, made)
+        return made
+
+
+def _made_before(settings: Settings) -> bool:
+    try:
+        return (local_path(settings.checkpoint) / "profiles").is_dir()
+    except ValueError:  # elsewhere
+        return True
 
 
 def check_champion(settings: Settings) -> None:
