@@ -217,6 +217,8 @@ class Detection:
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         report(self.tasks.failures.value, self._settings.transactions_topic)
+        off = self._pace_keeper.off(self.tasks.arrived.value)
+        self._gate.report(QUERY, largest_record=self._pace_keeper.largest)  # before it becomes a dead letter
         if self.tasks.refused_extras is not None:
             report_refused_extras(self.tasks.refused_extras.value, self._settings.transactions_topic)
         if self.tasks.set_aside.value:
@@ -225,8 +227,6 @@ class Detection:
                 self._dead_letters.write(left, lambda: self._gate.closed)
         self._inputs.check()
         self._spark_files.state()
-        off = self._pace_keeper.off(self.tasks.arrived.value)
-        self._gate.report(QUERY, largest_record=self._pace_keeper.largest)
         if off is not None:
             self._gate.start_again(QUERY, off)
 
