@@ -19,11 +19,14 @@ from messaging.reader import Reader
 from ml import console
 from ml.dataset.history import History, HistoryError
 from ml.detectors import DEFAULT, DETECTORS, Detector
+from ml.evaluation import protocol_report
 from ml.evaluation.contest import Judged, StreamScores, Terms, evaluate
 from ml.evaluation.errors import EvaluationError
+from ml.evaluation.protocol import Protocol, evaluate_by
 from ml.evaluation.report import last_line
 from ml.evaluation.scored import Scored, scored_from
 from ml.features.currencies import Rates, RatesUnreadable, default_rates
+from ml.options import FitDays, FitEnd, KnownDays, ProtocolOption, Seeds, TestDays, protocol_from
 from ml.progress import Progress as Report
 from ml.progress import silent
 from ml.registry import listing, unregistered
@@ -154,14 +157,33 @@ def evaluate_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     report: Annotated[str | None, typer.Option(help="Write every figure to this JSON file.")] = None,
     extras: Extras = True,
+    protocol: ProtocolOption = None,
+    seeds: Seeds = None,
+    fit_end: FitEnd = None,
+    fit_days: FitDays = None,
+    test_days: TestDays = None,
+    known_days: KnownDays = None,
     profiles: Profiles = True,
     profile_delay_hours: Annotated[
         int, typer.Option(min=0, help="How many hours later than at once a table of profiles comes.")
     ] = 0,
 ) -> None:
-    """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON."""
+    """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON.
+
+    With --protocol handbook: detectors, by the weeks and the figures of the Fraud Detection Handbook.
+    """
     judged: Judged = _chosen(detector)
     history, figures = _here(folder, "FOLDER"), None if report is None else _here(report, "--report")
+    days = {"fit_days": fit_days, "test_days": test_days, "known_days": known_days}
+    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _rates())
+    plan = protocol_from(protocol, fit_end, delay_days=label_delay_days, **days)
+    if plan is None and seeds is not None:
+        raise EvaluationError("--seeds belongs to --protocol: give both or neither")
+    if plan is not None and (model is not None or scores is not None):
+        raise EvaluationError("--protocol judges detectors that it fits: leave --model and --scores out")
+    if plan is not None:
+        _evaluate_by(plan, history, _chosen(detector), terms, seeds or 1, figures)
+        return
     if scores is not None:
         kafka = KafkaConfig.from_settings(Settings.from_command_line([]))
         kafka = replace(kafka, servers=bootstrap_servers or kafka.servers)
@@ -169,13 +191,21 @@ def evaluate_command(
             judged = StreamScores(scores, read_scores(kafka, scores, bars))
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
-    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _rates())
     with _bars() as bars:
         results = evaluate(history, judged, terms, bars)
-    if figures is not None:
-        figures.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    _write(figures, results)
     console.show(out, results)
     print(msgspec.json.encode(last_line(results)).decode(), flush=True)
+
+
+def _evaluate_by(
+    plan: Protocol, history: Path, detectors: list[Detector], terms: Terms, seeds: int, figures: Path | None
+) -> None:
+    with _bars() as bars:
+        outcomes = evaluate_by(plan, history, detectors, terms, seeds, bars)
+    _write(figures, outcomes)
+    console.show_outcomes(out, outcomes)
+    print(msgspec.json.encode(protocol_report.last_line(outcomes)).decode(), flush=True)
 
 
 @app.command()
@@ -241,6 +271,11 @@ def _chosen(names: list[str] | None) -> list[Detector]:
         if name not in DETECTORS:
             raise EvaluationError(f"--detector is one of {', '.join(DETECTORS)}, not {name!r}")
     return [DETECTORS[name] for name in names or DETECTORS]
+
+
+def _write(file: Path | None, figures: object) -> None:
+    if file is not None:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
 
 
 def _registry() -> ModelStore:

@@ -109,7 +109,7 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
     seen = outline(folder, terms.extras, progress, terms.rates)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
     split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay)
-    data = read(seen, split, terms.seed, progress, _profiles(seen.knowledge, terms))
+    data = read(seen, split, terms.seed, progress, profile_pass(seen.knowledge, terms))
     if isinstance(judged, StreamScores):
         test, scores, is_alert = matched(data.test, judged.scores)
         return {judged.topic: judge(JudgedPart.from_data(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
@@ -123,7 +123,8 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
     return contest(data, judged, terms, progress)
 
 
-def _profiles(knowledge: Knowledge, terms: Terms) -> ProfilePass | None:
+def profile_pass(knowledge: Knowledge, terms: Terms) -> ProfilePass | None:
+    """What gives a history's profile features, as the terms want them; None where they want none."""
     if not terms.profiles:
         return None
     return ProfilePass(knowledge.labels, delay_blocks=terms.profile_delay_hours * 3_600 // BLOCK_SECONDS)

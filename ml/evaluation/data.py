@@ -29,7 +29,8 @@ from ml.progress import Progress, silent
 class Outline(NamedTuple):
     """What a first look at a history says: the times (n,) in ms, its currency, and the frauds that the truth names.
 
-    currency: the commonest; None where transactions mostly name none. fraud, fraud_time: (m,) hashes and times (ms).
+    currency: the commonest; None where transactions mostly name none. fraud, fraud_time: (m,) hashes and times (ms);
+    labelled, labelled_time: (k,) those of the transactions that have a label.
     """
 
     history: History
@@ -38,6 +39,8 @@ class Outline(NamedTuple):
     currency: str | None
     fraud: Hashes
     fraud_time: Ints
+    labelled: Hashes
+    labelled_time: Ints
     label_delay_days: float
 
 
@@ -72,17 +75,17 @@ def outline(folder: Path, extras: bool = True, progress: Progress = silent, rate
     history = history if extras else history.without_extras()
     if not history.rows:
         raise HistoryError(f"{folder} should hold transactions, but it has none")
-    times, frauds, labelled = [], [], []
+    times, frauds, labels = [], [], []
     currencies: Counter[str | None] = Counter()
     for _, piece in pieces(history, "reading times", progress):
         times.append(piece["event_time"].cast(pa.int64()).to_numpy())
         frauds.append(_among(piece, knowledge.truth))
-        labelled.append(_among(piece, knowledge.labels))
+        labels.append(_among(piece, knowledge.labels))
         counted = piece["currency"].value_counts()
         currencies.update(dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)))
     fraud, fraud_time = _joined(frauds)
-    of_labels = _joined(labelled)
-    report(label_counts(knowledge.labels, *of_labels), str(folder))
+    labelled, labelled_time = _joined(labels)
+    report(label_counts(knowledge.labels, labelled, labelled_time), str(folder))
     is_fraud = knowledge.truth.fraud_of(fraud)
     return Outline(
         history,
@@ -91,7 +94,9 @@ def outline(folder: Path, extras: bool = True, progress: Progress = silent, rate
         max(currencies, key=lambda name: currencies[name]),
         fraud[is_fraud],
         fraud_time[is_fraud],
-        knowledge.labels.delay_days(*of_labels),
+        labelled,
+        labelled_time,
+        knowledge.labels.delay_days(labelled, labelled_time),
     )
 
 
