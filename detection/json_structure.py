@@ -30,8 +30,7 @@ class Names:
 
     def repeated(self, value: bytes) -> list[str]:
         """Which of them the outermost object of a JSON text has more than once, however they are written."""
-        escaped = b"\\u00" in value and _escaped_in_a_name(value)
-        if not escaped and all(value.count(name) <= 1 for name in self._quoted):
+        if max(map(value.count, self._quoted)) <= 1 and not (b"\\u00" in value and _escaped_in_a_name(value)):
             return []
         characters, depths = _structure(value)
         found = [
