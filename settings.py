@@ -93,6 +93,11 @@ class Settings(BaseSettings):
     model_name: str = Field("scoreline", description="registered model that is trained and served")
     model_alias: str = Field("champion", description="registry alias whose version judges")
 
+    extras_file: MaybeLocalPath = Field(
+        None,
+        description="TOML file of the numbers that transactions carry beside the contract's fields (docs/replay.md)",
+    )
+
     transactions_topic: str = Field("transactions", description="topic of incoming transactions")
     scores_topic: str = Field("scores", description="topic of every scored transaction")
     alerts_topic: str = Field("alerts", description="topic of the anomalies alone")

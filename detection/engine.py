@@ -18,6 +18,7 @@ from detection.state_log import Fold, folded_or_untouched
 from ml.features import Folded
 from ml.features.currencies import AS_PAID, Rates
 from ml.features.customers import IDENTITY, Customers
+from ml.features.declared import NOTHING, Declared
 
 
 class Scored(NamedTuple):
@@ -43,11 +44,17 @@ class Limits(NamedTuple):
 
 
 class Engine:
-    """Judges messages by the states of their customers. One thread at a time may use it."""
+    """Judges messages by the states of their customers and the extras that are declared. One thread at a time may use it."""
 
-    def __init__(self, customers: Customers, limits: Limits = Limits()) -> None:  # noqa: B008  # it is frozen
+    def __init__(
+        self,
+        customers: Customers,
+        limits: Limits = Limits(),  # noqa: B008  # it is frozen
+        declared: Declared = NOTHING,
+    ) -> None:
         self._customers = customers
         self._limits = limits
+        self._declared = declared
 
     def work(self, messages: Messages, decision: Decision, closing: bytes) -> list[Outcome]:
         """Messages, in log order → what becomes of each; they are in their customers' states afterwards.
@@ -71,7 +78,7 @@ class Engine:
             small = [row for row in range(len(messages.values)) if row not in large]
             others = iter(self._outcomes(_some(messages, small), fold, decision, closing))
             return [large.get(row) or next(others) for row in range(len(messages.values))]
-        begun = begin(messages, fold, self._limits.future_hours, self._limits.rates)
+        begun = begin(messages, fold, self._limits.future_hours, self._limits.rates, self._declared)
         judged = judge(begun.basis, [(0, decision)])
         for k, why in judged.errors.items():
             begun.refusals.note(int(begun.rows[k]), why, folded=True)

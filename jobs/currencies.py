@@ -34,10 +34,16 @@ def hold_rates(settings: Settings, folder: DurableFolder, replayed: DurableFolde
 
     A first start takes the table that the settings name; else, in a replay, that of the checkpoint that is replayed, whose
     settings are in `replayed`; else the built-in one. A later start goes on by what the first one took, so that a release
-    with newer rates changes no judgement. Raises `FrozenSettingsDiffer` where the settings name another table.
+    with newer rates changes no judgement. Raises `FrozenSettingsDiffer` where the settings name another table, and
+    `Fatal` where there is nothing to replay, so that nothing is recorded then.
     """
     given = given_rates(settings)
     if not is_begun(folder):
+        if replayed is not None and not is_begun(replayed):
+            raise Fatal(
+                f"--replay-of {settings.replay_of} has no ledger, nor anything else of a checkpoint: name the checkpoint of an "
+                "earlier run of detect, or leave the flag out to judge all records again"
+            )
         rates = given or (_kept(replayed) if replayed is not None else default_rates())
         if rates.base:
             folder.write_newest(_NAME, msgspec.json.format(msgspec.json.encode(rates)))

@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
-from detection.decision import BASIS, Decision, lookup
+from detection.decision import Decision, basis_type, lookup
 from detection.halves import Rows
 from detection.judging import Judged, judge, shared_profiles
 from detection.ledger import Versions
@@ -22,6 +22,7 @@ from jobs.sent_profiles import SentProfiles
 from jobs.source.topic_limits import TopicLimits, room
 from jobs.tasks import Tasks
 from ml.features import place
+from ml.features.declared import names
 from ml.model import Model
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
@@ -122,7 +123,7 @@ def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Ca
     Both are null where there is nothing to judge, and for a message that could not be judged, or whose
     score no topic takes, which is set aside.
     """
-    fitting = Fitting(tasks.limits, tasks.set_aside)
+    fitting, kind = Fitting(tasks.limits, tasks.set_aside), basis_type(names(tasks.declared))
 
     def judged_rows(rows: np.ndarray) -> pd.DataFrame:
         found = judge(rows, [(start, sent.decision) for start, sent in decisions])
@@ -136,7 +137,7 @@ def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Ca
 
     def judged(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            yield judged_rows(np.frombuffer(b"".join(batch), BASIS))
+            yield judged_rows(np.frombuffer(b"".join(batch), kind))
 
     return F.pandas_udf(judged, JUDGED)  # type: ignore[call-overload, no-any-return]
 

@@ -1,7 +1,7 @@
 """The command line: `python -m ml train | register | evaluate | models | promote | rollback`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +26,8 @@ from ml.evaluation.protocol import Protocol, evaluate_by
 from ml.evaluation.report import last_line
 from ml.evaluation.scored import Scored, scored_from
 from ml.features.currencies import Rates, RatesUnreadable, default_rates
+from ml.features.declared import DeclarationError, Declared, names, undeclared
+from ml.features.declared import read as declaration
 from ml.options import FitDays, FitEnd, KnownDays, ProtocolOption, Seeds, TestDays, protocol_from
 from ml.progress import Progress as Report
 from ml.progress import silent
@@ -35,7 +37,7 @@ from ml.registry.unregistered import Unregistered
 from ml.schema import EXTRA_PREFIX
 from ml.thresholds.budget import DEFAULT_BUDGET
 from ml.training.policy import Policy, labels_for
-from ml.training.train import TrainingError, train
+from ml.training.train import OUTSIDE, TrainingError, train
 from settings import Settings, local_path
 
 app = typer.Typer(
@@ -51,8 +53,12 @@ Extras = Annotated[
     bool,
     typer.Option(
         "--extras/--no-extras",
-        help=f"Whether columns named {EXTRA_PREFIX}… are features too; the job has no such columns.",
+        help=f"Whether columns named {EXTRA_PREFIX}… are features too.",
     ),
+]
+ExtrasFile = Annotated[
+    str | None,
+    typer.Option(help="TOML file that declares the extras of the job's transactions.", show_default="of the settings"),
 ]
 Profiles = Annotated[
     bool,
@@ -61,6 +67,7 @@ Profiles = Annotated[
         help="Whether what crosses customers is features too: merchants and categories, and what labels said of them.",
     ),
 ]
+_UNREADABLE: Final = (HistoryError, RatesUnreadable, DeclarationError)
 _UNREGISTERED: Final = Path(".scoreline/models")
 """Where a trained model is kept until it is registered."""
 
@@ -74,7 +81,15 @@ def main() -> None:
     """Run the command line; every failure that a person can fix is one line on standard error and exit status 1."""
     try:
         app()
-    except (RegistryError, HistoryError, RatesUnreadable, TrainingError, EvaluationError, KafkaConfigError) as error:
+    except (
+        RegistryError,
+        HistoryError,
+        RatesUnreadable,
+        DeclarationError,
+        TrainingError,
+        EvaluationError,
+        KafkaConfigError,
+    ) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 
@@ -91,18 +106,19 @@ def train_command(
     budget: Annotated[float, typer.Option(help="Share of the traffic that may become alerts.")] = DEFAULT_BUDGET,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     extras: Extras = True,
+    extras_file: ExtrasFile = None,
     profiles: Profiles = False,  # until the job looks them up
 ) -> None:
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
     past, state = _here(history, "HISTORY"), None if state_out is None else _here(state_out, "--state-out")
     policy = Policy(registry.name, detector, budget, seed, trials, profiles)
-    opened = _opened(past, extras)
-    _refuse_unservable(opened.extras, promote)
+    opened, declared = _opened(past, extras), _declared(extras_file)
+    _refuse_undeclared(opened.extras, declared, promote)
     registry.check()  # better now than after minutes of training
     labels = labels_for(policy, past)
     with _bars() as bars:
-        trained = train(opened, policy, labels, bars)
+        trained = train(opened, policy, labels, bars, declared)
     if state is not None:
         trained.customers.write(state / "customers.parquet", opened.rates.version)
         if trained.profiles is not None:
@@ -111,6 +127,7 @@ def train_command(
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with err.status("registering"):
         model = unregistered.register(registry, whole, parent, datetime.now(UTC), promote)
+    _report_outside(trained.metrics, declared)
     share = trained.metrics["alert_share_check_part"]
     out.print(
         f"version {model.version} of {model.name}, {detector}: threshold {model.threshold:.4f}; "
@@ -124,6 +141,7 @@ def train_command(
 def register_command(
     folder: Annotated[str, typer.Argument(help="Folder of a trained model that could not be registered.")],
     promote: Annotated[bool, typer.Option("--promote", help="Make it the champion.")] = False,
+    extras_file: ExtrasFile = None,
 ) -> None:
     """Register a model that `train` has kept because the registry was unavailable."""
     registry, place = _registry(), _here(folder, "FOLDER")
@@ -131,7 +149,7 @@ def register_command(
         trained = unregistered.read(place, registry.name)
     except ModelRefused as refusal:
         raise RegistryError(f"the model in {place} is not registered: {refusal}") from refusal
-    _refuse_unservable([name for name in trained.model.features if name.startswith(EXTRA_PREFIX)], promote)
+    _refuse_undeclared(list(trained.model.extras), _declared(extras_file), promote)
     with err.status("registering"):
         model = registry.register(*trained)
     out.print(f"version {model.version} of {model.name}: threshold {model.threshold:.4f}; {place} is no longer needed")
@@ -157,6 +175,7 @@ def evaluate_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     report: Annotated[str | None, typer.Option(help="Write every figure to this JSON file.")] = None,
     extras: Extras = True,
+    extras_file: ExtrasFile = None,
     protocol: ProtocolOption = None,
     seeds: Seeds = None,
     fit_end: FitEnd = None,
@@ -175,7 +194,9 @@ def evaluate_command(
     judged: Judged = _chosen(detector)
     history, figures = _here(folder, "FOLDER"), None if report is None else _here(report, "--report")
     days = {"fit_days": fit_days, "test_days": test_days, "known_days": known_days}
-    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _rates())
+    terms = Terms(
+        budget, label_delay_days, seed, extras, profiles, profile_delay_hours, _rates(), _declared(extras_file)
+    )
     plan = protocol_from(protocol, fit_end, delay_days=label_delay_days, **days)
     if plan is None and seeds is not None:
         raise EvaluationError("--seeds belongs to --protocol: give both or neither")
@@ -217,11 +238,11 @@ def models() -> None:
 
 
 @app.command()
-def promote(version: Version) -> None:
+def promote(version: Version, extras_file: ExtrasFile = None) -> None:
     """Make a version the champion, once it has been loaded and checked."""
     registry = _registry()
     try:
-        registry.load(version)
+        registry.load(version, names(_declared(extras_file)))
     except (ModelRefused, NotReady) as refusal:
         raise RegistryError(f"version {version} is not promoted: {refusal}") from refusal
     _promote(registry, version)
@@ -252,13 +273,28 @@ def _here(place: str, what: str) -> Path:
         raise HistoryError(f"{what} {error}, but it is {place!r}: copy it to this machine") from None
 
 
-def _refuse_unservable(extras: Sequence[str], promote: bool) -> None:
-    if promote and extras:
-        first = ", ".join(extras[:3]) + ", …" * (len(extras) > 3)
+def _declared(file: str | None) -> Declared:
+    """What a file declares; without one, the file of the settings."""
+    path = Settings.from_command_line([]).extras_file if file is None else _here(file, "--extras-file")
+    return declaration(path)
+
+
+def _refuse_undeclared(extras: Sequence[str], declared: Declared, promote: bool) -> None:
+    unknown = undeclared(declared, extras)
+    if promote and unknown:
+        first = ", ".join(unknown[:3]) + ", …" * (len(unknown) > 3)
         raise TrainingError(
-            "--promote makes a model the champion of the running job, whose transactions have no extra columns, but the "
-            f"history has {len(extras)} ({first}): add --no-extras, or leave --promote out"
+            "--promote makes a model the champion of the running job, which reads declared extras alone, but "
+            f"{len(unknown)} of the history's are not declared ({first}): declare them (--extras-file, or "
+            "SCORELINE_EXTRAS_FILE; docs/replay.md), add --no-extras, or leave --promote out"
         )
+
+
+def _report_outside(metrics: Mapping[str, float], declared: Declared) -> None:
+    """Values of extras that count as unknown because they lie outside what is declared."""
+    for extra in declared:
+        if count := metrics.get(OUTSIDE + extra.name, 0.0):
+            out.print(f"{count:,.0f} values of {extra.name} are not {extra.range}, and count as unknown")
 
 
 def _promote(registry: ModelStore, version: int) -> None:

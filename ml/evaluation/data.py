@@ -1,10 +1,10 @@
 """Reads a history's folder into what a detector is fitted to and what it is judged on."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,9 @@ from ml.dataset.truth import Knowledge
 from ml.features import FEATURES
 from ml.features.currencies import AS_PAID, Rates
 from ml.features.customers import CustomerTable
+from ml.features.declared import NOTHING, Declared
 from ml.features.events import hashes
+from ml.features.extras import for_unknown
 from ml.features.profile_schema import PROFILE_FEATURES
 from ml.progress import Progress, silent
 
@@ -58,7 +60,7 @@ class Data:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """What the columns of features are called: of the fold, of profiles where they were asked for, of the extras."""
-        return (*FEATURES, *(PROFILE_FEATURES if self.profiles else ()), *self.outline.history.extras)
+        return _names(self.outline, self.profiles)
 
     @property
     def fit_labels(self) -> Flags:
@@ -67,7 +69,7 @@ class Data:
 
 
 def outline(folder: Path, extras: bool = True, progress: Progress = silent, rates: Rates = AS_PAID) -> Outline:
-    """A first look at the history in a folder, without features; extras: whether its extra columns count too.
+    """A first look at the history in a folder, without features; extras: whether its extras count too.
 
     Raises `HistoryError` where something there can't be read, or is missing.
     """
@@ -100,18 +102,48 @@ def outline(folder: Path, extras: bool = True, progress: Progress = silent, rate
     )
 
 
+class Extras(NamedTuple):
+    """How extras are read: in the ranges that are declared, and with values by name for the unknown ones; without, they
+    become what training would make of them."""
+
+    declared: Declared = NOTHING
+    values: Mapping[str, float] | None = None
+
+
+AS_THEY_ARE: Final = Extras()
+
+
 def read(
-    outline: Outline, split: Split, seed: int, progress: Progress = silent, profiles: ProfilePass | None = None
+    outline: Outline,
+    split: Split,
+    seed: int,
+    progress: Progress = silent,
+    profiles: ProfilePass | None = None,
+    extras: Extras = AS_THEY_ARE,
 ) -> Data:
     """The parts of a history, each transaction with its features; of a long fit part some rows, drawn at random.
 
     profiles: gives the profile features; None: there are none.
     """
-    rows = chosen_rows(split.cuts(outline.times), seed)
+    rows, history = chosen_rows(split.cuts(outline.times), seed), outline.history
     folded = fold_history(
-        outline.history, rows, CustomerTable(), profiles=profiles, currency=outline.currency, progress=progress
+        history,
+        rows,
+        CustomerTable(),
+        profiles=profiles,
+        currency=outline.currency,
+        declared=extras.declared,
+        progress=progress,
     )
-    return Data(outline, split, **folded.parts, profiles=profiles is not None)
+    values = extras.values
+    if values is None:
+        values = for_unknown(folded.parts["fit"].features, history.extras, extras.declared)
+    parts = folded.filled(_names(outline, profiles is not None), values)
+    return Data(outline, split, **parts, profiles=profiles is not None)
+
+
+def _names(outline: Outline, profiles: bool) -> tuple[str, ...]:
+    return (*FEATURES, *(PROFILE_FEATURES if profiles else ()), *outline.history.extras)
 
 
 def _among(piece: pa.Table, labels: Labels) -> tuple[Hashes, Ints]:

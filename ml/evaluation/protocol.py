@@ -18,7 +18,7 @@ from ml.dataset.split import Split
 from ml.dataset.transactions import Transactions
 from ml.detectors import Detector, TooFewRows
 from ml.evaluation.contest import Terms, profile_pass
-from ml.evaluation.data import Data, Outline, outline, read
+from ml.evaluation.data import Data, Extras, Outline, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.estimates import Estimate, over_seeds
 from ml.features import DAY
@@ -142,7 +142,7 @@ def evaluate_by(
             f"the protocol {protocol.name} needs transactions from {_day(split.fit_start)} to {_day(split.end - 1)}, but the "
             f"history has {first:%Y-%m-%d} to {last:%Y-%m-%d}; `python -m generator history --world handbook` writes one"
         )
-    data = read(seen, split, terms.seed, progress, profile_pass(seen.knowledge, terms))
+    data = read(seen, split, terms.seed, progress, profile_pass(seen.knowledge, terms), Extras(terms.declared))
     return judged_by(protocol, data, detectors, range(terms.seed, terms.seed + seeds), progress)
 
 

@@ -6,18 +6,8 @@ from typing import Final
 import numpy as np
 
 from ml.compiling import compiled
-from ml.features.past import (
-    MEMORY,
-    came_at,
-    knows_device,
-    learned_at,
-    new_countries,
-    number_of,
-    seen,
-    slot,
-    small,
-    usual_at,
-)
+from ml.features.entries import came_at, learned_at, new_countries, slot, small
+from ml.features.past import MEMORY, knows_device, number_of, seen, usual_at
 from ml.features.state_schema import (
     CATEGORIES,
     CHANNEL_BITS,

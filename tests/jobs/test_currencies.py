@@ -79,6 +79,14 @@ def test_a_replay_folds_by_the_rates_of_what_it_replays_unless_it_is_given_other
     assert start(tmp_path / "d") == AS_PAID
 
 
+def test_where_there_is_nothing_to_replay_nothing_is_recorded(tmp_path: Path) -> None:
+    mine = table(tmp_path / "mine.json", PLN=0.2)
+    start(tmp_path / "a", mine)
+    with pytest.raises(Fatal, match="has no ledger"):
+        start(tmp_path / "b", replayed=tmp_path / "nowhere")
+    assert start(tmp_path / "b", replayed=tmp_path / "a").rate("PLN") == 0.2
+
+
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     start(tmp_path / "a")
     (tmp_path / "a" / "settings" / "currency_rates.0").write_bytes(b"\xff{")
