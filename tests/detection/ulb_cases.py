@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 
 from detection.decision import Decision
-from detection.engine import Engine, Scored
+from detection.engine import Engine, Limits, Scored
 from detection.folding import Messages
 from detection.ranges import Versions
 from detection.score_json import closing
 from ml.dataset.split import Split
 from ml.evaluation.data import Extras, outline, read
+from ml.features.currencies import default_rates
 from ml.features.customers import Customers
 from ml.features.declared import names
 from ml.features.declared import read as declaration
@@ -51,14 +52,14 @@ def as_the_engine_says(sent: Any, model: Any) -> dict[tuple[int, int], dict[str,
     decision = Decision.from_table(versions, model, None)
     log = sorted(sent, key=lambda record: (record.partition, record.offset))
     columns = [[getattr(r, name) for r in log] for name in ("value", "key", "timestamp", "partition", "offset")]
-    engine = Engine(Customers(), declared=declaration(DECLARATION))
+    engine = Engine(Customers(), Limits(rates=default_rates()), declaration(DECLARATION))
     outcomes = engine.work(Messages(*columns), decision, closing("early", None, 0))
     plain = [msgspec.json.decode(one.value) for one in outcomes if isinstance(one, Scored)]
     return {(score["partition"], score["offset"]): judged(score) for score in plain}
 
 
 def as_evaluation_says(history: Path, model: Any) -> set[tuple[int, float]]:
-    seen = outline(history)
+    seen = outline(history, rates=default_rates())
     split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), 0.0)
     data = read(seen, split, 0, extras=Extras(declaration(DECLARATION), model.extras))
     rows = data.test.features[:, [data.feature_names.index(name) for name in model.features]]
