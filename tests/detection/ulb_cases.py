@@ -48,12 +48,13 @@ def judged(score: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_the_engine_says(sent: Any, model: Any) -> dict[tuple[int, int], dict[str, Any]]:
+    rates = default_rates()
     versions = Versions(model.version, name=model.name, model_digest=model.digest)
     decision = Decision.from_table(versions, model, None)
     log = sorted(sent, key=lambda record: (record.partition, record.offset))
     columns = [[getattr(r, name) for r in log] for name in ("value", "key", "timestamp", "partition", "offset")]
-    engine = Engine(Customers(), Limits(rates=default_rates()), declaration(DECLARATION))
-    outcomes = engine.work(Messages(*columns), decision, closing("early", None, 0))
+    engine = Engine(Customers(), Limits(rates=rates), declaration(DECLARATION))
+    outcomes = engine.work(Messages(*columns), decision, closing("early", None, 0, currency_version=rates.version))
     plain = [msgspec.json.decode(one.value) for one in outcomes if isinstance(one, Scored)]
     return {(score["partition"], score["offset"]): judged(score) for score in plain}
 
