@@ -49,6 +49,8 @@ def written(
 
 def held(records: pa.RecordBatch) -> Tally:
     """Of scores that are not written yet, by their records."""
+    if not records.num_rows:
+        return Tally()
     some = records.slice(0, MOST_HELD)
     columns = [some[name].to_pylist() for name in ("value", "kafka_time", "partition", "offset")]
     return Tally(undecided=records.num_rows, held=list(zip(*columns, strict=True)))
