@@ -1,7 +1,6 @@
 """Counting the scores of a micro-batch for profiles, in the tasks; and its labels, of each source the last."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ from ml.features.events import hash_id, milliseconds
 from ml.features.profile_counts import added_up, blocks_of, transaction_counts
 from ml.features.profiles import COUNTS
 from ml.label_rule import source_number, verdict_number
-from ml.schema import Identifier, Label, Offset, Partition, Reader
+from ml.schema import Identifier, KafkaTime, Label, Offset, Partition, Reader, SchemaVersion, Time
 
 ROWS: Final = "part string, content binary"
 """What a task returns: its parts by name, each the bytes of an array, or figures in msgpack."""
@@ -48,14 +47,15 @@ class _Score(msgspec.Struct, gc=False):
     """The part of `ml.schema.Score` that is counted."""
 
     transaction_id: Identifier
-    event_time: datetime
+    event_time: Time
     partition: Partition
     offset: Offset
-    kafka_time: int
+    kafka_time: KafkaTime
     features: list[float]
     feature_set: str
     merchant_id: str | None = None
     merchant_category: str | None = None
+    schema_version: SchemaVersion = 1
 
 
 _scores: Final = Reader(_Score)

@@ -24,7 +24,7 @@ class Record(NamedTuple):
     topic: str
     partition: int
     offset: int
-    value: bytes
+    value: bytes | None
 
 
 def score(number: int, seconds: float, **changes: object) -> bytes:
