@@ -39,4 +39,8 @@ def foreign(draw: st.DrawFn) -> bytes | None:
     value = bytearray(json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     for place, byte in draw(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=2)):
         value[int(place * (len(value) - 1))] = byte
-    return draw(st.sampled_from([None, b"", b"[" * 100_000, b"\xff\xfe"])) if draw(st.integers(0, 20)) == 0 else bytes(value)
+    return (
+        draw(st.sampled_from([None, b"", b"[" * 100_000, b"\xff\xfe"]))
+        if draw(st.integers(0, 20)) == 0
+        else bytes(value)
+    )
