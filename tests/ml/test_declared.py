@@ -61,9 +61,9 @@ ONE = 'lowest = 0, highest = 1, about = "a"'
         ('a = {lowest = 1, highest = 1, about = "a"}', "lowest below highest, but they are 1 and 1"),
         (f"a = {{{ONE}, unknown = nan}}", "must have finite numbers"),
         (f'a = {{lowest = 0, highest = {10**400}, about = "a"}}', "the extra a in"),
-        ("a = {lowest = 0, highest = %s}" % ("1" * 5_000), "can't be read"),
-        ('a = {%s, "b\\nc" = 1}' % ONE, "unknown field"),
-        ('a = {%s, "b\\u2028c" = 1}' % ONE, "unknown field"),
+        (f"a = {{lowest = 0, highest = {'1' * 5_000}}}", "can't be read"),
+        (f'a = {{{ONE}, "b\\nc" = 1}}', "unknown field"),
+        (f'a = {{{ONE}, "b\\u2028c" = 1}}', "unknown field"),
     ],
 )
 def test_what_is_no_declaration_is_refused_in_words(tmp_path: Path, text: str, complaint: str) -> None:
