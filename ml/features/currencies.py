@@ -54,8 +54,8 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return cls.from_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise RatesUnreadable(
-                f"{path} should be a table of currency rates, but it can't be read as one: {one_line(error)}. It is "
-                "a JSON object of base, date, source, and rates, by currency what one unit of it is worth in the base currency; "
+                f"{path} should be a table of currency rates, but it can't be read as one: {one_line(error)}. It is a JSON "
+                "object of base, date, source, and rates, by currency what one unit of it is worth in the base currency; "
                 f"ml/features/{DEFAULT_FILE} is one"
             ) from error
 
