@@ -163,9 +163,19 @@ def as_table(found: list[QueryStatus], kafka_servers: str) -> Table:
         lagging = "unknown" if one.lag is None else f"{one.lag:,}"
         model, thresholds = (str(one.facts.get(name, "")) for name in ("model", "thresholds"))
         table.add_row(one.query, one.state, commit, lagging, model, thresholds, _health(one))
+    notes = [note for one in found for note in _notes(one)]
     if any(one.lag is None for one in found):
-        table.caption = f"lag is unknown where nothing was read yet, or Kafka does not answer at {kafka_servers}"
+        notes.append(f"lag is unknown where nothing was read yet, or Kafka does not answer at {kafka_servers}")
+    table.caption = "\n".join(notes) or None
     return table
+
+
+def _notes(one: QueryStatus) -> list[str]:
+    """What of the scores counts as unknown, although it was given."""
+    notes = {"currency_unknown": "a currency that the rates lack", "extras_refused": "extras that were refused"}
+    return [
+        f"{one.facts[name]:,} scores since the start have {what}" for name, what in notes.items() if one.facts.get(name)
+    ]
 
 
 def _health(one: QueryStatus) -> str:

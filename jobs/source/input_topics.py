@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
@@ -87,6 +87,15 @@ class InputTopics:
     def id_of(self, topic: str) -> str:
         """The id of a topic that the query reads."""
         return self._ids[topic]
+
+    def id_now(self, topic: str) -> str | None:
+        """The id of any topic by now: None where there is none, empty where Kafka does not say. Raises KafkaError."""
+        try:
+            return self._kafka.topics([topic])[topic].id
+        except Unavailable:
+            return None
+        except TopicAuthorizationFailedError:
+            return ""
 
     def check(self) -> None:
         """At the start and at the end of a micro-batch, before anything is recorded or committed. Raises `MadeAgain`.

@@ -16,6 +16,8 @@ START = 1_700_000_040_000
 """The first event time (ms), where a block begins."""
 LATER = START + 10 * 24 * HOUR
 """A Kafka time (ms) after that of all transactions."""
+NOW = LATER
+"""The time (ms) at which tasks count."""
 MERCHANTS = 7
 NEW = FEATURES.index("new_merchant")
 
@@ -27,7 +29,7 @@ class Record(NamedTuple):
     partition: int
     offset: int
     value: bytes | None
-    time: int = 2**62
+    time: int = LATER
 
 
 def score(number: int, seconds: float, **changes: object) -> bytes:
@@ -75,7 +77,7 @@ def labels(values: Sequence[bytes], first_offset: int = 0) -> list[Record]:
 
 def counted(pieces: Sequence[Sequence[Record]], seen: bytes | None = None) -> tuple[Counted, int]:
     """What tasks return, one for each piece."""
-    counting = Counting(("scores", "labels"), Span(BLOCK_SECONDS, 24.0), Seen().packed if seen is None else seen)
+    counting = Counting(("scores", "labels"), Span(BLOCK_SECONDS, 24.0, NOW), Seen().packed if seen is None else seen)
     tables = [rows for piece in pieces for rows in counting.count(iter([batch(piece[:50]), batch(piece[50:])]))]
     return added(pa.Table.from_batches(tables))
 
