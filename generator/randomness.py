@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     CAMPAIGNS = 3
     LABELS = 4
     WAVE = 5
+    OPENINGS = 6
 
 
 def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:

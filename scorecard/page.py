@@ -10,7 +10,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from ml.evaluation.report import COLUMNS, detector_rows, ranked
+from ml.evaluation.report import COLUMNS, detector_rows, one_customer_rows, ranked
 from scorecard import plots
 from scorecard.baselines import AmountAndHour, Chance
 from scorecard.glossary import TERMS, kinds
@@ -153,6 +153,12 @@ def _tables(card: Scorecard) -> list[Table]:
             "On ordinary days. Small print: intervals in which the figure lies with 95 % confidence.",
             ["detector", *COLUMNS],
             detector_rows(card.standard),
+        ),
+        _table(
+            "Without the kinds that cross customers",
+            "The same, if the frauds whose victims share a merchant or a category alone had not happened.",
+            ["detector", *COLUMNS],
+            one_customer_rows(card.standard),
         ),
         _table(
             "Attack, drift and calm",

@@ -93,7 +93,12 @@ def _judgement(results: Sequence[Judgement | str]) -> Judgement | str:
         {name: _scenario([j.scenarios[name] for j in judged if name in j.scenarios]) for name in scenarios},
         sum(judgement.amount_lost for judgement in judged),
         sum(judgement.amount for judgement in judged),
+        _figures([judgement.of_one_customer for judgement in judged if judgement.of_one_customer]),
     )
+
+
+def _figures(results: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
+    return {name: over_seeds([result[name].value for result in results if name in result]) for name in _keys(results)}
 
 
 def _scenario(results: Sequence[ScenarioResult]) -> ScenarioResult:

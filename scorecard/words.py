@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from ml.evaluation.estimates import Estimate
-from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, cell, detector_rows, duration, ranked, scenario_rows
+from ml.evaluation.report import (
+    COLUMNS,
+    SCENARIO_COLUMNS,
+    cell,
+    detector_rows,
+    duration,
+    one_customer_rows,
+    ranked,
+    scenario_rows,
+)
 from scorecard.pooled import Scorecard
 from scorecard.reasons import Named, by_lot
 
@@ -144,6 +153,8 @@ def markdown(card: Scorecard) -> str:
         [
             " ".join(in_short(card)),
             _table(["detector", *COLUMNS], detector_rows(card.standard)),
+            "Without the kinds of fraud that cross customers:",
+            _table(["detector", *COLUMNS], one_customer_rows(card.standard)),
             f"Scenarios, by {best}:",
             _table(KIND_COLUMNS, kind_rows(card)),
             _table(["detector", *SPECIAL_COLUMNS], special_rows(card)),

@@ -61,7 +61,9 @@ def test_every_figure_has_an_interval_and_lies_below_its_ceiling_or_says_why(mad
 
 def test_the_last_line_names_every_detector_and_every_scenario(made: Made) -> None:
     line = made.last_line
-    scenarios = line.pop("scenarios")
+    scenarios, alone = line.pop("scenarios"), line.pop("of_one_customer")
+    assert alone.keys() == line.keys()
+    assert all(set(figures) == FIELDS for figures in alone.values())
     assert line.keys() == {*DETECTORS, "amount_and_hour", "chance"}
     assert all(set(figures) == FIELDS for figures in line.values())
     assert len(scenarios) >= 3
@@ -124,8 +126,8 @@ def test_the_page_needs_no_network_and_says_in_words_what_was_found(made: Made) 
     assert "NaN" not in page.split("</script>", 1)[1]
 
 
-def test_the_markdown_holds_four_tables(made: Made) -> None:
+def test_the_markdown_holds_five_tables(made: Made) -> None:
     lines = (made.folder / "scorecard.md").read_text().splitlines()
     widths = [line.count("|") for line in lines if line.startswith("|")]
-    assert sum(line.startswith("| ---") for line in lines) == 4
+    assert sum(line.startswith("| ---") for line in lines) == 5
     assert set(widths) == {10, 11, 9}
