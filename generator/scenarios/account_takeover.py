@@ -56,7 +56,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
 ACCOUNT_TAKEOVER: Final = Scenario(
     "account_takeover",
     play,
-    share=0.129,
+    share=0.1305,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: np.isin(t["channel"], ("online", "transfer")) * t["sum_1h"] * t["amount_ratio"] / (1 + t["amount"]),
     tampers=frozenset(

@@ -78,7 +78,7 @@ def buy(rng: np.random.Generator, population: Population, made: Array) -> None:
 BUST_OUT: Final = Scenario(
     "bust_out",
     play,
-    share=0.086,
+    share=0.087,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["sum_24h"] * t["amount_ratio"],
     tampers=frozenset(

@@ -72,7 +72,7 @@ def _purchases(rng: np.random.Generator, population: Population, victims: Array,
 CARD_TESTING: Final = Scenario(
     "card_testing",
     play,
-    share=0.1548,
+    share=0.1566,
     size=(FEWEST + MOST) / 2 + 2 * CASHED,
     rule=lambda t: (t["channel"] == "online") * t["count_10m"] / (1 + t["amount"]),
     tampers=frozenset(

@@ -29,7 +29,7 @@ from generator.scenarios.scenario import Scenario, Style
 FEWEST, MOST = 1, 2
 LASTS_DAYS, CHANGE_DAYS = 28, 14
 NAMELESS = 0.4  # of the purchases by crude ones
-WANTED = np.array(numbers("gift_cards", "travel", "gambling", "games", "fashion"))
+WANTED = np.array(numbers("gift_cards", "travel", "gambling"))
 
 
 def play(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:
@@ -62,7 +62,7 @@ def preferred(population: Population, time: Array) -> Array:
 CATEGORY_SHIFT: Final = Scenario(
     "category_shift",
     play,
-    share=0.03,
+    share=0.025,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * t["category_chargebacks"] * t["amount_ratio"],
     tampers=frozenset(

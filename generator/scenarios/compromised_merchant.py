@@ -65,7 +65,7 @@ def _cards(rng: np.random.Generator, population: Population, victims: Array) -> 
 COMPROMISED_MERCHANT: Final = Scenario(
     "compromised_merchant",
     play,
-    share=0.1204,
+    share=0.1218,
     size=(CARDS_FEWEST + CARDS_MOST) / 2 * (FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * (t["device_id"] == "") * t["log_amount"],
     tampers=frozenset(

@@ -52,7 +52,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
 MERCHANT_COLLUSION: Final = Scenario(
     "merchant_collusion",
     play,
-    share=0.0688,
+    share=0.0696,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "chip") * (t["amount"] % 50 == 0) * t["amount_ratio"],
     tampers=frozenset(

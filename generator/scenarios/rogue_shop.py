@@ -35,7 +35,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     n = len(victims)
     crude = rng.random(n) < style.of(0.95, 0.5, 0.03)
     country = population.customers.table["country"][victims]
-    shops = latest_shops(population, start, country, style.of(1, 1, 5))
+    shops = latest_shops(population, start, country, style.of(1, 1, 12))
     campaign, _ = repeated(style.sizes(rng, FEWEST, MOST, n))
     made = drafts(len(campaign))
     made["campaign"], made["channel"], made["merchant"] = campaign, ONLINE, any_of(rng, shops, campaign)

@@ -77,7 +77,7 @@ def _live(rng: np.random.Generator, population: Population, made: Array) -> None
 SYNTHETIC_IDENTITY: Final = Scenario(
     "synthetic_identity",
     play,
-    share=0.0602,
+    share=0.0609,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["new_merchant"] * t["sum_24h"] * t["amount_ratio"],
     tampers=frozenset(

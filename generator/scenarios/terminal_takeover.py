@@ -36,7 +36,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     n = len(victims)
     crude = rng.random(n) < style.of(0.95, 0.5, 0.03)
     city = city_of(population, victims)
-    terminals = quiet_shops(rng, population, city, MANIPULATED, style.of(1, 1, 6))
+    terminals = quiet_shops(rng, population, city, MANIPULATED, style.of(1, 1, 12))
     campaign, _ = repeated(style.sizes(rng, FEWEST, MOST, n))
     made = drafts(len(campaign))
     made["campaign"], made["merchant"] = campaign, any_of(rng, terminals, campaign)
@@ -65,9 +65,11 @@ def _pay(population: Population, made: Array) -> None:
 TERMINAL_TAKEOVER: Final = Scenario(
     "terminal_takeover",
     play,
-    share=0.05,
+    share=0.045,
     size=(FEWEST + MOST) / 2,
-    rule=lambda t: np.isin(t["channel"], ("chip", "contactless", "atm")) * t["merchant_chargebacks"],
+    rule=lambda t: (
+        np.isin(t["channel"], ("chip", "contactless", "atm")) * t["merchant_chargebacks"] * (1 + t["amount_ratio"])
+    ),
     tampers=frozenset({"log_amount_ratio", "amount_z", "amount_ratio", "log_amount", "new_merchant"}),
     hours=(DAYS[1] + 3) * 24,
     across=True,

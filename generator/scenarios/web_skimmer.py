@@ -40,7 +40,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     favourites = population.customers.favourites[:, FAVOURITES[WEB]]
     leaking = favourites[victims, rng.integers(0, favourites.shape[1], n)]
     place = pick(rng, places["weight"] * (places["kind"] == WEB), n)
-    used_at = quiet_shops(rng, population, place, USED_AT, style.of(1, 2, 12))
+    used_at = quiet_shops(rng, population, place, USED_AT, style.of(1, 2, 20))
     campaign, _ = repeated(style.sizes(rng, FEWEST, MOST, n))
     made = drafts(len(campaign))
     made["campaign"], made["channel"], made["merchant"] = campaign, ONLINE, any_of(rng, used_at, campaign)
