@@ -17,6 +17,9 @@ class Purpose(IntEnum):
     LABELS = 4
     WAVE = 5
     OPENINGS = 6
+    HANDBOOK_WORLD = 16
+    HANDBOOK_TRAFFIC = 17
+    HANDBOOK_FRAUD = 18
 
 
 def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:
