@@ -35,7 +35,7 @@ WANTED = np.array(numbers("gift_cards", "travel", "gambling"))
 def play(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:
     """The card of each victim (n,), used from its start (n,) on in the category that thieves then prefer."""
     n = len(victims)
-    crude = rng.random(n) < style.of(0.95, 0.5, 0.03)
+    crude = rng.random(n) < style.of(0.95, 0.55, 0.03)
     category = preferred(population, start + (rng.uniform(-0.5, 0.5, n) * CHANGE_DAYS * 24 * HOUR_MS).astype(np.int64))
     category = np.where(rng.random(n) < style.of(1.0, 1.0, 0.3), category, rng.choice(WANTED, n))
     made, campaign, _ = laid_out(victims, style.sizes(rng, FEWEST, MOST, n))
@@ -64,7 +64,12 @@ CATEGORY_SHIFT: Final = Scenario(
     play,
     share=0.025,
     size=(FEWEST + MOST) / 2,
-    rule=lambda t: (t["channel"] == "online") * t["category_chargebacks"] * t["amount_ratio"],
+    rule=lambda t: (
+        (t["channel"] == "online")
+        * t["category_chargebacks"]
+        * t["amount_ratio"]
+        * (t["new_device"] + (t["device_id"] == ""))
+    ),
     tampers=frozenset(
         {
             "log_amount_ratio",

@@ -1,12 +1,12 @@
 """Rogue shop: a web shop opens, takes money for weeks for what never comes, and closes.
 
-What the fraudster does: opens a shop with good prices, advertises it, and charges whoever orders; what was ordered does not
-come, or is worth nothing, or the card is charged again. Customers complain one by one, weeks later. Careful ones run several
-shops at once, charge usual amounts, and charge nobody twice.
+What the fraudster does: opens a shop or two with good prices, advertises them, and charges whoever orders; what was ordered
+does not come, or is worth nothing, or the card is charged again. Customers complain one by one, weeks later. Careful ones
+run several shops at once and charge usual amounts.
 
 What it looks like in the data: a shop that opened lately and draws new customers as other new shops do, and within three to
 six weeks 30 to 50 payments there by different customers of its country, from their own devices, who share nothing else. About
-half of the shops charge more than is usual in their trade, and without the customer's device.
+half of the payments are larger than is usual in the trade, and half of these are made without the customer's device.
 
 Source: Mastercard, "Security Rules and Procedures - Merchant Edition", Global Merchant Audit Program (GMAP); FBI Internet
 Crime Complaint Center, annual Internet Crime Report, non-payment and non-delivery.
@@ -33,16 +33,15 @@ NAMELESS = 0.5  # of the payments at crude ones
 def play(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:
     """A rogue shop in the country of each first victim (n,), which opened just before its start (n,)."""
     n = len(victims)
-    crude = rng.random(n) < style.of(0.95, 0.5, 0.03)
     country = population.customers.table["country"][victims]
-    shops = latest_shops(population, start, country, style.of(1, 1, 12))
+    shops = latest_shops(population, start, country, style.of(1, 2, 12))
     campaign, _ = repeated(style.sizes(rng, FEWEST, MOST, n))
     made = drafts(len(campaign))
     made["campaign"], made["channel"], made["merchant"] = campaign, ONLINE, any_of(rng, shops, campaign)
     made["customer"] = compatriots(rng, population, country[campaign])
     days = rng.uniform(*DAYS, n)[campaign] * rng.random(len(made))
     made["time"] = awake(start[campaign] + (days * 24 * HOUR_MS).astype(np.int64))
-    plain = crude[campaign]
+    plain = rng.random(len(made)) < style.of(0.95, 0.5, 0.03)
     made["amount"] = amounts(rng, population, made, np.where(plain, rng.uniform(1.5, 4.0, len(made)), 1.0))
     own = device_of(population, made["customer"], made["time"], np.zeros(len(made), bool))
     made["device"] = np.where(plain & (rng.random(len(made)) < NAMELESS), 0, own)

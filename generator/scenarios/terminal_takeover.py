@@ -5,8 +5,8 @@ charges them again through the same terminal, so that each charge looks like one
 cardholders have complained. Careful ones use several terminals of a city and take what people usually pay there.
 
 What it looks like in the data: one terminal, and within three to six weeks 30 to 50 payments in its opening hours by people
-of its city, half of whom pay there anyway, and who share nothing else: one charge or a few each. About half of the gangs
-take several times the usual amount. What is unusual is the number of complaints at this terminal.
+of its city, half of whom pay there anyway, and who share nothing else: one charge or a few each. About half of the
+charges are several times the usual amount. What is unusual is the number of complaints at this terminal.
 
 Source: PCI Security Standards Council, "Skimming Prevention: Best Practices for Merchants" (version 2.0, 2014); Le Borgne et
 al. 2022, "Reproducible Machine Learning for Credit Card Fraud Detection - Practical Handbook", chapter 3, scenario 2.
@@ -34,7 +34,6 @@ OPENS, OPEN_HOURS = 11, 8
 def play(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:
     """A terminal in the city of each first victim (n,) that is bad from the day after its start (n,) on."""
     n = len(victims)
-    crude = rng.random(n) < style.of(0.95, 0.5, 0.03)
     city = city_of(population, victims)
     terminals = quiet_shops(rng, population, city, MANIPULATED, style.of(1, 1, 12))
     campaign, _ = repeated(style.sizes(rng, FEWEST, MOST, n))
@@ -47,8 +46,8 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     day = (rng.uniform(*DAYS, n)[campaign] * rng.random(len(made))).astype(np.int64)
     within = (rng.random(len(made)) * OPEN_HOURS * HOUR_MS).astype(np.int64)
     made["time"] = (opens[campaign] + 24 * day) * HOUR_MS + within
-    times = np.where(crude[campaign], rng.uniform(1.5, 5.0, len(made)), 1.0)
-    made["amount"] = amounts(rng, population, made, times)
+    crude = rng.random(len(made)) < style.of(0.95, 0.5, 0.03)
+    made["amount"] = amounts(rng, population, made, np.where(crude, rng.uniform(3.0, 9.0, len(made)), 1.0))
     _pay(population, made)
     return made
 
@@ -68,7 +67,7 @@ TERMINAL_TAKEOVER: Final = Scenario(
     share=0.045,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (
-        np.isin(t["channel"], ("chip", "contactless", "atm")) * t["merchant_chargebacks"] * (1 + t["amount_ratio"])
+        np.isin(t["channel"], ("chip", "contactless", "atm")) * t["merchant_chargebacks"] * t["amount_ratio"]
     ),
     tampers=frozenset({"log_amount_ratio", "amount_z", "amount_ratio", "log_amount", "new_merchant"}),
     hours=(DAYS[1] + 3) * 24,

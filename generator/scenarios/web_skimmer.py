@@ -5,8 +5,8 @@ identifies the customer's browser; then spends card after card where the goods c
 imitate the customer's own device and amounts, and spread what they buy over many shops.
 
 What it looks like in the data: 30 to 50 purchases within three to six weeks at two web shops, of customers who have nothing in
-common but another shop, which itself looks as always. About half of the gangs pay from devices never seen before, or name
-none, and buy for several times the usual amount; of the others nothing is unusual but the complaints at these two shops.
+common but another shop, which itself looks as always. About half of the purchases are made from devices never seen before, or
+name none, and cost several times the usual amount; of the others nothing is unusual but the complaints at these two shops.
 
 Source: PCI Security Standards Council and Retail & Hospitality ISAC, joint bulletin "The Threat of Online Skimming to Payment
 Security" (2019), on Magecart.
@@ -36,7 +36,6 @@ USED_AT = numbers("marketplace", "fashion", "games", "gift_cards", "travel")
 def play(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:
     """A script in a favourite web shop of each first victim (n,), from its start (n,) on, and what is done with the cards."""
     n, places = len(victims), population.places
-    crude = rng.random(n) < style.of(0.95, 0.5, 0.03)
     favourites = population.customers.favourites[:, FAVOURITES[WEB]]
     leaking = favourites[victims, rng.integers(0, favourites.shape[1], n)]
     place = pick(rng, places["weight"] * (places["kind"] == WEB), n)
@@ -47,7 +46,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     made["customer"] = visitors(rng, population.online_regulars, leaking[campaign], victims[campaign])
     days = SOONEST_DAYS + rng.uniform(*DAYS, n)[campaign] * rng.random(len(made))
     made["time"] = awake(start[campaign] + (days * 24 * HOUR_MS).astype(np.int64))
-    plain = crude[campaign]
+    plain = rng.random(len(made)) < style.of(0.95, 0.5, 0.03)
     made["amount"] = amounts(rng, population, made, np.where(plain, rng.uniform(2.0, 6.0, len(made)), 1.0))
     strange = np.where(rng.random(len(made)) < NAMELESS, np.uint64(0), strange_devices(rng, len(made)))
     own = device_of(population, made["customer"], made["time"], np.zeros(len(made), bool))
@@ -60,7 +59,7 @@ WEB_SKIMMER: Final = Scenario(
     play,
     share=0.03,
     size=(FEWEST + MOST) / 2,
-    rule=lambda t: (t["channel"] == "online") * t["merchant_chargebacks"],
+    rule=lambda t: (t["channel"] == "online") * t["merchant_chargebacks"] * (t["new_device"] + (t["device_id"] == "")),
     tampers=frozenset(
         {
             "log_amount_ratio",
