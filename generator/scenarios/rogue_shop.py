@@ -1,6 +1,6 @@
 """Rogue shop: a web shop opens, takes money for weeks for what never comes, and closes.
 
-What the fraudster does: opens a shop or two with good prices, advertises them, and charges whoever orders; what was ordered
+What the fraudster does: opens a few shops with good prices, advertises them, and charges whoever orders; what was ordered
 does not come, or is worth nothing, or the card is charged again. Customers complain one by one, weeks later. Careful ones
 run several shops at once and charge usual amounts.
 
@@ -34,7 +34,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     """A rogue shop in the country of each first victim (n,), which opened just before its start (n,)."""
     n = len(victims)
     country = population.customers.table["country"][victims]
-    shops = latest_shops(population, start, country, style.of(1, 2, 12))
+    shops = latest_shops(population, start, country, style.of(1, 4, 16))
     campaign, _ = repeated(style.sizes(rng, FEWEST, MOST, n))
     made = drafts(len(campaign))
     made["campaign"], made["channel"], made["merchant"] = campaign, ONLINE, any_of(rng, shops, campaign)
@@ -53,7 +53,7 @@ ROGUE_SHOP: Final = Scenario(
     play,
     share=0.03,
     size=(FEWEST + MOST) / 2,
-    rule=lambda t: (t["channel"] == "online") * t["new_merchant"] * t["merchant_chargebacks"],
+    rule=lambda t: (t["channel"] == "online") * t["new_merchant"] * t["merchant_chargebacks"] * t["amount_ratio"],
     tampers=frozenset({"log_amount_ratio", "no_device", "new_merchant", "amount_z", "amount_ratio", "log_amount"}),
     hours=(DAYS[1] + 1) * 24,
     across=True,

@@ -86,7 +86,7 @@ def test_a_merchant_is_bad_for_weeks_and_has_many_victims(scenario: Scenario) ->
     for made in campaigns(scenario):
         assert 18 * DAY_MS < made["time"][-1] - made["time"][0] < 41 * DAY_MS
         assert np.diff(made["time"]).max() < 15 * DAY_MS
-        assert len(set(made["merchant"])) <= 2
+        assert len(set(made["merchant"])) <= 4
         assert 30 <= len(made) <= 50
     assert np.mean([len(set(made["customer"])) for made in campaigns(scenario)]) > 12
 
@@ -127,7 +127,7 @@ def test_a_rogue_shop_opened_lately_and_charges_people_of_its_country() -> None:
     for made in campaigns(ROGUE_SHOP):
         shops = np.unique(made["merchant"])
         assert (shops >= len(BANK.merchants.table) - NEWCOMERS).all()
-        assert len(shops) == 2
+        assert 2 <= len(shops) <= 4
         own = BANK.places["country"][BANK.merchants.table["place"][made["merchant"]]]
         assert (own == BANK.customers.table["country"][made["customer"]]).mean() in (0, 1)
         assert own_devices(made)[made["device"] != 0].all()
