@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.tag_values import MOST, OTHER, Values, bounded, said
+from jobs.tallying import Columns, left_out, tally_of_dead, tally_of_scores, tally_of_times
 from jobs.throughput import LATEST_MS, Tally
 from ml.explanation import all_in_words
 from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, SchemaVersion, Version
@@ -48,9 +49,6 @@ _ALERT_FIELDS: Final = (
     "reasons",
     "model_version",
 )
-
-Columns = dict[str, "pa.Array[Any]"]
-"""By name, all with the same number of rows."""
 
 
 class PublishedScore(msgspec.Struct, gc=False):
@@ -111,9 +109,9 @@ class Publication:
         dead = batch.filter(batch["dead"])
         alive = batch.filter(pc.invert(batch["dead"]))
         read = _reader.read_all(alive["value"].to_pylist())
-        tally = _tally_of_times(batch) + _tally_of_dead(dead)
+        tally = tally_of_times(batch) + tally_of_dead(dead)
         for row, why in itertools.islice(read.unreadable.items(), 1):
-            tally += _left_out(alive.slice(row, 1), why)
+            tally += left_out(alive.slice(row, 1), why)
         tally.unreadable = len(read.unreadable)
         scored = alive.take(pa.array(read.rows, pa.int64())) if read.unreadable else alive
         return tally + self._write(sink, read.records, scored.drop_columns("value"), refusals)
@@ -127,7 +125,7 @@ class Publication:
         try:
             columns: Columns = {name: pa.array([*map(attrgetter(name), scores)]) for name in _COLUMNS}
             lines, found = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
-            tally = _tally_of_scores(columns, records["kafka_time"].to_numpy())
+            tally = tally_of_scores(columns, records["kafka_time"].to_numpy())
             tally.found = found
         except Exception as error:  # noqa: BLE001  # our own bugs too: a record costs itself, and no other
             why = f"it can't be a point: {error!r}"
@@ -140,7 +138,7 @@ class Publication:
                     raise
                 why = str(refused)
         if len(scores) == 1:
-            return _left_out(records, why)
+            return left_out(records, why)
         half = len(scores) // 2
         return self._write(sink, scores[:half], records.slice(0, half), refusals) + self._write(
             sink, scores[half:], records.slice(half), refusals
@@ -245,57 +243,3 @@ def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     drawn: np.ndarray = (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
     return drawn
-
-
-def _left_out(record: pa.RecordBatch, why: str) -> Tally:
-    example = f"at partition {record['partition'][0]}, offset {record['offset'][0]}: {why}"
-    return Tally(unreadable=1, example=example)
-
-
-def _tally_of_times(batch: pa.RecordBatch) -> Tally:
-    if not batch.num_rows:
-        return Tally()
-    times = np.clip(batch["kafka_time"].to_numpy(), 0, LATEST_MS)
-    return Tally(first_time=int(times.min()), last_time=int(times.max()))
-
-
-def _tally_of_dead(dead: pa.RecordBatch) -> Tally:
-    partition, offset = dead["input_partition"].fill_null(-1).to_numpy(), dead["input_offset"].fill_null(-1).to_numpy()
-    known = (partition >= 0) & (offset >= 0)
-    return Tally(invalid=dead.num_rows, **_reach(partition[known], offset[known]))
-
-
-def _tally_of_scores(scores: Columns, kafka_time: np.ndarray) -> Tally:
-    """`kafka_time` (n,) int64: of the records on the scores topic. A transaction without a Kafka time has no latency."""
-    sent = scores["kafka_time"].to_numpy()
-    timed = (sent >= 0) & (sent <= LATEST_MS)
-    latency, counts = np.unique(np.clip(kafka_time, 0, LATEST_MS)[timed] - sent[timed], return_counts=True)
-    return Tally(
-        scored=len(kafka_time),
-        late=_number_true(scores["late"]),
-        anomalies=_number_true(scores["is_anomaly"]),
-        model_version=pc.max(scores["model_version"]).as_py(),
-        latency=dict(zip(latency.tolist(), counts.tolist(), strict=True)),
-        **_reach(scores["partition"].to_numpy(), scores["offset"].to_numpy()),
-    )
-
-
-def _number_true(flags: Any) -> int:
-    return int(flags.true_count)
-
-
-class _Reach(TypedDict):
-    """By partition: the smallest offset, the largest plus one, and how many records there are."""
-
-    first: dict[int, int]
-    next: dict[int, int]
-    records: dict[int, int]
-
-
-def _reach(partition: np.ndarray, offset: np.ndarray) -> _Reach:
-    found = {number: offset[partition == number] for number in np.unique(partition).tolist()}
-    return {
-        "first": {number: int(offsets.min()) for number, offsets in found.items()},
-        "next": {number: int(offsets.max()) + 1 for number, offsets in found.items()},
-        "records": {number: len(offsets) for number, offsets in found.items()},
-    }

@@ -8,15 +8,15 @@ certain of goes to all state partitions, and in each of them `keeps` says whethe
 from collections.abc import Callable
 from typing import Final
 
+import mmh3
 import xxhash
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from detection.message_parsing import Invalid, parse
 
-_MASK: Final = 0xFFFFFFFF
 _SEED: Final = 42
-"""Of Spark's xxhash64."""
+"""Of Spark's hashes, Murmur3 and xxhash64."""
 
 _NAME: Final = '"customer_id"'
 _ESCAPED_NAME: Final = r"\\u00[567]"
@@ -119,15 +119,5 @@ def balanced_keys(partitions: int) -> list[int]:
 
 
 def _spark_hash(value: int) -> int:
-    """Spark's Murmur3Hash of an int (Appleby's MurmurHash3 x86_32, seed 42), signed."""
-    k = _rotated((value * 0xCC9E2D51) & _MASK, 15) * 0x1B873593 & _MASK
-    h = (_rotated(42 ^ k, 13) * 5 + 0xE6546B64) & _MASK
-    h ^= 4
-    h = (h ^ (h >> 16)) * 0x85EBCA6B & _MASK
-    h = (h ^ (h >> 13)) * 0xC2B2AE35 & _MASK
-    h ^= h >> 16
-    return h - (1 << 32) if h >> 31 else h
-
-
-def _rotated(x: int, bits: int) -> int:
-    return ((x << bits) | (x >> (32 - bits))) & _MASK
+    """Spark's Murmur3Hash of an int: of its four bytes, least first, with Spark's seed."""
+    return mmh3.hash(value.to_bytes(4, "little"), _SEED)

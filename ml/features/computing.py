@@ -6,18 +6,8 @@ from typing import Final
 import numpy as np
 
 from ml.compiling import compiled
-from ml.features.past import (
-    MEMORY,
-    came_at,
-    knows_device,
-    learned_at,
-    new_countries,
-    number_of,
-    seen,
-    slot,
-    small,
-    usual_at,
-)
+from ml.features.entries import came_at, learned_at, new_countries, slot, small
+from ml.features.past import MEMORY, knows_device, number_of, seen, usual_at
 from ml.features.state_schema import (
     CATEGORIES,
     CHANNEL_BITS,
@@ -88,7 +78,7 @@ def compute(state, event, row):  # type: ignore[no-untyped-def]
     row[_WEEKEND] = 1.0 if (time // DAY + 3) % 7 >= 5 else 0.0  # the epoch was a Thursday
     row[_CHANNEL_NUMBER] = event["channel"]
     row[_NO_DEVICE] = 1.0 if event["device"] == 0 else 0.0
-    row[_ROUNDNESS] = _roundness(amount)
+    row[_ROUNDNESS] = roundness(amount)
     row[_LOG_DEVICE_AGE_SECONDS] = _OLD
     known, late, limit = _look_back(state, event, row)
     if known == 0:
@@ -246,7 +236,7 @@ def stepped(event):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _roundness(amount):  # type: ignore[no-untyped-def]
+def roundness(amount):  # type: ignore[no-untyped-def]
     """How round an amount is: 0 with cents, 1 where it is whole, 2 and 3 a multiple of 10 and of 50; 0 for nothing."""
     cents = np.int64(round(amount * 100))
     steps = 0.0
