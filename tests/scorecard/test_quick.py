@@ -25,7 +25,7 @@ FIELDS = {"auc", "average_precision", "card_precision_at_100", "precision", "rec
 def test_no_detector_falls_below_its_floor(
     made: Made, detector: str, auc: float, average_precision: float, recall: float
 ) -> None:
-    figures = made.last_line[detector]
+    figures = made.last_line["of_one_customer"][detector]
     assert figures["auc"] > auc
     assert figures["average_precision"] > average_precision
     assert figures["recall"] > recall
