@@ -61,6 +61,9 @@ ACCOUNT_TAKEOVER: Final = Scenario(
     rule=lambda t: np.isin(t["channel"], ("online", "transfer")) * t["sum_1h"] * t["amount_ratio"] / (1 + t["amount"]),
     tampers=frozenset(
         {
+            "first_countries_24h",
+            "count_10m",
+            "log_seconds_since_previous",
             "first_merchants_24h",
             "log_amount_ratio",
             "log_device_age_seconds",

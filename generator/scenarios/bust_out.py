@@ -83,6 +83,7 @@ BUST_OUT: Final = Scenario(
     rule=lambda t: t["sum_24h"] * t["amount_ratio"],
     tampers=frozenset(
         {
+            "first_countries_24h",
             "first_merchants_24h",
             "log_amount_ratio",
             "sum_24h",

@@ -77,6 +77,8 @@ CARD_TESTING: Final = Scenario(
     rule=lambda t: (t["channel"] == "online") * t["count_10m"] / (1 + t["amount"]),
     tampers=frozenset(
         {
+            "first_countries_24h",
+            "amount_ratio",
             "channel_count_24h",
             "log_amount_ratio",
             "log_device_age_seconds",

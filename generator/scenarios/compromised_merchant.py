@@ -70,6 +70,7 @@ COMPROMISED_MERCHANT: Final = Scenario(
     rule=lambda t: (t["channel"] == "online") * (t["device_id"] == "") * t["log_amount"],
     tampers=frozenset(
         {
+            "first_countries_24h",
             "first_merchants_24h",
             "log_amount_ratio",
             "log_device_age_seconds",

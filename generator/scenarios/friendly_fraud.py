@@ -55,6 +55,6 @@ FRIENDLY_FRAUD: Final = Scenario(
     share=0.087,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * t["amount_ratio"],
-    tampers=frozenset({"log_amount_ratio", "roundness", "amount_z", "amount_ratio", "log_amount", "sum_24h"}),
+    tampers=frozenset({"sum_1h", "log_amount_ratio", "roundness", "amount_z", "amount_ratio", "log_amount", "sum_24h"}),
     hours=2 * 24,
 )

@@ -67,6 +67,7 @@ MULE_TRANSFERS: Final = Scenario(
     rule=lambda t: np.isin(t["channel"], ("transfer", "atm")) * (t["merchant_category"] != "incoming") * t["sum_1h"],
     tampers=frozenset(
         {
+            "first_countries_24h",
             "channel_count_24h",
             "first_merchants_24h",
             "log_amount_ratio",

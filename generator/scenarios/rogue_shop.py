@@ -2,11 +2,11 @@
 
 What the fraudster does: opens a few shops with good prices, advertises them, and charges whoever orders; what was ordered
 does not come, or is worth nothing, or the card is charged again. Customers complain one by one, weeks later. Careful ones
-run several shops at once and charge usual amounts.
+run several shops at once, charge usual amounts, and charge each card three times.
 
 What it looks like in the data: a shop that opened lately and draws new customers as other new shops do, and within three to
-six weeks 30 to 50 payments there by different customers of its country, from their own devices, who share nothing else. About
-half of the payments are larger than is usual in the trade, and half of these are made without the customer's device.
+six weeks 30 to 50 payments there by different customers of its country, from their own devices, who share nothing else. Two
+in five of the payments are larger than is usual in the trade, and half of these are made without the customer's device.
 
 Source: Mastercard, "Security Rules and Procedures - Merchant Edition", Global Merchant Audit Program (GMAP); FBI Internet
 Crime Complaint Center, annual Internet Crime Report, non-payment and non-delivery.
@@ -35,14 +35,16 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     n = len(victims)
     country = population.customers.table["country"][victims]
     shops = latest_shops(population, start, country, style.of(1, 4, 16))
-    campaign, _ = repeated(style.sizes(rng, FEWEST, MOST, n))
+    campaign, number = repeated(style.sizes(rng, FEWEST, MOST, n))
     made = drafts(len(campaign))
     made["campaign"], made["channel"], made["merchant"] = campaign, ONLINE, any_of(rng, shops, campaign)
     made["customer"] = compatriots(rng, population, country[campaign])
+    first = np.arange(len(made)) - number % style.of(1, 1, 3)  # of the payments by the same card
+    made["merchant"], made["customer"] = made["merchant"][first], made["customer"][first]
     days = rng.uniform(*DAYS, n)[campaign] * rng.random(len(made))
     made["time"] = awake(start[campaign] + (days * 24 * HOUR_MS).astype(np.int64))
-    plain = rng.random(len(made)) < style.of(0.95, 0.5, 0.03)
-    made["amount"] = amounts(rng, population, made, np.where(plain, rng.uniform(1.5, 4.0, len(made)), 1.0))
+    plain = rng.random(len(made)) < style.of(0.95, 0.4, 0.03)
+    made["amount"] = amounts(rng, population, made, np.where(plain, rng.uniform(1.3, 2.6, len(made)), 1.0))
     own = device_of(population, made["customer"], made["time"], np.zeros(len(made), bool))
     made["device"] = np.where(plain & (rng.random(len(made)) < NAMELESS), 0, own)
     return made

@@ -82,6 +82,8 @@ SYNTHETIC_IDENTITY: Final = Scenario(
     rule=lambda t: t["new_merchant"] * t["sum_24h"] * t["amount_ratio"],
     tampers=frozenset(
         {
+            "first_countries_24h",
+            "sum_1h",
             "first_merchants_24h",
             "log_amount_ratio",
             "new_merchant",
