@@ -44,7 +44,8 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     days = rng.uniform(*DAYS, n)[campaign] * rng.random(len(made))
     made["time"] = awake(start[campaign] + (days * 24 * HOUR_MS).astype(np.int64))
     plain = rng.random(len(made)) < style.of(0.95, 0.4, 0.03)
-    made["amount"] = amounts(rng, population, made, np.where(plain, rng.uniform(1.3, 2.6, len(made)), 1.0))
+    larger = rng.uniform(*style.of((1.5, 4.0), (1.3, 2.6), (1.3, 2.6)), len(made))
+    made["amount"] = amounts(rng, population, made, np.where(plain, larger, 1.0))
     own = device_of(population, made["customer"], made["time"], np.zeros(len(made), bool))
     made["device"] = np.where(plain & (rng.random(len(made)) < NAMELESS), 0, own)
     return made

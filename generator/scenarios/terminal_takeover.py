@@ -47,7 +47,8 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     within = (rng.random(len(made)) * OPEN_HOURS * HOUR_MS).astype(np.int64)
     made["time"] = (opens[campaign] + 24 * day) * HOUR_MS + within
     crude = rng.random(len(made)) < style.of(0.95, 0.45, 0.03)
-    made["amount"] = amounts(rng, population, made, np.where(crude, rng.uniform(2.2, 5.0, len(made)), 1.0))
+    larger = rng.uniform(*style.of((3.0, 9.0), (2.2, 5.0), (2.2, 5.0)), len(made))
+    made["amount"] = amounts(rng, population, made, np.where(crude, larger, 1.0))
     _pay(population, made)
     return made
 
