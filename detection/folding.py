@@ -52,10 +52,18 @@ def begin(messages: Messages, fold_some: Fold, max_future_hours: float) -> Begun
 
     It must leave the states as they were where it raises.
     """
-    places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
-    kafka_times = np.asarray(messages.kafka_times, np.int64)
-    arrived, folded = _folded(take_in(messages.values, kafka_times, places, max_future_hours), fold_some)
+    arrived, folded = _folded(_arrived(messages, max_future_hours), fold_some)
     return Begun(*_begun(arrived, folded, messages.records), arrived.refusals)
+
+
+def fold_alone(messages: Messages, fold_some: Fold, max_future_hours: float) -> None:
+    """Take messages into their customers' states as `begin` does, where nothing is to be judged."""
+    _folded(_arrived(messages, max_future_hours), fold_some)
+
+
+def _arrived(messages: Messages, max_future_hours: float) -> Intake:
+    places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
+    return take_in(messages.values, np.asarray(messages.kafka_times, np.int64), places, max_future_hours)
 
 
 def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:
