@@ -63,4 +63,5 @@ def _states(file: pq.ParquetFile, path: Path) -> Iterator[np.ndarray]:
 def _take_in(states: np.ndarray, customers: Customers) -> None:
     identities = np.empty(len(states), IDENTITY)
     identities["high"], identities["low"] = states["id_high"], states["id_low"]
-    customers.states[customers.locate(identities)] = states
+    rows = customers.locate(identities)  # before the states are asked for, of which there are more then
+    customers.states[rows] = states

@@ -182,6 +182,6 @@ class Snapshots:
             )
         if (about.fold_version, about.feature_set) != (FOLD_VERSION, FEATURE_SET):
             raise StateRefused(
-                f"the snapshot holds states of fold version {about.fold_version} ({about.feature_set}), and this release folds by "
-                f"{FOLD_VERSION} ({FEATURE_SET}): start with --rebuild and the state of a new training"
+                f"the snapshot holds states of fold version {about.fold_version} ({about.feature_set}), and this release folds "
+                f"by {FOLD_VERSION} ({FEATURE_SET}): start with --rebuild and the state of a new training"
             )
