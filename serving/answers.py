@@ -120,12 +120,20 @@ def answer(score: Score, decided: Decided, elapsed_ms: float) -> Answer:
 
 def degraded(transaction_id: str, decided: Decided, why: str, elapsed_ms: float) -> Answer:
     """The answer where no judgement came in time, or could not be had."""
-    nothing = [None] * 10
     return Answer(
         transaction_id,
         decided.decision,
         decided.decided_by,
-        *nothing,  # type: ignore[arg-type]
+        partition=None,
+        offset=None,
+        anomaly_score=None,
+        threshold=None,
+        is_anomaly=None,
+        reasons=None,
+        model_name=None,
+        model_version=None,
+        threshold_version=None,
+        profile_version=None,
         elapsed_ms=round(elapsed_ms, 3),
         reason=decided.reason,
         degraded=why,

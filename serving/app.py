@@ -158,7 +158,7 @@ class App:
             await send_refusal(send, refused)
         except Disconnected:
             self._metrics.requests.labels(route, "gone").inc()
-        except Exception:
+        except Exception:  # noqa: BLE001  # our own bugs too: a stack trace is for the log alone
             _log.exception("a request failed")
             self._metrics.requests.labels(route, "500").inc()
             await send_refusal(send, RequestRefused(Refused("failed", 500, "an error of ours; it is in the log")))

@@ -38,7 +38,7 @@ class EarlyAlerts:
 
     def send(self, partition: int, offset: int, key: bytes | None, value: bytes) -> None:
         """One anomaly's score as JSON. Where the queue is full, it waits: the log then waits, and nothing is lost."""
-        headers = [(PLACE_HEADER, f"{partition}/{offset}".encode())]
+        headers: list[tuple[str, str | bytes | None]] = [(PLACE_HEADER, f"{partition}/{offset}".encode())]
         while True:
             try:
                 self._producer.produce(self._topic, value, key, headers=headers, on_delivery=self._delivered)

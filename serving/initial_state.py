@@ -54,8 +54,8 @@ def _states(file: pq.ParquetFile, path: Path) -> Iterator[np.ndarray]:
                 f"the state {path} is of fold version {min(map(str, versions))}, and this release folds by {FOLD_VERSION}: "
                 "fold the history again (scoreline train HISTORY --state-out FOLDER)"
             )
-        packed = batch["state"].to_pylist()
-        if any(state is None or len(state) != CUSTOMER.itemsize for state in packed):
+        packed: list[bytes] = [state or b"" for state in batch["state"].to_pylist()]
+        if any(len(state) != CUSTOMER.itemsize for state in packed):
             raise StateRefused(f"the state {path} is damaged: some of its states have not {CUSTOMER.itemsize} bytes")
         yield np.frombuffer(b"".join(packed), CUSTOMER)
 

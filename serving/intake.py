@@ -14,6 +14,7 @@ REQUEST_HEADER: Final = "scoreline-request"
 """Names the service's process and request on a record, so that whoever reads it back finds who waits for it."""
 
 TRACE_HEADER: Final = "traceparent"
+_REQUEST_BYTES: Final = 16
 
 Failed = Callable[[bytes, str], None]
 """(request, why): told in the producer's thread that a record did not reach the log, or that nobody knows whether it did."""
@@ -79,8 +80,8 @@ class Intake:
 
 def request_of(message: Message) -> bytes | None:
     """The name of the request that a record came by; None where it came another way."""
-    headers = message.headers()
-    if not headers:
-        return None
-    found = next((value for name, value in headers if name == REQUEST_HEADER), None)
-    return found if isinstance(found, bytes) and len(found) == 16 else None
+    for header in message.headers() or ():
+        if header[0] == REQUEST_HEADER:
+            found = header[1]
+            return found if isinstance(found, bytes) and len(found) == _REQUEST_BYTES else None
+    return None

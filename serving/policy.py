@@ -162,7 +162,7 @@ _SEEN: Final = [name for name in _TYPES if name not in FEATURES]
 def _matches(rule: Rule, condition: rule_engine.Rule, facts: dict[str, Any]) -> bool:
     """Whether a rule matches. Where a field that it compares is null, it does not."""
     try:
-        return condition.matches(facts)
+        return bool(condition.matches(facts))
     except rule_engine.EngineError as error:
         _log.debug("the rule %s does not match: %s", rule.name, error)
         return False

@@ -88,7 +88,6 @@ class Snapshots:
         self._files = _Files(self._folder, None)
         self._last = time.monotonic()
         self._writer: threading.Thread | None = None
-        self._stopped = threading.Event()
         self.failing: str | None = None
 
     def load(self, customers: Customers) -> dict[int, int] | None:
@@ -101,7 +100,7 @@ class Snapshots:
             return None
         about = decoded(content, f"state/{_ABOUT}", _decode)
         self._refuse_other(about)
-        self._files = _Files(self._folder, about.log)
+        self._files = _Files(self._folder, about.log or None)
         log = ChunkLog(self._files)
         try:
             log.read(log.head(), customers)
@@ -136,14 +135,17 @@ class Snapshots:
         self._writer = threading.Thread(target=self._write, args=(files, dict(offsets)), name="snapshot", daemon=True)
         self._writer.start()
 
-    def close(self, seconds: float) -> None:
-        """Wait at most so long for what is being written."""
+    def finish(self, customers: Customers, touched: list[Ints], offsets: Mapping[int, int], seconds: float) -> None:
+        """Write what was touched last, when nothing changes any more; each write is waited for at most so long."""
         if self._writer is not None:
             self._writer.join(seconds)
-        self._stopped.set()
+        self._last = float("-inf")
+        self.take(customers, touched, offsets)
+        if self._writer is not None:
+            self._writer.join(seconds)
 
     def _write(self, files: _Files, offsets: dict[int, int]) -> None:
-        while not self._stopped.is_set():
+        while True:
             try:
                 for key, value in files.put_chunks.items():
                     self._folder.delete(f"{_CHUNK}{key}")
@@ -155,7 +157,7 @@ class Snapshots:
                 if self.failing is None:
                     _log.error("the snapshot can't be written (%s); a restart would begin with the one before", error)
                 self.failing = str(error)
-                self._stopped.wait(_PAUSE_SECONDS)
+                time.sleep(_PAUSE_SECONDS)
             else:
                 if self.failing is not None:
                     _log.info("the snapshot is written again")

@@ -5,15 +5,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Literal, NamedTuple, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from detection.decision import Decision
 from detection.engine import Engine, Outcome, Scored
 from detection.folding import Messages
 from detection.score_json import closing
 from messaging.config import KafkaConfig
+from ml.schema import Lane
 from serving.intake import request_of
 from serving.judge import Judge
 
@@ -21,17 +22,29 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 500
 _WAIT_SECONDS: Final = 0.05
-_LANE: Final = "early"
+_LANE: Final[Lane] = "early"
 
 
 class Read(NamedTuple):
-    """A record that was judged: who waits for it (None: nobody), where it is, its value, and what came of it."""
+    """A record that was judged: who waits for it, where it is, and what came of it."""
 
-    request: bytes | None
+    request: bytes
     partition: int
     offset: int
-    value: bytes
     outcome: Outcome
+
+
+class _Record(NamedTuple):
+    partition: int
+    offset: int
+    kafka_time: int
+    key: bytes | None
+    value: bytes | None
+    request: bytes | None
+
+
+How = Literal["live", "again", "old"]
+"""A record is judged and alerted; judged again by what judged it, for its answer; or only folded."""
 
 
 Deliver = Callable[[list[Read]], None]
@@ -64,6 +77,7 @@ class Tail(threading.Thread):
         deliver: Deliver,
         alerts: Alerts,
         limits: Limits = Limits(),  # noqa: B008  # it is frozen
+        states: AbstractContextManager[object] | None = None,
     ) -> None:
         super().__init__(name="tail", daemon=True)
         self._topic = topic
@@ -73,10 +87,14 @@ class Tail(threading.Thread):
         self._deliver = deliver
         self._alerts = alerts
         self._limits = limits
+        self._states = states or nullcontext()
+        self.idle = False
+        """Whether there was nothing to read at the last look."""
+        self.read = 0
+        self.age_seconds = 0.0
         self._stopped = threading.Event()
         self.failure: BaseException | None = None
         self.between: list[Callable[[], None]] = []
-        self._questions: list[Callable[[], None]] = []
         self._consumer = Consumer(
             {
                 **kafka.for_confluent_consumer(),
@@ -90,7 +108,8 @@ class Tail(threading.Thread):
                 "log_level": 2,
             }
         )
-        self._end = {number: self._watermarks(number)[1] for number in start}
+        self._known = {number: self._watermarks(number, cached=False)[1] for number in start}
+        self._end = dict(self._known)
         self._consumer.assign([TopicPartition(topic, number, offset) for number, offset in start.items()])
 
     @property
@@ -107,6 +126,7 @@ class Tail(threading.Thread):
         try:
             while not self._stopped.is_set():
                 first = self._consumer.poll(_WAIT_SECONDS)
+                self.idle = first is None
                 if first is not None:
                     self._take([first, *self._consumer.consume(_AT_ONCE - 1, 0)])
                 for step in self.between:
@@ -117,8 +137,8 @@ class Tail(threading.Thread):
         finally:
             self._consumer.close()
 
-    def _watermarks(self, partition: int) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), 10)
+    def _watermarks(self, partition: int, *, cached: bool) -> tuple[int, int]:
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), 10, cached=cached)
         return int(low), int(high)
 
     def _take(self, messages: Iterable[Message]) -> None:
@@ -126,57 +146,64 @@ class Tail(threading.Thread):
         for message in messages:
             error = message.error()
             if error is None:
-                good.append(message)
+                good.append(_record(message))
             elif error.code() not in (KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
                 raise KafkaException(error)
         now = time.time() * 1000
         answered: list[Read] = []
-        for how, some in itertools.groupby(good, lambda message: self._how(message, now)):
+        for how, some in itertools.groupby(good, lambda record: self._how(record, now)):
             answered += self._work(list(some), how)
         if answered:
             self._deliver(answered)
 
-    def _how(self, message: Message, now: float) -> str:
-        """Whether a record is `live`, was answered lately (`again`), or is `old`."""
-        age = (now - message.timestamp()[1]) / 1000
-        known = message.offset() < self._end.get(message.partition(), 0)
-        if not known and age <= self._limits.late_seconds:
-            return "live"
-        if known and age <= self._limits.kept_seconds and request_of(message) is not None:
-            return "again"
-        return "live" if age <= self._limits.late_seconds else "old"
+    def _how(self, record: _Record, now: float) -> How:
+        age = (now - record.kafka_time) / 1000
+        if record.offset >= self._known.get(record.partition, 0) or record.request is None:
+            return "live" if age <= self._limits.late_seconds else "old"
+        return "again" if age <= self._limits.kept_seconds else "old"
 
-    def _work(self, messages: Sequence[Message], how: str) -> list[Read]:
-        batch = Messages(
-            [message.value() for message in messages],
-            [message.key() for message in messages],
-            [message.timestamp()[1] for message in messages],
-            [message.partition() for message in messages],
-            [message.offset() for message in messages],
-        )
+    def _work(self, records: Sequence[_Record], how: How) -> list[Read]:
+        partitions, offsets, times, keys, values, _ = zip(*records, strict=True)
+        batch = Messages(values, keys, times, partitions, offsets)
         if how == "old":
-            self._engine.fold(batch)
-            self._advance(messages)
+            with self._states:
+                self._engine.fold(batch)
+            self._advance(records)
             return []
         decision = self._judge.current(self.next)
         if how == "again":
-            first = messages[0]
-            decision = self._judge.at(first.partition(), first.offset()) or decision
-        outcomes = self._outcomes(batch, decision)
-        self._advance(messages)
-        answered = []
-        for message, value, outcome in zip(messages, batch.values, outcomes, strict=True):
-            partition, offset = message.partition(), message.offset()
+            decision = self._judge.at(records[0].partition, records[0].offset) or decision
+        with self._states:
+            outcomes = self._engine.work(batch, decision, closing(_LANE, None, round(time.time() * 1000)))
+        self._advance(records)
+        for record, outcome in zip(records, outcomes, strict=True):
             if how == "live" and isinstance(outcome, Scored) and outcome.is_anomaly:
-                self._alerts.send(partition, offset, message.key(), outcome.value)
-            request = request_of(message)
-            if request is not None:
-                answered.append(Read(request, partition, offset, value or b"", outcome))
-        return answered
+                self._alerts.send(record.partition, record.offset, record.key, outcome.value)
+        return [
+            Read(record.request, record.partition, record.offset, outcome)
+            for record, outcome in zip(records, outcomes, strict=True)
+            if record.request is not None
+        ]
 
-    def _outcomes(self, batch: Messages, decision: Decision) -> list[Outcome]:
-        return self._engine.work(batch, decision, closing("early", None, round(time.time() * 1000)))
+    def _advance(self, records: Sequence[_Record]) -> None:
+        for record in records:
+            self.next[record.partition] = record.offset + 1
+        for partition in {record.partition for record in records}:
+            self._end[partition] = max(self._watermarks(partition, cached=True)[1], self.next[partition])
+        self.read += len(records)
+        self.age_seconds = time.time() - records[-1].kafka_time / 1000
 
-    def _advance(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self.next[message.partition()] = message.offset() + 1
+
+def _record(message: Message) -> _Record:
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None  # as is every record's that was read
+    assert offset is not None
+    kind, kafka_time = message.timestamp()
+    return _Record(
+        partition,
+        offset,
+        -1 if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time,
+        message.key(),
+        message.value(),
+        request_of(message),
+    )

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from detection import durable_folder
-from jobs.runtime import storage
 from jobs.runtime.storage import DurableFolder
 
 
