@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import perf_counter
@@ -70,6 +71,7 @@ class Lane:
         self._thresholds = thresholds
         self._metrics = metrics
         self._limits = limits
+        desk.unasked = self._remember
 
     async def transaction(self, value: bytes, began: float, timeout_ms: float, trace: str | None) -> Answer:
         """Put a transaction into the log and answer with its judgement. Raises `RequestRefused`."""
@@ -84,13 +86,16 @@ class Lane:
         patience = timeout_ms / 1000 - (perf_counter() - began)
         done, _ = await asyncio.wait([future], timeout=max(0.0, patience))
         if not done:
-            future.add_done_callback(lambda late: self._keep_late(late, began))
+            future.add_done_callback(self._keep_late)
             return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began)
         try:
             return self._judged(future.result(), began)
         except Lost as lost:
             return self._without(transaction, f"the transaction did not reach the log: {lost}", began)
         except NotJudged as refused:
+            known = self._desk.known(transaction.transaction_id)  # it was under way by another replica
+            if known is not None:
+                return msgspec.structs.replace(known, repeated=True)
             raise _not_judged(str(refused)) from refused
 
     def predict(self, value: bytes, began: float) -> Prediction:
@@ -112,11 +117,18 @@ class Lane:
             raise RequestRefused(Refused("not a transaction", 422, str(error), field)) from error
 
     def _judged(self, score: Score, began: float) -> Answer:
-        decided = self._policy().decide(score, self._thresholds(score), datetime.now(UTC))
-        answer = answers.answer(score, decided, _elapsed(began))
+        answer = self._answer(score, _elapsed(began))
         self._desk.keep(answer)
-        self._metrics.decisions.labels(decided.decision, decided.decided_by).inc()
+        self._metrics.decisions.labels(answer.decision, answer.decided_by).inc()
         return answer
+
+    def _answer(self, score: Score, elapsed_ms: float) -> Answer:
+        decided = self._policy().decide(score, self._thresholds(score), datetime.now(UTC))
+        return answers.answer(score, decided, elapsed_ms)
+
+    def _remember(self, score: Score) -> None:
+        """An answer that another replica gave, or that was given before a restart."""
+        self._desk.keep(self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
 
     def _without(self, transaction: Transaction, why: str, began: float) -> Answer:
         decided = self._policy().fallback(why)
@@ -124,10 +136,10 @@ class Lane:
         self._metrics.decisions.labels(decided.decision, decided.decided_by).inc()
         return answers.degraded(transaction.transaction_id, decided, why, _elapsed(began))
 
-    def _keep_late(self, future: "asyncio.Future[Score]", began: float) -> None:
+    def _keep_late(self, future: "asyncio.Future[Score]") -> None:
         """A judgement that came after its request was answered: whoever asks again gets it."""
         if not future.cancelled() and future.exception() is None:
-            self._judged(future.result(), began)
+            self._remember(future.result())
 
 
 class App:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from ml.schema import Score, Transaction
@@ -41,6 +41,9 @@ class Desk:
         self._waiting: dict[bytes, asyncio.Future[Score]] = {}
         self._under_way: dict[str, asyncio.Future[Score]] = {}
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self.unasked: Callable[[Score], None] = lambda score: None
+        """Told the score of a transaction that came by HTTP and that nobody here waits for: another replica's, or one of
+        before a restart. Its caller may ask again, here."""
 
     @property
     def waiting(self) -> int:
@@ -94,13 +97,17 @@ class Desk:
 
     def _deliver(self, read: Sequence[Read]) -> None:
         for each in read:
-            future = None if each.request is None else self._waiting.pop(each.request, None)
-            if future is None or future.done():
-                continue
+            future = self._waiting.pop(each.request, None)
             try:
-                future.set_result(score_of(each.outcome))
+                score = score_of(each.outcome)
             except NotJudged as why:
-                future.set_exception(why)
+                if future is not None and not future.done():
+                    future.set_exception(why)
+                continue
+            if future is None or future.done():
+                self.unasked(score)
+            else:
+                future.set_result(score)
 
     def _fail(self, request: bytes, why: str) -> None:
         future = self._waiting.pop(request, None)

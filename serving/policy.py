@@ -1,7 +1,6 @@
 """What to do with a payment: a small file of thresholds, lists and rules, re-read when it changes."""
 
 import logging
-import random
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import rule_engine
+import xxhash
 import yaml
 from msgspec import Meta
 
@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
+_RELEASE_SEED: Final = 0x5C0E
 _ORDER: Final[dict[Verdict, int]] = {"approve": 0, "review": 1, "decline": 2}
 
 
@@ -73,9 +74,8 @@ class Thresholds(msgspec.Struct, frozen=True):
 class Policy:
     """Decides by a policy file. Thresholds come with each score's model, since shares mean other scores for each."""
 
-    def __init__(self, file: PolicyFile, draw: random.Random | None = None) -> None:
+    def __init__(self, file: PolicyFile) -> None:
         self.file = file
-        self._draw = draw or random.Random()
         self._rules = [(rule, _compiled(rule)) for rule in file.rules]
 
     @classmethod
@@ -96,7 +96,7 @@ class Policy:
             decided = _by_score(score, thresholds)
         if self.file.shadow and decided.decision != "approve":
             decided = Decided("approve", "shadow", decided.reason, decided.decision)
-        elif decided.decision == "decline" and self._draw.random() < self.file.released:
+        elif decided.decision == "decline" and draw(score.transaction_id) < self.file.released:
             decided = Decided("approve", decided.decided_by, decided.reason, "decline", released=True)
         shadow_rules = tuple(rule.name for rule in matching if rule.shadow)
         return msgspec.structs.replace(decided, shadow_rules=shadow_rules) if shadow_rules else decided
@@ -116,6 +116,11 @@ class Policy:
 def _strictest(rules: Sequence[Rule]) -> Decided | None:
     rule = max(rules, key=lambda rule: _ORDER[rule.then], default=None)
     return None if rule is None else Decided(rule.then, f"rule {rule.name}", rule.reason)
+
+
+def draw(transaction_id: str) -> float:
+    """A number in [0, 1) that depends on the transaction alone, so that each replica and each repetition says the same."""
+    return xxhash.xxh3_64_intdigest(transaction_id, _RELEASE_SEED) / 2**64
 
 
 def _by_score(score: Score, thresholds: Thresholds) -> Decided:

@@ -30,7 +30,7 @@ from serving.answers import score_of
 from serving.app import Lane
 from serving.app import Limits as RequestLimits
 from serving.desk import Desk
-from serving.early_alerts import EarlyAlerts
+from serving.early_alerts import EarlyAlerts, Lease, Sent
 from serving.errors import ServiceError
 from serving.intake import Intake
 from serving.judge import Judge, ServiceLedger
@@ -124,7 +124,9 @@ class Service:
         start = self._states(log, snapshots)
         engine = Engine(self.customers, EngineLimits(settings.max_transaction_bytes, settings.max_future_hours))
         engine.touched = []
-        alerts = EarlyAlerts(self._kafka, settings.early_alerts_topic)
+        topic = settings.early_alerts_topic
+        lease = Lease(self._kafka, f"{topic}.senders", log.topic)
+        alerts = EarlyAlerts(self._kafka, topic, lease, Sent(self._kafka, topic))
         self._closers.append(lambda: alerts.close(_DRAIN_SECONDS))
         desk: Desk
         intake = Intake(self._kafka, log.topic, lambda request, why: desk.fail(request, why))
@@ -135,7 +137,7 @@ class Service:
             TailLimits(settings.serve_late_seconds),
             self.states,
         )
-        tail.between.append(lambda: self._between(tail, engine, snapshots))
+        tail.between += [alerts.look, lambda: self._between(tail, engine, snapshots)]
         self._closers.append(lambda: self._end(tail, engine, snapshots))
         self.lane = Lane(
             desk,
