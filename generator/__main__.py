@@ -22,7 +22,6 @@ from generator.history import (
     read_origin,
     write_history,
 )
-from generator.labels import Reporting
 from generator.live import Kafka, live_sender
 from generator.options import (
     SEED,
@@ -39,19 +38,22 @@ from generator.options import (
     LiveStart,
     Only,
     Out,
+    Reports,
     Scenario,
     Seed,
     Subtle,
+    World,
     WrongUse,
     composed_run,
     time_of_option,
 )
-from generator.population import CUSTOMERS, make_population
+from generator.origins import origin_of_history, refuse_in_handbook, with_median
+from generator.population import CUSTOMERS
 from generator.producer import DeliveryFailed, KafkaUnreachable
 from generator.replay.commands import register
 from generator.replay.errors import ReplayError
 from generator.resume import newest_event_time, unsent_labels
-from generator.runs import Run, RunName, begins_within
+from generator.runs import RunName
 from generator.send import Sender, SendOptions, Topics
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
@@ -87,8 +89,9 @@ def main() -> None:
 @app.command()
 def history(
     folder: Out,
-    customers: Customers = CUSTOMERS,
-    days: Days = 14,
+    world: World = "standard",
+    customers: Customers = None,
+    days: Days = None,
     seed: Seed = SEED,
     live_start: LiveStart = None,
     scenario: Scenario = None,
@@ -98,15 +101,16 @@ def history(
     only: Only = None,
     begins: Begins = None,
     drift_days: DriftDays = None,
+    reporting: Reports = None,
     label_median_days: LabelDays = None,
 ) -> None:
     """Write the transactions before the live start to Parquet; the truth about them, and the late labels, beside them."""
-    end = default_live_start() if live_start is None else time_of_option("--live-start", live_start)
-    if end.minute or end.second or end.microsecond:
-        raise WrongUse(f"--live-start has to be a full hour, but is {live_start}")
-    run = composed_run(
-        Run(),
-        lambda name: begins_within(name, end - timedelta(days=days), days),
+    origin = origin_of_history(
+        world,
+        seed,
+        customers,
+        (days, live_start),
+        (reporting, label_median_days),
         scenario=scenario,
         fraud_share=fraud_share,
         subtlety=subtlety,
@@ -115,18 +119,20 @@ def history(
         begins=None if begins is None else time_of_option("--begins", begins),
         drift_days=drift_days,
     )
-    origin = Origin(seed, customers, end, days, run, _reporting(Reporting(), label_median_days))
     with history_progress(out) as bar:
         task = bar.add_task("history", total=1.0)
         rows = write_history(
             folder,
             origin,
-            make_population(seed, customers),
+            origin.world(),
             lambda rows, share: bar.update(task, completed=share, description=f"history: {rows:,} transactions"),
         )
-    out.print(f"{rows:,} transactions of {customers:,} customers in {days} days until {end.isoformat()}, in {folder}")
-    if run.begins is not None:
-        out.print(f"the {run.scenario} begins at {run.begins.isoformat()}")
+    until = origin.live_start.isoformat()
+    out.print(
+        f"{rows:,} transactions of {origin.customers:,} customers in {origin.days} days until {until}, in {folder}"
+    )
+    if origin.run.begins is not None:
+        out.print(f"the {origin.run.scenario} begins at {origin.run.begins.isoformat()}")
 
 
 @app.command()
@@ -153,18 +159,19 @@ def send(
     """Send live traffic to Kafka, in the order of simulated time: transactions, the truth at once, labels when due."""
     origin, kafka = _origin(folder, seed, customers), _kafka()
     begin = _begin(origin, kafka, start, resume)
-    run = composed_run(
-        origin.run,
-        lambda name: _begins_live(name, begin),
-        scenario=scenario,
-        fraud_share=fraud_share,
-        subtlety=subtlety,
-        intensity=intensity,
-        only=None if only is None else tuple(only),
-        begins=None if begins is None else time_of_option("--begins", begins),
-        drift_days=drift_days,
-    )
-    origin = replace(origin, run=run, reporting=_reporting(origin.reporting, label_median_days))
+    given = {
+        "scenario": scenario,
+        "fraud_share": fraud_share,
+        "subtlety": subtlety,
+        "intensity": intensity,
+        "only": None if only is None else tuple(only),
+        "begins": None if begins is None else time_of_option("--begins", begins),
+        "drift_days": drift_days,
+    }
+    if origin.handbook is not None:
+        refuse_in_handbook(given)
+    run = composed_run(origin.run, lambda name: _begins_live(name, begin), **given)
+    origin = replace(origin, run=run, reporting=with_median(origin.reporting, label_median_days))
     earlier = [] if folder is None else labels_after(folder, begin)
     if resume and begin > origin.live_start:
         with out.status("finding the labels that were not due yet"):
@@ -192,10 +199,6 @@ def _begin(origin: Origin, kafka: Kafka, start: str | None, resume: bool) -> dat
 def _begins_live(scenario: RunName, begin: datetime) -> datetime | None:
     """When a live attack or drift begins: after an hour of ordinary traffic, which is some seconds at the usual rate."""
     return begin + timedelta(hours=1) if scenario in ("attack", "drift") else None
-
-
-def _reporting(usual: Reporting, median_days: float | None) -> Reporting:
-    return usual if median_days is None else replace(usual, median_days=median_days)
 
 
 def _stop_on_signal(sender: Sender) -> None:

@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from generator.drafts import HOUR_MS
+from generator.handbook.world import Handbook
 from generator.labels import Reporting
-from generator.population import Population
 from generator.runs import Run
-from generator.stream import Batch, milliseconds, transactions
+from generator.stream import Batch, milliseconds
 from generator.tables import LABEL_ARROW
+from generator.worlds import World, batches, make_world
 from ml.schema import TRANSACTION_ARROW, Label
 
 TRANSACTIONS_FILE, TRUTH_FILE, LABELS_FILE = "transactions.parquet", "truth.parquet", "labels.parquet"
@@ -29,7 +30,8 @@ LIVE_START_HOUR = 8
 class Origin(msgspec.Struct, frozen=True):
     """What a stream is made from: with it, a live stream continues a history exactly.
 
-    `run.begins` says when an attack's wave or a drift begins; it is null for other runs.
+    `run.begins` says when an attack's wave or a drift begins; it is null for other runs. handbook: the parameters of the
+    Fraud Detection Handbook's world, null for our own bank.
     """
 
     seed: int
@@ -38,6 +40,11 @@ class Origin(msgspec.Struct, frozen=True):
     days: int = 0
     run: Run = Run()
     reporting: Reporting = Reporting()
+    handbook: Handbook | None = None
+
+    def world(self) -> World:
+        """The world that the stream is of."""
+        return make_world(self.seed, self.customers, self.handbook)
 
 
 class NoHistory(Exception):
@@ -57,9 +64,7 @@ def default_live_start() -> datetime:
     return morning - timedelta(days=LIVE_START_DAYS_AGO)
 
 
-def write_history(
-    folder: Path, origin: Origin, population: Population, progress: Callable[[int, float], None] = _silent
-) -> int:
+def write_history(folder: Path, origin: Origin, world: World, progress: Callable[[int, float], None] = _silent) -> int:
     """Write the history that ends at `origin.live_start` into a folder, and return its number of transactions.
 
     `progress` is called with the rows so far and the share of the days that is done. The files appear under their names
@@ -77,7 +82,7 @@ def write_history(
         pq.ParquetWriter(parts[TRUTH_FILE], LABEL_ARROW) as truth,
         ThreadPoolExecutor(1, "writer") as writer,
     ):
-        for piece, share in _pieces(population, origin):
+        for piece, share in _pieces(world, origin):
             written.result()  # at most one piece waits while the next one is made
             written = writer.submit(all_of_them.write_table, piece.transactions)
             truth.write_table(piece.truth)
@@ -111,11 +116,11 @@ def read_origin(folder: Path) -> Origin:
         ) from None
 
 
-def _pieces(population: Population, origin: Origin) -> Iterator[tuple[Batch, float]]:
+def _pieces(world: World, origin: Origin) -> Iterator[tuple[Batch, float]]:
     """The history in pieces of at least ROWS_AT_ONCE, each with the share of the hours that is then done."""
     hours = origin.days * 24
     start = origin.live_start - timedelta(days=origin.days)
-    stream = transactions(population, start, origin.run, origin.reporting)
+    stream = batches(world, start, origin.run, origin.reporting)
     gathered: list[Batch] = []
     for number, batch in enumerate(islice(stream, hours), 1):
         gathered.append(batch)

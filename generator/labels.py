@@ -40,6 +40,10 @@ class Reporting(msgspec.Struct, frozen=True):
             raise ValueError(f"median_days and spread are at least 0, but are {self.median_days} and {self.spread}")
 
 
+PERFECT: Final = Reporting(spread=0.0, never=0.0, wrong=0.0, false_alarms=0.0)
+"""Every fraud is reported rightly, and nothing else, after exactly the median delay."""
+
+
 def label_table(seed: int, hour: int, reporting: Reporting, made: Array, transactions: pa.Table) -> pa.Table:
     """What becomes known of an hour's DRAFTs (n,) and their table, in LABEL_ARROW and in the order of the transactions.
 

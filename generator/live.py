@@ -1,4 +1,4 @@
-"""Puts a live sender together: a population, its stream from the live start on, and the way into Kafka."""
+"""Puts a live sender together: a world, its stream from the live start on, and the way into Kafka."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,11 +6,10 @@ from datetime import datetime
 
 from generator.history import Origin
 from generator.labels import LateLabels
-from generator.population import make_population
 from generator.producer import Outbox
 from generator.report import Report
 from generator.send import Sender, SendOptions, Topics
-from generator.stream import transactions
+from generator.worlds import batches
 from messaging.config import KafkaConfig
 from ml.schema import Label
 
@@ -41,6 +40,5 @@ def live_sender(
     names = kafka.topics
     linger = LINGER_MS if plan.rate else FULL_SPEED_LINGER_MS
     outbox = Outbox(kafka.config, (names.transactions, names.labels, names.truth), linger)
-    population = make_population(origin.seed, origin.customers)
-    batches = transactions(population, start or origin.live_start, origin.run, origin.reporting)
-    return Sender(outbox, batches, LateLabels(labels), plan, names, progress)
+    stream = batches(origin.world(), start or origin.live_start, origin.run, origin.reporting)
+    return Sender(outbox, stream, LateLabels(labels), plan, names, progress)

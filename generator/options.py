@@ -3,28 +3,67 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from typer import Option
 
+from generator.handbook.world import DAYS as HANDBOOK_DAYS
+from generator.handbook.world import Handbook
 from generator.history import LIVE_START_DAYS_AGO
 from generator.labels import Reporting
 from generator.population import CUSTOMERS
 from generator.runs import FRAUD_SHARE, Run, RunName, usual_share
 from generator.scenarios.scenario import Subtlety
+from generator.worlds import WorldName
 
 SEED = 7
+HISTORY_DAYS = 14
 _ITS_OWN = "the history's, else "
 
-Customers = Annotated[int, Option(min=1, max=10_000_000, help="How many customers the bank has.")]
+World = Annotated[
+    WorldName,
+    Option(
+        "--world",
+        help="standard: our own bank; handbook: what the Fraud Detection Handbook simulates, from 2018-04-01.",
+    ),
+]
+ReportingName = Literal["realistic", "perfect"]
+Reports = Annotated[
+    ReportingName | None,
+    Option(
+        "--reporting",
+        show_default="perfect for handbook, else realistic",
+        help="realistic: labels late, some wrong or missing; perfect: all true, after exactly the median.",
+    ),
+]
+Customers = Annotated[
+    int | None,
+    Option(
+        min=1,
+        max=10_000_000,
+        show_default=f"{CUSTOMERS}; for handbook {Handbook().customers}",
+        help="How many customers the bank has.",
+    ),
+]
 Out = Annotated[
     Path, Option("--out", help="Folder for transactions.parquet, truth.parquet, labels.parquet and history.json.")
 ]
-Days = Annotated[int, Option(min=1, help="How many simulated days, up to the live start.")]
+Days = Annotated[
+    int | None,
+    Option(
+        min=1,
+        show_default=f"{HISTORY_DAYS}; for handbook {HANDBOOK_DAYS}",
+        help="How many simulated days, up to the live start.",
+    ),
+]
 Seed = Annotated[int, Option(min=0, help="The same seed gives the same bytes.")]
 LiveStart = Annotated[
-    str | None, Option(show_default=f"{LIVE_START_DAYS_AGO} days ago", help="Where it ends: ISO 8601 with zone.")
+    str | None,
+    Option(
+        show_default=f"{LIVE_START_DAYS_AGO} days ago; for handbook after its days",
+        help="Where it ends: ISO 8601 with zone.",
+    ),
 ]
 Continued = Annotated[Path | None, Option("--history", help="Continue the history in this folder.")]
 LiveCustomers = Annotated[

@@ -16,6 +16,9 @@ class Purpose(IntEnum):
     CAMPAIGNS = 3
     LABELS = 4
     WAVE = 5
+    HANDBOOK_WORLD = 16
+    HANDBOOK_TRAFFIC = 17
+    HANDBOOK_FRAUD = 18
 
 
 def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:

@@ -14,10 +14,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from generator.drafts import HOUR_MS
 from generator.history import Origin
 from generator.live import Kafka
-from generator.population import make_population
 from generator.producer import CONNECT_SECONDS, KafkaUnreachable
-from generator.stream import milliseconds, transactions
+from generator.stream import milliseconds
 from generator.tables import LABEL_ARROW
+from generator.worlds import batches
 from ml.schema import Label, Reader, Transaction, Unreadable
 
 LOOKED_AT: Final = 100  # records of each partition: the first and last ones may not be transactions
@@ -41,11 +41,10 @@ def unsent_labels(origin: Origin, kafka: Kafka, begin: datetime) -> list[Label]:
     """
     found = _event_times(kafka, True)
     since = max(min(found, default=begin), origin.live_start)
-    population = make_population(origin.seed, origin.customers)
     hours = 1 + milliseconds(begin) // HOUR_MS - milliseconds(since) // HOUR_MS
     time = LABEL_ARROW.field("label_time").type
     labels: list[Label] = []
-    for batch in islice(transactions(population, since, origin.run, origin.reporting), hours):
+    for batch in islice(batches(origin.world(), since, origin.run, origin.reporting), hours):
         sent = batch.transactions.filter(pc.field("event_time") < pa.scalar(begin, time))["transaction_id"]
         owed = (pc.field("label_time") >= pa.scalar(begin, time)) & pc.field("transaction_id").isin(
             sent.combine_chunks()
