@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     alerts_topic: str = Field("alerts", description="topic of the anomalies alone")
     invalid_topic: str = Field("transactions.invalid", description="topic of dead letters")
     thresholds_topic: str = Field("thresholds", description="compacted topic of the tables of adaptive thresholds")
+    profiles_topic: str = Field("profiles", description="compacted topic that announces the tables of profiles")
     labels_topic: str = Field("labels", description="topic of late labels")
     early_alerts_topic: str = Field("alerts.early", description="topic of the anomalies that the service finds")
     truth_topic: str = Field("truth", description="topic of a simulator's truth, which no detector reads")
@@ -148,6 +149,26 @@ class Settings(BaseSettings):
     thresholds_interval_seconds: float = Field(10.0, gt=0, description="pause between thresholds' micro-batches")
     thresholds_accept_data_loss: bool = Field(
         True, description="thresholds goes on when Kafka no longer has scores that were not read yet"
+    )
+    profiles: bool = Field(
+        True,
+        description="a model that judges by profiles looks them up in the tables of the profiles topic; else it knows of none",
+    )
+    make_profiles: bool = Field(
+        True, description="with profiles: detect also runs profiles, in the same Spark application"
+    )
+    profiles_interval_seconds: float = Field(10.0, gt=0, description="pause between profiles' micro-batches")
+    profiles_accept_data_loss: bool = Field(
+        True, description="profiles goes on when Kafka no longer has scores or labels that were not read yet"
+    )
+    profile_block_seconds: int = Field(
+        3_600, gt=0, description="length of a block: profiles are as of the last one that is over"
+    )
+    profile_index_days: int = Field(
+        60, gt=0, description="for so long a label finds the merchant of its transaction, by event time"
+    )
+    profile_index_transactions: int = Field(
+        200_000_000, gt=0, description="of at most so many transactions, the newest (32 bytes of disk each)"
     )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")

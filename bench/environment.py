@@ -22,7 +22,7 @@ from messaging.topics import create_topics
 from settings import Settings
 from stack.local import Stack
 
-_TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "labels", "truth")
+_TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "profiles", "labels", "truth")
 
 
 class Environment:

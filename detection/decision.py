@@ -3,33 +3,61 @@
 from typing import Final, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from detection.ranges import Versions
-from ml.arrays import Floats
+from ml.arrays import Flags, Floats
 from ml.features import FEATURES, NO_POSITION
+from ml.features.available import Block, columns, needs_profiles
+from ml.features.profile_counts import blocks_of
+from ml.features.profiles import NEUTRAL, PROFILE_FEATURES, Profiles
 from ml.model import Model
 from ml.schema import Reason
-from ml.segments import SegmentIds
 from ml.thresholds.table import Lookup, Table
 
 BASIS: Final = np.dtype(
-    [("features", np.float64, len(FEATURES)), ("segment", np.uint64), ("bytes", np.int64), ("position", np.int64)]
+    [
+        ("features", np.float64, len(FEATURES)),
+        ("segment", np.uint64),
+        ("merchant", np.uint64),
+        ("category", np.uint64),
+        ("time", np.int64),
+        ("bytes", np.int64),
+        ("position", np.int64),
+    ]
 )
-"""What the judgement of a transaction rests on: its features, the number of the segment whose threshold applies, and its
+"""What the judgement of a transaction rests on: its customer features, the number of the segment whose threshold applies, the
+hashes of its merchant and category (0 where unknown) and its event time (ms), by which profiles are looked up, and its
 position in the log, by which a replay knows who judged it before. Of what is not to be judged the position is NO_POSITION.
 bytes: of its key and of the beginning of its score."""
 
-NOT_JUDGED: Final = np.array([(0, 0, 0, NO_POSITION)], BASIS).tobytes()
+NOT_JUDGED: Final = np.array([(0, 0, 0, 0, 0, 0, NO_POSITION)], BASIS).tobytes()
+
+
+_LOG_AMOUNT: Final = FEATURES.index("log_amount")
 
 
 class Judgements(NamedTuple):
-    """Of n transactions: anomaly_score, threshold (n,) float64; is_anomaly (n,) bool; reasons: one list an anomaly."""
+    """Of n transactions, k of them anomalies: anomaly_score, threshold (n,) float64; is_anomaly (n,) bool.
+
+    Of the anomalies: reasons, a list each; seen (k, len(features)), what the model judged them by, with the columns' names.
+    profile: what was looked up, where the model judges by profiles.
+    """
 
     anomaly_score: Floats
     threshold: Floats
-    is_anomaly: npt.NDArray[np.bool_]
+    is_anomaly: Flags
     reasons: list[list[Reason]]
+    seen: Floats
+    features: tuple[str, ...]
+    profile: "LookedUp | None" = None
+
+
+class LookedUp(NamedTuple):
+    """The profile features of n transactions: values (n, len(PROFILE_FEATURES)); ahead (n,) bool, whether the table knows of
+    blocks that are not before the transaction's own, as where that came late."""
+
+    values: Floats
+    ahead: Flags
 
 
 class Decision(NamedTuple):
@@ -38,31 +66,47 @@ class Decision(NamedTuple):
     versions: Versions
     model: Model
     thresholds: Lookup
+    profiles: Profiles | None = None
 
     @classmethod
-    def from_table(cls, versions: Versions, model: Model, table: Table | None) -> Self:
+    def from_table(
+        cls, versions: Versions, model: Model, table: Table | None, profiles: Profiles | None = None
+    ) -> Self:
         """The decision by a table of thresholds; without, by the model's own threshold."""
-        return cls(versions, model, lookup(model, table))
+        return cls(versions, model, lookup(model, table), profiles)
 
-    def judge(self, features: Floats, segments: SegmentIds) -> Judgements:
-        """Transactions (n, len(FEATURES)) of segments (n,) → their judgements.
+    def judge(self, basis: np.ndarray) -> Judgements:
+        """Transactions (n,) BASIS → their judgements.
 
         Above the threshold of its segment a score is an anomaly, at it normal. Raises ValueError where the model's score is
         not a finite number.
         """
+        customer = np.ascontiguousarray(basis["features"])
+        profile = self._looked_up(basis, customer) if needs_profiles(self.model.features) else None
+        blocks = [Block(FEATURES, customer), *([] if profile is None else [Block(PROFILE_FEATURES, profile.values)])]
+        features = columns(self.model.features, blocks)
         scores = self.model.anomaly_score(features)
         if not np.isfinite(scores).all():
             raise ValueError(f"the model's score is not a finite number: {scores[~np.isfinite(scores)][0]}")
-        thresholds = self.thresholds.of_segments(segments)
+        thresholds = self.thresholds.of_segments(basis["segment"])
         anomalies = scores > thresholds
-        reasons = self.model.reasons(features[anomalies]) if anomalies.any() else []
-        return Judgements(scores, thresholds, anomalies, reasons)
+        seen = features[anomalies]
+        reasons = self.model.reasons(seen) if len(seen) else []
+        return Judgements(scores, thresholds, anomalies, reasons, seen, self.model.features, profile)
+
+    def _looked_up(self, basis: np.ndarray, customer: Floats) -> LookedUp:
+        if self.profiles is None:
+            return LookedUp(np.full((len(basis), len(PROFILE_FEATURES)), NEUTRAL), np.zeros(len(basis), np.bool_))
+        hashes = np.ascontiguousarray(basis["merchant"]), np.ascontiguousarray(basis["category"])
+        values = self.profiles.features(*hashes, np.ascontiguousarray(customer[:, _LOG_AMOUNT]))
+        return LookedUp(values, blocks_of(basis["time"], self.profiles.block_seconds) <= self.profiles.as_of)
 
     @property
     def typical(self) -> np.ndarray:
         """(1,) BASIS: a transaction that is typical of those that the model was trained on, which it must be able to judge."""
         row = np.zeros(1, BASIS)
-        row["features"] = self.model.usual[:, 1]
+        typical = dict(zip(self.model.features, self.model.usual[:, 1].tolist(), strict=True))
+        row["features"] = [typical.get(name, 0.0) for name in FEATURES]
         return row
 
 

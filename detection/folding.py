@@ -116,7 +116,7 @@ def _begun(arrived: Intake, folded: Folded, records: Sequence[Record]) -> tuple[
             )
         begun = heads(mine, of_records, late, folded.order_undefined[here], features)
         sizes = [len(head) + len(key or b"") for head, (*_, key) in zip(begun, of_records, strict=True)]
-        return _objects(begun), _basis(features, mine, arrivals["position"][here], sizes)
+        return _objects(begun), _basis(features, mine, arrivals[here], sizes)
 
     failed = refusals.of_step("score head", rows.tolist(), folded=True)
     parts = in_halves(work, np.arange(len(rows)), _head_sound, failed)
@@ -131,10 +131,12 @@ def _objects(items: list[bytes]) -> Objects:
 
 
 def _basis(
-    features: np.ndarray, transactions: Sequence[Transaction], places: np.ndarray, sizes: Sequence[int]
+    features: np.ndarray, transactions: Sequence[Transaction], arrivals: np.ndarray, sizes: Sequence[int]
 ) -> np.ndarray:
     rows = np.empty(len(transactions), BASIS)
-    rows["features"], rows["position"], rows["bytes"] = features, places, sizes
+    rows["features"], rows["bytes"] = features, sizes
+    for name in ("merchant", "category", "time", "position"):
+        rows[name] = arrivals[name]
     rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
     return rows
 
@@ -148,7 +150,7 @@ def _fold_sound() -> Folded:
 def _head_sound() -> None:
     folded = _fold_sound()
     heads([GOOD], [(0, 0, 0, b"good")], folded.late, folded.order_undefined, folded.features)
-    _basis(folded.features, [GOOD], np.zeros(1, np.int64), [0])
+    _basis(folded.features, [GOOD], events([GOOD], np.zeros(1, np.int64)), [0])
 
 
 _NONE_FOLDED: Final = fold(np.zeros(0, CUSTOMER), np.zeros(0, np.int64), np.zeros(0, EVENT))

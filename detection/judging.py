@@ -1,16 +1,25 @@
 """Folded messages → judged, each by the decision for its place in the log; one that fails affects no other."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from detection.decision import Decision
 from detection.halves import Rows, in_halves, in_words
+from detection.ranges import Versions
 from detection.score_json import Objects, judgements
 from ml.features import NO_POSITION
 
 STEP = "judgement"
+
+
+class HasVersions(Protocol):
+    """Names what it judges by."""
+
+    @property
+    def versions(self) -> Versions:
+        """The versions."""
 
 
 class Judged(NamedTuple):
@@ -25,6 +34,7 @@ class Judged(NamedTuple):
 def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judged:
     """Judge messages (n,) BASIS. decisions: each with the position in the log from which it judges, in order."""
     out = Judged(np.full(len(basis), None), np.full(len(basis), None), {})
+    each_says = shared_profiles(by for _, by in decisions) is None
 
     def failed(row: int, error: Exception) -> None:
         out.errors[row] = in_words(STEP, error)
@@ -33,10 +43,10 @@ def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judge
         one = decisions[number][1]
 
         def work(some: Rows, one: Decision = one) -> tuple[Objects, list[bool]]:
-            return _judged(basis[some], one)
+            return _judged(basis[some], one, each_says)
 
         def sound(one: Decision = one) -> object:
-            return _judged(one.typical, one)
+            return _judged(one.typical, one, each_says)
 
         for some, (parts, anomalies) in in_halves(work, rows, sound, failed):
             out.json[some], out.is_anomaly[some] = parts, anomalies
@@ -52,7 +62,12 @@ def _by_decision(positions: np.ndarray, starts: Sequence[int]) -> list[tuple[int
     return [(number, wanted[whose == number]) for number in np.unique(whose).tolist()]
 
 
-def _judged(basis: np.ndarray, decision: Decision) -> tuple[Objects, list[bool]]:
-    features = np.ascontiguousarray(basis["features"])
-    found = decision.judge(features, basis["segment"])
-    return judgements(found, decision.versions, features), found.is_anomaly.tolist()
+def _judged(basis: np.ndarray, decision: Decision, says_profiles: bool) -> tuple[Objects, list[bool]]:
+    found = decision.judge(basis)
+    return judgements(found, decision.versions, says_profiles), found.is_anomaly.tolist()
+
+
+def shared_profiles(decisions: Iterable[HasVersions]) -> int | None:
+    """The version of the profiles that all of these judge by, for the end of a score; None where they differ."""
+    different = {decision.versions.profiles for decision in decisions}
+    return different.pop() if len(different) == 1 else None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,13 @@ _entry: Final = msgspec.json.Decoder(Entry).decode
 _ranges: Final = msgspec.json.Decoder(list[Range]).decode
 
 
+class Named(NamedTuple):
+    """The tables that a ledger names, of thresholds and of profiles, each as VERSION-DIGEST."""
+
+    thresholds: frozenset[str]
+    profiles: frozenset[str]
+
+
 class Ledger:
     """Entries by micro-batch, durable. An entry is written once: a retry or a restart finds it and judges by it again.
 
@@ -43,7 +50,7 @@ class Ledger:
         self._kept = kept
         self._recent: dict[int, Entry] = {}
         self._overtaken = self._read(_OVERTAKEN)
-        self._tables: dict[str, set[str]] = {}
+        self._named: dict[str, Named] = {}
         self.dropped = True
         """Whether ranges were deleted, or may have been before this start, so that tables may be no longer named."""
         chunks = self._chunks()
@@ -118,15 +125,15 @@ class Ledger:
         """The digests of the models that a restart may need."""
         return {versions.model_digest for versions in self._recent_versions()}
 
-    def tables(self) -> set[str]:
-        """The tables that anything kept names, each as VERSION-DIGEST. A file of ranges is read once, until it changes."""
-        named = _tables(self._recent_versions())
+    def tables(self) -> Named:
+        """The tables that anything kept names. A file of ranges is read once, until it changes."""
+        found = [_named(self._recent_versions())]
         for number, revisions in self._chunks().items():
             name = f"ranges-{number}.{revisions[-1]}"
-            if name not in self._tables:
-                self._tables[name] = _tables(piece.versions for piece in self._chunk(number, revisions[-1]))
-            named |= self._tables[name]
-        return named
+            if name not in self._named:
+                self._named[name] = _named(piece.versions for piece in self._chunk(number, revisions[-1]))
+            found.append(self._named[name])
+        return Named(*(frozenset().union(*sets) for sets in zip(*found, strict=True)))
 
     def _recent_versions(self) -> list[Versions]:
         entries = self._entries(self._numbers())
@@ -156,7 +163,7 @@ class Ledger:
         for number, revisions in self._chunks().items():
             for superseded in revisions if number < oldest else revisions[:-1]:
                 self._folder.delete(f"ranges-{number}.{superseded}")
-                self._tables.pop(f"ranges-{number}.{superseded}", None)
+                self._named.pop(f"ranges-{number}.{superseded}", None)
 
     def _forget_overtaken(self, entry: Entry) -> None:
         if all(entry.end.get(p, 0) >= end for piece in self._overtaken for p, end in piece.end.items()):
@@ -188,5 +195,9 @@ class Ledger:
         return [] if content is None else decoded(content, f"ledger/{name}", _ranges)
 
 
-def _tables(versions: Iterable[Versions]) -> set[str]:
-    return {f"{each.thresholds}-{each.table_digest}" for each in versions if each.thresholds}
+def _named(versions: Iterable[Versions]) -> Named:
+    every = list(versions)
+    return Named(
+        frozenset(f"{each.thresholds}-{each.table_digest}" for each in every if each.thresholds),
+        frozenset(f"{each.profiles}-{each.profiles_digest}" for each in every if each.profiles),
+    )

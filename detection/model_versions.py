@@ -14,7 +14,7 @@ import msgspec
 
 from detection.ledger import Versions
 from detection.storage import Storage
-from ml.features import FEATURES
+from ml.features.available import available
 from ml.model import Model, Origin
 from ml.registry.model_store import Entry, ModelRefused, ModelStore, NotReady
 from ml.registry.packed import unpack
@@ -77,7 +77,7 @@ class ModelVersions:
         content = self._folder.read(digest + _ENDING)
         if content is None:
             raise ModelRefused(f"the model {digest} is not kept beside the checkpoint")
-        return unpack(content, digest, FEATURES)
+        return unpack(content, digest, available())
 
     def of_entry(self, entry: Entry) -> Loaded:
         """The model that the registry means: the kept one where it was loaded from there before, else the registry's own.

@@ -9,9 +9,9 @@ Offsets = dict[str, int]
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold.
+    """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold. profiles: of theirs; 0: none.
 
-    Models and tables are named by what they are, their digests; name, model and thresholds are what people call them.
+    Models and tables are named by what they are, their digests; name, model, thresholds and profiles are what people call them.
     """
 
     model: int
@@ -19,6 +19,8 @@ class Versions(msgspec.Struct, frozen=True):
     name: str = ""
     model_digest: str = ""
     table_digest: str = ""
+    profiles: int = 0
+    profiles_digest: str = ""
 
 
 class _Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,13 +36,22 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     model_name: str = ""
     model_digest: str = ""
     table_digest: str = ""
+    profile_version: int = 0
+    profile_digest: str = ""
     topic_id: str = ""
 
     @property
     def versions(self) -> Versions:
         """All that judged the records."""
-        called = self.model_version, self.threshold_version
-        return Versions(*called, self.model_name, self.model_digest, self.table_digest)
+        return Versions(
+            self.model_version,
+            self.threshold_version,
+            self.model_name,
+            self.model_digest,
+            self.table_digest,
+            self.profile_version,
+            self.profile_digest,
+        )
 
 
 def _judged(versions: Versions, start: Offsets, end: Offsets, topic_id: str) -> dict[str, Any]:
@@ -52,6 +63,8 @@ def _judged(versions: Versions, start: Offsets, end: Offsets, topic_id: str) -> 
         "model_name": versions.name,
         "model_digest": versions.model_digest,
         "table_digest": versions.table_digest,
+        "profile_version": versions.profiles,
+        "profile_digest": versions.profiles_digest,
         "topic_id": topic_id,
     }
 

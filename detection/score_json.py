@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from detection.decision import Judgements
+from detection.decision import Judgements, LookedUp
 from detection.message_parsing import key_mismatch
 from detection.ranges import Versions
 from ml.features import FEATURE_SET, FEATURES, FOLD_VERSION
+from ml.features.profiles import PROFILE_SET
 from ml.schema import (
     DIGEST_DIGITS,
     SCORE_SCHEMA,
@@ -39,6 +40,7 @@ CLOSING_BYTES: Final = 256
 """More than `closing` ever has."""
 
 _BOOLEANS: Final = (b"false", b"true")
+_AHEAD: Final = b',"profile_ahead":true'
 _encode: Final = msgspec.json.Encoder().encode
 _lines: Final = msgspec.json.Encoder().encode_lines
 
@@ -69,7 +71,7 @@ class _Closing(msgspec.Struct):
     fold_version: int
     lane: Lane
     micro_batch: int | None
-    profile_version: int
+    profile_version: int | msgspec.UnsetType
     scored_at: int
 
 
@@ -107,30 +109,50 @@ def _numbers(column: npt.NDArray[np.float64]) -> list[bytes]:
     return orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
 
 
-def judgements(of: Judgements, by: Versions, features: npt.NDArray[np.float64]) -> Objects:
-    """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and its features (n, F) by name.
+def judgements(of: Judgements, by: Versions, says_profiles: bool = False) -> Objects:
+    """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and what the model saw, by name.
+
+    says_profiles: the version of the profiles too, where `closing` does not say it.
 
     A challenger's judgement will be written here.
     """
-    parts = np.empty(len(features), object)
+    parts = np.empty(len(of.anomaly_score), object)
     judged_by = _JudgedBy(by.name, by.model, by.model_digest[:DIGEST_DIGITS], by.thresholds)
     end = b"," + _encode(judged_by)[1:-1]
-    if len(features):
+    end += b',"profile_version":%d' % by.profiles if says_profiles else b""
+    if len(parts):
         parts[:] = [
             b',"anomaly_score":%b,"is_anomaly":%b,"threshold":%b%b' % (score, _BOOLEANS[anomaly], threshold, end)
             for score, anomaly, threshold in zip(
                 _numbers(of.anomaly_score), of.is_anomaly.tolist(), _numbers(of.threshold), strict=True
             )
         ]
-    for k, reasons in zip(np.flatnonzero(of.is_anomaly).tolist(), of.reasons, strict=True):
-        named = dict(zip(FEATURES, features[k].tolist(), strict=True))
+    if of.profile is not None:
+        parts += _profiles(of.profile)
+    anomalies = np.flatnonzero(of.is_anomaly).tolist()
+    for k, reasons, seen in zip(anomalies, of.reasons, of.seen.tolist(), strict=True):
+        named = dict(zip(of.features, seen, strict=True))
         parts[k] += b"," + _encode(_OfAnomaly(reasons, named))[1:-1]
     return parts
 
 
-def closing(lane: Lane, micro_batch: int | None, scored_at: int, profile_version: int = 0) -> bytes:
-    """The end of a score: what all records of a micro-batch, or of one call, share. scored_at: ms since the epoch."""
-    return b"," + _encode(_Closing(FEATURE_SET, FOLD_VERSION, lane, micro_batch, profile_version, scored_at))[1:]
+def _profiles(of: LookedUp) -> Objects:
+    parts = np.empty(len(of.values), object)
+    if len(parts):
+        pattern, marks = b',"profile_features":[%b],"profile_set":"' + PROFILE_SET.encode() + b'"%b', (b"", _AHEAD)
+        parts[:] = [
+            pattern % (row, marks[ahead]) for row, ahead in zip(_rows(of.values), of.ahead.tolist(), strict=True)
+        ]
+    return parts
+
+
+def closing(lane: Lane, micro_batch: int | None, scored_at: int, profile_version: int | None = 0) -> bytes:
+    """The end of a score: what all records of a micro-batch, or of one call, share. scored_at: ms since the epoch.
+
+    profile_version: None where they do not share it.
+    """
+    version = msgspec.UNSET if profile_version is None else profile_version
+    return b"," + _encode(_Closing(FEATURE_SET, FOLD_VERSION, lane, micro_batch, version, scored_at))[1:]
 
 
 class _Version(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -15,7 +16,11 @@ _NO_CONTENT: Final = (msgspec.MsgspecError, ValueError, zlib.error)
 
 
 class Storage(Protocol):
-    """A folder of small files, each written whole or not at all. `jobs.runtime.storage.DurableFolder` is one."""
+    """A folder of files, each written whole or not at all. `jobs.runtime.storage.DurableFolder` is one."""
+
+    @property
+    def local(self) -> Path | None:
+        """Where it is on a local disk; None where it is elsewhere."""
 
     def read(self, name: str) -> bytes | None:
         """The file's content, or None where there is no such file."""

@@ -1,7 +1,6 @@
 """The tables of thresholds in use, kept beside the checkpoint."""
 
 import hashlib
-import re
 from collections import OrderedDict
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -9,28 +8,25 @@ from typing import Final
 import msgspec
 
 from detection.storage import Storage
+from detection.table_files import Name, TableFiles
 from ml.schema import DIGEST_DIGITS
 from ml.thresholds.table import Table
 
-_KEPT: Final = re.compile(f"[1-9][0-9]*-[0-9a-f]{{{DIGEST_DIGITS}}}[.]json")
 _LOADED: Final = 16
 
 
 class ThresholdStore:
-    """Tables in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the topic.
-
-    Each is a file named by its version and by what it is: a topic that was made again gives the same versions again.
-    """
+    """Tables in use; see `detection.table_files`."""
 
     def __init__(self, folder: Storage) -> None:
-        self._folder = folder
-        self._loaded: OrderedDict[str, Table] = OrderedDict()
+        self._files = TableFiles(folder, ".json")
+        self._loaded: OrderedDict[Name, Table] = OrderedDict()
 
     def table(self, version: int, digest: str) -> Table:
         """A table that is kept. Raises LookupError where it is not, or where its file is not what its name says."""
-        name = f"{version}-{digest}.json"
+        name = Name(version, digest)
         if name not in self._loaded:
-            content = self._folder.read(name)
+            content = self._files.read(name)
             if content is None:
                 raise LookupError(
                     f"the checkpoint lacks the table of thresholds {version} ({digest}) that its ledger names"
@@ -47,33 +43,24 @@ class ThresholdStore:
     def keep(self, table: Table) -> str:
         """Keep a table that is about to be used, if it is not kept yet; returns its digest."""
         content = msgspec.json.encode(table)
-        digest = _digest(content)
-        name = f"{table.version}-{digest}.json"
+        name = Name(table.version, _digest(content))
         if name not in self._loaded:
-            if self._folder.read(name) != content:
-                self._folder.delete(name)
-                self._folder.write(name, content)
-            self.table(table.version, digest)
-        return digest
+            self._files.keep(name, content)
+            self.table(*name)
+        return name.digest
 
     @property
     def newest(self) -> Table | None:
         """The highest version that is kept."""
-        kept = [name.removesuffix(".json").split("-") for name in self._folder.names() if _KEPT.fullmatch(name)]
-        newest = max(((int(version), digest) for version, digest in kept), default=None)
-        return None if newest is None else self.table(*newest)
+        kept = self._files.names()
+        return self.table(*kept[-1]) if kept else None
 
     def purge(self, named: AbstractSet[str], most: int) -> bool:
-        """Delete at most so many tables that are not named, as VERSION-DIGEST; returns whether more are left.
-
-        The newest stays."""
-        names = [name for name in self._folder.names() if _KEPT.fullmatch(name)]
-        newest = max(names, key=lambda name: int(name.split("-")[0]), default=None)
-        unnamed = [name for name in names if name != newest and name.removesuffix(".json") not in named]
-        for name in unnamed[:most]:
-            self._folder.delete(name)
+        """See `TableFiles.purge`."""
+        deleted, more = self._files.purge(named, most)
+        for name in deleted:
             self._loaded.pop(name, None)  # else `keep` would believe that it is there
-        return len(unnamed) > most
+        return more
 
 
 def _read(content: bytes, version: int) -> Table:

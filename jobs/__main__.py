@@ -40,7 +40,9 @@ def _jobs() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def submit(
     context: typer.Context,
-    job: Annotated[str, typer.Option(help="detect (runs the others too), or publish or thresholds alone")] = "detect",
+    job: Annotated[
+        str, typer.Option(help="detect (runs the others too), or publish, thresholds or profiles alone")
+    ] = "detect",
     master: Annotated[
         str, typer.Option(envvar="SPARK_MASTER", help="Spark master")
     ] = f"local[{max(4, os.cpu_count() or 1)}]",
@@ -49,8 +51,8 @@ def submit(
 ) -> None:
     """Submit a job. Every flag that is not named here is a setting and goes to the job: see `jobs/detect.py --help`."""
     script = ROOT / "jobs" / f"{job}.py"
-    if job not in ("detect", "publish", "thresholds"):
-        raise typer.BadParameter(f"a job is detect, publish or thresholds, but {job!r} was asked for")
+    if job not in ("detect", "publish", "thresholds", "profiles"):
+        raise typer.BadParameter(f"a job is detect, publish, thresholds or profiles, but {job!r} was asked for")
     if not re.fullmatch("[0-9]+[kmgKMG]", driver_memory):
         raise typer.BadParameter(
             f"the driver's memory is a number and k, m or g, as in 1536m, but it is {driver_memory!r}"

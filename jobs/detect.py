@@ -14,7 +14,6 @@ if not __package__:  # spark-submit runs this file as a script, and knows only t
 
     end_with_parent()
 
-import msgspec
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
@@ -22,8 +21,7 @@ from detection.errors import VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import cuts
 from detection.storage import is_number
-from jobs import publish, thresholds
-from jobs.champion import ChampionPoller
+from jobs import profiles, publish, thresholds
 from jobs.checkpoint_settings import hold_frozen
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
@@ -31,7 +29,8 @@ from jobs.decisions import Sender, version_store
 from jobs.failures import report
 from jobs.initial_state import initial_state
 from jobs.many_dead_letters import ManyDeadLetters
-from jobs.preflight import check_champion, check_kafka
+from jobs.newest import Newest
+from jobs.preflight import champion_needs_profiles, check_champion, check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.replay import Replay, by_position
 from jobs.runtime.errors import Fatal
@@ -49,7 +48,6 @@ from jobs.source.routing import routed
 from jobs.source.stream import stream
 from jobs.source.topic_limits import TopicLimits, check_limits, read_limits, room
 from jobs.source.topic_offsets import CheckpointOffsets
-from jobs.tables import ThresholdPoller
 from jobs.tasks import Tasks
 from messaging.config import KafkaConfig
 from ml.registry.model_store import ModelStore
@@ -81,6 +79,9 @@ def main() -> int:
     wanted = [settings.thresholds_topic] if settings.adaptive_thresholds else []
     if settings.adaptive_thresholds:
         starters |= {thresholds.QUERY: thresholds.start} if settings.make_thresholds else {}
+    if settings.profiles and champion_needs_profiles(settings):
+        wanted.append(settings.profiles_topic)
+        starters |= {profiles.QUERY: profiles.start} if settings.make_profiles else {}
     there = partial(check_kafka, settings, *topics, wanted=wanted)
     return run(
         settings, starters, RECOVERIES, [there, partial(check_limits, settings), partial(check_champion, settings)]
@@ -173,20 +174,14 @@ class Detection:
         registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._versions = version_store(spark, settings.checkpoint, registry)
         self._sender = Sender(spark, self._versions)
-        self._champion = ChampionPoller(registry, self._versions.models)
-        newest = self._versions.tables.newest if settings.adaptive_thresholds else None
-        self._tables = ThresholdPoller(
-            settings.thresholds_topic, KafkaConfig.from_settings(settings), newest, settings.model_name
-        )
-        gate.report(QUERY, model=self._champion.current().version)
+        self._newest = Newest(spark, settings, registry, self._versions)
+        gate.report(QUERY, model=self._newest.model.version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
 
     def poll(self, wanted: Callable[[], bool]) -> None:
         """Begin to poll what the coming micro-batches are judged by, for as long as `wanted()`."""
-        self._champion.poll(wanted)
-        if self._settings.adaptive_thresholds:
-            self._tables.poll(wanted)
+        self._newest.poll(wanted)
 
     def write(self, rows: DataFrame, micro_batch: int) -> None:
         """Judge a micro-batch by the versions that the ledger names for it, and write all that comes of it to Kafka."""
@@ -196,7 +191,8 @@ class Detection:
         settling = self._spark_files.plan(micro_batch)
         entry = self._entry(micro_batch)
         wait(settling)
-        self._gate.report(QUERY, model=entry.model_version, thresholds=entry.threshold_version)
+        versions = {"thresholds": entry.threshold_version, "profiles": entry.profile_version}
+        self._gate.report(QUERY, model=entry.model_version, **versions)
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         report(self.tasks.failures.value, self._settings.transactions_topic)
@@ -237,20 +233,10 @@ class Detection:
             )
             self._ledger.overtake(micro_batch)
         topic_id = self._inputs.id_of(self._settings.transactions_topic)
-        entry = self._ledger.bound(Entry.from_versions(micro_batch, self._newest(), start, end, topic_id))
+        entry = self._ledger.bound(Entry.from_versions(micro_batch, self._newest.versions(), start, end, topic_id))
         if self._ledger.record(entry):
             self._versions.purge(self._ledger)
         return entry
-
-    def _newest(self) -> Versions:
-        """What a new micro-batch is judged by; from here on it is kept."""
-        model = self._champion.current()
-        judged_by = Versions(model.version, name=model.name, model_digest=model.digest)
-        table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
-        if table is None:
-            return judged_by
-        digest = self._versions.tables.keep(table)
-        return msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
 
     def _judgement_of(self, entry: Entry) -> Judgement:
         """Of all records of a micro-batch by the same versions; of those that were judged before, by what judged them."""
@@ -273,8 +259,8 @@ class Detection:
             return self._sender.sent(versions)
         except VersionUnavailable as error:
             raise Fatal(
-                f"what judged this micro-batch is not available: {error}. Restore the folders models and tables of "
-                f"{self._settings.checkpoint} from a copy, or start with another --checkpoint"
+                f"what judged this micro-batch is not available: {error}. Restore the folders models, tables and "
+                f"profile-tables of {self._settings.checkpoint} from a copy, or start with another --checkpoint"
             ) from error
 
     def _to_kafka(self, records: DataFrame) -> None:

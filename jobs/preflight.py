@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 from jobs.runtime.errors import Fatal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
+from ml.features.available import needs_profiles
 from ml.registry.model_store import ModelStore, RegistryError
 from settings import Settings, local_path
 
@@ -40,6 +41,24 @@ def _missing(settings: Settings, topics: Sequence[str]) -> str:
         f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(topics)}: create it "
         "(`make stack` does so on this machine; elsewhere Kafka's own kafka-topics.sh), or name another"
     )
+
+
+def champion_needs_profiles(settings: Settings) -> bool:
+    """Whether the champion judges by profiles; where that can't be known now, whether profiles were made here before."""
+    registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+    try:
+        return needs_profiles(registry.load(registry.champion()).features)
+    except RegistryError as error:
+        made = _made_before(settings)
+        _log.warning("whether the champion judges by profiles is not known (%s); they are made: %s", error, made)
+        return made
+
+
+def _made_before(settings: Settings) -> bool:
+    try:
+        return (local_path(settings.checkpoint) / "profiles").is_dir()
+    except ValueError:  # elsewhere
+        return True
 
 
 def check_champion(settings: Settings) -> None:

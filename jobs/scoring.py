@@ -13,11 +13,12 @@ from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
 from detection.decision import BASIS, Decision, lookup
 from detection.halves import Rows
-from detection.judging import Judged, judge
+from detection.judging import Judged, judge, shared_profiles
 from detection.ledger import Versions
 from detection.score_json import CLOSING_BYTES, closing
 from jobs.dead_letters import SetAside, SetAsides
 from jobs.failures import Failures
+from jobs.sent_profiles import SentProfiles
 from jobs.source.topic_limits import TopicLimits, room
 from jobs.tasks import Tasks
 from ml.features import place
@@ -35,16 +36,20 @@ class SentDecision(NamedTuple):
     versions: Versions
     model: "Broadcast[Model]"
     thresholds: Lookup
+    profiles: SentProfiles | None = None
 
     @classmethod
-    def from_table(cls, versions: Versions, model: "Broadcast[Model]", table: Table | None) -> Self:
+    def from_table(
+        cls, versions: Versions, model: "Broadcast[Model]", table: Table | None, profiles: SentProfiles | None = None
+    ) -> Self:
         """The decision with a table of thresholds; without, with the model's own."""
-        return cls(versions, model, lookup(model.value, table))
+        return cls(versions, model, lookup(model.value, table), profiles)
 
     @property
     def decision(self) -> Decision:
         """The decision, in a task."""
-        return Decision(self.versions, self.model.value, self.thresholds)
+        profiles = None if self.profiles is None else self.profiles.profiles
+        return Decision(self.versions, self.model.value, self.thresholds, profiles)
 
 
 class Judgement:
@@ -66,13 +71,14 @@ class Judgement:
         )
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
+        self._profile_version = shared_profiles(sent for _, sent in decisions)
         self._judged = judged_by(decisions, tasks)("basis")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
 
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
         # One after the other, three parts make a JSON object: the fold's, the decision's, and what all records share.
-        end = F.lit(closing("spark", micro_batch, time.time_ns() // 1_000_000))
+        end = F.lit(closing("spark", micro_batch, time.time_ns() // 1_000_000, self._profile_version))
         value = F.when(self._valid, F.concat("value", "judged.json", end)).otherwise(F.col("value"))
         return folded.withColumn("judged", self._judged).select("key", value.alias("value"), *self._others)
 

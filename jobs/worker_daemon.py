@@ -11,6 +11,7 @@ import jobs.scoring  # noqa: F401
 from detection.score_json import heads
 from ml.features import EVENT, FEATURES, fold
 from ml.features.customers import Customers, identify
+from ml.features.profiles import Profiles
 from ml.scorers.warm_up import warm_up
 
 if __name__ == "__main__":
@@ -21,6 +22,7 @@ if __name__ == "__main__":
     none = np.zeros(0, np.bool_)
     heads([], [], none, none, np.zeros((0, len(FEATURES))))
     warm_up()
+    Profiles.empty(0).features(np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0))
     # A micro-batch is many small objects without cycles, which Python's collector would search again and again.
     gc.freeze()
     gc.set_threshold(500_000, 20, 100)

@@ -28,7 +28,11 @@ class TopicSettings(KafkaSettings, Protocol):
     @property
     def thresholds_topic(self) -> str: ...
     @property
+<<<<<<< HEAD
     def early_alerts_topic(self) -> str: ...
+=======
+    def profiles_topic(self) -> str: ...
+>>>>>>> main
     @property
     def labels_topic(self) -> str: ...
     @property
@@ -54,6 +58,7 @@ def create_topics(settings: TopicSettings, partitions: int = 4) -> None:
         settings.early_alerts_topic: appended,
         settings.invalid_topic: appended | {"max.message.bytes": str(LARGEST_TRANSACTION + MIB)},
         settings.thresholds_topic: {"cleanup.policy": "compact"},
+        settings.profiles_topic: {"cleanup.policy": "compact"},
         settings.labels_topic: {},
         settings.truth_topic: {},
     }

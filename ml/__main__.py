@@ -50,6 +50,13 @@ Extras = Annotated[
         help=f"Whether columns named {EXTRA_PREFIX}… are features too; the job has no such columns.",
     ),
 ]
+Profiles = Annotated[
+    bool,
+    typer.Option(
+        "--profiles/--no-profiles",
+        help="Whether what crosses customers is features too: merchants and categories, and what labels said of them.",
+    ),
+]
 _UNREGISTERED: Final = Path(".scoreline/models")
 """Where a trained model is kept until it is registered."""
 
@@ -80,11 +87,12 @@ def train_command(
     budget: Annotated[float, typer.Option(help="Share of the traffic that may become alerts.")] = DEFAULT_BUDGET,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     extras: Extras = True,
+    profiles: Profiles = False,  # until the job looks them up
 ) -> None:
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()
     past, state = _here(history, "HISTORY"), None if state_out is None else _here(state_out, "--state-out")
-    policy = Policy(registry.name, detector, budget, seed, trials)
+    policy = Policy(registry.name, detector, budget, seed, trials, profiles)
     opened = _opened(past, extras)
     _refuse_unservable(opened.extras, promote)
     registry.check()  # better now than after minutes of training
@@ -93,6 +101,8 @@ def train_command(
         trained = train(opened, policy, labels, bars)
     if state is not None:
         trained.customers.write(state / "customers.parquet")
+        if trained.profiles is not None:
+            trained.profiles.write(state)
     whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with err.status("registering"):
@@ -143,6 +153,10 @@ def evaluate_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     report: Annotated[str | None, typer.Option(help="Write every figure to this JSON file.")] = None,
     extras: Extras = True,
+    profiles: Profiles = True,
+    profile_delay_hours: Annotated[
+        int, typer.Option(min=0, help="How many hours later than at once a table of profiles comes.")
+    ] = 0,
 ) -> None:
     """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON."""
     judged: Judged = _chosen(detector)
@@ -154,8 +168,9 @@ def evaluate_command(
             judged = StreamScores(scores, read_scores(kafka, scores, bars))
     elif model is not None:
         judged = _registry().load(model, _opened(history, extras).extras)
+    terms = Terms(budget, label_delay_days, seed, extras, profiles, profile_delay_hours)
     with _bars() as bars:
-        results = evaluate(history, judged, Terms(budget, label_delay_days, seed, extras), bars)
+        results = evaluate(history, judged, terms, bars)
     if figures is not None:
         figures.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     console.show(out, results)

@@ -122,9 +122,11 @@ class Score(Transaction, gc=False, kw_only=True):
     record's identity. Times are milliseconds since the epoch, as Kafka counts them. features: in the order of the feature set
     that `feature_set` names (docs/features.md). reasons, named_features: of anomalies alone, left out of other records.
     threshold_version: of the table that the threshold is from; 0 for the model's own. profile_version: of the profiles;
-    0 where none were used. model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the
-    customer's records have come by two Kafka partitions, between which the log has no order. fold_version: by what meaning
-    of state and features it was folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
+    0 where none were used. profile_features: in the order of the set that `profile_set` names, where the model judges by
+    profiles, else left out; profile_ahead: true where that table knew of the transaction's own block, else left out.
+    model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the customer's records have
+    come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it was
+    folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
     """
 
     schema_version: Literal[2]
@@ -150,6 +152,9 @@ class Score(Transaction, gc=False, kw_only=True):
     scored_at: int
     reasons: list[Reason] = []
     named_features: dict[str, float] | None = None
+    profile_features: list[float] | None = None
+    profile_set: str = ""
+    profile_ahead: bool = False
     challenger: Challenge | None = None
 
 

@@ -107,6 +107,10 @@ def _does(settings: Settings, query: str, facts: dict[str, Any]) -> str:
     if query == "publish":
         to = settings.points_file or f"InfluxDB at {settings.influxdb_url} ({settings.influxdb_bucket})"
         return f"publish writes points to {to}"
+    if query == "profiles":
+        return (
+            f"profiles reads {settings.scores_topic} and {settings.labels_topic} and writes {settings.profiles_topic}"
+        )
     return f"{query} reads {settings.scores_topic} and writes {settings.thresholds_topic}"
 
 

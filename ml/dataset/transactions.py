@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ml.arrays import Flags, Floats, Hashes, Ints, Names
 from ml.dataset.history import History
+from ml.dataset.profiling import ProfilePass
 from ml.features import DAY, NO_POSITION
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow, hashes
@@ -23,7 +24,8 @@ class Transactions:
     """The n transactions of one part, in the order of time (ms), without duplicates.
 
     transaction, customer: hashes of the ids. segment: its name, see `ml.segments`. amount: NaN where it is not in the
-    currency that was asked for, because amounts in several can't be added up. features: (n, len(FEATURES) + extras).
+    currency that was asked for, because amounts in several can't be added up. features: (n, F): those of the fold, those of
+    profiles where they were asked for, and the extras.
     """
 
     time: Ints
@@ -58,19 +60,25 @@ def fold_history(
     rows: Mapping[str, Ints],
     customers: CustomerTable,
     *,
+    profiles: ProfilePass | None = None,
     currency: str | None = None,
     progress: Progress = silent,
 ) -> FoldedHistory:
     """Fold the whole history into `customers`, and keep the rows of each part; see `ml.dataset.split.chosen_rows`.
 
-    What is unknown of an extra column becomes the median that it has in the part "fit". Raises `HistoryError`.
+    profiles: takes the whole history in too, and gives the profile features; None: there are none. What is unknown of an
+    extra column becomes the median that it has in the part "fit". Raises `HistoryError`.
     """
     kept: dict[str, list[Transactions]] = {part: [] for part in rows}
     end = 0
     for begin, piece in pieces(history, "folding transactions", progress):
         events = events_from_arrow(piece)
         folded = customers.fold(piece["customer_id"], events)
-        features = with_extras(folded.features, piece, history.extras)
+        known = folded.features
+        if profiles is not None:
+            counted = np.flatnonzero(folded.duplicate_of == NO_POSITION)
+            known = np.column_stack([known, profiles.features(events, known, counted)])
+        features = with_extras(known, piece, history.extras)
         in_currency = pc.is_in(piece["currency"], pa.array([currency], pa.string()))
         amount = np.where(in_currency.to_numpy(), events["amount"], np.nan)
         segment = segment_names(piece)
@@ -82,8 +90,8 @@ def fold_history(
             kept[part].append(Transactions(time, transaction, customer, segment[here], amount[here], features[here]))
         end = int(events["time"][-1])
     whole = {part: _concatenated(of_part) for part, of_part in kept.items()}
-    known = filled({part: of_part.features for part, of_part in whole.items()}, history.extras)
-    return FoldedHistory({part: replace(of_part, features=known[part]) for part, of_part in whole.items()}, end)
+    complete = filled({part: of_part.features for part, of_part in whole.items()}, history.extras)
+    return FoldedHistory({part: replace(of_part, features=complete[part]) for part, of_part in whole.items()}, end)
 
 
 def pieces(history: History, stage: str, progress: Progress) -> Iterator[tuple[int, pa.Table]]:

@@ -8,13 +8,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ml.arrays import Flags, Floats
+from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import Split
 from ml.dataset.transactions import Transactions
+from ml.dataset.truth import Knowledge
 from ml.detectors import Detector, TooFewRows
 from ml.evaluation.data import Data, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.scored import Scored, matched
+from ml.features.profile_schema import BLOCK_SECONDS
 from ml.model import Model
 from ml.progress import Progress, silent
 from ml.thresholds.budget import DEFAULT_BUDGET, threshold_for_budget
@@ -67,12 +70,18 @@ class Contestant:
 
 class Terms(NamedTuple):
     """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice, and
-    whether the history's extra columns are features."""
+    whether the history's extra columns are features.
+
+    profiles: whether profile features are; they know each label from its arrival on, in the test part too, as a job would.
+    profile_delay_hours: how much later than at once each table of profiles comes.
+    """
 
     budget: float
     label_delay_days: float | None
     seed: int
     extras: bool = True
+    profiles: bool = True
+    profile_delay_hours: int = 0
 
 
 class StreamScores(NamedTuple):
@@ -97,7 +106,8 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
         )
     seen = outline(folder, terms.extras, progress)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
-    data = read(seen, Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay), terms.seed, progress)
+    split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay)
+    data = read(seen, split, terms.seed, progress, _profiles(seen.knowledge, terms))
     if isinstance(judged, StreamScores):
         test, scores, is_alert = matched(data.test, judged.scores)
         return {judged.topic: judge(JudgedPart.from_data(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
@@ -109,6 +119,12 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
             name: judge(JudgedPart.from_data(data), scores, judged.is_anomaly(scores), terms.budget, seed=terms.seed)
         }
     return contest(data, judged, terms, progress)
+
+
+def _profiles(knowledge: Knowledge, terms: Terms) -> ProfilePass | None:
+    if not terms.profiles:
+        return None
+    return ProfilePass(knowledge.labels, delay_blocks=terms.profile_delay_hours * 3_600 // BLOCK_SECONDS)
 
 
 def contest(

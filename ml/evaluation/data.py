@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 from ml.arrays import Flags, Hashes, Ints
 from ml.dataset.history import History, HistoryError
 from ml.dataset.labels import Labels
+from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import Split, chosen_rows
 from ml.dataset.transactions import Transactions, fold_history, pieces
 from ml.dataset.truth import Knowledge
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.events import hashes
+from ml.features.profile_schema import PROFILE_FEATURES
 from ml.progress import Progress, silent
 
 
@@ -46,11 +48,12 @@ class Data:
     fit: Transactions
     gap: Transactions
     test: Transactions
+    profiles: bool = False
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """What the columns of features are called: those of the fold, and the history's extra columns."""
-        return (*FEATURES, *self.outline.history.extras)
+        """What the columns of features are called: of the fold, of profiles where they were asked for, of the extras."""
+        return (*FEATURES, *(PROFILE_FEATURES if self.profiles else ()), *self.outline.history.extras)
 
     @property
     def fit_labels(self) -> Flags:
@@ -88,11 +91,18 @@ def outline(folder: Path, extras: bool = True, progress: Progress = silent) -> O
     )
 
 
-def read(outline: Outline, split: Split, seed: int, progress: Progress = silent) -> Data:
-    """The parts of a history, each transaction with its features; of a long fit part some rows, drawn at random."""
+def read(
+    outline: Outline, split: Split, seed: int, progress: Progress = silent, profiles: ProfilePass | None = None
+) -> Data:
+    """The parts of a history, each transaction with its features; of a long fit part some rows, drawn at random.
+
+    profiles: gives the profile features; None: there are none.
+    """
     rows = chosen_rows(split.cuts(outline.times), seed)
-    folded = fold_history(outline.history, rows, CustomerTable(), currency=outline.currency, progress=progress)
-    return Data(outline, split, **folded.parts)
+    folded = fold_history(
+        outline.history, rows, CustomerTable(), profiles=profiles, currency=outline.currency, progress=progress
+    )
+    return Data(outline, split, **folded.parts, profiles=profiles is not None)
 
 
 def _among(piece: pa.Table, labels: Labels) -> tuple[Hashes, Ints]:

@@ -8,12 +8,16 @@ import numpy.typing as npt
 
 from ml.arrays import Hashes
 from ml.compiling import compiled
+from ml.features.prefetch import LINE, prefetch
 from ml.features.profile_schema import AMOUNT_STEPS, CATEGORY, KINDS, LARGEST_STEP, MERCHANT, NEUTRAL, PROFILE_FEATURES
 from ml.features.profile_schema import SUMS as _SUMS
 
 _EACH: Final = len(PROFILE_FEATURES) // len(KINDS)
 _T1, _T7, _T30, _F1, _F7, _F30, _N1, _N30, _A30, _Q30 = range(len(_SUMS))
 _CATEGORY_KEY: Final = np.uint64(0x9E3779B97F4A7C15)
+
+_AHEAD: Final = 8
+"""Transactions ahead of the one that is looked up, whose merchant's row is asked for."""
 
 _EXPECTED: Final = 0.3
 """So many frauds are added to those known and to those expected: what one merchant's few transactions say is not much."""
@@ -30,13 +34,19 @@ def directory(keys: Hashes) -> npt.NDArray[np.int32]:
 
 
 @compiled
-def find(keys, begins, key):  # type: ignore[no-untyped-def]
-    """The row of a key, -1 where there is none: in its part of the directory, by halving it, whatever the keys are."""
+def _shift(begins):  # type: ignore[no-untyped-def]
+    """How many bits of a key do not say in which part of the directory it is."""
     shift, size = 64, len(begins) - 1
     while size > 1:
         size >>= 1
         shift -= 1
-    part = np.int64(key >> np.uint64(shift))
+    return np.uint64(shift)
+
+
+@compiled
+def _find(keys, begins, shift, key):  # type: ignore[no-untyped-def]
+    """The row of a key, -1 where there is none: in its part of the directory, by halving it, whatever the keys are."""
+    part = np.int64(key >> shift)
     low, high = np.int64(begins[part]), np.int64(begins[part + 1])
     while low < high:
         middle = (low + high) >> 1
@@ -50,11 +60,31 @@ def find(keys, begins, key):  # type: ignore[no-untyped-def]
 @compiled
 def look_up(keys, sums, begins, total, scales, merchant, category, log_amount, out):  # type: ignore[no-untyped-def]
     """Write the features of transactions (n,) to out (n, P); total (S,) is scaled already. See `Profiles.features`."""
-    for i in range(len(merchant)):
-        row = find(keys, begins, merchant[i]) if merchant[i] != 0 else -1
+    shift, n = _shift(begins), len(merchant)
+    for i in range(n):
+        if i + 2 * _AHEAD < n:
+            part = np.int64(merchant[i + 2 * _AHEAD] >> shift)
+            _ask(begins.ctypes.data + part * begins.itemsize)
+        if i + _AHEAD < n and len(keys):
+            _ask_for(keys, sums, min(np.int64(begins[np.int64(merchant[i + _AHEAD] >> shift)]), len(keys) - 1))
+        row = _find(keys, begins, shift, merchant[i]) if merchant[i] != 0 else -1
         _describe(sums, row, total, scales, log_amount[i], out[i, MERCHANT * _EACH : (MERCHANT + 1) * _EACH])
-        row = find(keys, begins, category[i] ^ _CATEGORY_KEY) if category[i] != 0 else -1
+        row = _find(keys, begins, shift, category[i] ^ _CATEGORY_KEY) if category[i] != 0 else -1
         _describe(sums, row, total, scales, log_amount[i], out[i, CATEGORY * _EACH : (CATEGORY + 1) * _EACH])
+
+
+@compiled
+def _ask_for(keys, sums, row):  # type: ignore[no-untyped-def]
+    """Ask for the memory of an entity's row, or of one beside it, before it is needed."""
+    _ask(keys.ctypes.data + row * keys.itemsize)
+    size = sums.shape[1] * sums.itemsize
+    for line in range(0, size, LINE):
+        _ask(sums.ctypes.data + row * size + line)
+
+
+@compiled
+def _ask(address):  # type: ignore[no-untyped-def]
+    prefetch(address)  # type: ignore[call-arg]
 
 
 @compiled

@@ -133,14 +133,22 @@ class Profiles:
             self.begins = directory(self.keys)
         return self.begins
 
-    def make_room(self, keys: Hashes) -> None:
-        """Enter entities that are new, with nothing known of them: many at once cost what one costs."""
-        new = np.setdiff1d(keys, self.keys)
-        if len(new):
+    def make_room(self, keys: Hashes) -> Ints:
+        """The rows of entities by their keys (n,), those of new ones too, of which nothing is known yet.
+
+        Many new ones at once cost what one costs.
+        """
+        rows = np.searchsorted(self.keys, keys)
+        is_new = np.append(self.keys, np.uint64(0))[rows] != keys
+        is_new[rows == len(self.keys)] = True
+        if is_new.any():
+            new = np.unique(keys[is_new])
             places = np.searchsorted(self.keys, new)
             self.keys = np.insert(self.keys, places, new)
             self.sums = np.insert(self.sums, places, 0, axis=0)
             self.begins = None
+            rows = np.searchsorted(self.keys, keys)
+        return rows
 
     def pruned(self, most: int | None = None) -> "Profiles":
         """The same without entities that nothing is known of; of more than `most` those with most transactions in 30 days."""
@@ -165,8 +173,7 @@ class Profiles:
         fading.add(self.total[np.newaxis], nowhere, values[of_all], _SOURCES, by_block, block_of[of_all])
         known = np.flatnonzero(counts["entity"] != 0)
         keys = entity_keys(counts["kind"][known], counts["entity"][known])
-        self.make_room(keys)
-        rows = np.searchsorted(self.keys, keys)
+        rows = self.make_room(keys)
         fading.add(self.sums, rows, values[known], _SOURCES, by_block, block_of[known])
 
 

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 
 from ml.arrays import Floats
-from ml.features import FEATURES
+from ml.features.available import available
 from ml.model import Model, Origin
 from ml.registry import packed, promotion_history, serialization, tracking
 from ml.registry.serialization import ModelRefused
@@ -143,7 +143,7 @@ class ModelStore:
                 raise ModelRefused(
                     "there is no such version" if missing else f"its files are not available: {error}"
                 ) from error
-            model = serialization.read(path, self.name, version, FEATURES, extras)
+            model = serialization.read(path, self.name, version, available(), extras)
             yield replace(model, origin=self._entry(found).origin), path
 
     def register(

@@ -157,15 +157,15 @@ def _probe(usual: Floats) -> Floats:
 
 
 def read(folder: Path, name: str, version: int, features: Sequence[str], extras: Sequence[str] | None = ()) -> Model:
-    """The model in a folder that `log` or `save` made; it must judge by exactly these features, and may by some of these
-    extras, with None by any.
+    """The model in a folder that `log` or `save` made; it may judge by any of these features, in any order, and by any of
+    these extras, with None by all.
 
-    Raises `ModelRefused` where a file is missing or damaged, where it was trained on other features, where it lacks a
+    Raises `ModelRefused` where a file is missing or damaged, where it needs other features, where it lacks a
     threshold, or where it does not score as it did when it was stored.
     """
     metadata, digest = _read_metadata(folder)
     _refuse_other_fold(metadata)
-    _refuse_other_features(metadata.features, features, extras)
+    _refuse_unknown_features(metadata.features, features, extras)
     usual = np.array(metadata.usual, np.float64)
     _refuse_unless(
         len(usual) == len(metadata.features) and bool(np.isfinite(usual).all()),
@@ -203,21 +203,18 @@ def _refuse_other_fold(metadata: Metadata) -> None:
     )
 
 
-def _refuse_other_features(came: Sequence[str], required: Sequence[str], extras: Sequence[str] | None) -> None:
+def _refuse_unknown_features(came: Sequence[str], known: Sequence[str], extras: Sequence[str] | None) -> None:
     extra = [name for name in came if name.startswith(EXTRA_PREFIX)]
     _refuse_unless(
         extras is None or set(extra) <= set(extras),
         f"it judges by extra columns of the history that it was trained on ({_listed(extra)}), which transactions do not "
         "carry: train one without them, with `python -m ml train --no-extras`",
     )
-    came = [name for name in came if name not in extra]
-    if came == list(required):
-        return
-    lacking, unknown = _listed(set(required) - set(came)), _listed(set(came) - set(required))
-    difference = f"it lacks {lacking} and has {unknown} beyond" if lacking or unknown else "they are in another order"
-    raise ModelRefused(
-        f"it was trained on other features than are computed here: {difference}; train one with `make train`"
+    unknown = set(came) - {*known, *extra}
+    _refuse_unless(
+        not unknown, f"it needs features that are not computed here ({_listed(unknown)}): train one with `make train`"
     )
+    _refuse_unless(0 < len(came) == len(set(came)), "it names no feature, or the same one twice")
 
 
 def _listed(names: Iterable[str]) -> str:

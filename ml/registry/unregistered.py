@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ml.arrays import Floats
-from ml.features import FEATURES
+from ml.features.available import available
 from ml.model import Model
 from ml.registry import serialization
 from ml.registry.model_store import ModelRefused, ModelStore, RegistryError
@@ -55,7 +55,7 @@ def read(folder: Path, name: str) -> Unregistered:
     """What `keep` wrote, or any folder that holds a model; it is checked as any model is. Raises `ModelRefused`."""
     if not folder.is_dir():
         raise ModelRefused("there is no such folder")
-    model = replace(serialization.read(folder, name, 0, FEATURES, extras=None), name=name)
+    model = replace(serialization.read(folder, name, 0, available(), extras=None), name=name)
     file = folder / _TRAINING
     if not file.exists():
         return Unregistered(model, model.usual.T.copy(), {}, {})

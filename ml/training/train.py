@@ -21,11 +21,13 @@ import numpy as np
 from ml.arrays import Floats
 from ml.dataset.history import History
 from ml.dataset.labels import Labels
+from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
 from ml.dataset.transactions import fold_history
 from ml.detectors import DETECTORS, Detector, TooFewRows
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
+from ml.features.profile_schema import PROFILE_FEATURES, PROFILE_SET
 from ml.model import Model, usual_ranges
 from ml.progress import Progress, silent, staged
 from ml.thresholds.budget import threshold_for_budget
@@ -40,10 +42,11 @@ class TrainingError(Exception):
 
 @dataclass
 class Trained:
-    """A model, not yet registered, and all facts of its training."""
+    """A model, not yet registered, and all facts of its training; profiles: at the history's end, None where it has none."""
 
     model: Model
     customers: CustomerTable
+    profiles: ProfilePass | None
     example: Floats
     params: dict[str, object]
     metrics: dict[str, float]
@@ -58,12 +61,14 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
     """
     _refuse(policy, history.rows, labels)
     seconds = Stopwatch()
-    customers = CustomerTable()
+    customers, profiles = CustomerTable(), ProfilePass(labels) if policy.profiles else None
     with seconds.timed("fold"):
         rows_of_parts = chosen_rows(training_cuts(history.rows), policy.seed)
-        parts, end = fold_history(history, rows_of_parts, customers, progress=progress)
+        parts, end = fold_history(history, rows_of_parts, customers, profiles=profiles, progress=progress)
     rows = parts["fit"].features
-    is_fraud = np.zeros(len(rows), np.bool_) if labels is None else labels.fraud_of(parts["fit"].transaction, by=end)
+    is_fraud = np.zeros(len(rows), np.bool_)
+    if labels is not None and policy.needs_labels:
+        is_fraud = labels.fraud_of(parts["fit"].transaction, by=end)
     try:
         with seconds.timed("search"):
             found = search(DETECTORS[policy.detector], rows, is_fraud, policy.trials, policy.seed, progress)
@@ -76,7 +81,7 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
         threshold = threshold_for_budget(scores, policy.budget)
         reference = Reference.from_scores(scores, parts["threshold"].segment, threshold, policy.budget)
         checked = scorer.anomaly_score(parts["check"].features)
-    features = (*FEATURES, *history.extras)
+    features = (*FEATURES, *(PROFILE_FEATURES if policy.profiles else ()), *history.extras)
     model = Model(policy.name, 0, scorer, threshold, features, usual_ranges(rows), policy.budget, reference)
     params: dict[str, object] = {
         "rows": history.rows,
@@ -84,6 +89,7 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
         "seed": policy.seed,
         "trials": policy.trials,
         "detector": policy.detector,
+        **_profile_params(policy, labels),
         **_hyper_parameters(found.detector),
     }
     metrics = {
@@ -94,7 +100,12 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
         **{f"rows_{name}_part": float(len(part.features)) for name, part in parts.items()},
         **{f"seconds_{stage}": taken for stage, taken in seconds.taken.items()},
     }
-    return Trained(model, customers, rows, params, metrics)
+    return Trained(model, customers, profiles, rows, params, metrics)
+
+
+def _profile_params(policy: Policy, labels: Labels | None) -> dict[str, object]:
+    """What the model sees of profiles; one that sees what labels say of merchants is not one that knows no label."""
+    return {"profiles": PROFILE_SET, "labels_in_profiles": labels is not None} if policy.profiles else {}
 
 
 def _hyper_parameters(detector: Detector) -> dict[str, object]:

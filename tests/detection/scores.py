@@ -20,7 +20,7 @@ FORM: Final[dict[str, Any]] = {
 """What a test that makes a `Score` of its own seldom looks at."""
 
 _OF_ANOMALIES: Final = {"reasons", "named_features"}
-_WHERE_THERE_IS_ONE: Final = {"challenger"}
+_WHERE_THERE_IS_ONE: Final = {"challenger", "profile_features", "profile_set", "profile_ahead"}
 _fields: Final = set(Score.__struct_fields__)
 _decode: Final = msgspec.json.Decoder(Score).decode
 

@@ -16,6 +16,7 @@ from detection.message_parsing import parse
 from detection.ranges import Versions
 from detection.refusals import Problem
 from detection.score_json import closing
+from ml.features import FEATURES
 from ml.features.customers import Customers, identify
 from ml.features.events import milliseconds
 from tests.detection import recorded_log
@@ -133,3 +134,31 @@ def test_a_single_message_takes_less_than_a_millisecond(decision: Decision) -> N
         engine.peek(one, decision, END)
         taken.append(time.perf_counter() - begun)
     assert np.median(taken) < 0.001
+
+
+class ByColumn:
+    """Scores by the first two columns, so that their order shows."""
+
+    def anomaly_score(self, features: np.ndarray) -> np.ndarray:
+        return np.array([self.anomaly_score_one(row) for row in features])
+
+    def anomaly_score_one(self, row: np.ndarray) -> float:
+        return float(np.tanh(abs(row[0]) + 2 * abs(row[1])) / 2 + 0.25)
+
+    def contributions(self, features: np.ndarray, typical: np.ndarray) -> np.ndarray:
+        return np.asarray(np.abs(features - typical))
+
+
+def test_a_model_that_names_some_of_the_features_in_another_order_judges_by_these() -> None:
+    whole = recorded_log.model()
+    names = tuple(reversed(FEATURES))[3:]
+    places = [FEATURES.index(name) for name in names]
+    scorer = ByColumn()
+    model = replace(whole, scorer=scorer, features=names, usual=whole.usual[places])
+    found = Engine(Customers()).work(some(LOG), Decision.from_table(Versions(7), model, None), END)
+    scores = [exact(came.value) for came in found if isinstance(came, Scored)]
+    assert len(scores) > len(LOG) / 2
+    for score in scores:
+        seen = [score.features[place] for place in places]
+        assert score.anomaly_score == scorer.anomaly_score_one(np.array(seen))
+        assert score.named_features == (dict(zip(names, seen, strict=True)) if score.is_anomaly else None)

@@ -227,7 +227,7 @@ def test_tables_are_kept_for_as_long_as_anything_in_the_ledger_names_them(
         digest = tables.keep(Table(n + 1, 1, 0, 1, 0, n / 1000, {}))
         merged = ledger.record(entry(n, Versions(1, n + 1, table_digest=digest)))
         if merged and ledger.dropped:
-            ledger.dropped = tables.purge(ledger.tables(), most=10)
+            ledger.dropped = tables.purge(ledger.tables().thresholds, most=10)
     assert len(list((tmp_path / "tables").iterdir())) <= 120
     pieces = Ledger(DurableFolder.on_disk(path)).pieces()
     assert len(pieces) >= 40

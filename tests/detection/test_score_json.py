@@ -35,8 +35,9 @@ def written(features: np.ndarray, lane: Lane = "spark", micro_batch: int | None 
     records = [(row % 4, 2**40 + row, 1_767_323_045_678 + row, b'C"0\n') for row in range(n)]
     late, order_undefined, anomalies = np.arange(n) % 2 == 1, np.arange(n) % 3 == 1, np.arange(n) % 2 == 0
     begun = heads(transactions, records, late, order_undefined, features)
-    found = Judgements(np.linspace(0, 1, n), np.full(n, 0.1), anomalies, [[REASON]] * int(anomalies.sum()))
-    parts = judgements(found, Versions(3, 5, "a \u201cmodel\u201d", "d" * 64), features)
+    reasons = [[REASON]] * int(anomalies.sum())
+    found = Judgements(np.linspace(0, 1, n), np.full(n, 0.1), anomalies, reasons, features[anomalies], FEATURES)
+    parts = judgements(found, Versions(3, 5, "a \u201cmodel\u201d", "d" * 64))
     assert len(begun) == len(parts) == n
     return [
         head + part + closing(lane, micro_batch, 1_767_323_046_000) for head, part in zip(begun, parts, strict=True)

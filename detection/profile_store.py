@@ -1,0 +1,77 @@
+"""The tables of profiles in use, kept beside the checkpoint, where those that look up map them into memory."""
+
+import tempfile
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from detection.storage import Storage
+from detection.table_files import Name, TableFiles
+from ml.features.profile_file import ProfilesUnreadable, read
+from ml.features.profiles import Profiles
+
+
+class ProfileStore:
+    """Tables in use; see `detection.table_files`. Their digest is that of their content."""
+
+    def __init__(self, folder: Storage) -> None:
+        self._files = TableFiles(folder, ".profiles")
+        self._checked: set[Name] = set()
+
+    def keep(self, name: Name, content: bytes) -> None:
+        """Keep a table that is about to be used, if it is not kept yet. Raises LookupError where it is another one."""
+        if name not in self._checked:
+            self._files.keep(name, content)
+            self.check(name)
+
+    def check(self, name: Name) -> None:
+        """Raises LookupError where a table is not kept, or its file is not what its name says. A file is read once."""
+        if name not in self._checked:
+            self.table(name)
+            self._checked.add(name)
+
+    def table(self, name: Name) -> Profiles:
+        """A table that is kept, mapped into memory where the folder is on this machine. Raises as `check` does."""
+        local = self.path(name)
+        try:
+            if local is not None:
+                profiles, digest = read(local, mapped=True, checked=name not in self._checked)
+            else:
+                with tempfile.NamedTemporaryFile(prefix="scoreline-profiles-") as copy:
+                    copy.write(self.content(name))
+                    copy.flush()
+                    profiles, digest = read(Path(copy.name))
+        except ProfilesUnreadable as error:
+            raise LookupError(f"the table of profiles {name} beside the checkpoint is damaged: {error}") from error
+        if not digest.startswith(name.digest):
+            raise LookupError(f"the table of profiles {name.version} beside the checkpoint is not {name.digest}")
+        return profiles
+
+    def path(self, name: Name) -> Path | None:
+        """Where a table's file is on this machine; None where the folder is elsewhere. Raises LookupError where it is lost."""
+        place = self._files.place(name)
+        if place is not None and not place.exists():
+            raise _lost(name)
+        return place
+
+    def content(self, name: Name) -> bytes:
+        """A table's file. Raises LookupError where it is lost."""
+        content = self._files.read(name)
+        if content is None:
+            raise _lost(name)
+        return content
+
+    @property
+    def newest(self) -> Name | None:
+        """The highest version that is kept."""
+        kept = self._files.names()
+        return kept[-1] if kept else None
+
+    def purge(self, named: AbstractSet[str], most: int, newest: int = 1) -> bool:
+        """See `TableFiles.purge`; returns whether there is more to delete."""
+        deleted, more = self._files.purge(named, most, newest)
+        self._checked -= set(deleted)
+        return more
+
+
+def _lost(name: Name) -> LookupError:
+    return LookupError(f"the checkpoint lacks the table of profiles {name} that its ledger names")

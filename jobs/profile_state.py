@@ -1,0 +1,261 @@
+"""What the profiles query keeps between micro-batches, and the table that it makes of it when a block is over."""
+
+import logging
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from detection.profile_store import ProfileStore
+from detection.ranges import Offsets
+from detection.storage import Storage, decoded
+from detection.table_files import Name
+from jobs.initial_state import PastProfiles
+from jobs.known_labels import EARLY, KNOWN, Taken, newest_of_each, take_in
+from jobs.profile_counts import ENTRY, Counted, by_transaction
+from jobs.seen import Seen
+from jobs.sorted_files import Merge, SortedFile, SortedFiles
+from ml.features.profile_counts import added_up, last_full_block
+from ml.features.profile_file import write
+from ml.features.profile_schema import COUNTS, LABEL_COUNTS, MERCHANT
+from ml.features.profiles import Profiles, split_at
+from ml.schema import DIGEST_DIGITS
+
+_log = logging.getLogger(__name__)
+
+_STATE: Final = "state"
+_DAY_SECONDS: Final = 86_400
+_TRAFFIC: Final = np.dtype([("block", "i8"), ("transactions", "i8")])
+_TRAFFIC_DAYS: Final = 6
+_AHEAD_DAYS: Final = 2
+_EARLY_DAYS: Final = 1
+
+
+class Limits(NamedTuple):
+    """block_seconds: length of a block. index_days, index_transactions: for so long, and of so many, labels find them."""
+
+    block_seconds: int
+    index_days: int
+    index_transactions: int
+
+    def blocks(self, days: int) -> int:
+        """So many days in blocks."""
+        return max(1, days * _DAY_SECONDS // self.block_seconds)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """The last table: its version and digest, the block that it is as of, bytes and entities."""
+
+    version: int
+    digest: str
+    as_of: int
+    size: int
+    entities: int
+
+    @property
+    def name(self) -> Name:
+        """What the ledger calls it."""
+        return Name(self.version, self.digest[:DIGEST_DIGITS])
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Since the first start: scores and labels taken in; labels that changed nothing, and of transactions that never came;
+    scores that came again; records that are neither."""
+
+    scores: int = 0
+    labels: int = 0
+    unchanged: int = 0
+    given_up: int = 0
+    repeated: int = 0
+    foreign: int = 0
+
+
+class State(msgspec.Struct, frozen=True):
+    """All that is durable, with the files that it lists. offsets: up to which all of it is of, by topic and partition.
+
+    history_until: the last block that training's history has counted, where the first table was its own: scores of up to then
+    are in the index, and count no second time.
+    """
+
+    micro_batch: int
+    block_seconds: int
+    made: Made | None
+    files: dict[str, list[SortedFile]]
+    traffic: bytes
+    seen: bytes
+    early: bytes
+    totals: Totals
+    offsets: dict[str, Offsets]
+    history_until: int | None = None
+
+
+def _unpacked(content: bytes) -> State:
+    return msgspec.msgpack.decode(zlib.decompress(content), type=State)
+
+
+class ProfileState:
+    """Takes in what was counted. Nothing counts until `settle` has made it durable; then all of it does.
+
+    A micro-batch that is run again before that comes to the same.
+    """
+
+    def __init__(self, folder: Storage, tables: ProfileStore, limits: Limits) -> None:
+        self._folder = folder
+        self._tables = tables
+        self._limits = limits
+        content = folder.read_newest(_STATE)
+        new = State(-1, limits.block_seconds, None, {}, b"", Seen().packed, b"", Totals(), {})
+        self.state = new if content is None else decoded(content, f"profiles-state/{_STATE}", _unpacked)
+        self.is_new = content is None
+        self._kinds = {
+            "entries": self._files("entries", ENTRY, lambda old, new: by_transaction(np.concatenate([old, new]))),
+            "known": self._files("known", KNOWN, newest_of_each),
+            "counts": self._files("counts", COUNTS, added_up),
+            "labels": self._files("labels", LABEL_COUNTS, added_up),
+        }
+
+    def _files(self, kind: str, dtype: "np.dtype[np.void]", merge: Merge) -> SortedFiles:
+        return SortedFiles(self._folder, kind, dtype, merge, self.state.files.get(kind, []))
+
+    def begin(self, past: PastProfiles, version: int) -> Made:
+        """Begin with the profiles of a history."""
+        self._tables.keep(past.name(version), past.content)
+        table = self._tables.table(past.name(version))
+        made = Made(version, past.digest, table.as_of, len(past.content), len(table))
+        self._kinds["counts"].add(added_up(past.counts), -1)
+        self._kinds["labels"].add(added_up(past.label_counts), -1)
+        traffic = self._traffic(past.counts).tobytes()
+        self.settle(msgspec.structs.replace(self.state, made=made, traffic=traffic, history_until=table.as_of))
+        return made
+
+    def take_in(self, micro_batch: int, counted: Counted, offsets: dict[str, Offsets], newest: Made | None) -> State:
+        """The state with a micro-batch taken in, and with a further table where a block is over; its files are written.
+
+        newest: the last table that was announced, perhaps by another checkpoint: versions go on from it.
+        """
+        self._kinds["entries"].add(counted.entries, micro_batch)
+        until = self.state.history_until
+        counts = counted.counts if until is None else split_at(counted.counts, until)[1]
+        self._kinds["counts"].add(counts, micro_batch)
+        made, traffic = self.state.made, self._traffic(counts)
+        over = last_full_block(traffic["block"], traffic["transactions"], self._limits.block_seconds)
+        closes = over is not None and (made is None or over > made.as_of)
+        at = _open_block(over if closes else None, made, traffic)
+        taken = self._take_labels(counted, at, micro_batch)
+        if closes and over is not None:
+            made = self._make(over, micro_batch, newest)
+            traffic = traffic[traffic["block"] > over - self._limits.blocks(_TRAFFIC_DAYS)]
+            self._forget(over)
+        seen = Seen.unpacked(self.state.seen)
+        seen.take_in(counted.seen.chunks(), counted.seen.latest)
+        return msgspec.structs.replace(
+            self.state,
+            micro_batch=micro_batch,
+            made=made,
+            traffic=traffic.tobytes(),
+            seen=seen.packed,
+            early=taken.early.tobytes(),
+            totals=_further(self.state.totals, counted, taken),
+            offsets=offsets,
+        )
+
+    def settle(self, state: State) -> None:
+        """Make a state durable, and delete what it no longer needs."""
+        self.state = msgspec.structs.replace(state, files={kind: files.listed for kind, files in self._kinds.items()})
+        self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self.state), 1))
+        for files in self._kinds.values():
+            files.delete_others()
+        self._tables.purge(set(), most=100, newest=3)
+
+    def forget_partitions(self, partitions: list[int]) -> None:
+        """Begin again with partitions of a topic of transactions that was made again."""
+        seen = Seen.unpacked(self.state.seen)
+        for partition in partitions:
+            seen.forget_partition(partition)
+        self.state = msgspec.structs.replace(self.state, seen=seen.packed)
+
+    def _traffic(self, counts: np.ndarray) -> np.ndarray:
+        """How many transactions there were in each block, of the last days."""
+        of_all = counts[counts["kind"] == MERCHANT]
+        known = np.frombuffer(self.state.traffic, _TRAFFIC)
+        block, place = np.unique(np.concatenate([known["block"], of_all["block"]]), return_inverse=True)
+        out = np.zeros(len(block), _TRAFFIC)
+        out["block"] = block
+        np.add.at(out["transactions"], place, np.concatenate([known["transactions"], of_all["transactions"]]))
+        return out
+
+    def _take_labels(self, counted: Counted, at: int, micro_batch: int) -> Taken:
+        early = np.frombuffer(self.state.early, EARLY)
+        forget = at - self._limits.blocks(_EARLY_DAYS)
+        taken = take_in(counted.labels, early, at, forget, self._kinds["entries"], self._kinds["known"])
+        self._kinds["known"].add(taken.known, micro_batch)
+        self._kinds["labels"].add(taken.counts, micro_batch)
+        return taken
+
+    def _make(self, block: int, micro_batch: int, newest: Made | None) -> Made:
+        table = self._next(block, micro_batch)
+        with tempfile.TemporaryDirectory(prefix="scoreline-profiles-") as temporary:
+            file = Path(temporary, "table")
+            digest, entities = write(table, file), len(table)
+            del table  # its content is as large again
+            content = file.read_bytes()
+        last = self.state.made.version if self.state.made is not None else 0
+        # What is announced and not settled, as before a kill, is announced again under its version.
+        version = max(last + 1, 0 if newest is None else newest.version + (newest.digest != digest))
+        made = Made(version, digest, block, len(content), entities)
+        self._tables.keep(made.name, content)
+        return made
+
+    def _next(self, block: int, micro_batch: int) -> Profiles:
+        """The last table moved on to a block, with all that is known by then; what is of later ones goes on waiting."""
+        made = self.state.made
+        table = (
+            Profiles.empty(block, self._limits.block_seconds) if made is None else self._tables.table(made.name).copy()
+        )
+        table.advance(block)
+        for kind, take in (("counts", table.take_in), ("labels", table.take_in_labels)):
+            waiting = []
+            for rows in self._kinds[kind].pieces():  # one by one: of a million merchants each is large
+                known, later = split_at(rows, block)
+                take(known)
+                waiting.append(later[later["block"] <= block + self._limits.blocks(_AHEAD_DAYS)])
+            if waiting:
+                self._kinds[kind].replace(added_up(*waiting), micro_batch)
+        return table
+
+    def _forget(self, block: int) -> None:
+        before = block - self._limits.blocks(self._limits.index_days)
+        dropped = [
+            self._kinds[kind].drop_before(before, self._limits.index_transactions) for kind in ("entries", "known")
+        ]
+        if dropped[0]:
+            _log.warning(
+                "labels no longer find %d transactions: --profile-index-transactions is less than what came in "
+                "--profile-index-days",
+                dropped[0],
+            )
+
+
+def _open_block(over: int | None, made: Made | None, traffic: np.ndarray) -> int:
+    """The block that labels count in: the one that is just over, whose table is about to be made, else the one after the last
+    table; before there is one the busiest."""
+    if over is not None:
+        return over
+    if made is not None:
+        return made.as_of + 1
+    return int(traffic["block"][traffic["transactions"].argmax()]) if len(traffic) else 0
+
+
+def _further(totals: Totals, counted: Counted, taken: Taken) -> Totals:
+    figures = counted.figures
+    return Totals(
+        totals.scores + figures.scores - figures.repeated,
+        totals.labels + figures.labels,
+        totals.unchanged + taken.unchanged,
+        totals.given_up + taken.given_up,
+        totals.repeated + figures.repeated,
+        totals.foreign + figures.foreign,
+    )

@@ -1,0 +1,84 @@
+"""What the tasks count for profiles is the pure count of the records, each once, whatever the cut and whatever repeats."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.profile_counts import LABEL
+from jobs.seen import Seen
+from ml.features import FEATURES
+from ml.features.events import hash_id
+from ml.features.profile_counts import blocks_of, transaction_counts
+from ml.label_rule import FRAUD, HONEST, UNKNOWN
+from tests.jobs.profile_log import BLOCK_SECONDS, NEW, START, Record, counted, label, labels, score, scores
+
+RECORDS = scores(range(200))
+
+
+def expected(numbers: range) -> np.ndarray:
+    hashes = [np.array([hash_id(f"M{n % 7}") for n in numbers], np.uint64)]
+    hashes.append(np.array([hash_id("fuel" if n % 2 else None) for n in numbers], np.uint64))
+    features = np.zeros((len(numbers), len(FEATURES)))
+    features[:] = [
+        [0.25 * (n % 9) if name == "log_amount" else float(n % 3 == 0) for name in FEATURES] for n in numbers
+    ]
+    assert features[:, NEW].any()
+    block = blocks_of(np.array([START + n * 1000 for n in numbers]), BLOCK_SECONDS)
+    return transaction_counts(*hashes, block, features)
+
+
+@given(st.lists(st.integers(0, 199), max_size=3), st.lists(st.integers(0, 199), max_size=30))
+def test_each_record_counts_once_whatever_the_cut_and_whatever_repeats(cuts: list[int], again: list[int]) -> None:
+    edges = [0, *sorted(cuts), 200]
+    records = [*RECORDS, *(RECORDS[n] for n in again)]
+    by_partition = [[r for r in records if r.partition == p] for p in (0, 1)]
+    found, twice = counted(by_partition)
+    assert twice == 0
+    assert found.counts.tobytes() == expected(range(200)).tobytes()
+    assert len(found.entries) == 200
+    assert (found.figures.scores, found.figures.repeated) == (200 + len(again), len(again))
+    seen, total = Seen(), 0
+    for start, end in pairwise(edges):
+        piece, _ = counted([RECORDS[:end][max(0, start - 20) :]], seen.packed)
+        seen.take_in(piece.seen.chunks(), piece.seen.latest)
+        total += len(piece.entries)
+    assert total == 200
+
+
+def test_a_record_that_two_tasks_counted_is_noticed() -> None:
+    assert counted([RECORDS[:10], RECORDS[9:20]])[1] == 1
+
+
+def test_a_topic_that_was_made_again_is_noticed_by_the_times_of_its_records() -> None:
+    first, _ = counted([RECORDS])
+    again = [Record("scores", 0, 500, score(0, 1_000.0)), Record("scores", 1, 501, score(1, 1_000.0))]
+    assert counted([again], first.seen.packed)[0].figures.again == [0, 1]
+    assert counted([RECORDS[:2]], first.seen.packed)[0].figures.again == []
+    first.seen.forget_partition(0)
+    first.seen.forget_partition(1)
+    assert len(counted([again], first.seen.packed)[0].entries) == 2
+
+
+def test_of_each_source_the_last_label_is_taken() -> None:
+    some = labels([label(1), label(1, False), label(2), label(1, None), label(2, False, "chargeback"), label(1, False)])
+    found, _ = counted([some])
+    taken = sorted(zip(*(found.labels[name].tolist() for name in ("transaction", "source", "verdict")), strict=True))
+    one, two = hash_id("T1"), hash_id("T2")
+    assert taken == sorted([(one, 1, HONEST), (two, 0, HONEST), (two, 1, FRAUD)])
+    assert found.figures.labels == 6
+    assert counted([labels([label(1), label(1, None)])])[0].labels["verdict"].tolist() == [UNKNOWN]
+    assert found.labels.dtype == LABEL
+
+
+def test_what_is_neither_score_nor_label_is_left_out_and_counted() -> None:
+    foreign = [
+        Record("scores", 0, 9_000, b"{"),
+        Record("scores", 0, 9_001, score(3, 1.0, feature_set="customer-1")),
+        Record("labels", 0, 9_000, b'{"transaction_id": 5}'),
+    ]
+    found, _ = counted([[*RECORDS[:5], *foreign]])
+    assert len(found.entries) == 5
+    assert found.figures.foreign == 3
+    assert found.figures.example
