@@ -29,7 +29,7 @@ from jobs.decisions import Sender, version_store
 from jobs.failures import report
 from jobs.initial_state import initial_state
 from jobs.many_dead_letters import ManyDeadLetters
-from jobs.newest import Newest
+from jobs.newest import newest
 from jobs.preflight import champion_needs_profiles, check_champion, check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.replay import Replay, by_position
@@ -174,7 +174,7 @@ class Detection:
         registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
         self._versions = version_store(spark, settings.checkpoint, registry)
         self._sender = Sender(spark, self._versions)
-        self._newest = Newest(spark, settings, registry, self._versions)
+        self._newest = newest(spark, settings, registry, self._versions)
         gate.report(QUERY, model=self._newest.model.version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)

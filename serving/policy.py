@@ -120,7 +120,7 @@ def _strictest(rules: Sequence[Rule]) -> Decided | None:
 
 def draw(transaction_id: str) -> float:
     """A number in [0, 1) that depends on the transaction alone, so that each replica and each repetition says the same."""
-    return xxhash.xxh3_64_intdigest(transaction_id, _RELEASE_SEED) / 2**64
+    return xxhash.xxh3_64_intdigest(transaction_id.encode(), _RELEASE_SEED) / 2**64
 
 
 def _by_score(score: Score, thresholds: Thresholds) -> Decided:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from detection.durable_folder import DurableFolder
@@ -15,12 +14,10 @@ from detection.engine import Engine
 from detection.engine import Limits as EngineLimits
 from detection.folding import Messages
 from detection.model_versions import ModelVersions
-from detection.ranges import Versions
+from detection.profile_store import ProfileStore
 from detection.score_json import closing
 from detection.threshold_store import ThresholdStore
 from detection.version_store import VersionStore
-from jobs.champion import ChampionPoller
-from jobs.tables import ThresholdPoller
 from messaging.config import KafkaConfig
 from ml.features.customers import Customers
 from ml.registry.model_store import ModelStore
@@ -37,10 +34,14 @@ from serving.judge import Judge, ServiceLedger
 from serving.log import Log
 from serving.metrics import Metrics
 from serving.policies import Policies
+from serving.policy import PolicyError
 from serving.snapshots import Snapshots
 from serving.tail import Limits as TailLimits
 from serving.tail import Tail
-from settings import Settings
+from settings import Settings, local_path
+from versions.errors import NoModel, PastUnusable
+from versions.newest import Newest
+from versions.past_profiles import PastProfiles, read_past_profiles
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Service:
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self._begin(loop)
-        except ServiceError as error:
+        except (ServiceError, NoModel, PastUnusable, PolicyError) as error:
             self._why = str(error)
             _log.error("%s", error)
         except Exception as error:  # noqa: BLE001  # it is told by /ready, and in the log in full
@@ -159,7 +160,7 @@ class Service:
             return log.start(offsets)
         given = self._settings.initial_state
         if given is not None:
-            offsets = initial_state.load(Path(str(given)), self.customers, log.topic, log.id)
+            offsets = initial_state.load(local_path(given), self.customers, log.topic, log.id)
         else:
             _log.warning("no --initial-state and no snapshot: all customers are new to this service")
         start = log.start(offsets)
@@ -170,24 +171,21 @@ class Service:
         self._why = "asking the registry for the champion"
         settings = self._settings
         registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
-        models = ModelVersions(registry, DurableFolder.on_disk(self._folder / "models"))
-        tables = ThresholdStore(DurableFolder.on_disk(self._folder / "tables"))
-        store = VersionStore(models, tables)
-        champion = ChampionPoller(registry, models)
-        champion.poll(lambda: not self._stopping)
-        poller = ThresholdPoller(settings.thresholds_topic, self._kafka, tables.newest, settings.model_name)
-        if settings.adaptive_thresholds:
-            poller.poll(lambda: not self._stopping)
+        kept = {name: DurableFolder.on_disk(self._folder / name) for name in ("models", "tables", "profiles", "ledger")}
+        store = VersionStore(
+            ModelVersions(registry, kept["models"]), ThresholdStore(kept["tables"]), ProfileStore(kept["profiles"])
+        )
+        newest = Newest(settings, registry, store, self._past_profiles, _read)
+        newest.poll(lambda: not self._stopping)
+        self._policies.follow(lambda: newest.model)
+        return Judge(ServiceLedger(kept["ledger"]), newest.versions, store.decision, log.id)
 
-        def newest() -> Versions:
-            model = champion.current()
-            table = poller.current(model.digest) if settings.adaptive_thresholds else None
-            if table is None:
-                return Versions(model.version, name=model.name, model_digest=model.digest)
-            return Versions(model.version, table.version, model.name, model.digest, tables.keep(table))
-
-        self._policies.follow(champion.current)
-        return Judge(ServiceLedger(DurableFolder.on_disk(self._folder / "ledger")), newest, store.decision, log.id)
+    def _past_profiles(self) -> PastProfiles | None:
+        given = self._settings.initial_state
+        if given is None:
+            return None
+        folder = DurableFolder.on_disk(local_path(given).parent, create=False)
+        return read_past_profiles(folder, str(given), self._settings.profile_block_seconds)
 
     def _peek(self, engine: Engine, judge: Judge, value: bytes, transaction: Transaction) -> Score:
         now = round(time.time() * 1000)
@@ -210,3 +208,8 @@ class Service:
         tail.stop()
         tail.join(_DRAIN_SECONDS)
         snapshots.finish(self.customers, engine.touched or [], tail.next, _DRAIN_SECONDS)
+
+
+def _read(folder: str, file: str) -> bytes | None:
+    """A file that a table of profiles was announced in."""
+    return DurableFolder.on_disk(local_path(folder), create=False).read(file)
