@@ -93,6 +93,11 @@ class Settings(BaseSettings):
     model_name: str = Field("scoreline", description="registered model that is trained and served")
     model_alias: str = Field("champion", description="registry alias whose version judges")
 
+    extras_file: MaybeLocalPath = Field(
+        None,
+        description="TOML file of the numbers that transactions carry beside the contract's fields (docs/replay.md)",
+    )
+
     transactions_topic: str = Field("transactions", description="topic of incoming transactions")
     scores_topic: str = Field("scores", description="topic of every scored transaction")
     alerts_topic: str = Field("alerts", description="topic of the anomalies alone")
@@ -139,6 +144,11 @@ class Settings(BaseSettings):
     )
     max_future_hours: float = Field(
         24.0, gt=0, description="an event_time further ahead of Kafka's clock is a dead letter"
+    )
+    currency_rates: MaybeLocalPath = Field(
+        None,
+        description="JSON table of the rates by which amounts of several currencies are compared, instead of the built-in one; "
+        "frozen by the checkpoint",
     )
     adaptive_thresholds: bool = Field(
         False, description="judge by the tables of the thresholds topic; else by the model's own threshold alone"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from bench.inputs import Input
 from bench.sender import rows as rows_of
-from detection.decision import Decision
+from detection.decision import BASIS, Decision
 from detection.message_parsing import parse
 from detection.ranges import Versions
 from detection.score_json import closing, heads, judgements
@@ -150,8 +150,9 @@ def _pieces(made: Input, rows: int, chunks: int) -> Iterator[tuple[list[bytes], 
 def score_messages(material: Materials, chunk: Chunk) -> pa.RecordBatch:
     """The chunk's scores as publish reads them from Kafka."""
     decision = Decision.from_table(Versions(material.model.version, name=material.model.name), material.model, None)
-    found = decision.judge(chunk.features, np.zeros(len(chunk.features), np.uint64))
-    parts = judgements(found, decision.versions, chunk.features)
+    basis = np.zeros(len(chunk.features), BASIS)
+    basis["features"] = chunk.features
+    parts = judgements(decision.judge(basis), decision.versions)
     end = closing("spark", 1, _KAFKA_TIME)
     values = [head + part + end for head, part in zip(material.json_out(chunk), parts, strict=True)]
     n = len(values)

@@ -1,5 +1,6 @@
 """What decides on a transaction: a version of a model, and the threshold of each segment."""
 
+from functools import lru_cache
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -14,23 +15,48 @@ from ml.model import Model
 from ml.schema import Reason
 from ml.thresholds.table import Lookup, Table
 
-BASIS: Final = np.dtype(
-    [
-        ("features", np.float64, len(FEATURES)),
-        ("segment", np.uint64),
-        ("merchant", np.uint64),
-        ("category", np.uint64),
-        ("time", np.int64),
-        ("bytes", np.int64),
-        ("position", np.int64),
-    ]
-)
+_FIELDS: Final = [
+    ("features", np.float64, len(FEATURES)),
+    ("segment", np.uint64),
+    ("merchant", np.uint64),
+    ("category", np.uint64),
+    ("time", np.int64),
+    ("bytes", np.int64),
+    ("position", np.int64),
+]
+
+
+@lru_cache(8)
+def basis_type(extras: tuple[str, ...] = ()) -> "np.dtype[np.void]":
+    """What the judgement of a transaction rests on, where these extras are declared; see `BASIS`.
+
+    extras: NaN where unknown; there is no such field where none are declared.
+    """
+    return np.dtype([*_FIELDS, *([("extras", [(name, np.float64) for name in extras])] if extras else [])])
+
+
+BASIS: Final = basis_type()
 """What the judgement of a transaction rests on: its customer features, the number of the segment whose threshold applies, the
 hashes of its merchant and category (0 where unknown) and its event time (ms), by which profiles are looked up, and its
 position in the log, by which a replay knows who judged it before. Of what is not to be judged the position is NO_POSITION.
 bytes: of its key and of the beginning of its score."""
 
-NOT_JUDGED: Final = np.array([(0, 0, 0, 0, 0, 0, NO_POSITION)], BASIS).tobytes()
+
+@lru_cache(8)
+def not_judged(kind: "np.dtype[np.void]") -> bytes:
+    """Of what is not to be judged, the bytes of its basis."""
+    row = np.zeros(1, kind)
+    row["position"] = NO_POSITION
+    return row.tobytes()
+
+
+NOT_JUDGED: Final = not_judged(BASIS)
+
+
+def extras_in(basis: np.ndarray) -> Floats:
+    """The extras (n, extras) of rows (n,) of a `basis_type` that has some: a view, which may be written to."""
+    names = basis.dtype["extras"].names or ()
+    return basis.view(np.dtype([*_FIELDS, ("extras", np.float64, (len(names),))]))["extras"]
 
 
 _LOG_AMOUNT: Final = FEATURES.index("log_amount")
@@ -76,7 +102,7 @@ class Decision(NamedTuple):
         return cls(versions, model, lookup(model, table), profiles)
 
     def judge(self, basis: np.ndarray) -> Judgements:
-        """Transactions (n,) BASIS → their judgements.
+        """Transactions (n,) of a `basis_type` → their judgements.
 
         Above the threshold of its segment a score is an anomaly, at it normal. Raises ValueError where the model's score is
         not a finite number.
@@ -84,7 +110,9 @@ class Decision(NamedTuple):
         customer = np.ascontiguousarray(basis["features"])
         profile = self._looked_up(basis, customer) if needs_profiles(self.model.features) else None
         blocks = [Block(FEATURES, customer), *([] if profile is None else [Block(PROFILE_FEATURES, profile.values)])]
-        features = columns(self.model.features, blocks)
+        if self.model.extras:
+            blocks.append(Block(basis.dtype["extras"].names or (), extras_in(basis)))
+        features = self.model.known(columns(self.model.features, blocks))
         scores = self.model.anomaly_score(features)
         if not np.isfinite(scores).all():
             raise ValueError(f"the model's score is not a finite number: {scores[~np.isfinite(scores)][0]}")
@@ -101,12 +129,14 @@ class Decision(NamedTuple):
         values = self.profiles.features(*hashes, np.ascontiguousarray(customer[:, _LOG_AMOUNT]))
         return LookedUp(values, blocks_of(basis["time"], self.profiles.block_seconds) <= self.profiles.as_of)
 
-    @property
-    def typical(self) -> np.ndarray:
-        """(1,) BASIS: a transaction that is typical of those that the model was trained on, which it must be able to judge."""
-        row = np.zeros(1, BASIS)
+    def typical(self, kind: "np.dtype[np.void]" = BASIS) -> np.ndarray:
+        """(1,) of a `basis_type`: a transaction that is typical of those that the model was trained on, which it must be able
+        to judge."""
+        row = np.zeros(1, kind)
         typical = dict(zip(self.model.features, self.model.usual[:, 1].tolist(), strict=True))
         row["features"] = [typical.get(name, 0.0) for name in FEATURES]
+        if self.model.extras:
+            extras_in(row)[:] = [typical.get(name, np.nan) for name in kind["extras"].names or ()]
         return row
 
 

@@ -17,7 +17,9 @@ from detection.refusals import Problem
 from detection.state_log import Fold, folded_or_untouched
 from ml.arrays import Ints
 from ml.features import Folded
+from ml.features.currencies import AS_PAID, Rates
 from ml.features.customers import IDENTITY, Customers
+from ml.features.declared import NOTHING, Declared
 
 
 class Scored(NamedTuple):
@@ -32,22 +34,32 @@ Outcome = Scored | Problem
 
 
 class Limits(NamedTuple):
-    """What a message may be: bytes of its key and value together, and hours that it may be ahead of its Kafka timestamp."""
+    """What a message may be: bytes of its key and value together, and hours that it may be ahead of its Kafka timestamp.
+
+    rates: by which amounts of several currencies are compared; `ml.features.currencies.default_rates` is the built-in table.
+    """
 
     transaction_bytes: int = 65_536
     future_hours: float = 24.0
+    rates: Rates = AS_PAID
 
 
 class Engine:
-    """Judges messages by the states of their customers. One thread at a time may use it.
+    """Judges messages by the states of their customers and the extras that are declared. One thread at a time may use it.
 
     touched: where it is a list, the rows of the states that were changed are added to it, for whoever keeps these.
     """
 
-    def __init__(self, customers: Customers, limits: Limits = Limits()) -> None:  # noqa: B008  # it is frozen
+    def __init__(
+        self,
+        customers: Customers,
+        limits: Limits = Limits(),  # noqa: B008  # it is frozen
+        declared: Declared = NOTHING,
+    ) -> None:
         self._customers = customers
         self._limits = limits
         self.touched: list[Ints] | None = None
+        self._declared = declared
 
     def work(self, messages: Messages, decision: Decision, closing: bytes) -> list[Outcome]:
         """Messages, in log order → what becomes of each; they are in their customers' states afterwards.
@@ -62,7 +74,7 @@ class Engine:
         """Take messages, in log order, into their customers' states, without judging them. Raises as `work` does."""
         large = self._too_large(messages)
         small = _some(messages, [row for row in range(len(messages.values)) if row not in large]) if large else messages
-        fold_alone(small, self._fold, self._limits.future_hours)
+        fold_alone(small, self._fold, self._limits.future_hours, self._limits.rates, self._declared)
 
     def peek(self, messages: Messages, decision: Decision, closing: bytes) -> list[Outcome]:
         """What would become of messages if they came next, in this order. No state changes."""
@@ -80,7 +92,7 @@ class Engine:
             small = [row for row in range(len(messages.values)) if row not in large]
             others = iter(self._outcomes(_some(messages, small), fold, decision, closing))
             return [large.get(row) or next(others) for row in range(len(messages.values))]
-        begun = begin(messages, fold, self._limits.future_hours)
+        begun = begin(messages, fold, self._limits.future_hours, self._limits.rates, self._declared)
         judged = judge(begun.basis, [(0, decision)])
         for k, why in judged.errors.items():
             begun.refusals.note(int(begun.rows[k]), why, folded=True)

@@ -7,10 +7,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from detection.extras import ExtrasReader, Found, reader_of
 from detection.halves import ELSEWHERE, Rows, in_halves
 from detection.message_parsing import Invalid, hours_ahead, parse, too_early
 from detection.refusals import Refusals
 from ml.features import EVENT
+from ml.features.currencies import AS_PAID, Rates
+from ml.features.declared import NOTHING, Declared
 from ml.features.events import events
 from ml.schema import Transaction
 
@@ -25,13 +28,14 @@ _GOOD_VALUE: Final = (
 class Intake(NamedTuple):
     """Of n messages the m transactions, each with its row among the messages (m,) and its event (m,) EVENT, in log order.
 
-    refusals: why the others are not transactions, by row.
+    refusals: why the others are not transactions, by row. extras: of transactions, by row; empty where none are declared.
     """
 
     transactions: list[Transaction]
     rows: Rows
     events: np.ndarray
     refusals: Refusals
+    extras: dict[int, Found]
 
 
 def take_in(
@@ -39,15 +43,17 @@ def take_in(
     kafka_times: npt.NDArray[np.int64],
     positions: npt.NDArray[np.int64],
     max_future_hours: float,
+    rates: Rates = AS_PAID,
+    declared: Declared = NOTHING,
 ) -> Intake:
-    """Parse n messages, given with their Kafka timestamps (ms) and positions in log order."""
+    """Parse n messages, given with their Kafka timestamps (ms) and positions in log order; amounts by the rates."""
     refusals = Refusals()
-    transactions, rows = _parsed(values, refusals)
+    transactions, rows, extras = _parsed(values, reader_of(declared), refusals)
     at = np.array(rows, np.int64)
 
     def work(some: Rows) -> tuple[np.ndarray, npt.NDArray[np.bool_]]:
         here = slice(int(some[0]), int(some[-1]) + 1)
-        arrived = events(transactions[here], positions[at[here]])
+        arrived = events(transactions[here], positions[at[here]], rates)
         return arrived, hours_ahead(arrived["time"], kafka_times[at[here]]) > max_future_hours
 
     parts = in_halves(work, np.arange(len(rows)), _sound, refusals.of_step("event", rows))
@@ -61,24 +67,30 @@ def take_in(
 
         in_halves(refuse, kept[early], _sound, refusals.of_step("event", rows))
         kept, arrived = kept[~early], arrived[~early]
-    return Intake(taken(transactions, kept), at[kept], arrived, refusals)
+    return Intake(taken(transactions, kept), at[kept], arrived, refusals, extras)
 
 
-def _parsed(values: Sequence[bytes | None], refusals: Refusals) -> tuple[list[Transaction], list[int]]:
-    """The transactions among some values, and their rows."""
-    transactions, rows = [], []
+def _parsed(
+    values: Sequence[bytes | None], reader: ExtrasReader | None, refusals: Refusals
+) -> tuple[list[Transaction], list[int], dict[int, Found]]:
+    """The transactions among some values, their rows, and the declared extras of each by row."""
+    transactions, rows, extras = list[Transaction](), list[int](), dict[int, Found]()
     for row, value in enumerate(values):
         try:
-            transactions.append(parse(value))
+            if reader is None:
+                transaction = parse(value)
+            else:
+                transaction, extras[row] = reader.parse(value)
+            transactions.append(transaction)
             rows.append(row)
         except Invalid as error:
             refusals.reasons[row] = str(error)
         except ELSEWHERE:
             raise
         except Exception as error:  # noqa: BLE001  # our own bugs too cost one message and no other
-            parse(_GOOD_VALUE)
+            _ = parse(_GOOD_VALUE) if reader is None else reader.parse(_GOOD_VALUE)
             refusals.fail(row, "parse", error)
-    return transactions, rows
+    return transactions, rows, extras
 
 
 def taken(items: list[Transaction], some: Rows) -> list[Transaction]:

@@ -32,7 +32,7 @@ class Judged(NamedTuple):
 
 
 def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judged:
-    """Judge messages (n,) BASIS. decisions: each with the position in the log from which it judges, in order."""
+    """Judge messages (n,) of a `basis_type`. decisions: each with the position in the log from which it judges, in order."""
     out = Judged(np.full(len(basis), None), np.full(len(basis), None), {})
     each_says = shared_profiles(by for _, by in decisions) is None
 
@@ -46,7 +46,7 @@ def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judge
             return _judged(basis[some], one, each_says)
 
         def sound(one: Decision = one) -> object:
-            return _judged(one.typical, one, each_says)
+            return _judged(one.typical(basis.dtype), one, each_says)
 
         for some, (parts, anomalies) in in_halves(work, rows, sound, failed):
             out.json[some], out.is_anomaly[some] = parts, anomalies

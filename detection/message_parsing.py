@@ -1,38 +1,20 @@
 """What a message has to be to count as a transaction."""
 
-import re
-from collections import Counter
 from datetime import UTC
 from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from detection.json_structure import Names, depth
 from ml.features.events import milliseconds
 from ml.schema import REQUIRED_FIELDS, TRANSACTION_FIELDS, Transaction
 
 _decode: Final = msgspec.json.Decoder(Transaction).decode
-_decode_text: Final = msgspec.json.Decoder(str).decode
 _ALL_MARKS: Final = 3 * 2 + 9 * 4
 """Quotation marks of a transaction with all its fields: three are numbers, and nine are texts."""
-_quoted_names: Final = [f'"{name}"'.encode() for name in TRANSACTION_FIELDS]
 _quoted_nulls: Final = [f'"{name}":null'.encode() for name in TRANSACTION_FIELDS[len(REQUIRED_FIELDS) :]]
-_escaped_in_a_name: Final = re.compile(rb"\\u00[567]").search
-"""Finds the escapes of the characters that field names consist of: small letters and the underscore."""
-
-
-def _spelled(name: str) -> bytes:
-    """A pattern of a name of which any character may be written as an escape."""
-    return b"".join(b"(?:%c|%b)" % (letter, rb"\\u00(?i:%02x)" % letter) for letter in name.encode())
-
-
-_names: Final = re.compile(b'"(?:' + b"|".join(map(_spelled, TRANSACTION_FIELDS)) + rb')(?="[ \t\r\n]*:)').finditer
-"""Finds our fields' names in a JSON text, up to their second quotation mark, and the ends of texts that read like one."""
-_QUOTATION_MARK: Final = ord('"')
-_DEEPER: Final = np.zeros(256, np.int32)
-"""What each byte outside texts does to the number of objects and arrays that are open."""
-_DEEPER[list(b"[{")], _DEEPER[list(b"]}")] = 1, -1
+_names: Final = Names(TRANSACTION_FIELDS)
 
 DEEPEST: Final = 64
 """How deep objects and arrays may be nested: what a decoder can take would depend on the stack that it runs on."""
@@ -44,8 +26,10 @@ class Invalid(ValueError):
     """A message is not a transaction; the text is the reason, for a person."""
 
 
-def parse(value: bytes | None) -> Transaction:
+def parse(value: bytes | None, known_marks: int = 0) -> Transaction:
     """The transaction that a message's value holds, its time in UTC and whole milliseconds.
+
+    known_marks: quotation marks of fields beside ours that were found in the outermost object; see `is_plain`.
 
     Raises `Invalid` where the value is not exactly one JSON object that fits `ml.schema.Transaction`: another type (a
     number for a string too), a missing field, an infinite, NaN or negative amount, a time without zone, a field twice,
@@ -56,7 +40,7 @@ def parse(value: bytes | None) -> Transaction:
         raise Invalid("the value is null (a tombstone); a transaction is a JSON object")
     try:
         transaction = _decode(value)
-        if not _is_plain(value, transaction):
+        if not is_plain(value, transaction, known_marks):
             _check_whole(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(_in_words(value, error)) from None
@@ -82,8 +66,11 @@ def _in_words(value: bytes, error: Exception) -> str:
     return text if isinstance(error, msgspec.ValidationError) else f"the value is not JSON: {text}"
 
 
-def _is_plain(value: bytes, t: Transaction) -> bool:
-    """Whether a quick count shows that the object holds nothing but the fields that were decoded, each of them once."""
+def is_plain(value: bytes, t: Transaction, known_marks: int = 0) -> bool:
+    """Whether a quick count shows that the object holds nothing but the fields that were decoded, each of them once.
+
+    known_marks: quotation marks of other fields that were decoded too, each of them counted once.
+    """
     optional = (
         t.currency,
         t.merchant_id,
@@ -101,9 +88,9 @@ def _is_plain(value: bytes, t: Transaction) -> bool:
     if b"\\" in value:
         return False
     # Where the marks are just those of the fields and texts that were decoded, there is no room for another field.
-    extra = value.count(b'"') - marks
-    return extra == 0 or (
-        extra == 2 * unknown
+    more = value.count(b'"') - marks - known_marks
+    return more == 0 or (
+        more == 2 * unknown
         and all(null in value for null, field in zip(_quoted_nulls, optional, strict=True) if field is None)
     )
 
@@ -112,39 +99,10 @@ def _check_whole(value: bytes) -> None:
     """Raises where something that the decoder ignores is wrong with a JSON object: its text, its depth, its names."""
     if not value.isascii():
         value.decode()
-    if value.count(b"{") + value.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
+    if value.count(b"{") + value.count(b"[") > DEEPEST and depth(value) > DEEPEST:
         raise Invalid(_TOO_DEEP)
-    if _escaped_in_a_name(value) or any(value.count(name) > 1 for name in _quoted_names):
-        repeated = _first_repeated(value)
-        if repeated is not None:
-            raise Invalid(f"the field {repeated!r} stands in the object more than once")
-
-
-def _first_repeated(value: bytes) -> str | None:
-    """Of a JSON text the first field that its outermost object has twice, however the names are written."""
-    characters, depths = _structure(value)
-    found = [
-        name for name in _names(value) if depths[name.start()] == 1 and characters[name.start()] == _QUOTATION_MARK
-    ]
-    names = Counter(_decode_text(name[0] + b'"') for name in found)
-    return next((name for name in TRANSACTION_FIELDS if names[name] > 1), None)
-
-
-def _depth(value: bytes) -> int:
-    """How deep objects and arrays of a JSON text are nested."""
-    return int(_structure(value)[1].max(initial=0))
-
-
-def _structure(value: bytes) -> "tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]":
-    """(n,) of the n bytes of a JSON text: the bytes, with blanks for backslashes and quotation marks that texts hold as
-    escapes, and how many objects and arrays are open after each.
-
-    NumPy does it, because a text of 64 kB may be nothing but brackets, and many such messages may come.
-    """
-    # Two by two, from the left: backslashes occur in texts alone, and a run of them begins with an escape.
-    characters = np.frombuffer(value.replace(b"\\\\", b"  ").replace(b'\\"', b"  "), np.uint8)
-    outside = np.cumsum(characters == _QUOTATION_MARK, dtype=np.int32) & 1 == 0
-    return characters, np.cumsum(_DEEPER[characters] * outside, dtype=np.int32)
+    if repeated := _names.repeated(value):
+        raise Invalid(f"the field {repeated[0]!r} stands in the object more than once")
 
 
 def too_large(size: int, limit: int) -> str:

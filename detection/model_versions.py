@@ -77,7 +77,7 @@ class ModelVersions:
         content = self._folder.read(digest + _ENDING)
         if content is None:
             raise ModelRefused(f"the model {digest} is not kept beside the checkpoint")
-        return unpack(content, digest, available())
+        return unpack(content, digest, available(), self._registry.extras)
 
     def of_entry(self, entry: Entry) -> Loaded:
         """The model that the registry means: the kept one where it was loaded from there before, else the registry's own.

@@ -45,13 +45,14 @@ _encode: Final = msgspec.json.Encoder().encode
 _lines: Final = msgspec.json.Encoder().encode_lines
 
 
-class _Place(msgspec.Struct, gc=False):
+class _Place(msgspec.Struct, gc=False, omit_defaults=True):
     partition: int
     offset: int
     kafka_time: int
     late: bool
     key_mismatch: bool
     order_undefined: bool
+    currency_unknown: bool = False
 
 
 class _JudgedBy(msgspec.Struct):
@@ -66,13 +67,14 @@ class _OfAnomaly(msgspec.Struct):
     named_features: dict[str, float]
 
 
-class _Closing(msgspec.Struct):
+class _Closing(msgspec.Struct, omit_defaults=True):
     feature_set: str
     fold_version: int
     lane: Lane
     micro_batch: int | None
     profile_version: int | msgspec.UnsetType
     scored_at: int
+    currency_version: str = ""
 
 
 def heads(
@@ -81,14 +83,21 @@ def heads(
     late: npt.NDArray[np.bool_],
     order_undefined: npt.NDArray[np.bool_],
     features: npt.NDArray[np.float64],
+    currency_unknown: "npt.NDArray[np.bool_] | None" = None,
 ) -> list[bytes]:
-    """The beginning of each of n scores: the transaction, its place in the log, its features (n, len(FEATURES))."""
+    """The beginning of each of n scores: the transaction, its place in the log, its features (n, len(FEATURES)).
+
+    currency_unknown: (n,) whether the rates lack its currency; None where they lack none.
+    """
     places = [
         _Place(partition, offset, kafka_time, delayed, key_mismatch(key, transaction.customer_id), undefined)
         for transaction, (partition, offset, kafka_time, key), delayed, undefined in zip(
             transactions, records, late.tolist(), order_undefined.tolist(), strict=True
         )
     ]
+    if currency_unknown is not None:
+        for row in np.flatnonzero(currency_unknown).tolist():
+            places[row].currency_unknown = True
     # Encoded all at once, and cut where no JSON of ours has these bytes.
     parts = _lines(transactions).split(b"\n")[:-1], _lines(places).split(b"\n")[:-1], _rows(features)
     start = b'{"schema_version":%d,' % SCORE_SCHEMA
@@ -146,13 +155,21 @@ def _profiles(of: LookedUp) -> Objects:
     return parts
 
 
-def closing(lane: Lane, micro_batch: int | None, scored_at: int, profile_version: int | None = 0) -> bytes:
+def closing(
+    lane: Lane,
+    micro_batch: int | None,
+    scored_at: int,
+    profile_version: int | None = 0,
+    currency_version: str = "",
+) -> bytes:
     """The end of a score: what all records of a micro-batch, or of one call, share. scored_at: ms since the epoch.
 
-    profile_version: None where they do not share it.
+    profile_version: None where they do not share it. currency_version: of the rates; "" where amounts were folded as they
+    were paid.
     """
     version = msgspec.UNSET if profile_version is None else profile_version
-    return b"," + _encode(_Closing(FEATURE_SET, FOLD_VERSION, lane, micro_batch, version, scored_at))[1:]
+    end = _Closing(FEATURE_SET, FOLD_VERSION, lane, micro_batch, version, scored_at, currency_version)
+    return b"," + _encode(end)[1:]
 
 
 class _Version(msgspec.Struct):

@@ -138,9 +138,10 @@ class Sender:
             if start <= row < end:
                 self._put_label(self.topics.truth, label, timestamps[row - start])
                 self._tally.truth(label)
-        for row, label in hour.labels.items():
+        for row, labels in hour.labels.items():
             if start <= row < end:
-                self.labels.add(label)
+                for label in labels:
+                    self.labels.add(label)
 
     def _housekeeping(self) -> None:
         now = self._now()

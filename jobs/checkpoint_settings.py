@@ -30,6 +30,11 @@ def frozen(settings: Settings) -> dict[str, Any]:
     }
 
 
+def is_begun(folder: DurableFolder) -> bool:
+    """Whether the checkpoint, whose settings are in this folder, has been started before."""
+    return folder.read(_NAME) is not None
+
+
 def hold_frozen(settings: Settings, folder: DurableFolder) -> None:
     """Record the frozen settings at a first start; at a later one compare them.
 

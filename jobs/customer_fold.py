@@ -11,7 +11,7 @@ import pandas as pd
 from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 from pyspark.sql.streaming.stateful_processor import MapState
 
-from detection.decision import BASIS, NOT_JUDGED
+from detection.decision import not_judged
 from detection.folding import Begun, Messages, begin
 from detection.message_parsing import too_large
 from detection.refusals import Problem
@@ -24,12 +24,13 @@ from jobs.source.micro_batch_size import Arrived
 from jobs.source.routing import balanced_keys, keeps
 from jobs.tasks import Tasks
 from ml.features import CUSTOMER
+from ml.features.currencies import AS_PAID, Rates
 
 OUTPUT: Final = "key binary, value binary, basis binary, problem string"
 """What the operator returns for each message; columns are few because each costs time for each message.
 
 A valid one: value, the beginning of its score's JSON, and basis, the bytes of a `BASIS`. An invalid one: its value as it
-came, basis NOT_JUDGED, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
+came, basis `not_judged`, and problem, a `Problem` in JSON. One that was too large to come here: nothing.
 """
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -42,12 +43,14 @@ class Limits(NamedTuple):
     """What is taken in: bytes of a transaction's key and value, hours that its time may be ahead of Kafka's.
 
     dead_letter_bytes: of key, value and headers, that the topic of dead letters takes however badly they compress.
+    rates: by which amounts of several currencies are compared.
     """
 
     transaction_bytes: int
     future_hours: float
     dead_letter_bytes: int
     state_partitions: int
+    rates: Rates = AS_PAID
 
 
 class MapStateStore:
@@ -128,13 +131,24 @@ class CustomerFold(StatefulProcessor):
     def _worked(self, messages: pd.DataFrame, fold: Fold) -> pd.DataFrame:
         """Messages, in log order → rows as `OUTPUT` says."""
         taken = taken_from(messages)
-        begun = begin(taken, fold, self._limits.future_hours)
+        begun = begin(taken, fold, self._limits.future_hours, self._limits.rates, self._tasks.declared)
         problems = begun.refusals.problems(taken.records) if begun.refusals.reasons else {}
         if begun.refusals.errors:
             ours = [problems[row] for row in sorted(begun.refusals.errors)]
             self._tasks.failures.add(Failures.from_reasons({(why.partition, why.offset): why.reason for why in ours}))
+        self._count_refused_extras(taken, begun)
         rows = output(messages, begun, problems)
         return rows.drop(index=self._unwritable(rows, problems))
+
+    def _count_refused_extras(self, messages: Messages, begun: Begun) -> None:
+        if self._tasks.refused_extras is not None and begun.refused_extras:
+            reasons = {
+                (messages.partitions[row], messages.offsets[row]): "; ".join(
+                    f"{name}: {why[name]}" for name in sorted(why)
+                )
+                for row, why in begun.refused_extras.items()
+            }
+            self._tasks.refused_extras.add(Failures.from_reasons(reasons))
 
     def _unwritable(self, rows: pd.DataFrame, problems: Mapping[int, Problem]) -> list[int]:
         """Which of the rows are dead letters too large to be written with the rest; they are set aside."""
@@ -157,7 +171,8 @@ def taken_from(messages: pd.DataFrame) -> Messages:
 def output(messages: pd.DataFrame, begun: Begun, problems: Mapping[int, Problem]) -> pd.DataFrame:
     """A row for each message, as `OUTPUT` says."""
     value = messages["value"].to_numpy().copy()
-    basis, problem = np.full(len(messages), NOT_JUDGED, object), np.full(len(messages), None, object)
+    basis, problem = np.empty(len(messages), object), np.full(len(messages), None, object)
+    basis[:] = [not_judged(begun.basis.dtype)] * len(messages)  # np.full would cut zeros off its end
     value[begun.rows], basis[begun.rows] = begun.heads, _each(begun.basis)
     for row, why in problems.items():
         problem[row] = _encode(why).decode()
@@ -166,6 +181,6 @@ def output(messages: pd.DataFrame, begun: Begun, problems: Mapping[int, Problem]
 
 def _each(basis: np.ndarray) -> "npt.NDArray[np.object_]":
     """(n,) bytes, of (n,) BASIS."""
-    packed, size, out = basis.tobytes(), BASIS.itemsize, np.empty(len(basis), object)
+    packed, size, out = basis.tobytes(), basis.dtype.itemsize, np.empty(len(basis), object)
     out[:] = [packed[start : start + size] for start in range(0, len(packed), size)]
     return out

@@ -23,10 +23,12 @@ from detection.ranges import cuts
 from detection.storage import is_number
 from jobs import profiles, publish, thresholds
 from jobs.checkpoint_settings import hold_frozen
+from jobs.currencies import check_rates, hold_rates
 from jobs.customer_fold import OUTPUT, CustomerFold, Limits
 from jobs.dead_letters import DeadLetters
 from jobs.decisions import Sender, version_store
-from jobs.failures import report
+from jobs.declared_extras import check_extras, hold_declared, model_store
+from jobs.failures import report, report_refused_extras
 from jobs.initial_state import initial_state
 from jobs.many_dead_letters import ManyDeadLetters
 from jobs.newest import newest
@@ -50,7 +52,8 @@ from jobs.source.topic_limits import TopicLimits, check_limits, read_limits, roo
 from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.tasks import Tasks
 from messaging.config import KafkaConfig
-from ml.registry.model_store import ModelStore
+from ml.features.currencies import AS_PAID, Rates
+from ml.features.declared import Declared
 from settings import Settings
 
 QUERY: Final = "detect"
@@ -84,27 +87,34 @@ def main() -> int:
         starters |= {profiles.QUERY: profiles.start} if settings.make_profiles else {}
     there = partial(check_kafka, settings, *topics, wanted=wanted)
     return run(
-        settings, starters, RECOVERIES, [there, partial(check_limits, settings), partial(check_champion, settings)]
+        settings,
+        starters,
+        RECOVERIES,
+        [there, *(partial(check, settings) for check in (check_extras, check_limits, check_champion, check_rates))],
     )
 
 
 def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery:
     """Start the query from its checkpoint; a first start takes in the customers' past, where it is given."""
     folder = partial(DurableFolder, spark)
-    hold_frozen(settings, folder(f"{settings.checkpoint}/settings"))
+    kept = folder(f"{settings.checkpoint}/settings")
+    replayed = None if settings.replay_of is None else folder(f"{settings.replay_of}/settings", create=False)
+    rates = hold_rates(settings, kept, replayed)
+    hold_frozen(settings, kept)
+    declared = hold_declared(settings, kept)
     ledger = Ledger(folder(f"{settings.checkpoint}/ledger"), settings.ledger_ranges)
     inputs = InputTopics(
         spark, settings, QUERY, [settings.transactions_topic], settings.accept_data_loss, forget=ledger.forget
     )
     with inputs.starting():
-        detection = Detection(spark, settings, gate, ledger, inputs)
+        detection = Detection(spark, settings, gate, ledger, inputs, rates, declared)
         # Spark deletes the older commits, the first one among them.
         begun = any(is_number(name) for name in folder(f"{settings.checkpoint}/{QUERY}/commits").names())
         if not begun and settings.initial_state is None:
             _log.warning("no --initial-state: all customers are new to this job")
-        past = None if begun else initial_state(spark, settings)
+        past = None if begun else initial_state(spark, settings, rates.version)
         writer = (
-            folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks)
+            folded(transactions(spark, settings, detection.pace), past, settings, detection.tasks, rates)
             .writeStream.foreachBatch(gate.guarded(QUERY, detection.write))
             .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
             .queryName(QUERY)
@@ -128,13 +138,16 @@ def transactions(spark: SparkSession, settings: Settings, at: Pace) -> DataFrame
     )
 
 
-def folded(records: DataFrame, past: DataFrame | None, settings: Settings, tasks: Tasks) -> DataFrame:
+def folded(
+    records: DataFrame, past: DataFrame | None, settings: Settings, tasks: Tasks, rates: Rates = AS_PAID
+) -> DataFrame:
     """Kafka records → one row each, as `jobs.customer_fold.OUTPUT` says: features, or the reason why there are none."""
     limits = Limits(
         settings.max_transaction_bytes,
         settings.max_future_hours,
         room(tasks.limits.invalid),
         settings.state_partitions,
+        rates,
     )
     processor = CustomerFold(uuid.uuid4().hex, limits, tasks)
     return (
@@ -151,13 +164,21 @@ class Detection:
     """What a micro-batch goes through after the fold: the ledger, model and thresholds, the judgement, one write to Kafka."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, gate: Gate, ledger: Ledger, inputs: InputTopics
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        gate: Gate,
+        ledger: Ledger,
+        inputs: InputTopics,
+        rates: Rates,
+        declared: Declared,
     ) -> None:
         folder = partial(DurableFolder, spark)
         self._spark = spark
         self._settings = settings
         self._gate = gate
-        self.tasks = Tasks.from_session(spark, read_limits(settings))
+        self._currency_version = rates.version
+        self.tasks = Tasks.from_session(spark, read_limits(settings), declared)
         self._producer = producer_options(self.tasks.limits)
         self._dead_letters = DeadLetters(spark, settings, room(self.tasks.limits.invalid))
         self._many_dead_letters = ManyDeadLetters(spark, settings, self.tasks.limits.invalid, self._producer)
@@ -171,13 +192,13 @@ class Detection:
         self._pace_keeper = PaceKeeper(
             settings.max_offsets_per_trigger, settings.max_bytes_per_trigger, self.pace, self._at_once
         )
-        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = model_store(settings, declared)
         self._versions = version_store(spark, settings.checkpoint, registry)
         self._sender = Sender(spark, self._versions)
         self._newest = newest(spark, settings, registry, self._versions)
         gate.report(QUERY, model=self._newest.model.version)
         self._judgement: tuple[Versions, Judgement] | None = None
-        self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry)
+        self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry, declared)
 
     def poll(self, wanted: Callable[[], bool]) -> None:
         """Begin to poll what the coming micro-batches are judged by, for as long as `wanted()`."""
@@ -196,14 +217,16 @@ class Detection:
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         report(self.tasks.failures.value, self._settings.transactions_topic)
+        off = self._pace_keeper.off(self.tasks.arrived.value)
+        self._gate.report(QUERY, largest_record=self._pace_keeper.largest)  # before it becomes a dead letter
+        if self.tasks.refused_extras is not None:
+            report_refused_extras(self.tasks.refused_extras.value, self._settings.transactions_topic)
         if self.tasks.set_aside.value:
             left = self._many_dead_letters.write(self.tasks.set_aside.value)
             if left:
                 self._dead_letters.write(left, lambda: self._gate.closed)
         self._inputs.check()
         self._spark_files.state()
-        off = self._pace_keeper.off(self.tasks.arrived.value)
-        self._gate.report(QUERY, largest_record=self._pace_keeper.largest)
         if off is not None:
             self._gate.start_again(QUERY, off)
 
@@ -251,7 +274,7 @@ class Detection:
         return self._judgement[1]
 
     def _judged_by(self, decisions: list[tuple[int, SentDecision]]) -> Judgement:
-        return Judgement(decisions, self._settings, self.tasks)
+        return Judgement(decisions, self._settings, self.tasks, self._currency_version)
 
     def _decision(self, versions: Versions) -> SentDecision:
         """Raises `Fatal` where what the ledger names is not available: nothing else may judge these records."""

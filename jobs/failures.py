@@ -1,4 +1,4 @@
-"""Messages that a step of our own failed for: counted by the tasks, and reported in the driver's log."""
+"""Messages that a step of our own failed for, or whose extras are none: counted by the tasks, reported in the log."""
 
 import logging
 from typing import Final, NamedTuple, Self
@@ -49,3 +49,13 @@ def report(failures: Failures, topic: str) -> None:
         _log.warning("the message %s %d/%d is a dead letter: %s", topic, partition, offset, reason)
     if failures.total > len(failures.first):
         _log.warning("%d messages of this micro-batch are dead letters for errors of Scoreline's own", failures.total)
+
+
+def report_refused_extras(refused: Failures, topic: str) -> None:
+    """Warn of each of the first messages some of whose extras count as unknown, and of how many there are."""
+    for (partition, offset), reason in sorted(refused.first.items()):
+        _log.warning("of the message %s %d/%d extras count as unknown: %s", topic, partition, offset, reason)
+    if refused.total > len(refused.first):
+        _log.warning(
+            "of %d messages of this micro-batch extras count as unknown, and their scores say why", refused.total
+        )

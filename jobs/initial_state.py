@@ -15,10 +15,11 @@ from versions.errors import PastUnusable
 from versions.past_profiles import PastProfiles, read_past_profiles
 
 
-def initial_state(spark: SparkSession, settings: Settings) -> DataFrame | None:
+def initial_state(spark: SparkSession, settings: Settings, currency_version: str = "") -> DataFrame | None:
     """(state_key, state) of each customer, as `ml.features.customers.CustomerTable` wrote them; None where no past was given.
 
-    Raises `Fatal` where the files are not there, or hold states that this version of the fold can't go on from.
+    Raises `Fatal` where the files are not there, or hold states that this version of the fold can't go on from, or that were
+    folded by other currency rates than those of `currency_version`.
     """
     if settings.initial_state is None:
         return None
@@ -33,6 +34,7 @@ def initial_state(spark: SparkSession, settings: Settings) -> DataFrame | None:
             "start needs it until its first micro-batch is done; train again, or start without it, with all customers new"
         ) from None
     _refuse_other(states, where)
+    _refuse_other_rates(states, where, currency_version)
     key = state_key(F.col("customer_id"), settings.state_partitions)
     return states.select(key.alias("state_key"), "state")
 
@@ -59,6 +61,17 @@ def _refuse_other(states: DataFrame, where: str) -> None:
         raise Fatal(
             f"--initial-state {where} is damaged: {odd:,} of its states have not the {CUSTOMER.itemsize} bytes that one has. "
             "Fold the history again with `make train` (python -m ml train HISTORY)"
+        )
+
+
+def _refuse_other_rates(states: DataFrame, where: str, wanted: str) -> None:
+    if "currency_version" not in states.columns:
+        return
+    came = states.where(~F.col("currency_version").eqNullSafe(F.lit(wanted))).select("currency_version").first()
+    if came is not None:
+        raise Fatal(
+            f"--initial-state {where} was folded by the currency rates {came[0]}, and this job folds by {wanted or 'none'}: "
+            "give `make train` (python -m ml train HISTORY) and the job the same SCORELINE_CURRENCY_RATES"
         )
 
 

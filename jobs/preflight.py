@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from jobs.declared_extras import declared_in, model_store
 from jobs.runtime.errors import Fatal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
@@ -45,10 +46,10 @@ def _missing(settings: Settings, topics: Sequence[str]) -> str:
 
 def champion_needs_profiles(settings: Settings) -> bool:
     """Whether the champion judges by profiles; where that can't be known now, whether profiles were made here before."""
-    registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
     try:
+        registry = model_store(settings, declared_in(settings))
         return needs_profiles(registry.load(registry.champion()).features)
-    except RegistryError as error:
+    except (RegistryError, Fatal) as error:  # what is wrong with the declaration of extras stops the start later
         made = _made_before(settings)
         _log.warning("whether the champion judges by profiles is not known (%s); they are made: %s", error, made)
         return made

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -23,14 +24,16 @@ from pyspark.sql.streaming import StreamingQuery
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
 from jobs.recoveries import RECOVERIES
+from jobs.runtime.errors import StartAgain
 from jobs.runtime.gate import Gate
+from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
 from jobs.source.attempts import ended_with_it
 from jobs.source.input_topics import InputTopics
-from jobs.source.micro_batch_size import Pace, costly, pace
-from jobs.source.record_sizes import Sizes
+from jobs.source.micro_batch_size import Pace, costly, pace, polled
+from jobs.source.record_sizes import Sizes, sample
 from jobs.source.stream import MOST_A_POLL, stream
-from jobs.source.topic_limits import read_limits
+from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.source.transactions_topic import TransactionsTopic
 from jobs.tag_values import TagValues
 from jobs.throughput import Arrived, Tally, Throughput, percentile
@@ -41,6 +44,12 @@ from sinks.sink import Sink
 from versions.left_out import LeftOut
 
 QUERY: Final = "publish"
+
+_DETECTION: Final = "detect"
+"""The query that writes what this one reads; it may run in the same application."""
+
+_FACTOR: Final = 2
+_LONG_SECONDS: Final = 300.0
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +71,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     inputs = InputTopics(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     with inputs.starting():
         at = publish_pace(spark, settings, gate)
-        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint), costly(at))
+        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint), at)
         query = (
             judged(spark, settings, at.a_poll)
             .transform(published(settings))
@@ -77,10 +86,30 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
 
 def publish_pace(spark: SparkSession, settings: Settings, gate: Gate) -> Pace:
-    """A dead letter may have as many bytes as its topic takes, and each of a poll may be such a one."""
-    most, limit = 2 * settings.max_offsets_per_trigger, read_limits(settings).invalid
+    """By the largest of some records that the query goes on with, and of those that detection has met.
+
+    What a topic may hold is no measure: a dead letter may have 9 MiB, and with polls made for that, all of them asked of Kafka
+    by themselves, a record costs six times as much.
+    """
+    checkpoint = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}")
+    commits = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}/commits").names()
+    found = []
+    for topic in (settings.scores_topic, settings.invalid_topic):
+        done = CheckpointOffsets(checkpoint, topic).done(commits)
+        since = None if done is None else {int(partition): offset for partition, offset in done.items()}
+        found.append(sample(spark, settings, topic, since))
+    largest = max([sizes.largest for sizes in found if sizes is not None] + [met_by_detection(gate)])
+    most = 2 * settings.max_offsets_per_trigger
     short = gate.short_of_memory(QUERY) + ended_with_it(spark, settings.checkpoint, QUERY)
-    return pace(most, most * limit, Sizes(limit, limit), slots(spark), short)
+    return pace(most, most * max(1, largest), Sizes(largest, largest), slots(spark), short)
+
+
+def met_by_detection(gate: Gate) -> int:
+    """The bytes of the largest record that detection, where it runs in this application, has lately met; else 0.
+
+    It reports one before it writes its dead letter.
+    """
+    return int(gate.facts(_DETECTION).get("largest_record", 0))
 
 
 def slots(spark: SparkSession) -> int:
@@ -141,11 +170,10 @@ def sink_of(settings: Settings) -> Sink:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(
-        self, settings: Settings, gate: Gate, inputs: InputTopics, values: TagValues, careful: bool = False
-    ) -> None:
+    def __init__(self, settings: Settings, gate: Gate, inputs: InputTopics, values: TagValues, at: Pace) -> None:
         self._gate = gate
-        self._careful = careful
+        self._at = at
+        self._since = time.monotonic()
         self._inputs = inputs
         self._sink = sink_of(settings)
         self._transactions = TransactionsTopic(settings)
@@ -157,9 +185,11 @@ class Publisher:
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
         self._gate.enter(QUERY, micro_batch)
+        tasks = slots(records.sparkSession)
+        self._check_polls(polled(met_by_detection(self._gate), tasks))
         self._inputs.check()
         self._inputs.report_losses(micro_batch)
-        few = records.coalesce(slots(records.sparkSession))
+        few = records.coalesce(tasks)
         tally = self._written(few)
         while self._values.take(tally.found):
             tally = self._written(few)
@@ -170,8 +200,15 @@ class Publisher:
             with self._sink as sink:
                 sink.write(point)
         self._inputs.check()
-        if self._careful:
+        if costly(self._at):
             self._gate.start_again(QUERY, "the micro-batch came through that the last application ended with")
+
+    def _check_polls(self, fitting: int) -> None:
+        """Raises `StartAgain`, before anything is read, where records are larger than the polls were made for, or, now and
+        then, where they have become small again."""
+        small_again = not self._at.careful and time.monotonic() - self._since > _LONG_SECONDS
+        if fitting * _FACTOR <= self._at.a_poll or (small_again and fitting >= self._at.a_poll * _FACTOR):
+            raise StartAgain(f"detection has met records of other sizes: {fitting} are asked for at a time")
 
     def _written(self, records: DataFrame) -> Tally:
         publication = dataclasses.replace(self._publication, known=self._values.known)

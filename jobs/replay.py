@@ -10,10 +10,12 @@ from detection.errors import VersionUnavailable
 from detection.ledger import Entry, Ledger, Versions
 from detection.ranges import Cut, Range, cuts
 from jobs.decisions import Sender, version_store
+from jobs.declared_extras import check_replay
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from jobs.scoring import SentDecision
 from ml.features import position
+from ml.features.declared import NOTHING, Declared
 from ml.registry.model_store import ModelStore
 
 _log = logging.getLogger(__name__)
@@ -22,8 +24,10 @@ _log = logging.getLogger(__name__)
 class Replay:
     """The decisions on records that an earlier ledger knows."""
 
-    def __init__(self, spark: SparkSession, checkpoint: str, registry: ModelStore) -> None:
-        """Raises `Fatal` where the checkpoint has no ledger."""
+    def __init__(
+        self, spark: SparkSession, checkpoint: str, registry: ModelStore, declared: Declared = NOTHING
+    ) -> None:
+        """Raises `Fatal` where the checkpoint has no ledger, or was judged with extras that are not declared here."""
         self._checkpoint = checkpoint
         self._ledger = Ledger(DurableFolder(spark, f"{checkpoint}/ledger", create=False))
         if not self._ledger.pieces():
@@ -31,6 +35,7 @@ class Replay:
                 f"--replay-of {checkpoint} has no ledger that this release can read: name the checkpoint of an earlier run of "
                 "detect, or leave the flag out to judge all records again"
             )
+        check_replay(declared, checkpoint, DurableFolder(spark, f"{checkpoint}/settings", create=False))
         self._recorded: dict[str, list[Range]] = {}
         self._sender = Sender(spark, version_store(spark, checkpoint, registry, others=True))
         self._lost: set[Versions] = set()

@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
-from detection.decision import BASIS, Decision, lookup
+from detection.decision import Decision, basis_type, lookup
 from detection.halves import Rows
 from detection.judging import Judged, judge, shared_profiles
 from detection.ledger import Versions
@@ -22,6 +22,7 @@ from jobs.sent_profiles import SentProfiles
 from jobs.source.topic_limits import TopicLimits, room
 from jobs.tasks import Tasks
 from ml.features import place
+from ml.features.declared import names
 from ml.model import Model
 from ml.thresholds.table import Lookup, Table
 from settings import Settings
@@ -56,10 +57,17 @@ class Judgement:
     """Folded messages → Kafka records. decisions: who judges from a position in the log on, in the order of positions.
 
     tasks: where a message that can't be judged is set aside. It gives no record here, since its own bytes are gone.
+    currency_version: of the rates by which amounts were folded.
     The expressions are built once for the same decisions, not for each micro-batch: each costs a call to the JVM.
     """
 
-    def __init__(self, decisions: Sequence[tuple[int, SentDecision]], settings: Settings, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        decisions: Sequence[tuple[int, SentDecision]],
+        settings: Settings,
+        tasks: Tasks,
+        currency_version: str = "",
+    ) -> None:
         valid = F.col("problem").isNull()
         scores, alerts, invalid = (
             F.lit(topic) for topic in (settings.scores_topic, settings.alerts_topic, settings.invalid_topic)
@@ -71,6 +79,7 @@ class Judgement:
         )
         headers = F.when(~valid, dead_letter_headers(settings, problem))
         self._valid = valid
+        self._currency_version = currency_version
         self._profile_version = shared_profiles(sent for _, sent in decisions)
         self._judged = judged_by(decisions, tasks)("basis")
         self._others = F.explode(topics).alias("topic"), headers.alias("headers")
@@ -78,7 +87,8 @@ class Judgement:
     def records(self, folded: DataFrame, micro_batch: int) -> DataFrame:
         """Kafka records (key, value, topic, headers): scores, alerts, dead letters. An anomaly is a score and an alert."""
         # One after the other, three parts make a JSON object: the fold's, the decision's, and what all records share.
-        end = F.lit(closing("spark", micro_batch, time.time_ns() // 1_000_000, self._profile_version))
+        now = time.time_ns() // 1_000_000
+        end = F.lit(closing("spark", micro_batch, now, self._profile_version, self._currency_version))
         value = F.when(self._valid, F.concat("value", "judged.json", end)).otherwise(F.col("value"))
         return folded.withColumn("judged", self._judged).select("key", value.alias("value"), *self._others)
 
@@ -113,7 +123,7 @@ def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Ca
     Both are null where there is nothing to judge, and for a message that could not be judged, or whose
     score no topic takes, which is set aside.
     """
-    fitting = Fitting(tasks.limits, tasks.set_aside)
+    fitting, kind = Fitting(tasks.limits, tasks.set_aside), basis_type(names(tasks.declared))
 
     def judged_rows(rows: np.ndarray) -> pd.DataFrame:
         found = judge(rows, [(start, sent.decision) for start, sent in decisions])
@@ -127,7 +137,7 @@ def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Ca
 
     def judged(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            yield judged_rows(np.frombuffer(b"".join(batch), BASIS))
+            yield judged_rows(np.frombuffer(b"".join(batch), kind))
 
     return F.pandas_udf(judged, JUDGED)  # type: ignore[call-overload, no-any-return]
 

@@ -21,6 +21,7 @@ from pyspark.sql.streaming import StreamingQuery
 
 from detection.model_versions import ModelVersions
 from detection.storage import decoded
+from jobs.declared_extras import declared_in, model_store
 from jobs.preflight import check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.gate import Gate
@@ -32,7 +33,7 @@ from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
 from messaging.config import KafkaConfig
 from ml.features import DAY
-from ml.registry.model_store import ModelRefused, ModelStore
+from ml.registry.model_store import ModelRefused
 from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, COUNT
 from ml.thresholds.reference import Reference
 from ml.thresholds.table import Table, table_at
@@ -120,7 +121,7 @@ class TableMaker:
         self._kafka = KafkaConfig.from_settings(settings)
         self._folder = DurableFolder(spark, f"{settings.checkpoint}/{QUERY}-state")
         self._spark_files = SparkFiles(DurableFolder(spark, f"{settings.checkpoint}/{QUERY}").local)
-        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = model_store(settings, declared_in(settings))
         self._models = ModelVersions(registry, DurableFolder(spark, f"{settings.checkpoint}/models"))
         self._tables = TableReader(settings.thresholds_topic, self._kafka, settings.model_name)
         self._on_topic: Table | None = None

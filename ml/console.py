@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from ml.evaluation import protocol_report
+from ml.evaluation.protocol import Outcomes
 from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, Results, detector_rows, ranked, scenario_rows
 
 
@@ -15,6 +17,14 @@ def show(out: Console, results: Results) -> None:
     for name, judgement in list(ranked(results).items())[:1]:
         if judgement.scenarios:
             show_table(out, list(SCENARIO_COLUMNS), scenario_rows(judgement), f"scenarios, by {name}")
+
+
+def show_outcomes(out: Console, outcomes: Outcomes) -> None:
+    """The table of detectors by a protocol, beside what was published, and how each one ranks each scenario's frauds."""
+    out.print(protocol_report.summary(outcomes))
+    show_table(out, protocol_report.COLUMNS, protocol_report.rows(outcomes), "intervals: 95 %, over seeds")
+    header = ["AUC of the frauds of", *protocol_report.scenario_names(outcomes)]
+    show_table(out, header, protocol_report.scenario_rows(outcomes), "")
 
 
 def show_table(out: Console, header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:

@@ -1,6 +1,7 @@
 """A trained model: the anomaly score of a transaction's features, the threshold it is judged by, the reasons for it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -8,6 +9,7 @@ import numpy as np
 
 from ml import explanation
 from ml.arrays import Flags, Floats
+from ml.features.extras import filled
 from ml.schema import Reason
 from ml.scorers.scorer import Scorer
 from ml.thresholds.budget import DEFAULT_BUDGET
@@ -38,6 +40,7 @@ class Model:
     training rows' features the low end, the middle and the high end: between the ends lie 98 % of them. budget: the share
     of traffic that the threshold was chosen to flag. reference: what adaptive thresholds begin with; None where a model was
     stored without one; it then keeps its own threshold. version is 0 before the model is registered.
+    extras: what an unknown one of the extras among the features becomes, by name.
     digest: the SHA-256 of its content (`ml.registry.serialization`); "" before it is stored. Another registry gives the same
     name and version to another model.
     """
@@ -52,6 +55,11 @@ class Model:
     reference: "Reference | None" = None
     digest: str = ""
     origin: Origin = NOWHERE
+    extras: Mapping[str, float] = field(default_factory=dict)
+
+    def known(self, features: Floats) -> Floats:
+        """Features (n, len(self.features)) in which unknown extras, NaN, have become what the model takes for them."""
+        return filled(features, self.features, self.extras)
 
     def anomaly_score(self, features: Floats) -> Floats:
         """How strange each row is, in [0, 1], higher is stranger: (n, len(self.features)) → (n,).

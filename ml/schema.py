@@ -1,5 +1,6 @@
 """The records that travel between Scoreline's parts, each declared once; everything else derives its form from here."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Generic, Literal, NamedTuple, TypeVar
@@ -83,7 +84,24 @@ DIGEST_DIGITS: Final = 16
 Digest = Annotated[str, Meta(max_length=64)]
 
 EXTRA_PREFIX: Final = "extra_"
-"""What a column of a history begins with that no transaction carries: a number for training and evaluation alone."""
+"""What the column of a history begins with that holds an extra: a number that a bank has beside the contract's fields. What
+follows is the extra's name, by which messages, models and scores know it (`ml.features.declared`)."""
+
+EXTRA_NAME: Final = r"[A-Za-z][A-Za-z0-9_]{0,63}"
+"""What an extra may be called; but not like a field of a transaction, nor like a column of a history."""
+
+
+def is_extra_name(name: str) -> bool:
+    """Whether an extra may have this name.
+
+    >>> is_extra_name("device_risk"), is_extra_name("amount"), is_extra_name("extra_a"), is_extra_name("2nd")
+    (True, False, False, False)
+    """
+    return (
+        re.fullmatch(EXTRA_NAME, name) is not None
+        and name not in TRANSACTION_FIELDS
+        and not name.startswith(EXTRA_PREFIX)
+    )
 
 
 class Reason(msgspec.Struct):
@@ -127,6 +145,10 @@ class Score(Transaction, gc=False, kw_only=True):
     model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the customer's records have
     come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it was
     folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
+    currency_version: of the rates by which its amount was compared; left out where it was folded as it was paid.
+    currency_unknown: true where these rates lack its currency, so that the features say nothing of its amount; else left out.
+    extras: of those that are declared the numbers, null where unknown; refused_extras: why some are unknown although the
+    transaction has them. Both are left out where there are none.
     """
 
     schema_version: Literal[2]
@@ -137,6 +159,8 @@ class Score(Transaction, gc=False, kw_only=True):
     key_mismatch: bool
     order_undefined: bool
     features: list[float]
+    extras: dict[str, float | None] | None = None
+    refused_extras: dict[str, str] | None = None
     anomaly_score: float
     is_anomaly: bool
     threshold: float
@@ -156,6 +180,8 @@ class Score(Transaction, gc=False, kw_only=True):
     profile_set: str = ""
     profile_ahead: bool = False
     challenger: Challenge | None = None
+    currency_version: Digest = ""
+    currency_unknown: bool = False
 
 
 T = TypeVar("T")

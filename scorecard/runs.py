@@ -13,6 +13,7 @@ from generator.runs import RUNS, WAVE_MINUTES, Run, RunName, usual_share
 from ml.dataset.split import Split
 from ml.evaluation.data import Data, outline, read
 from ml.features import DAY, HOUR, MINUTE
+from ml.features.currencies import default_rates
 from ml.progress import Progress, silent
 from scorecard.rules import raw_columns
 
@@ -64,7 +65,7 @@ def season(folder: Path, population: Population, size: Size, progress: Progress 
             begins[name] = split.test_start + (ATTACK_AFTER if name == "attack" else DRIFT_AFTER)
         path = folder / f"{name}-{population.seed}"
         _simulate(path, population, size, (name, begins.get(name)), progress)
-        seen = outline(path, progress=progress)
+        seen = outline(path, progress=progress, rates=default_rates())
         if split is None:
             split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
         data[name] = read(seen, split, population.seed, progress)

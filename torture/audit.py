@@ -8,6 +8,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from messaging.config import KafkaConfig
+from ml.features.currencies import Rates, default_rates
 from ml.registry.model_store import ModelStore
 from settings import Settings
 from torture.accounting import Account, Figures, Letter
@@ -76,7 +77,8 @@ def reference_of(log: Log, entries: Sequence[Entry], registry: ModelStore, setti
     micro_batches = np.where(micro_batches < 0, np.iinfo(np.int64).max, micro_batches)
     versions = np.where(versions < 0, entries[-1].model_version if entries else registry.champion(), versions)
     models = {version: registry.load(version) for version in np.unique(versions).tolist()}
-    limits = Limits(settings.max_transaction_bytes, settings.max_future_hours)
+    rates = default_rates() if settings.currency_rates is None else Rates.read(settings.currency_rates)
+    limits = Limits(settings.max_transaction_bytes, settings.max_future_hours, rates)
     return expected(log, micro_batches, versions, models, limits)
 
 

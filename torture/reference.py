@@ -14,6 +14,7 @@ import xxhash
 from detection import message_parsing
 from ml import features
 from ml.features import EVENT, FEATURES, NO_POSITION
+from ml.features.currencies import AS_PAID, Rates, keep_roundness
 from ml.features.customers import Customers, identify
 from ml.features.events import events
 from ml.features.state_schema import FOLD_VERSION
@@ -41,10 +42,14 @@ class Log(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What makes a message a dead letter although it is a transaction: the job's settings of these names."""
+    """What makes a message a dead letter although it is a transaction: the job's settings of these names.
+
+    rates: by which its amount is compared with others.
+    """
 
     max_transaction_bytes: int = 65_536
     max_future_hours: float = 24.0
+    rates: Rates = AS_PAID
 
 
 class Expected:
@@ -103,7 +108,7 @@ def expected(
     for start in range(0, len(order), PIECE):
         rows = order[start : start + PIECE]
         taken = [row for row in rows.tolist() if not _too_large(out, row, log, limits)]
-        _fold(out, customers, list(_transactions(out, taken, log, limits)))
+        _fold(out, customers, list(_transactions(out, taken, log, limits)), limits.rates)
     _judge(out, models)
     return out
 
@@ -146,26 +151,28 @@ def _transactions(out: Expected, rows: Sequence[int], log: Log, limits: Limits) 
                 out.set_aside(row, early)
 
 
-def _events(out: Expected, taken: Sequence[Taken]) -> tuple[Sequence[Taken], np.ndarray]:
+def _events(out: Expected, taken: Sequence[Taken], rates: Rates) -> tuple[Sequence[Taken], np.ndarray]:
     """What can be made an event, and the events (m,) EVENT."""
     try:
         rows = np.array([row for row, _ in taken], np.int64)
-        return taken, events([transaction for _, transaction in taken], out.position[rows])
+        return taken, events([transaction for _, transaction in taken], out.position[rows], rates)
     except Exception:  # noqa: BLE001  # one of them cannot: find it
         if len(taken) == 1:
             out.set_aside(taken[0][0], None)
             return [], np.zeros(0, EVENT)
-        pieces = [_events(out, [one]) for one in taken]
+        pieces = [_events(out, [one], rates) for one in taken]
         return [one for whole, _ in pieces for one in whole], np.concatenate([events for _, events in pieces])
 
 
-def _fold(out: Expected, customers: Customers, taken: Sequence[Taken]) -> None:
-    taken, events = _events(out, taken)
+def _fold(out: Expected, customers: Customers, taken: Sequence[Taken], rates: Rates) -> None:
+    taken, events = _events(out, taken, rates)
     if not taken:
         return
     rows = np.array([row for row, _ in taken], np.int64)
     slots = customers.locate(identify([transaction.customer_id for _, transaction in taken]))
     folded = features.fold(customers.states, slots, events)
+    paid = np.array([transaction.amount for _, transaction in taken])
+    keep_roundness(folded.features, events["amount"], paid)
     out.features[rows], out.late[rows] = folded.features, folded.late
     out.order_undefined[rows] = folded.order_undefined
     for k in np.flatnonzero(folded.duplicate_of != NO_POSITION).tolist():

@@ -9,14 +9,11 @@ import numpy as np
 
 from detection.storage import Storage
 from detection.table_files import Name
+from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.profile_file import ProfilesUnreadable, read
 from ml.features.profiles import COUNTS, LABEL_COUNTS
 from ml.schema import DIGEST_DIGITS
 from versions.errors import PastUnusable
-
-TABLE_FILE: Final = "profiles.table"
-COUNTS_FILE: Final = "profile_counts.npy"
-LABEL_COUNTS_FILE: Final = "profile_label_counts.npy"
 
 
 class PastProfiles(NamedTuple):

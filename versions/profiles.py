@@ -12,7 +12,7 @@ from detection.table_files import Name
 from messaging.config import KafkaConfig
 from messaging.poller import Poller
 from ml.features import DAY, SECOND
-from ml.schema import DIGEST_DIGITS, Reader, Unreadable, Version
+from ml.schema import DIGEST_DIGITS, Reader, Unreadable
 from versions.compacted_topic import CompactedTopic, publish, refuse_impossible_version
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Announcement(msgspec.Struct, frozen=True):
     digest: SHA-256 of its content. folder, file: where it is. size: bytes.
     """
 
-    version: Annotated[Version, Meta(gt=0)]
+    version: Annotated[int, Meta(gt=0, le=2**31 - 1)]
     block: int
     block_seconds: Annotated[int, Meta(gt=0)]
     offsets: dict[str, dict[str, int]]

@@ -28,7 +28,7 @@ ROWS_REJECTED = 3
 
 out = Console(highlight=False, soft_wrap=True)
 File = Annotated[Path, Argument(help="A .csv or .parquet file, as its publisher ships it.")]
-Format = Annotated[str, Option("--format", help="paysim, sparkov, ulb, or a mapping file (docs/replay.md).")]
+Format = Annotated[str, Option("--format", help="paysim, sparkov, ulb, history, or a mapping file (docs/replay.md).")]
 Folder = Annotated[Path, Option("--out", help="Folder to write the history to.")]
 Tolerance = Annotated[float, Option(min=0.0, help="Seconds that a row may be behind its time; such rows are sorted.")]
 LabelDays = Annotated[float, Option(min=0.0, help="Median days until a fraud becomes known; 0 for at once.")]

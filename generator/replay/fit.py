@@ -45,6 +45,13 @@ def converted_schema(mapping: Mapping) -> pa.Schema:
     return pa.schema([*TRANSACTION_ARROW, *(pa.field(EXTRA_PREFIX + name, pa.float64()) for name in mapping.extra)])
 
 
+def extra_columns(table: pa.Table, mapping: Mapping) -> pa.Table | None:
+    """The extras of a fitted table, each under its own name; None where the mapping has none."""
+    if not mapping.extra:
+        return None
+    return table.select([EXTRA_PREFIX + name for name in mapping.extra]).rename_columns(list(mapping.extra))
+
+
 def fitted_schema(mapping: Mapping) -> pa.Schema:
     """The converted schema; the row's number, and its time in the file (ms since the epoch), which together are its place;
     and the label where there is one: is_fraud, scenario (null if honest)."""

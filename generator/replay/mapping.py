@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -18,6 +19,7 @@ from pydantic import (
 )
 
 from generator.replay.errors import ReplayError
+from ml.schema import is_extra_name
 
 FORMATS: Final = Path(__file__).parent / "formats"
 UNIT_MS: Final = {"days": 86_400_000, "hours": 3_600_000, "minutes": 60_000, "seconds": 1_000, "milliseconds": 1}
@@ -120,6 +122,16 @@ class LabelColumn(_Part):
     scenario: Annotated[Text, BeforeValidator(_column_alone)] | None = None
 
 
+def _extra_name(name: str) -> str:
+    if not is_extra_name(name):
+        raise ValueError(
+            "an extra's name has letters, digits and underscores, begins with a letter, has at most 64 characters, and is no "
+            "field of a transaction and no column of a history"
+        )
+    return name
+
+
+ExtraName = Annotated[str, AfterValidator(_extra_name)]
 TextField = Annotated[Text, BeforeValidator(_column_alone)]
 NumberField = Annotated[Number, BeforeValidator(_column_alone)]
 
@@ -143,7 +155,9 @@ class Mapping(_Part):
     channel: TextField | None = None
     device_id: TextField | None = None
     label: Annotated[LabelColumn, BeforeValidator(_column_alone)] | None = None
-    extra: Annotated[dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")], str], BeforeValidator(_named_columns)] = {}
+    extra: Annotated[dict[ExtraName, str], BeforeValidator(_named_columns)] = Field(
+        {}, description="numbers beside the contract's fields: an extra's name, and its column"
+    )
 
     @property
     def number_columns(self) -> set[str]:

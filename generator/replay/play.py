@@ -15,7 +15,7 @@ from generator.arrays import Array
 from generator.labels import LateLabels, Reporting
 from generator.producer import Outbox
 from generator.records import Records, label_value, records
-from generator.replay.fit import ROW
+from generator.replay.fit import ROW, extra_columns
 from generator.replay.labels import fraud_rows, label_table, truth_table
 from generator.replay.order import Place
 from generator.replay.place import KeptPlace
@@ -135,7 +135,9 @@ class Player:
         """Send rows, each when it is due, and return how many: not all of them where it is stopped."""
         truth = truth_table(table, self.data.mapping.name)
         labels = label_table(truth, fraud_rows(table), self.reporting)
-        made = records(Batch(table.select(list(TRANSACTION_FIELDS)), truth, labels))
+        made = records(
+            Batch(table.select(list(TRANSACTION_FIELDS)), truth, labels), extra_columns(table, self.data.mapping)
+        )
         if not self.played.sent:
             self._started_ms, self._first_ms = time.time() * 1000, int(made.times[0])
         at = self._send_times(made.times)
@@ -167,9 +169,10 @@ class Player:
             if rows.start <= row < rows.stop:
                 self._put(self.topics.truth, label, stamps[row - rows.start])
                 self.played.frauds += 1
-        for row, label in made.labels.items():
+        for row, labels in made.labels.items():
             if rows.start <= row < rows.stop:
-                self._labels.add(label)
+                for label in labels:
+                    self._labels.add(label)
         self._send_labels(self.played.last_event_time)
 
     def _send_labels(self, now: datetime) -> None:

@@ -30,10 +30,10 @@ class CheckpointOffsets:
     def done(self, commits: Iterable[str]) -> Offsets | None:
         """Where the last of the micro-batches ends that are done, given the names of their commits; None without any.
 
-        What comes next may be planned already, and is not done yet.
+        What comes next may be planned already, and is not done yet. None too where no micro-batch has read the topic yet.
         """
-        numbers = [int(name) for name in commits if name.isdigit()]
-        return _read(self._checkpoint, f"offsets/{max(numbers)}")[self._topic] if numbers else None
+        numbers = [int(name) for name in commits if is_number(name)]
+        return _read(self._checkpoint, f"offsets/{max(numbers)}").get(self._topic) if numbers else None
 
 
 class QueryCheckpoint:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS
+from ml.features.currencies import AS_PAID, Rates
+from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS, is_extra_name
 
 _PIECE_ROWS: Final = 100_000
 _PIECE_BYTES: Final = 16 << 20
@@ -34,17 +35,19 @@ class HistoryError(Exception):
 
 @dataclass(frozen=True)
 class History:
-    """The files of a history, oldest first, how many transactions are in them, and the extra columns that all of them have.
+    """The files of a history, oldest first, how many transactions are in them, and the extras that all of them have.
 
-    extras: names that begin with `ml.schema.EXTRA_PREFIX`.
+    extras: the names of numbers that a bank has beside the contract's fields. The extra `a` stands in the column `extra_a`.
+    rates: by which its amounts are compared.
     """
 
     files: tuple[Path, ...]
     rows: int
     extras: tuple[str, ...] = ()
+    rates: Rates = AS_PAID
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, rates: Rates = AS_PAID) -> Self:
         """The history in a file, or in the .parquet and .csv files of a folder, in the order of their names.
 
         A simulator's truth and labels (`truth.parquet`, `labels.parquet`) may be beside them and are ignored. Raises
@@ -57,16 +60,17 @@ class History:
             raise HistoryError(
                 f"{path} should be a history of transactions, but there is {what}; `python -m generator history` writes one"
             )
-        return cls(files, sum(map(_count, files)), _common_extras(files))
+        return cls(files, sum(map(_count, files)), _common_extras(files), rates)
 
     def without_extras(self) -> Self:
-        """The same transactions, with only what the job can see of them."""
+        """The same transactions, with nothing but the contract's fields."""
         return replace(self, extras=())
 
     def pieces(self) -> Iterator[pa.Table]:
         """The transactions in time order, as tables of some 100,000 rows.
 
-        Their columns are those of `ml.schema.TRANSACTION_ARROW` and then the extras as float64, null where unknown. Raises
+        Their columns are those of `ml.schema.TRANSACTION_ARROW` and then the extras, each under its name, as float64, null
+        where unknown. Raises
         `HistoryError` at the first value that no transaction has, and where event_time goes back.
         """
         latest = np.iinfo(np.int64).min
@@ -116,13 +120,18 @@ def _csv_type(name: str) -> pa.DataType:
 
 def _common_extras(files: Sequence[Path]) -> tuple[str, ...]:
     schemas = [_schema(file) for file in files]
-    extras = [name for name in schemas[0].names if name.startswith(EXTRA_PREFIX)]
+    columns = [name for name in schemas[0].names if name.startswith(EXTRA_PREFIX)]
     for file, schema in zip(files, schemas, strict=True):
-        extras = [name for name in extras if name in schema.names]
-        for name in extras:
+        columns = [name for name in columns if name in schema.names]
+        for name in columns:
             if not _fits(came := schema.field(name).type, pa.float64()):
                 raise HistoryError(f"the extra column {name} of {file} must hold numbers, but it is {came}")
-    return tuple(extras)
+            if not is_extra_name(name.removeprefix(EXTRA_PREFIX)):
+                raise HistoryError(
+                    f"the extra column {name} of {file} must be {EXTRA_PREFIX} and then a name of letters, digits and "
+                    "underscores that begins with a letter and is no field of a transaction: rename it"
+                )
+    return tuple(name.removeprefix(EXTRA_PREFIX) for name in columns)
 
 
 def _refuse_other_columns(schema: pa.Schema, file: Path) -> None:
@@ -150,7 +159,7 @@ def _fits(came: pa.DataType, required: pa.DataType) -> bool:
 
 
 def _batches(file: Path, extras: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    wanted = [*TRANSACTION_FIELDS, *extras]
+    wanted = [*TRANSACTION_FIELDS, *(EXTRA_PREFIX + name for name in extras)]
     if file.suffix == ".csv":
         yield from _csv(file, wanted)
         return
@@ -175,11 +184,10 @@ def _csv(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
 def _as_transactions(batch: pa.RecordBatch, file: Path, extras: Sequence[str]) -> pa.Table:
     present = set(batch.schema.names)
     schema = pa.schema([*TRANSACTION_ARROW, *(pa.field(name, pa.float64()) for name in extras)])
+    stored = [*TRANSACTION_FIELDS, *(EXTRA_PREFIX + name for name in extras)]
     columns = [
-        batch.column(field.name).cast(field.type, safe=False)
-        if field.name in present
-        else pa.nulls(batch.num_rows, field.type)
-        for field in schema
+        batch.column(name).cast(field.type, safe=False) if name in present else pa.nulls(batch.num_rows, field.type)
+        for name, field in zip(stored, schema, strict=True)
     ]
     for name, column in zip(schema.names, columns, strict=True):
         if name in REQUIRED_FIELDS and column.null_count:
@@ -206,7 +214,7 @@ def _refuse_infinite(piece: pa.Table, extras: Sequence[str], file: Path, row: in
         bad = np.flatnonzero(np.isinf(piece[name].to_numpy()))
         if len(bad):
             raise HistoryError(
-                f"{name} must be finite or empty, but in row {row + bad[0] + 1:,} of {file} it is infinite"
+                f"{EXTRA_PREFIX}{name} must be finite or empty, but in row {row + bad[0] + 1:,} of {file} it is infinite"
             )
 
 

@@ -13,10 +13,12 @@ from ml.dataset.split import Split
 from ml.dataset.transactions import Transactions
 from ml.dataset.truth import Knowledge
 from ml.detectors import Detector, TooFewRows
-from ml.evaluation.data import Data, outline, read
+from ml.evaluation.data import Data, Extras, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
 from ml.evaluation.scored import Scored, matched
+from ml.features.currencies import AS_PAID, Rates
+from ml.features.declared import NOTHING, Declared
 from ml.features.profile_schema import BLOCK_SECONDS
 from ml.model import Model
 from ml.progress import Progress, silent
@@ -70,10 +72,11 @@ class Contestant:
 
 class Terms(NamedTuple):
     """How to judge: the alert budget, the gap (None: as long as the history's labels take), the seed of every choice, and
-    whether the history's extra columns are features.
+    whether the history's extras are features.
 
     profiles: whether profile features are; they know each label from its arrival on, in the test part too, as a job would.
-    profile_delay_hours: how much later than at once each table of profiles comes.
+    profile_delay_hours: how much later than at once each table of profiles comes. rates: by which amounts are compared.
+    declared: what is declared of the extras.
     """
 
     budget: float
@@ -82,6 +85,8 @@ class Terms(NamedTuple):
     extras: bool = True
     profiles: bool = True
     profile_delay_hours: int = 0
+    rates: Rates = AS_PAID
+    declared: Declared = NOTHING
 
 
 class StreamScores(NamedTuple):
@@ -104,10 +109,11 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
         raise EvaluationError(
             f"the alert budget is a share of the traffic, such as {DEFAULT_BUDGET:g}, not {terms.budget:g}"
         )
-    seen = outline(folder, terms.extras, progress)
+    seen = outline(folder, terms.extras, progress, terms.rates)
     delay = seen.label_delay_days if terms.label_delay_days is None else terms.label_delay_days
     split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), delay)
-    data = read(seen, split, terms.seed, progress, _profiles(seen.knowledge, terms))
+    extras = Extras(terms.declared, judged.extras if isinstance(judged, Model) else None)
+    data = read(seen, split, terms.seed, progress, profile_pass(seen.knowledge, terms), extras)
     if isinstance(judged, StreamScores):
         test, scores, is_alert = matched(data.test, judged.scores)
         return {judged.topic: judge(JudgedPart.from_data(data, test), scores, is_alert, terms.budget, seed=terms.seed)}
@@ -121,7 +127,8 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
     return contest(data, judged, terms, progress)
 
 
-def _profiles(knowledge: Knowledge, terms: Terms) -> ProfilePass | None:
+def profile_pass(knowledge: Knowledge, terms: Terms) -> ProfilePass | None:
+    """What gives a history's profile features, as the terms want them; None where they want none."""
     if not terms.profiles:
         return None
     return ProfilePass(knowledge.labels, delay_blocks=terms.profile_delay_hours * 3_600 // BLOCK_SECONDS)

@@ -78,7 +78,7 @@ def compute(state, event, row):  # type: ignore[no-untyped-def]
     row[_WEEKEND] = 1.0 if (time // DAY + 3) % 7 >= 5 else 0.0  # the epoch was a Thursday
     row[_CHANNEL_NUMBER] = event["channel"]
     row[_NO_DEVICE] = 1.0 if event["device"] == 0 else 0.0
-    row[_ROUNDNESS] = _roundness(amount)
+    row[_ROUNDNESS] = roundness(amount)
     row[_LOG_DEVICE_AGE_SECONDS] = _OLD
     known, late, limit = _look_back(state, event, row)
     if known == 0:
@@ -236,7 +236,7 @@ def stepped(event):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _roundness(amount):  # type: ignore[no-untyped-def]
+def roundness(amount):  # type: ignore[no-untyped-def]
     """How round an amount is: 0 with cents, 1 where it is whole, 2 and 3 a multiple of 10 and of 50; 0 for nothing."""
     cents = np.int64(round(amount * 100))
     steps = 0.0

@@ -159,8 +159,11 @@ class CustomerTable:
         self._ids += [name for name, row in zip(names, rows.tolist(), strict=True) if row >= known]
         return fold(self.states, rows[encoded.indices.to_numpy()], events)
 
-    def write(self, path: Path) -> None:
-        """Write the states as Parquet (customer_id, state, fold_version), the form that a first start of the job takes."""
+    def write(self, path: Path, currency_version: str = "") -> None:
+        """Write the states as Parquet (customer_id, state, fold_version), the form that a first start of the job takes.
+
+        currency_version: of the rates that they were folded by, which becomes a column too; "" for none.
+        """
         size, data = CUSTOMER.itemsize, pa.py_buffer(self.states.tobytes())
         fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), self.customers, [None, data])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,4 +172,6 @@ class CustomerTable:
             "state": fixed.cast(pa.binary()),
             "fold_version": pa.array(np.full(self.customers, FOLD_VERSION, np.int32)),
         }
+        if currency_version:
+            columns["currency_version"] = pa.repeat(currency_version, self.customers)
         pq.write_table(pa.table(columns), path)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from ml.arrays import Hashes
+from ml.features.currencies import AS_PAID, Rates, in_base
 from ml.features.state_schema import EVENT, HISTORY
 from ml.schema import CHANNELS, Transaction
 
@@ -35,12 +36,14 @@ def hash_id(text: str | None) -> int:
 _channel_numbers: Final[dict[str | None, int]] = {name: number for number, name in enumerate(CHANNELS, 1)}
 
 
-def events(transactions: Sequence[Transaction], positions: npt.NDArray[np.int64]) -> np.ndarray:
-    """Events for the fold: (n,) EVENT, from n transactions and their positions in the log."""
+def events(transactions: Sequence[Transaction], positions: npt.NDArray[np.int64], rates: Rates = AS_PAID) -> np.ndarray:
+    """Events for the fold: (n,) EVENT, from n transactions and their positions in the log; amounts by the rates."""
     out = np.empty(len(transactions), EVENT)
     nan = float("nan")
     out["time"] = [milliseconds(t.event_time) for t in transactions]
     out["amount"] = [t.amount for t in transactions]
+    if rates.base:
+        out["amount"] = in_base(out["amount"], rates.rates_of([t.currency for t in transactions]))
     out["latitude"] = [nan if t.latitude is None else t.latitude for t in transactions]
     out["longitude"] = [nan if t.longitude is None else t.longitude for t in transactions]
     out["transaction"] = [hash_id(t.transaction_id) for t in transactions]
@@ -59,12 +62,13 @@ def _hashes_of_few(texts: list[str | None]) -> list[int]:
     return [known[text] for text in texts]
 
 
-def events_from_arrow(table: pa.Table) -> np.ndarray:
-    """Events for the fold from a history: (n,) EVENT, from a table in `ml.schema.TRANSACTION_ARROW`."""
+def events_from_arrow(table: pa.Table, rates: Rates = AS_PAID) -> np.ndarray:
+    """Events for the fold from a history: (n,) EVENT, from a table in `ml.schema.TRANSACTION_ARROW`; amounts by the rates."""
     out = np.empty(table.num_rows, EVENT)
     out["time"] = table["event_time"].cast(pa.int64()).to_numpy()
     for name in ("amount", "latitude", "longitude"):
         out[name] = table[name].to_numpy()  # null becomes NaN
+    out["amount"] = in_base(out["amount"], rates.rates_of_column(table["currency"]))
     for name, column in (
         ("transaction", "transaction_id"),
         ("merchant", "merchant_id"),

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from ml.arrays import Hashes
 from ml.compiling import compiled
 from ml.features.prefetch import LINE, prefetch
-from ml.features.profile_schema import AMOUNT_STEPS, CATEGORY, KINDS, LARGEST_STEP, MERCHANT, NEUTRAL, PROFILE_FEATURES
+from ml.features.profile_schema import AMOUNT_STEPS, LARGEST_STEP, NEUTRAL, PROFILE_FEATURES
 from ml.features.profile_schema import SUMS as _SUMS
 
-_EACH: Final = len(PROFILE_FEATURES) // len(KINDS)
+_OF_MERCHANT: Final = sum(name.startswith("merchant") for name in PROFILE_FEATURES)
 _T1, _T7, _T30, _F1, _F7, _F30, _N1, _N30, _A30, _Q30 = range(len(_SUMS))
 _CATEGORY_KEY: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -68,9 +68,9 @@ def look_up(keys, sums, begins, total, scales, merchant, category, log_amount, o
         if i + _AHEAD < n and len(keys):
             _ask_for(keys, sums, min(np.int64(begins[np.int64(merchant[i + _AHEAD] >> shift)]), len(keys) - 1))
         row = _find(keys, begins, shift, merchant[i]) if merchant[i] != 0 else -1
-        _describe(sums, row, total, scales, log_amount[i], out[i, MERCHANT * _EACH : (MERCHANT + 1) * _EACH])
+        _describe_merchant(sums, row, total, scales, log_amount[i], out[i, :_OF_MERCHANT])
         row = _find(keys, begins, shift, category[i] ^ _CATEGORY_KEY) if category[i] != 0 else -1
-        _describe(sums, row, total, scales, log_amount[i], out[i, CATEGORY * _EACH : (CATEGORY + 1) * _EACH])
+        _describe_category(sums, row, total, scales, log_amount[i], out[i, _OF_MERCHANT:])
 
 
 @compiled
@@ -88,24 +88,49 @@ def _ask(address):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _describe(sums, row, total, scales, log_amount, out):  # type: ignore[no-untyped-def]
-    """The features of one entity, in the order of PROFILE_FEATURES; a sum below 0, of labels taken back, is 0."""
+def _describe_merchant(sums, row, total, scales, log_amount, out):  # type: ignore[no-untyped-def]
+    """The features of a merchant, in the order of PROFILE_FEATURES; a sum below 0, of labels taken back, is 0."""
     if row < 0 or sums[row, _T30] <= 0 or total[_T30] <= 0:
         out[:] = NEUTRAL
         return
     t1, t7, t30 = sums[row, _T1] * scales[_T1], sums[row, _T7] * scales[_T7], sums[row, _T30] * scales[_T30]
-    out[0] = _risk(max(sums[row, _F1], 0) * scales[_F1], t1, max(total[_F1], 0.0), total[_T1])
-    out[1] = _risk(max(sums[row, _F7], 0) * scales[_F7], t7, max(total[_F7], 0.0), total[_T7])
-    out[2] = _risk(max(sums[row, _F30], 0) * scales[_F30], t30, max(total[_F30], 0.0), total[_T30])
-    out[3] = math.log1p(t30)
-    out[4] = math.log((t1 + _SEEN) / (t30 * total[_T1] / total[_T30] + _SEEN))
-    n1, n30 = sums[row, _N1] * scales[_N1], sums[row, _N30] * scales[_N30]
+    frauds = max(sums[row, _F7], 0) * scales[_F7]
+    out[0] = _risk(max(sums[row, _F1], 0) * scales[_F1], t1, total[_F1], total[_T1])
+    out[1] = _risk(frauds, t7, total[_F7], total[_T7])
+    out[2] = _risk(max(sums[row, _F30], 0) * scales[_F30], t30, total[_F30], total[_T30])
+    out[3] = frauds
+    out[4] = math.log1p(t30)
+    out[5] = _activity(t1, t30, total)
+    out[6] = _burst(sums[row, _N1] * scales[_N1], t1, sums[row, _N30] * scales[_N30], t30, total)
+    out[7] = _deviation(log_amount, t30, sums[row, _A30] * scales[_A30], sums[row, _Q30] * scales[_Q30], total)
+
+
+@compiled
+def _describe_category(sums, row, total, scales, log_amount, out):  # type: ignore[no-untyped-def]
+    """The same of a category."""
+    if row < 0 or sums[row, _T30] <= 0 or total[_T30] <= 0:
+        out[:] = NEUTRAL
+        return
+    t1, t30 = sums[row, _T1] * scales[_T1], sums[row, _T30] * scales[_T30]
+    out[0] = _risk(max(sums[row, _F30], 0) * scales[_F30], t30, total[_F30], total[_T30])
+    out[1] = _activity(t1, t30, total)
+    out[2] = _burst(sums[row, _N1] * scales[_N1], t1, sums[row, _N30] * scales[_N30], t30, total)
+    out[3] = _deviation(log_amount, t30, sums[row, _A30] * scales[_A30], sums[row, _Q30] * scales[_Q30], total)
+
+
+@compiled
+def _activity(t1, t30, total):  # type: ignore[no-untyped-def]
+    """The log of the transactions of a day against those that its 30 days let expect, as all traffic went."""
+    return math.log((t1 + _SEEN) / (t30 * total[_T1] / total[_T30] + _SEEN))
+
+
+@compiled
+def _burst(n1, t1, n30, t30, total):  # type: ignore[no-untyped-def]
+    """The log of the newcomers of a day against those that its own 30 days let expect; 0 where they are fewer."""
     usual_1 = (total[_N1] + 1.0) / (total[_T1] + 1.0)
     usual_30 = (total[_N30] + 1.0) / (total[_T30] + 1.0)
-    out[5] = math.log((n30 + _SEEN) / (t30 * usual_30 + _SEEN))
     share = (n30 + _SEEN * usual_30) / (t30 + _SEEN) * usual_1 / usual_30
-    out[6] = math.log((n1 + _SEEN) / (t1 * share + _SEEN))
-    out[7] = _deviation(log_amount, t30, sums[row, _A30] * scales[_A30], sums[row, _Q30] * scales[_Q30], total)
+    return max(math.log((n1 + _SEEN) / (t1 * share + _SEEN)), 0.0)
 
 
 @compiled
@@ -113,7 +138,7 @@ def _risk(frauds, transactions, all_frauds, all_transactions):  # type: ignore[n
     """The log of how many times the frauds that are usual for so many transactions: 0 where nothing is known."""
     if all_transactions <= 0:
         return 0.0
-    expected = transactions * all_frauds / all_transactions
+    expected = transactions * max(all_frauds, 0.0) / all_transactions
     return math.log((frauds + _EXPECTED) / (expected + _EXPECTED))
 
 

@@ -86,18 +86,20 @@ LARGEST_STEP: Final = 255
 PROFILE_SET: Final = "profile-1"
 """The name of PROFILE_FEATURES in this order: other features, or another meaning, have another name."""
 
-_OF_EACH: Final = (
-    "risk_1d",
-    "risk_7d",
-    "risk_30d",
-    "log_transactions",
-    "activity",
-    "newcomer_share",
-    "newcomer_burst",
-    "amount_deviation",
+PROFILE_FEATURES: Final = (
+    "merchant_risk_1d",
+    "merchant_risk_7d",
+    "merchant_risk_30d",
+    "merchant_frauds_7d",
+    "merchant_log_transactions",
+    "merchant_activity",
+    "merchant_newcomer_burst",
+    "merchant_amount_deviation",
+    "category_risk_30d",
+    "category_activity",
+    "category_newcomer_burst",
+    "category_amount_deviation",
 )
-
-PROFILE_FEATURES: Final[tuple[str, ...]] = tuple(f"{kind}_{name}" for kind in KINDS for name in _OF_EACH)
 """The names of the features, in order; what each is: docs/features.md."""
 
 NEUTRAL: Final = 0.0

@@ -67,13 +67,14 @@ class Registered:
 class ModelStore:
     """The versions of one model in one MLflow, and the alias that names the version in use.
 
-    uri: `http://host:port` or `sqlite:///path/to/file.db`. Every method raises `RegistryUnavailable` where MLflow does
-    not answer.
+    uri: `http://host:port` or `sqlite:///path/to/file.db`. extras: those that are declared, so that a model may need them.
+    Every method raises `RegistryUnavailable` where MLflow does not answer.
     """
 
     uri: str
     name: str = "scoreline"
     alias: str = "champion"
+    extras: tuple[str, ...] = ()
 
     @property
     def _client(self) -> MlflowClient:
@@ -118,7 +119,7 @@ class ModelStore:
     def load(self, version: int, extras: Sequence[str] = ()) -> Model:
         """A version, checked by `serialization.read`. Raises `ModelRefused` where it must not be used, `NotReady` if not yet.
 
-        extras: extra columns that it may judge by too; the job has none.
+        extras: more of them that it may need.
         """
         with self._stored(version, extras) as (model, _):
             return model
@@ -143,7 +144,7 @@ class ModelStore:
                 raise ModelRefused(
                     "there is no such version" if missing else f"its files are not available: {error}"
                 ) from error
-            model = serialization.read(path, self.name, version, available(), extras)
+            model = serialization.read(path, self.name, version, available(), (*self.extras, *extras))
             yield replace(model, origin=self._entry(found).origin), path
 
     def register(

@@ -46,8 +46,11 @@ def pack(folder: Path, model: Model) -> bytes:
     return packed.getvalue()
 
 
-def unpack(packed: bytes, digest: str, features: Sequence[str]) -> Model:
-    """The model in an archive. Raises `ModelRefused` where it is damaged, or not the model of this digest."""
+def unpack(packed: bytes, digest: str, features: Sequence[str], extras: Sequence[str] = ()) -> Model:
+    """The model in an archive, which may judge by these features and these extras.
+
+    Raises `ModelRefused` where it is damaged, or not the model of this digest.
+    """
     with tempfile.TemporaryDirectory(prefix="scoreline-model-") as temporary:
         try:
             called = _extracted(packed, Path(temporary))
@@ -55,7 +58,7 @@ def unpack(packed: bytes, digest: str, features: Sequence[str]) -> Model:
             raise
         except Exception as error:  # whatever error the archive or a decompressor raises, the file is damaged
             raise ModelRefused(f"the kept file is damaged: {str(error) or type(error).__name__}") from error
-        model = serialization.read(Path(temporary), called.name, called.version, features)
+        model = serialization.read(Path(temporary), called.name, called.version, features, extras)
     if model.digest != digest:
         raise ModelRefused(f"what is kept as the model {digest} is another one, {model.digest}: damaged, or replaced")
     return replace(model, origin=called.origin)

@@ -7,6 +7,7 @@ still gives the scores that it gave when it was stored is checked here.
 
 import hashlib
 import json
+import math
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from ml.arrays import Floats
+from ml.features.extras import filled
 from ml.features.state_schema import FOLD_VERSION
 from ml.model import Model
 from ml.registry.tracking import RegistryError
@@ -108,14 +110,45 @@ def _digest(arrays: Path, metadata: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps({"files": files, "metadata": judging}, sort_keys=True).encode()).hexdigest()
 
 
+class Metadata(msgspec.Struct):
+    """What is stored with a scorer, as MLflow's model metadata. Earlier releases ignore what they do not know of it.
+
+    extras: of those among the features, by name, what an unknown one becomes; left out where there is none.
+    """
+
+    threshold: float
+    budget: float
+    features: list[str]
+    usual: list[tuple[float, float, float]]
+    probe_scores: list[float]
+    fold_version: int = 1
+    extras: dict[str, float] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The features, extras by their own name; earlier releases called them as the columns of a history."""
+        return [name.removeprefix(EXTRA_PREFIX) for name in self.features]
+
+    @property
+    def unknown(self) -> dict[str, float]:
+        """What an unknown extra becomes, by name; earlier releases kept training's median alone."""
+        before = {
+            name.removeprefix(EXTRA_PREFIX): usual[1]
+            for name, usual in zip(self.features, self.usual, strict=False)
+            if name.startswith(EXTRA_PREFIX)
+        }
+        return before | self.extras
+
+
 class _Served:
     """What MLflow serves: a table of features → a table of anomaly_score and is_anomaly."""
 
-    def __init__(self, scorer: Scorer, threshold: float) -> None:
-        self._scorer, self._threshold = scorer, threshold
+    def __init__(self, scorer: Scorer, threshold: float, metadata: Metadata) -> None:
+        self._scorer, self._threshold, self._metadata = scorer, threshold, metadata
 
     def predict(self, table: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        scores = self._scorer.anomaly_score(table.to_numpy(np.float64))
+        features = filled(table.to_numpy(np.float64), self._metadata.names, self._metadata.unknown)
+        scores = self._scorer.anomaly_score(features)
         return pd.DataFrame({"anomaly_score": scores, "is_anomaly": scores > self._threshold})
 
 
@@ -124,22 +157,10 @@ def _load_pyfunc(folder: str) -> _Served:
 
     Raises `ModelRefused` where it was trained on features that mean something else here.
     """
-    _refuse_other_fold(_read_metadata(Path(folder).parents[1])[0])
-    return _Served(
-        read_scorer(Path(folder, _FILE)),
-        msgspec.json.decode(Path(folder, _JUDGING).read_bytes(), type=float),
-    )
-
-
-class Metadata(msgspec.Struct):
-    """What is stored with a scorer, as MLflow's model metadata."""
-
-    threshold: float
-    budget: float
-    features: list[str]
-    usual: list[tuple[float, float, float]]
-    probe_scores: list[float]
-    fold_version: int = 1
+    metadata, _ = _read_metadata(Path(folder).parents[1])
+    _refuse_other_fold(metadata)
+    threshold = msgspec.json.decode(Path(folder, _JUDGING).read_bytes(), type=float)
+    return _Served(read_scorer(Path(folder, _FILE)), threshold, metadata)
 
 
 def _metadata(model: Model) -> dict[str, Any]:
@@ -147,7 +168,8 @@ def _metadata(model: Model) -> dict[str, Any]:
     metadata = Metadata(
         model.threshold, model.budget, list(model.features), model.usual.tolist(), probe_scores, FOLD_VERSION
     )
-    return msgspec.structs.asdict(metadata)
+    of_extras = {"extras": dict(model.extras)} if model.extras else {}
+    return {name: value for name, value in msgspec.structs.asdict(metadata).items() if name != "extras"} | of_extras
 
 
 def _probe(usual: Floats) -> Floats:
@@ -165,7 +187,7 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     """
     metadata, digest = _read_metadata(folder)
     _refuse_other_fold(metadata)
-    _refuse_unknown_features(metadata.features, features, extras)
+    _refuse_unknown_features(metadata, features, extras)
     usual = np.array(metadata.usual, np.float64)
     _refuse_unless(
         len(usual) == len(metadata.features) and bool(np.isfinite(usual).all()),
@@ -174,8 +196,8 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     _refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
     scorer = _read_scorer(folder / PLACE)
     reference = _read_reference(folder / PLACE, metadata.threshold)
-    judged_by = metadata.threshold, tuple(metadata.features), usual, metadata.budget, reference
-    model = Model(name, version, scorer, *judged_by, digest)
+    judged_by = metadata.threshold, tuple(metadata.names), usual, metadata.budget, reference
+    model = Model(name, version, scorer, *judged_by, digest, extras=metadata.unknown)
     _refuse_other_scores(model, metadata.probe_scores)
     return model
 
@@ -203,18 +225,20 @@ def _refuse_other_fold(metadata: Metadata) -> None:
     )
 
 
-def _refuse_unknown_features(came: Sequence[str], known: Sequence[str], extras: Sequence[str] | None) -> None:
-    extra = [name for name in came if name.startswith(EXTRA_PREFIX)]
+def _refuse_unknown_features(metadata: Metadata, known: Sequence[str], extras: Sequence[str] | None) -> None:
+    needed = set(metadata.unknown)
     _refuse_unless(
-        extras is None or set(extra) <= set(extras),
-        f"it judges by extra columns of the history that it was trained on ({_listed(extra)}), which transactions do not "
-        "carry: train one without them, with `python -m ml train --no-extras`",
+        extras is None or needed <= set(extras),
+        f"it judges by extras that are not declared ({_listed(needed.difference(extras or ()))}): declare them (--extras-file, "
+        "or SCORELINE_EXTRAS_FILE; docs/replay.md), or train one without them, with `python -m ml train --no-extras`",
     )
-    unknown = set(came) - {*known, *extra}
+    came, unknown = metadata.names, set(metadata.names) - {*known, *needed}
     _refuse_unless(
         not unknown, f"it needs features that are not computed here ({_listed(unknown)}): train one with `make train`"
     )
     _refuse_unless(0 < len(came) == len(set(came)), "it names no feature, or the same one twice")
+    finite = all(map(math.isfinite, metadata.unknown.values()))
+    _refuse_unless(needed <= set(came) and finite, "what it takes for unknown extras is not finite, or of other extras")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
+from typing import Final
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from ml.dataset.transactions import fold_history
 from ml.detectors import DETECTORS, Detector, TooFewRows
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
+from ml.features.declared import NOTHING, Declared
+from ml.features.extras import for_unknown
 from ml.features.profile_schema import PROFILE_FEATURES, PROFILE_SET
 from ml.model import Model, usual_ranges
 from ml.progress import Progress, silent, staged
@@ -34,6 +37,9 @@ from ml.thresholds.budget import threshold_for_budget
 from ml.thresholds.reference import Reference
 from ml.training.policy import Policy
 from ml.training.search import search
+
+OUTSIDE: Final = "outside_range_"
+"""What the metric begins with that says of an extra how many values of the history lay outside its declared range."""
 
 
 class TrainingError(Exception):
@@ -52,23 +58,35 @@ class Trained:
     metrics: dict[str, float]
 
 
-def train(history: History, policy: Policy, labels: Labels | None = None, progress: Progress = silent) -> Trained:
+def train(
+    history: History,
+    policy: Policy,
+    labels: Labels | None = None,
+    progress: Progress = silent,
+    declared: Declared = NOTHING,
+) -> Trained:
     """A model with the threshold that flags a share `policy.budget` of the traffic.
 
-    The same history, labels and policy give the same model. labels are required where the detector learns from them, and for
-    a search. Raises `TrainingError` where the history is too short for the budget or has too few known frauds,
-    `ml.dataset.history.HistoryError` where it can't be read.
+    The same history, labels, policy and declaration give the same model. labels are required where the detector learns from
+    them, and for a search. declared: of the history's extras; a value outside its range is unknown. Raises `TrainingError`
+    where the history is too short for the budget or has too few known frauds, `ml.dataset.history.HistoryError` where it
+    can't be read.
     """
     _refuse(policy, history.rows, labels)
     seconds = Stopwatch()
     customers, profiles = CustomerTable(), ProfilePass(labels) if policy.profiles else None
     with seconds.timed("fold"):
         rows_of_parts = chosen_rows(training_cuts(history.rows), policy.seed)
-        parts, end = fold_history(history, rows_of_parts, customers, profiles=profiles, progress=progress)
+        folded = fold_history(
+            history, rows_of_parts, customers, profiles=profiles, declared=declared, progress=progress
+        )
+    features = (*FEATURES, *(PROFILE_FEATURES if policy.profiles else ()), *history.extras)
+    unknown = for_unknown(folded.parts["fit"].features, history.extras, declared)
+    parts = folded.filled(features, unknown)
     rows = parts["fit"].features
     is_fraud = np.zeros(len(rows), np.bool_)
     if labels is not None and policy.needs_labels:
-        is_fraud = labels.fraud_of(parts["fit"].transaction, by=end)
+        is_fraud = labels.fraud_of(parts["fit"].transaction, by=folded.end)
     try:
         with seconds.timed("search"):
             found = search(DETECTORS[policy.detector], rows, is_fraud, policy.trials, policy.seed, progress)
@@ -81,14 +99,15 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
         threshold = threshold_for_budget(scores, policy.budget)
         reference = Reference.from_scores(scores, parts["threshold"].segment, threshold, policy.budget)
         checked = scorer.anomaly_score(parts["check"].features)
-    features = (*FEATURES, *(PROFILE_FEATURES if policy.profiles else ()), *history.extras)
-    model = Model(policy.name, 0, scorer, threshold, features, usual_ranges(rows), policy.budget, reference)
+    usual = usual_ranges(rows)
+    model = Model(policy.name, 0, scorer, threshold, features, usual, policy.budget, reference, extras=unknown)
     params: dict[str, object] = {
         "rows": history.rows,
         "customers": customers.customers,
         "seed": policy.seed,
         "trials": policy.trials,
         "detector": policy.detector,
+        "currency_version": history.rates.version or "none",
         **_profile_params(policy, labels),
         **_hyper_parameters(found.detector),
     }
@@ -97,6 +116,7 @@ def train(history: History, policy: Policy, labels: Labels | None = None, progre
         "alert_share_check_part": float(model.is_anomaly(checked).mean()),
         "known_frauds_fit_part": float(is_fraud.sum()),
         **found.metrics,
+        **{f"{OUTSIDE}{name}": float(count) for name, count in folded.outside.items()},
         **{f"rows_{name}_part": float(len(part.features)) for name, part in parts.items()},
         **{f"seconds_{stage}": taken for stage, taken in seconds.taken.items()},
     }

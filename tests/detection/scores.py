@@ -20,7 +20,11 @@ FORM: Final[dict[str, Any]] = {
 """What a test that makes a `Score` of its own seldom looks at."""
 
 _OF_ANOMALIES: Final = {"reasons", "named_features"}
-_WHERE_THERE_IS_ONE: Final = {"challenger", "profile_features", "profile_set", "profile_ahead"}
+_WHERE_THERE_IS_ONE: Final = {
+    *("challenger", "profile_features", "profile_set", "profile_ahead"),
+    *("currency_version", "currency_unknown"),
+    *("extras", "refused_extras"),
+}
 _fields: Final = set(Score.__struct_fields__)
 _decode: Final = msgspec.json.Decoder(Score).decode
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from detection.decision import Decision
 from detection.engine import Engine, Limits, Scored
 from detection.folding import Messages
-from detection.message_parsing import parse
+from detection.message_parsing import Invalid, parse
 from detection.ranges import Versions
 from detection.refusals import Problem
 from detection.score_json import closing
 from ml.features import FEATURES
+from ml.features.currencies import Rates
 from ml.features.customers import Customers, identify
 from ml.features.events import milliseconds
 from tests.detection import recorded_log
@@ -75,6 +76,56 @@ def test_a_message_that_is_too_large_is_refused_and_its_neighbours_are_not(decis
     assert f"a transaction has at most {limit:,}" in refused.reason
     assert (refused.partition, refused.offset) == (large.partition, large.offset)
     assert found == expected
+
+
+RATES = Rates("EUR", "2026-10-30", "made up", {"PLN": 0.25, "JPY": 0.0078125, "KWD": 2.75})
+CURRENCIES = [None, "EUR", "PLN", "JPY", "KWD", "", "eur", "\U0001f642", "E" * 2_000]
+
+
+def paying_in(currencies: list[str | None]) -> list[recorded_log.Message]:
+    """The beginning of the log, each transaction in another currency."""
+    out = []
+    for message, currency in zip(LOG, currencies, strict=False):
+        try:
+            value = msgspec.json.encode(msgspec.structs.replace(parse(message.value), currency=currency))
+        except Invalid:
+            continue
+        out.append(msgspec.structs.replace(message, value=value))
+    return out
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.sampled_from(CURRENCIES), min_size=1, max_size=120))
+def test_amounts_of_several_currencies_come_to_what_they_are_worth_in_one(currencies: list[str | None]) -> None:
+    decision = Decision.from_table(Versions(7), recorded_log.model(), recorded_log.table())
+    log, end = paying_in(currencies), closing("early", None, 5, currency_version=RATES.version)
+    customers = Customers()
+    found = Engine(customers, Limits(rates=RATES)).work(some(log), decision, end)
+    worth = Customers()
+    for message in log:  # one by one, each message with what it is worth instead
+        paid = parse(message.value)
+        rate = RATES.rate(paid.currency)
+        euros = msgspec.structs.replace(paid, amount=paid.amount if rate == 1 else paid.amount * rate, currency="EUR")
+        Engine(worth).work(some([msgspec.structs.replace(message, value=msgspec.json.encode(euros))]), decision, END)
+    assert customers.states.tobytes() == worth.states.tobytes()
+    for message, came in zip(log, found, strict=True):
+        if isinstance(came, Scored):
+            score, paid = exact(came.value), parse(message.value)
+            assert (score.amount, score.currency, score.currency_version) == (paid.amount, paid.currency, RATES.version)
+            assert score.currency_unknown == (paid.currency not in (None, "EUR", *RATES.rates))
+            assert (b"currency_unknown" in came.value) == score.currency_unknown
+
+
+def test_in_one_currency_nothing_but_the_version_of_the_rates_is_new(decision: Decision) -> None:
+    log = paying_in(["EUR", None] * 300)
+    end = closing("early", None, 5, currency_version=RATES.version)
+    plain = Engine(Customers()).work(some(log), decision, END)
+    found = Engine(Customers(), Limits(rates=RATES)).work(some(log), decision, end)
+    assert closing("early", None, 5) == END
+    for before, came in zip(plain, found, strict=True):
+        if isinstance(before, Scored):
+            assert isinstance(came, Scored)
+            assert came.value == before.value[:-1] + b',"currency_version":"%b"}' % RATES.version.encode()
 
 
 KAFKA_TIMES = [-(2**63), -(2**63) + 1, -1, 0, 1_780_000_000_000, 2**53 + 1, 2**63 - 2, 2**63 - 1]

@@ -81,10 +81,10 @@ def broken_parse(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
 def broken_events(patch: pytest.MonkeyPatch, numbers: set[int]) -> None:
     bad, sound = ids(numbers), intake.events
 
-    def events(transactions: Any, positions: Any) -> np.ndarray:
+    def events(transactions: Any, positions: Any, *rates: Any) -> np.ndarray:
         if any(t.transaction_id in bad for t in transactions):
             raise OverflowError("date out of range \ud800")
-        return sound(transactions, positions)
+        return sound(transactions, positions, *rates)
 
     patch.setattr(intake, "events", events)
 

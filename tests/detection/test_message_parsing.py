@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detection.message_parsing import DEEPEST, Invalid, _depth, _first_repeated, parse, too_early
+from detection.json_structure import Names
+from detection.json_structure import depth as depth_of_text
+from detection.message_parsing import DEEPEST, Invalid, parse, too_early
 from ml.features.events import events, events_from_arrow, milliseconds
 from ml.schema import TRANSACTION_ARROW, TRANSACTION_FIELDS, Transaction
 from ml.segments import segment_ids_of
@@ -203,10 +205,10 @@ def depth(value: object) -> int:
 @given(objects(nested))
 def test_names_that_come_twice_and_the_depth_are_what_another_parser_finds(text: str) -> None:
     names = [name for name, _ in json.loads(text, object_pairs_hook=list)]
-    repeated = next((name for name in TRANSACTION_FIELDS if names.count(name) > 1), None)
-    assert _first_repeated(text.encode()) == repeated
+    repeated = [name for name in TRANSACTION_FIELDS if names.count(name) > 1]
+    assert Names(TRANSACTION_FIELDS).repeated(text.encode()) == repeated
     as_lists = json.loads(text, object_pairs_hook=lambda pairs: [value for _, value in pairs])
-    assert _depth(text.encode()) == depth(as_lists)
+    assert depth_of_text(text.encode()) == depth(as_lists)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ from generator.history import Origin, read_origin, write_history
 from generator.labels import PERFECT, Reporting
 from generator.options import WrongUse
 from generator.origins import origin_of_history
+from generator.replay.mapping import load_mapping
+from generator.replay.rejects import Rejects
+from generator.replay.stream import DataSet
 from generator.stream import Batch
 from generator.tables import LABEL_ARROW
 from generator.worlds import batches
@@ -191,6 +194,17 @@ def test_a_history_of_the_handbook_says_what_it_was_made_from_and_goes_on_after_
     longer = joined(islice(batches(same.world(), SMALL.first, same.run, same.reporting), 24 * 5)).transactions
     assert longer.slice(0, rows).equals(written)
     assert longer["event_time"][rows].as_py() >= origin.live_start
+
+
+def test_a_history_can_be_replayed(tmp_path: Path) -> None:
+    origin = Origin(5, SMALL.customers, SMALL.first + timedelta(days=4), 4, reporting=PERFECT, handbook=SMALL)
+    write_history(tmp_path, origin, WORLD)
+    written = pq.read_table(tmp_path / "transactions.parquet")
+    rejects = Rejects(tmp_path / "rejects.jsonl")
+    pieces = DataSet(tmp_path / "transactions.parquet", load_mapping("history")).pieces(rejects)
+    replayed = pa.concat_tables([piece.table for piece in pieces])
+    assert rejects.count == 0
+    assert replayed.select(written.column_names).equals(written)
 
 
 def test_the_same_seed_gives_the_same_world_and_another_one_another() -> None:

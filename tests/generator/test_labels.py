@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.labels import LateLabels, Reporting
+from generator.drafts import DRAFT
+from generator.labels import LateLabels, Reporting, label_table
+from generator.records import label_value, records
+from generator.stream import Batch
+from ml.label_rule import NOTHING_KNOWN, change
 from ml.schema import Label
 from tests.generator.conftest import Weeks
 
@@ -54,8 +59,50 @@ def test_what_the_bank_learns_names_neither_scenario_nor_campaign(weeks: Weeks) 
     assert weeks.labels["scenario"].null_count == weeks.labels["campaign"].null_count == len(weeks.labels) > 0
 
 
+def labels_of(weeks: Weeks, reporting: Reporting) -> pa.Table:
+    """The labels of an hour in which every fourth transaction is a fraud, with this reporting."""
+    transactions = weeks.transactions.slice(0, 4_000)
+    made = np.zeros(4_000, DRAFT)
+    made["time"] = transactions["event_time"].cast(pa.int64()).to_numpy()
+    made["scenario"] = np.where(np.arange(4_000) % 4, -1, 0)
+    return label_table(7, 12, reporting, made, transactions)
+
+
+def test_what_analysts_say_and_what_is_withdrawn_comes_beside_chargebacks_that_stay_as_they_were(weeks: Weeks) -> None:
+    before = labels_of(weeks, Reporting())
+    further = labels_of(weeks, Reporting(analysts=0.5, withdrawn=0.2))
+    assert before["is_fraud"].null_count == 0
+    assert set(before["source"].to_pylist()) == {"chargeback"}
+    said, analyst = further.filter(pc.is_valid(further["is_fraud"])), pc.field("source") == "analyst"
+    assert said.filter(~analyst).equals(before)
+    assert len(said.filter(analyst)) == pytest.approx(500, abs=80)
+    assert further["is_fraud"].null_count == pytest.approx(0.2 * len(said), abs=80)
+    rule = dict[str, int]()
+    fraud = labelled = 0
+    for one in further.sort_by("label_time").to_pylist():
+        changed = change(rule.get(one["transaction_id"], NOTHING_KNOWN), one["source"], one["is_fraud"])
+        rule[one["transaction_id"]] = changed.known
+        fraud, labelled = fraud + changed.fraud, labelled + changed.labelled
+    assert 0.8 * 0.9 * 1_000 < labelled < len(rule)
+    assert fraud < labelled
+
+
+def test_several_labels_of_one_transaction_are_all_sent(weeks: Weeks) -> None:
+    labels = labels_of(weeks, Reporting(analysts=1.0, withdrawn=0.5))
+    batch = Batch(weeks.transactions.slice(0, 4_000), labels.slice(0, 0), labels)
+    sent = [label for of_row in records(batch).labels.values() for label in of_row]
+    assert sorted(map(as_bytes, sent)) == sorted(map(as_bytes, (Label(**row) for row in labels.to_pylist())))
+    assert any(label.is_fraud is None for label in sent)
+    assert b'"is_fraud":null' in label_value(next(label for label in sent if label.is_fraud is None))
+
+
+def as_bytes(label: Label) -> bytes:
+    return msgspec.json.encode(label)
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"never": 1.5}, {"wrong": -0.1}, {"false_alarms": float("nan")}, {"median_days": -1.0}]
+    "wrong",
+    [{"never": 1.5}, {"wrong": -0.1}, {"false_alarms": float("nan")}, {"median_days": -1.0}, {"withdrawn": 2.0}],
 )
 def test_reporting_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*but (is|are) "):

@@ -12,15 +12,17 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detection.extras import ExtrasReader
 from detection.message_parsing import parse
 from generator.records import records
 from generator.replay.errors import ReplayError
-from generator.replay.fit import fit
+from generator.replay.fit import extra_columns, fit
 from generator.replay.mapping import Mapping, load_mapping
 from generator.replay.source import Block, Position
 from generator.replay.stream import DataSet
 from generator.stream import Batch
 from generator.tables import LABEL_ARROW
+from ml.features.declared import Extra
 from ml.schema import TRANSACTION_FIELDS
 from tests.generator.replay_data import PLAIN, converted, csv_file, mapping
 
@@ -37,6 +39,7 @@ from tests.generator.replay_data import PLAIN, converted, csv_file, mapping
         ({"event_time": {"column": "at", "zone": "Berlin"}}, "event_time.zone: Value error, is a time zone's name"),
         ({"event_time": {"column": "at", "unit": "days", "origin": "2020-01-01T00:00:00"}}, "event_time.origin"),
         ({"extra": {"a b": "x"}}, "extra.a b"),
+        ({"extra": ["amount"]}, "extra.amount.[key]: Value error, an extra's name has letters"),
     ],
 )
 def test_a_wrong_key_is_named_with_what_was_required_and_what_came(
@@ -106,6 +109,28 @@ def test_values_are_renamed_scaled_and_made_up_as_the_mapping_says(tmp_path: Pat
     assert made["channel"].to_pylist() == ["chip", None]
     assert made["currency"].to_pylist() == ["EUR", "EUR"]
     assert made["extra_cents"].to_pylist() == [250, 5]
+
+
+def test_extras_travel_under_their_own_names_and_are_read_as_the_history_has_them(tmp_path: Path) -> None:
+    meant = mapping(tmp_path, extra={"risk": "amount", "class": "fraud"})
+    block = Block(
+        pa.table({"at": ["1", "2"], "who": ["a", "b"], "amount": ["0.1", "2"], "fraud": ["0", "1"]}),
+        np.arange(2),
+        [],
+        str,
+        Position(0, 0),
+        2,
+        0,
+    )
+    table = fit(block, meant).table
+    assert table["extra_risk"].to_pylist() == [0.1, 2]
+    empty = LABEL_ARROW.empty_table()
+    made = records(Batch(table.select(list(TRANSACTION_FIELDS)), empty, empty), extra_columns(table, meant))
+    reader = ExtrasReader((Extra("class", 0, 1), Extra("risk", 0, 1)))
+    read = [reader.parse(value) for value in made.values]
+    assert [transaction.customer_id for transaction, _ in read] == ["a", "b"]
+    np.testing.assert_array_equal(reader.array([found for _, found in read]), [[0, 0.1], [1, np.nan]])
+    assert list(read[1][1].refused) == ["risk"]
 
 
 def test_parquet_columns_of_other_types_are_the_same_transactions(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from jobs.initial_state import initial_state
 from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from ml.features import CUSTOMER, FEATURES, FOLD_VERSION
+from ml.features.currencies import default_rates
 from ml.features.customers import CustomerTable
 from ml.registry import serialization
 from ml.registry.model_store import ModelRefused
@@ -49,6 +50,17 @@ def test_todays_initial_state_is_taken(spark: SparkSession, tmp_path: Path) -> N
     states = initial_state(spark, Settings(initial_state=str(tmp_path / "customers.parquet")))
     assert states is not None
     assert {len(row.state) for row in states.collect()} == {CUSTOMER.itemsize}
+
+
+def test_an_initial_state_by_other_currency_rates_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    past, table, rates = traffic(300, 5, 1), CustomerTable(), default_rates().version
+    table.fold(pa.array([t.customer_id for t in past]), events_of(past))
+    table.write(tmp_path / "customers.parquet", rates)
+    given = Settings(initial_state=str(tmp_path / "customers.parquet"))
+    assert initial_state(spark, given, rates) is not None
+    for other in ("", "0123456789abcdef"):
+        with pytest.raises(Fatal, match=rf"currency rates {rates}, .*{other or 'none'}: give `make train`"):
+            initial_state(spark, given, other)
 
 
 @pytest.mark.parametrize(

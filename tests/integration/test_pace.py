@@ -8,11 +8,12 @@ import pytest
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
-from jobs import detect
+from jobs import detect, publish
 from jobs.runtime.errors import StartAgain
 from jobs.runtime.gate import Gate
 from jobs.source import micro_batch_size
 from jobs.source.record_sizes import sample
+from jobs.source.stream import MOST_A_POLL
 from settings import Settings
 from tests.integration.traffic import Message, scores, send, traffic
 from tests.integration.traffic import messages as sent_as
@@ -91,3 +92,36 @@ def test_records_that_have_become_larger_make_the_query_start_again_with_fewer_i
     assert sum(cut) == 500
     assert len(cut) > planned
     assert all(records <= 20 for records in cut[planned:])
+
+
+def test_publish_asks_for_as_many_records_as_the_sizes_that_are_there_allow(
+    settings: Settings, spark: SparkSession
+) -> None:
+    gate = Gate()
+    assert publish.publish_pace(spark, settings, gate).a_poll == MOST_A_POLL
+    scores_alone = [(b"k", b"x" * 1_000)] * 200
+    send(settings.model_copy(update={"transactions_topic": settings.scores_topic}), scores_alone)
+    assert publish.publish_pace(spark, settings, gate).a_poll == MOST_A_POLL
+    letters = [(b"k", b"x" * 2_000_000)] * 30
+    send(settings.model_copy(update={"transactions_topic": settings.invalid_topic}), letters)
+    assert publish.publish_pace(spark, settings, gate).a_poll < 100
+    assert publish.publish_pace(spark, settings, gate).most == 2 * settings.max_offsets_per_trigger
+
+
+def test_publish_starts_again_before_it_reads_dead_letters_that_its_polls_were_not_made_for(
+    settings: Settings, spark: SparkSession
+) -> None:
+    gate = Gate()
+    in_file = settings.model_copy(update={"points_file": Path(settings.checkpoint).parent / "points"})
+    query = publish.start(spark, in_file, gate)
+    try:
+        gate.report("detect", largest_record=8 << 20)
+        send(settings.model_copy(update={"transactions_topic": settings.scores_topic}), [(b"k", b"no score")])
+        with suppress(StreamingQueryException):
+            query.processAllAvailable()
+    finally:
+        query.stop()
+        gate.close()
+    assert isinstance(raised := gate.take_error(publish.QUERY), StartAgain)
+    assert "detection has met records of other sizes" in str(raised)
+    assert publish.publish_pace(spark, in_file, gate).a_poll < 100

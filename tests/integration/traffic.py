@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from ml import features
+from ml.features.currencies import default_rates
 from ml.features.events import events
 from ml.model import Model
 from ml.schema import Transaction
@@ -97,7 +98,7 @@ def judged(records: Sequence[ConsumerRecord], model: Model) -> dict[Place, dict[
     places = np.array([(r.partition, r.offset, r.timestamp) for r in records], np.int64).reshape(-1, 3)
     log = Log(*places.T.copy(), [record.key for record in records], [record.value for record in records])
     one, versions = np.zeros(len(records), np.int64), np.full(len(records), model.version, np.int64)
-    wanted = expected(log, one, versions, {model.version: model}, Limits())
+    wanted = expected(log, one, versions, {model.version: model}, Limits(rates=default_rates()))
     return {
         wanted.place(row): {
             "features": wanted.features[row].tolist(),

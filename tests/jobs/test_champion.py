@@ -94,7 +94,7 @@ def test_broken_champions_are_refused_and_the_next_good_one_is_taken_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert poller.current().digest == models[0].digest
-    other = register(replace(models[0], features=tuple(reversed(models[0].features)))).version
+    other = register(replace(models[0], features=("moon_phase", *models[0].features[1:]))).version
     corrupt = register(models[0]).version
     damage = files_of(registry, corrupt) / serialization.PLACE
     damage.write_bytes(damage.read_bytes()[:-1_000])

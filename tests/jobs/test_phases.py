@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -20,6 +21,7 @@ from ml.features import Folded, position
 from ml.features.customers import Customers
 from ml.schema import Reader
 from tests.detection import recorded_log
+from tests.detection.extras_cases import DECLARED, judges_by_extras
 
 LOG = recorded_log.messages()
 LIMIT = 1_350
@@ -123,3 +125,40 @@ def test_a_score_that_no_topic_takes_is_set_aside_and_not_judged() -> None:
         is_aside = (message.partition, message.offset) in aside
         assert one.json == (None if is_aside else other.json)
         assert one.is_anomaly == (None if is_aside else other.is_anomaly)
+
+
+def test_the_two_phases_come_to_what_the_engine_does_with_extras_too() -> None:
+    log = with_extras()
+    told = tasks()._replace(declared=DECLARED, refused_extras=Added())
+    rows = folded(log, told)
+    model: Any = SimpleNamespace(value=judges_by_extras())
+    sent = SentDecision.from_table(PLAIN, model, None)
+    function: Any = judged_by([(0, sent)], told)
+    (found,) = function.func(iter([rows["basis"]]))
+    engine = Engine(Customers(), declared=DECLARED)
+    messages = recorded_log.taken(log)
+    scores, marked = 0, 0
+    for row, by, came in zip(
+        rows.itertuples(), found.itertuples(), engine.work(messages, sent.decision, END), strict=True
+    ):
+        if isinstance(came, Scored):
+            assert (row.value + by.json + END, by.is_anomaly) == (came.value, came.is_anomaly)
+            scores, marked = scores + 1, marked + (b'"refused_extras"' in came.value)
+        else:
+            assert (by.json, by.is_anomaly) == (None, None)
+    assert scores > len(log) / 2
+    assert marked == sum(one.total for one in told.refused_extras.values) > 10
+    first = next(iter(told.refused_extras.values[0].first.values()))
+    assert first == 'V1: it must be a number from -1,000 to 1,000, but is "high"'
+
+
+def with_extras() -> list[recorded_log.Message]:
+    """The recorded log, with extras on its messages: some unknown, some that are none."""
+    given = [b'"V1":%d.5' % k for k in range(-900, 900, 300)] + [b'"V1":"high"', b'"account_age":3', b'"V1":null', b""]
+    out = []
+    for k, message in enumerate(recorded_log.messages()):
+        value, more = message.value, given[k % len(given)]
+        if value is not None and value.endswith(b"}") and more:
+            value = value[:-1] + b"," + more + b"}"
+        out.append(msgspec.structs.replace(message, value=value, judged_by_table=False))
+    return out

@@ -12,13 +12,14 @@ from detection.profile_store import ProfileStore
 from jobs.known_labels import MOST_EARLY
 from jobs.profile_state import Limits, Made, ProfileState
 from jobs.runtime.storage import DurableFolder
+from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.events import hash_id
 from ml.features.profile_counts import label_counts
 from ml.features.profile_file import write
 from ml.features.profiles import LABEL_COUNTS, Profiles
 from tests.jobs.profile_log import BLOCK_SECONDS, MERCHANTS, START, Record, counted, label, labels, scores
 from versions.errors import PastUnusable
-from versions.past_profiles import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE, read_past_profiles
+from versions.past_profiles import read_past_profiles
 
 LIMITS = Limits(BLOCK_SECONDS, 60, 10_000)
 FIRST = START // 1000 // BLOCK_SECONDS

@@ -13,6 +13,7 @@ from rich.console import Console
 import ml.__main__ as cli
 from ml.arrays import Floats
 from ml.features import CUSTOMER
+from ml.features.currencies import default_rates
 from ml.model import Model
 from ml.registry import tracking
 from ml.registry.model_store import ModelStore, NoChampion
@@ -53,6 +54,15 @@ def test_train_registers_promotes_and_writes_the_customers(
     states = pq.read_table(tmp_path / "state")
     assert states.num_rows == 150
     assert {len(state) for state in states["state"].to_pylist()} == {CUSTOMER.itemsize}
+    assert set(states["currency_version"].to_pylist()) == {default_rates().version}
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_rates_that_cannot_be_read_are_one_line(
+    run: Run, history_folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("SCORELINE_CURRENCY_RATES", "nowhere.json")
+    assert "nowhere.json should be a table of currency rates" in error_of(run(command, str(history_folder)))
 
 
 def test_train_without_promote_leaves_the_champion_alone(run: Run, registry: ModelStore, history_folder: Path) -> None:

@@ -97,3 +97,42 @@ def test_what_cannot_be_judged_is_one_line(
     status, _, err = run(str(folder), *arguments)
     assert status == 1
     assert f"error: {message}" in err.splitlines()[-1]
+
+
+def test_the_command_prints_ours_beside_what_was_published(run: Run, folder: Path, tmp_path: Path) -> None:
+    wanted = ("--protocol", "handbook", "--fit-end", "2026-03-16", "--seeds", "2", "--detector", "isolation_forest")
+    status, out, _ = run(str(folder), *wanted, "--report", str(tmp_path / "report.json"))
+    assert status == 0
+    lines = out.splitlines()
+    assert "mean of 2 seeds" in lines[0]
+    assert lines[1].split("\t") == ["detector", "AUC", "average precision", "Card Precision@100"]
+    assert [line.split("\t")[0] for line in lines[2:5]] == [
+        "isolation_forest",
+        "  published: isolation_forest (chapter 7)",
+        "(perfect)",
+    ]
+    last = json.loads(lines[-1])
+    assert (last["protocol"], last["seeds"]) == ("handbook", 2)
+    assert last["isolation_forest"]["auc"] > 0.9
+    report = json.loads((tmp_path / "report.json").read_bytes())
+    figure = report["detectors"]["isolation_forest"]["figures"]["auc"]
+    assert figure["value"] == last["isolation_forest"]["auc"]
+    assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--seeds", "2"), "--seeds belongs to --protocol"),
+        (("--fit-days", "42"), "--fit-days belongs to --protocol"),
+        (("--protocol", "handbook", "--fit-days", "0"), "fit_days has to be at least 1"),
+        (("--protocol", "handbook", "--label-delay-days", "1.5"), "a delay of whole days, not 1.5"),
+        (("--protocol", "handbook", "--model", "1"), "leave --model and --scores out"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    run: Run, folder: Path, options: tuple[str, ...], words: str
+) -> None:
+    status, _, err = run(str(folder), *options)
+    assert status == 1
+    assert words in err

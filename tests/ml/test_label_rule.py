@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ml.dataset.label_counts import LabelCounts, label_counts, report
 from ml.dataset.labels import NONE, Labels
 from ml.features import DAY
 from ml.label_rule import (
@@ -147,3 +148,33 @@ def test_a_customer_is_known_as_compromised_while_a_fraud_of_theirs_counts(
 @pytest.mark.parametrize(("known", "verdict"), [(0, UNKNOWN), (1, HONEST), (0b01_10_00, FRAUD), (0b10_01_00, HONEST)])
 def test_what_is_known_is_one_byte_of_two_bits_a_source(known: int, verdict: int) -> None:
     assert counting(known) == verdict
+
+
+def test_what_a_poisoned_feed_holds_is_counted_and_changes_no_more_than_one_verdict_a_transaction(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feed = [Said(0, "chargeback", True)] * 1_000  # the same a thousand times
+    feed += [Said(1, "analyst", bool(n % 2)) for n in range(100)]  # contradicting
+    feed += [Said(1_000 + n, "chargeback", True) for n in range(50)]  # of unknown transactions
+    feed += [Said(2, "chargeback", None), Said(3, "chargeback", True)]
+    labels = labels_of(feed, list(range(len(feed))))
+    history, times = (
+        np.arange(4, dtype=np.uint64),
+        np.array([0, 0, 0, 10**6]),
+    )  # the last label is of a transaction to come
+    counts = label_counts(labels, history, times)
+    assert counts == LabelCounts(1_152, 999 + 1, 1, 50, 1)
+    assert labels.fraud_of(history).tolist() == [True, True, False, True]
+    assert labels.fraud_of(history, by=5).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]  # what is from the future has not come
+    assert int(np.abs(labels.changes().fraud).max()) == 1
+    report(counts, "here")
+    assert "of 1152 labels 50 are of transactions that are not there, 1 came before theirs" in caplog.text
+    caplog.clear()
+    report(label_counts(labels_of([]), history, times), "here")
+    report(label_counts(labels_of([]), history[:0], times[:0]), "here")
+    assert caplog.text == ""

@@ -77,9 +77,12 @@ def by_hand(log: Log, said: News, row: int, delay: int) -> np.ndarray:
     block = blocks_of(events["time"], BLOCK_SECONDS)
     as_of = int(block[row]) - 1 - delay
     table = Profiles.empty(int(block[0]) - 1 - delay)
-    table.advance(as_of)
     old = block <= as_of
-    table.take_in(transaction_counts(events["merchant"][old], events["category"][old], block[old], features[old]))
+    for over in np.unique(block[old]):
+        table.advance(int(over))
+        now = block == over
+        table.take_in(transaction_counts(events["merchant"][now], events["category"][now], block[now], features[now]))
+    news_by_hand = []
     for transaction in events["transaction"][old]:
         verdict, since = UNKNOWN, 0
         of = np.flatnonzero(events["transaction"] == transaction)
@@ -90,7 +93,17 @@ def by_hand(log: Log, said: News, row: int, delay: int) -> np.ndarray:
             verdict = says
             if change and known <= as_of:
                 places = [np.array([value]) for value in (int(block[of][0]), since, known, change)]
-                table.take_in_labels(label_counts(events["merchant"][of], events["category"][of], *places))
+                counts = label_counts(events["merchant"][of], events["category"][of], *places)
+                news_by_hand.append((known, counts))
+    labelled = Profiles.empty(int(block[0]) - 1 - delay)
+    for known, counts in sorted(news_by_hand, key=lambda each: each[0]):
+        labelled.advance(known)
+        labelled.take_in_labels(counts)
+    labelled.advance(as_of)
+    table.advance(as_of)
+    rows = table.make_room(labelled.keys)
+    table.sums[rows] += labelled.sums
+    table.total += labelled.total
     here = events[row : row + 1]
     return table.features(here["merchant"], here["category"], features[row : row + 1, LOG_AMOUNT])[0]
 
