@@ -3,6 +3,8 @@
 import sys
 
 from messaging.errors import KafkaConfigError
+from ml.features.currencies import RatesUnreadable
+from ml.features.declared import DeclarationError
 from serving.errors import ServiceError
 from serving.policy import PolicyError
 from serving.server import Server
@@ -16,7 +18,7 @@ def main() -> None:
     settings = Settings.from_command_line([each for each in arguments if each != "--rebuild"])
     try:
         Server(settings, rebuild).run()
-    except (ServiceError, PolicyError, KafkaConfigError) as error:
+    except (ServiceError, PolicyError, KafkaConfigError, RatesUnreadable, DeclarationError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 

@@ -19,7 +19,9 @@ from detection.score_json import closing
 from detection.threshold_store import ThresholdStore
 from detection.version_store import VersionStore
 from messaging.config import KafkaConfig
+from ml.features.currencies import Rates, default_rates
 from ml.features.customers import Customers
+from ml.features.declared import names, read
 from ml.registry.model_store import ModelStore
 from ml.schema import Score, Transaction
 from serving import initial_state
@@ -66,6 +68,8 @@ class Service:
         self._policies = policies
         self._kafka = KafkaConfig.from_settings(settings)
         self._folder = settings.serve_state
+        self._rates = default_rates() if settings.currency_rates is None else Rates.read(settings.currency_rates)
+        self._declared = read(settings.extras_file)
         self._stopping = False
         self._why = "starting"
         self._caught_up = False
@@ -123,7 +127,8 @@ class Service:
         judge = self._judge(log)
         snapshots = Snapshots(self._folder / "state", log.topic, log.id, settings.serve_snapshot_seconds)
         start = self._states(log, snapshots)
-        engine = Engine(self.customers, EngineLimits(settings.max_transaction_bytes, settings.max_future_hours))
+        limits = EngineLimits(settings.max_transaction_bytes, settings.max_future_hours, self._rates)
+        engine = Engine(self.customers, limits, self._declared)
         engine.touched = []
         topic = settings.early_alerts_topic
         lease = Lease(self._kafka, f"{topic}.senders", log.topic)
@@ -137,6 +142,7 @@ class Service:
             *(self._kafka, log.topic, start, engine, judge, desk.deliver, alerts),
             TailLimits(settings.serve_late_seconds),
             self.states,
+            self._rates.version,
         )
         tail.between += [alerts.look, lambda: self._between(tail, engine, snapshots)]
         self._closers.append(lambda: self._end(tail, engine, snapshots))
@@ -170,7 +176,9 @@ class Service:
     def _judge(self, log: Log) -> Judge:
         self._why = "asking the registry for the champion"
         settings = self._settings
-        registry = ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+        registry = ModelStore(
+            settings.mlflow_tracking_uri, settings.model_name, settings.model_alias, names(self._declared)
+        )
         kept = {name: DurableFolder.on_disk(self._folder / name) for name in ("models", "tables", "profiles", "ledger")}
         store = VersionStore(
             ModelVersions(registry, kept["models"]), ThresholdStore(kept["tables"]), ProfileStore(kept["profiles"])
@@ -193,7 +201,9 @@ class Service:
         decision = judge.current(tail.next if tail is not None else {})
         message = Messages([value], [transaction.customer_id.encode()], [now], [0], [0])
         with self.states:
-            (outcome,) = engine.peek(message, decision, closing("early", None, now))
+            (outcome,) = engine.peek(
+                message, decision, closing("early", None, now, decision.versions.profiles, self._rates.version)
+            )
         return score_of(outcome)
 
     def _between(self, tail: Tail, engine: Engine, snapshots: Snapshots) -> None:

@@ -78,6 +78,7 @@ class Tail(threading.Thread):
         alerts: Alerts,
         limits: Limits = Limits(),  # noqa: B008  # it is frozen
         states: AbstractContextManager[object] | None = None,
+        currency_version: str = "",
     ) -> None:
         super().__init__(name="tail", daemon=True)
         self._topic = topic
@@ -88,6 +89,7 @@ class Tail(threading.Thread):
         self._alerts = alerts
         self._limits = limits
         self._states = states or nullcontext()
+        self._currency_version = currency_version
         self.idle = False
         """Whether there was nothing to read at the last look."""
         self.read = 0
@@ -174,7 +176,11 @@ class Tail(threading.Thread):
         if how == "again":
             decision = self._judge.at(records[0].partition, records[0].offset) or decision
         with self._states:
-            outcomes = self._engine.work(batch, decision, closing(_LANE, None, round(time.time() * 1000)))
+            outcomes = self._engine.work(
+                batch,
+                decision,
+                closing(_LANE, None, round(time.time() * 1000), decision.versions.profiles, self._currency_version),
+            )
         self._advance(records)
         for record, outcome in zip(records, outcomes, strict=True):
             if how == "live" and isinstance(outcome, Scored) and outcome.is_anomaly:

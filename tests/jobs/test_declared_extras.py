@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from versions.champion import ChampionPoller
 
 from detection.errors import CheckpointIncomplete
 from detection.model_versions import ModelVersions
@@ -17,6 +16,7 @@ from ml.features.declared import Declared, Extra, names
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from settings import Settings
+from versions.champion import ChampionPoller
 
 A, B = Extra("a", 0, 9, "first"), Extra("b", -1, 1, "second")
 
