@@ -58,6 +58,7 @@ class Sent:
         now = time.monotonic()
         for message in self._consumer.consume(1_000, seconds):
             if message.error() is None:
+                self._next[message.partition()] = (message.offset() or 0) + 1
                 place = place_of(message)
                 if place is not None:
                     self._places[place] = now
@@ -71,7 +72,7 @@ class Sent:
             for part in self._consumer.assignment()
         }
         deadline = time.monotonic() + _ANSWER_SECONDS
-        while any(part.offset < ends[part.partition] for part in self._consumer.position(self._consumer.assignment())):
+        while any(self._next[partition] < end for partition, end in ends.items()):
             if time.monotonic() > deadline:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{self._topic} was not read"))
             self.read(0.1)
@@ -90,6 +91,7 @@ class Sent:
         for part in found:
             if part.offset < 0:
                 part.offset = self._consumer.get_watermark_offsets(part, _ANSWER_SECONDS)[1]
+        self._next: dict[int | None, int] = {part.partition: part.offset for part in found}
         self._consumer.assign(found)
 
 

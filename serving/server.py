@@ -1,7 +1,10 @@
 """The HTTP server around the service."""
 
 import asyncio
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
@@ -54,7 +57,7 @@ class Server:
             ssl_certfile=settings.serve_tls_certificate,
             ssl_keyfile=settings.serve_tls_key,
         )
-        uvicorn.Server(config).run()
+        _HTTP(config).run()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
@@ -82,3 +85,17 @@ class Server:
                 await asyncio.to_thread(self.service.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+class _HTTP(uvicorn.Server):
+    """uvicorn's server, which ends in order at a signal; without raising the signal again, so that the exit status is 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """See `uvicorn.Server`."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from detection.decision import Decision
 from detection.engine import Engine, Outcome, Scored
 from detection.folding import Messages
 from detection.score_json import closing
@@ -190,6 +191,10 @@ class Tail(threading.Thread):
             for record, outcome in zip(records, outcomes, strict=True)
             if record.request is not None
         ]
+
+    def _end_of(self, decision: Decision) -> bytes:
+        now = round(time.time() * 1000)
+        return closing(_LANE, None, now, decision.versions.profiles, self._currency_version)
 
     def _advance(self, records: Sequence[_Record]) -> None:
         for record in records:
