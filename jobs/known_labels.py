@@ -51,6 +51,7 @@ def take_in(
     arrived = np.empty(len(early) + len(labels), EARLY)
     arrived[: len(early)] = early
     arrived["block"][len(early) :] = at
+    arrived["block"][arrived["block"] == 0] = at  # those that came before any transaction, when no block was known
     for name in LABEL.names or ():
         arrived[name][len(early) :] = labels[name]
     transactions, rows = np.unique(arrived["transaction"], return_inverse=True)

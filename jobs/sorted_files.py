@@ -13,7 +13,7 @@ import numpy as np
 from detection.storage import Storage
 from ml.arrays import Flags, Hashes, Ints
 
-MOST_MERGED: Final = 1 << 20
+MOST_MERGED: Final = 1 << 18
 """Rows that a file has at most by merging."""
 
 Merge = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -251,3 +251,20 @@ def test_impossible_parameters_are_refused(changes: dict[str, float], words: str
 def test_a_stream_needs_a_time_with_zone_that_is_not_before_the_first_day(start: datetime) -> None:
     with pytest.raises(ValueError, match="start needs a time zone and is not before"):
         handbook_transactions(WORLD, start, PERFECT)
+
+
+def test_a_campaign_is_one_terminals_or_one_cards_frauds_and_a_large_amount_is_alone() -> None:
+    made = joined(hours(WORLD, SMALL.first, 24 * 40))
+    rows = pc.index_in(made.truth["transaction_id"], value_set=made.transactions["transaction_id"].combine_chunks())
+    merchants = made.transactions["merchant_id"].take(rows)
+    found: dict[str, set[str | None]] = {}
+    columns = (made.truth["scenario"], made.truth["campaign"], made.truth["customer_id"], merchants)
+    for scenario, campaign, customer, merchant in zip(*(column.to_pylist() for column in columns), strict=True):
+        if scenario == "large_amount":
+            assert campaign is None
+        else:
+            assert campaign is not None
+            assert campaign.startswith(f"{scenario}-")
+            found.setdefault(campaign, set()).add(merchant if scenario == "terminal_taken_over" else customer)
+    assert len(found) > 80
+    assert all(len(victims) == 1 for victims in found.values())

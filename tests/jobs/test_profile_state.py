@@ -129,6 +129,14 @@ def test_a_label_that_comes_before_its_score_waits_for_it(tmp_path: Path) -> Non
     assert same(table(tmp_path, made[-1]), expected)
 
 
+def test_labels_that_come_before_any_score_wait_too(tmp_path: Path) -> None:
+    whole = scores(range(400))
+    made = run(tmp_path, [labels([label(3)]), whole[:200], whole[200:]])
+    expected = pure(whole, FIRST + 5)
+    expected.take_in_labels(frauds([3], [FIRST], [FIRST + 2], [1]))
+    assert same(table(tmp_path, made[-1]), expected)
+
+
 def test_a_label_of_which_no_transaction_comes_is_given_up_after_a_day(tmp_path: Path) -> None:
     day = scores(range(400, 600), every_seconds=86_400 / 100)
     made = run(tmp_path, [[*scores(range(400)), *labels([label(777_777)])], day, [*day[:1], *labels([label(400)], 1)]])
