@@ -51,7 +51,7 @@ def champion_needs_profiles(settings: Settings) -> bool:
         return needs_profiles(registry.load(registry.champion()).features)
     except (RegistryError, Fatal) as error:  # what is wrong with the declaration of extras stops the start later
         made = _made_before(settings)
-        _log.warning("whether the champion judges by profiles is not known (%s); they are made: %s", error, made)
+        _log.info("whether the champion judges by profiles is not known (%s); they are made: %s", error, made)
         return made
 
 

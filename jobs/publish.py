@@ -5,7 +5,7 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +35,9 @@ from jobs.source.record_sizes import Sizes, sample
 from jobs.source.stream import MOST_A_POLL, stream
 from jobs.source.topic_offsets import CheckpointOffsets
 from jobs.source.transactions_topic import TransactionsTopic
-from jobs.tag_values import TagValues
-from jobs.throughput import Arrived, Tally, Throughput, percentile
+from jobs.tag_values import TagValues, Values
+from jobs.tallying import of_held, written
+from jobs.throughput import Arrived, Held, Tally, Throughput, percentile
 from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink
@@ -190,9 +191,7 @@ class Publisher:
         self._inputs.check()
         self._inputs.report_losses(micro_batch)
         few = records.coalesce(tasks)
-        tally = self._written(few)
-        while self._values.take(tally.found):
-            tally = self._written(few)
+        tally = written(self._values, lambda *known: self._by_tasks(few, *known), self._by_driver)
         self._left_out.add(tally.unreadable, tally.example)
         if tally.last_time is not None:
             self._gate.report(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
@@ -210,10 +209,14 @@ class Publisher:
         if fitting * _FACTOR <= self._at.a_poll or (small_again and fitting >= self._at.a_poll * _FACTOR):
             raise StartAgain(f"detection has met records of other sizes: {fitting} are asked for at a time")
 
-    def _written(self, records: DataFrame) -> Tally:
-        publication = dataclasses.replace(self._publication, known=self._values.known)
+    def _by_tasks(self, records: DataFrame, known: Values, written: Values | None = None) -> Tally:
+        publication = dataclasses.replace(self._publication, known=known, written=written)
         rows = records.mapInArrow(publication.publish, TALLY).collect()
         return sum((msgspec.msgpack.decode(row.tally, type=Tally) for row in rows), Tally())
+
+    def _by_driver(self, some: Sequence[Held], known: Values) -> Tally:
+        [answer] = dataclasses.replace(self._publication, known=known).publish(iter([of_held(some)]))
+        return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally)
 
     def _arrived(self, time_ms: int) -> Arrived | None:
         try:

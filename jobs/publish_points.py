@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.tag_values import MOST, OTHER, Values, bounded, said
-from jobs.tallying import Columns, left_out, tally_of_dead, tally_of_scores, tally_of_times
+from jobs.tallying import Columns, held, left_out, tally_of_dead, tally_of_scores, tally_of_times
 from jobs.throughput import LATEST_MS, Tally
 from ml.explanation import all_in_words
 from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, SchemaVersion, Version
@@ -82,13 +82,15 @@ class Publication:
     """How scores become points: where to, and which of them.
 
     known: the values that tags may have, see `TagValues`; None: any. What says another text is "other" where its tag is full;
-    where there is room it is not written, and the text is reported (`Tally.found`), to be taken up before the next attempt.
+    where there is room it is not written but held, and the text is reported (`Tally.found`), to be taken up before it is.
+    written: those of an attempt before, by which all that could be written was; it is not written again.
     """
 
     sink: Sink
     points: Literal["all", "sampled", "anomalies"] = "all"
     share: float = 0.0
     known: Values | None = None
+    written: Values | None = None
 
     def publish(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """A task of `mapInArrow`: writes the points of its records, then returns their `TALLY`.
@@ -114,7 +116,7 @@ class Publication:
             tally += left_out(alive.slice(row, 1), why)
         tally.unreadable = len(read.unreadable)
         scored = alive.take(pa.array(read.rows, pa.int64())) if read.unreadable else alive
-        return tally + self._write(sink, read.records, scored.drop_columns("value"), refusals)
+        return tally + self._write(sink, read.records, scored, refusals)
 
     def _write(
         self, sink: Sink, scores: Sequence[PublishedScore], records: pa.RecordBatch, refusals: Iterator[int]
@@ -124,8 +126,8 @@ class Publication:
             return Tally()
         try:
             columns: Columns = {name: pa.array([*map(attrgetter(name), scores)]) for name in _COLUMNS}
-            lines, found = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
-            tally = tally_of_scores(columns, records["kafka_time"].to_numpy())
+            lines, found, undecided = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
+            tally = tally_of_scores(columns, records["kafka_time"].to_numpy()) + held(records.filter(undecided))
             tally.found = found
         except Exception as error:  # noqa: BLE001  # our own bugs too: a record costs itself, and no other
             why = f"it can't be a point: {error!r}"
@@ -144,32 +146,38 @@ class Publication:
             sink, scores[half:], records.slice(half), refusals
         )
 
-    def _lines(self, scores: Columns, reasons: Sequence[Sequence[Reason]]) -> tuple[bytes, dict[str, list[str]]]:
-        """Line protocol of the scores that are written one by one, and of the alerts, and the tags' texts that may become
-        values; `reasons`: one entry an anomaly."""
-        tags, decided, found = self._tags(scores)
+    def _lines(
+        self, scores: Columns, reasons: Sequence[Sequence[Reason]]
+    ) -> tuple[bytes, dict[str, list[str]], pa.BooleanArray]:
+        """(line protocol of the scores that are written one by one, and of the alerts; by tag the texts that may become
+        values; which scores wait for that); `reasons`: one entry an anomaly."""
+        tags, decided, found = self._tags(scores, self.known)
+        wanted = self._chosen(scores)
+        undecided = pc.and_(pc.or_(wanted, scores["is_anomaly"]), pc.invert(decided))
+        if self.written is not None:
+            decided = pc.and_(decided, pc.invert(self._tags(scores, self.written)[1]))
         columns = scores | placed(scores)
         tags |= {name: columns[name].cast(pa.string()) for name in ("partition", "lap")}
-        chosen = pc.and_(self._chosen(scores), decided)
+        chosen = pc.and_(wanted, decided)
         lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(tags, chosen), _rows(columns, chosen))
         if reasons:
             in_words = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
             alerted = pc.and_(scores["is_anomaly"], decided)
             alerts = _rows(columns, alerted) | {"reasons": in_words}
             lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, alerted), alerts)
-        return lines, found
+        return lines, found, undecided
 
-    def _tags(self, scores: Columns) -> tuple[Columns, pa.BooleanArray, dict[str, list[str]]]:
+    def _tags(self, scores: Columns, known: Values | None) -> tuple[Columns, pa.BooleanArray, dict[str, list[str]]]:
         """(the tags' values, of which rows all are decided, by tag the texts that may become values)."""
         decided = pa.array(np.ones(len(scores["offset"]), bool))
-        if self.known is None:
+        if known is None:
             return {name: said(scores[name]) for name in MOST}, decided, {}
         tags: Columns = {}
         found: dict[str, list[str]] = {}
         for name in MOST:
             # Of scores that are no alerts the country is no tag.
             texts = pc.if_else(scores["is_anomaly"], scores[name], None) if name == "country" else scores[name]
-            tags[name], fresh = bounded(name, texts, self.known)
+            tags[name], fresh = bounded(name, texts, known)
             if fresh:
                 found[name] = fresh
                 decided = pc.and_(decided, pc.invert(pc.equal(tags[name], pa.scalar(OTHER))))

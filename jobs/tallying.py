@@ -1,12 +1,14 @@
 """Arrow batches of scores and dead letters → their tallies. Runs in Spark's Python workers."""
 
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.throughput import LATEST_MS, Tally
+from jobs.tag_values import Values
+from jobs.throughput import LATEST_MS, MOST_HELD, Held, Tally
 
 Columns = dict[str, "pa.Array[Any]"]
 """By name, all with the same number of rows."""
@@ -16,6 +18,57 @@ def left_out(record: pa.RecordBatch, why: str) -> Tally:
     """Of a record that is no score, or can't be a point."""
     example = f"at partition {record['partition'][0]}, offset {record['offset'][0]}: {why}"
     return Tally(unreadable=1, example=example)
+
+
+class Takes(Protocol):
+    """What `jobs.tag_values.TagValues` offers."""
+
+    @property
+    def known(self) -> Values: ...
+    def take(self, found: Mapping[str, Iterable[str]]) -> bool: ...
+
+
+def written(
+    values: Takes,
+    by_tasks: Callable[[Values, Values | None], Tally],
+    by_driver: Callable[[Sequence[Held], Values], Tally],
+) -> Tally:
+    """Write a micro-batch, each score once: those with texts that are no tags' values yet as soon as these are.
+
+    by_tasks: writes all that can be written by the known values, and was not by those of the attempt before. by_driver:
+    writes a few scores that were held.
+    """
+    known = values.known
+    whole = rest = by_tasks(known, None)
+    while values.take(rest.found):
+        before, known = known, values.known
+        few = rest.undecided == len(rest.held)
+        rest = by_driver(rest.held, known) if few else by_tasks(known, before)
+    return whole
+
+
+def held(records: pa.RecordBatch) -> Tally:
+    """Of scores that are not written yet, by their records."""
+    if not records.num_rows:
+        return Tally()
+    some = records.slice(0, MOST_HELD)
+    columns = [some[name].to_pylist() for name in ("value", "kafka_time", "partition", "offset")]
+    return Tally(undecided=records.num_rows, held=list(zip(*columns, strict=True)))
+
+
+def of_held(some: Sequence[Held]) -> pa.RecordBatch:
+    """Such scores as `jobs.publish_points.Publication.publish` takes them in."""
+    values, kafka_times, partitions, offsets = zip(*some, strict=True)
+    columns: Columns = {
+        "value": pa.array(values, pa.binary()),
+        "dead": pa.array(np.zeros(len(some), np.bool_)),
+        "kafka_time": pa.array(kafka_times, pa.int64()),
+        "partition": pa.array(partitions, pa.int32()),
+        "offset": pa.array(offsets, pa.int64()),
+        "input_partition": pa.nulls(len(some), pa.int32()),
+        "input_offset": pa.nulls(len(some), pa.int64()),
+    }
+    return pa.record_batch(columns)
 
 
 def tally_of_times(batch: pa.RecordBatch) -> Tally:

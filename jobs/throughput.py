@@ -36,12 +36,18 @@ def _as_many_as_offsets(spans: Mapping[int, Span]) -> Mapping[int, int]:
     return {partition: end - start for partition, (start, end) in spans.items()}
 
 
+MOST_HELD: Final = 2_000
+
+Held = tuple[bytes, int, int, int]
+
+
 class Tally(msgspec.Struct):
     """Sums over some of a micro-batch's records; each task makes one, and the driver adds them up.
 
     `latency` counts records by latency in ms; `first`, `next` and `records` are of the transactions by partition: the
     smallest offset that came, the largest plus one, and how many came. Times are Kafka's, in ms. `found`: by tag, texts that
-    may become its values.
+    may become its values; `undecided`: how many scores were counted and not written because of such texts; `held`: the first
+    MOST_HELD of them, each its JSON, its record's Kafka time (ms), partition and offset.
     """
 
     scored: int = 0
@@ -58,6 +64,8 @@ class Tally(msgspec.Struct):
     next: dict[int, int] = {}
     records: dict[int, int] = {}
     found: dict[str, list[str]] = {}
+    undecided: int = 0
+    held: list[Held] = []
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -75,6 +83,8 @@ class Tally(msgspec.Struct):
             next=_merged(max, self.next, other.next),
             records=_merged(int.__add__, self.records, other.records),
             found=_merged(lambda one, more: list(dict.fromkeys([*one, *more])), self.found, other.found),
+            undecided=self.undecided + other.undecided,
+            held=(self.held + other.held)[:MOST_HELD],
         )
 
 

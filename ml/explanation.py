@@ -55,7 +55,7 @@ def _different(ranked: Sequence[int], parts: Sequence[float], meanings: Sequence
 
 
 def in_words(reason: Reason) -> str:
-    """One reason as a person reads it, without knowledge of the features.
+    """One reason as a person reads it, without knowledge of the features: of any names and numbers, also of foreign scores.
 
     >>> in_words(Reason("count_10m", 14.0, 0.0, 2.0)), in_words(Reason("new_device", 1.0, 0.0, 0.0))
     ('14 earlier payments within 10 min, usually at most 2', 'from a device not seen before')
@@ -68,11 +68,11 @@ def in_words(reason: Reason) -> str:
     """
     if reason.feature in _KINDS:
         kinds = _KINDS[reason.feature]
-        return kinds[min(round(reason.value), len(kinds) - 1)]
+        return kinds[round(min(max(reason.value, 0), len(kinds) - 1))]
     if reason.feature in _FACTS:
         return _FACTS[reason.feature][0 if reason.value else 1]
-    pattern, text = _PHRASES.get(reason.feature, (f"{reason.feature} {{}}", number))
-    said = pattern.format(text(reason.value))
+    pattern, text = _PHRASES.get(reason.feature, (None, number))
+    said = f"{reason.feature} {number(reason.value)}" if pattern is None else pattern.format(text(reason.value))
     if reason.value == 1:
         said = said.replace("payments", "payment")
     return f"{said}, usually {_usual(reason, text)}"
@@ -101,7 +101,7 @@ def number(value: float) -> str:
     >>> number(21_500.4), number(12.34), number(0.0512), number(-0.0), number(1e12)
     ('21,500', '12.3', '0.051', '0', '1e+12')
     """
-    if abs(value) >= 1e9:
+    if not abs(value) < 1e9:
         return f"{value:.3g}"
     if abs(value) >= 100 or value == round(value):
         return f"{value + 0.0:,.0f}"
@@ -114,6 +114,8 @@ def duration(seconds: float) -> str:
     >>> duration(4), duration(400), duration(720), duration(9_000), duration(200_000)
     ('4 s', '7 min', '12 min', '2.5 h', '2.3 days')
     """
+    if not math.isfinite(seconds):
+        return f"{seconds:g} s"
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
             count = seconds / length
@@ -122,11 +124,25 @@ def duration(seconds: float) -> str:
 
 
 def _hour(value: float) -> str:
+    if not 0 <= value < 24:
+        return number(value)
     return f"{int(value):02d}:{int(value % 1 * 60):02d}"
 
 
+def _grown(of: Callable[[float], float], value: float) -> float:
+    """An exponential of it; inf where no float is so large."""
+    try:
+        return of(value)
+    except OverflowError:
+        return math.inf
+
+
 def _unlogged(value: float) -> str:
-    return number(math.expm1(value))
+    return number(_grown(math.expm1, value))
+
+
+def _time_unlogged(value: float) -> str:
+    return duration(_grown(math.expm1, value))
 
 
 _SAME: Final = (
@@ -173,15 +189,15 @@ _PHRASES: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "sum_24h": ("{} spent before within the day", number),
     "amount_z": ("{} deviations above the customer's mean", number),
     "amount_ratio": ("{} times the customer's mean amount", number),
-    "log_seconds_since_previous": ("{} after the payment before", lambda value: duration(math.expm1(value))),
+    "log_seconds_since_previous": ("{} after the payment before", _time_unlogged),
     "distance_km": ("{} from the place before", lambda value: f"{number(value)} km"),
     "speed_kmh": ("{} since the place before", lambda value: f"{number(value)} km/h"),
     "small_count_1h": ("{} small payments within the hour", number),
     "channel_count_24h": ("{} earlier payments by the same channel within the day", number),
     "first_merchants_24h": ("{} payments at merchants not seen before within the day", number),
     "first_countries_24h": ("{} payments in countries not seen before within the day", number),
-    "log_amount_ratio": ("{} times what the customer typically pays", lambda value: number(math.exp(value))),
+    "log_amount_ratio": ("{} times what the customer typically pays", lambda value: number(_grown(math.exp, value))),
     "country_share": ("in a country of {} of the payments before", lambda value: f"{number(100 * value)} %"),
-    "log_device_age_seconds": ("from a device known for {}", lambda value: duration(math.expm1(value))),
+    "log_device_age_seconds": ("from a device known for {}", _time_unlogged),
 }
 """How a feature's value is written, and the form of its numbers."""

@@ -1,7 +1,7 @@
 """A flood of texts in tags: InfluxDB keeps few values of each tag, and still every score is exactly one point."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import tag_values
+from jobs import tag_values, tallying, throughput
 from jobs.publish_points import Publication
 from jobs.tag_values import MOST, Values, bounded, with_more
+from jobs.tallying import of_held, written
 from jobs.throughput import Tally
 from stack import influxdb
 from stack.influxdb import InfluxDB
@@ -48,16 +49,28 @@ def batch(values: Sequence[bytes]) -> pa.RecordBatch:
     return pa.record_batch(columns, schema=COLUMNS)
 
 
+@dataclass
+class Known:
+    """The known values, as the query keeps them."""
+
+    known: Values
+
+    def take(self, found: Mapping[str, Iterable[str]]) -> bool:
+        before, self.known = self.known, with_more(self.known, found)
+        return self.known != before
+
+
 def publish(sink: Any, values: Sequence[bytes], known: Values) -> Values:
     """What the query does with a micro-batch; returns the values that are known then."""
-    while True:
-        [answer] = Publication(sink, known=known).publish(iter([batch(values)]))
-        tally = msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally)
-        assert tally.scored == len(values)
-        more = with_more(known, tally.found)
-        if more == known:
-            return known
-        known = more
+
+    def tally(records: pa.RecordBatch, known: Values, before: Values | None = None) -> Tally:
+        [answer] = Publication(sink, known=known, written=before).publish(iter([records]))
+        return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally)
+
+    kept, records = Known(known), batch(values)
+    whole = written(kept, lambda *by: tally(records, *by), lambda some, by: tally(of_held(some), by))
+    assert whole.scored == len(values)
+    return kept.known
 
 
 def identities(lines: Sequence[bytes], measurement: bytes) -> set[tuple[bytes, bytes]]:
@@ -66,11 +79,17 @@ def identities(lines: Sequence[bytes], measurement: bytes) -> set[tuple[bytes, b
     return {(match[1], match[2]) for match in found if match is not None and match[1].split(b",")[0] == measurement}
 
 
-@given(texts=st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=60), cuts=st.lists(st.integers(1, 20)))
+@given(
+    texts=st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=60),
+    cuts=st.lists(st.integers(1, 20)),
+    most_held=st.sampled_from([0, 1, 5, 2_000]),
+)
 def test_however_micro_batches_are_cut_and_repeated_each_score_is_one_point(
-    texts: list[tuple[str | None, str | None, str | None]], cuts: list[int]
+    texts: list[tuple[str | None, str | None, str | None]], cuts: list[int], most_held: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
+        for module in (throughput, tallying):
+            patched.setattr(module, "MOST_HELD", most_held)
         patched.setattr(tag_values, "MOST", {"merchant_category": 4, "channel": 2, "country": 3})
         values = [
             msgspec.json.encode(score(n, merchant_category=category, channel=channel, country=country))
@@ -80,6 +99,8 @@ def test_however_micro_batches_are_cut_and_repeated_each_score_is_one_point(
         for cut in [*cuts, len(values)]:
             known = publish(sink, values[place : place + cut], known) if values[place:] else known
             place += cut
+        points = [line for line in sink.lines if line.startswith(b"transaction_score")]
+        assert len(points) == len(values), "written twice"
         for again in (values, values[::-1]):
             assert publish(sink, again, known) == known or any(
                 len(known.get(tag, [])) < most for tag, most in tag_values.MOST.items()

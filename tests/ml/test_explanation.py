@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ml.explanation import all_in_words, in_words, reasons
 from ml.features import FEATURES
@@ -60,6 +62,17 @@ def test_every_feature_has_words_of_its_own(feature: str, value: float) -> None:
 
 
 def test_reasons_of_an_alert_are_one_line() -> None:
-    given = [Reason("amount_z", 12.345, -1.2, 3.4), Reason("new_merchant", 0.0, 0.0, 1.0)]
-    assert all_in_words(given) == "12.3 deviations above the customer's mean, usually at most 3.4; at a known merchant"
+    both = [Reason("amount_z", 12.345, -1.2, 3.4), Reason("new_merchant", 0.0, 0.0, 1.0)]
+    assert all_in_words(both) == "12.3 deviations above the customer's mean, usually at most 3.4; at a known merchant"
     assert all_in_words([]) == ""
+
+
+NUMBERS = st.floats() | st.sampled_from([-1.0, 710.0, 1e9, 1e300, -1e300])
+
+
+@given(st.sampled_from(FEATURES) | st.text(), NUMBERS, NUMBERS, NUMBERS)
+def test_whatever_a_foreign_score_names_as_its_reason_there_are_words_for_it(
+    feature: str, value: float, low: float, high: float
+) -> None:
+    assert in_words(Reason(feature, value, low, high))
+    assert in_words(Reason("{", value, low, high)).startswith("{ ")
