@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from serving.metrics import Metrics
 from serving.service import State
@@ -15,28 +13,26 @@ from serving.service import State
 
 def pages(
     state: Callable[[], State], metrics: Metrics, refresh: Callable[[], None], description: dict[str, Any]
-) -> Starlette:
+) -> FastAPI:
     """The application for all paths but the two that answer with judgements. refresh: brings the gauges up to date."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
-    async def health(_: Request) -> Response:
+    @app.get("/health")
+    async def health() -> Response:
         return JSONResponse({"status": "alive"})
 
-    async def ready(_: Request) -> Response:
+    @app.get("/ready")
+    async def ready() -> Response:
         is_ready, words = state()
         return JSONResponse({"ready": is_ready, "state": words}, 200 if is_ready else 503)
 
-    async def prometheus(_: Request) -> Response:
+    @app.get("/metrics")
+    async def prometheus() -> Response:
         refresh()
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def openapi(_: Request) -> Response:
+    @app.get("/openapi.json")
+    async def openapi() -> Response:
         return JSONResponse(description)
 
-    return Starlette(
-        routes=[
-            Route("/health", health),
-            Route("/ready", ready),
-            Route("/metrics", prometheus),
-            Route("/openapi.json", openapi),
-        ]
-    )
+    return app

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from jobs.profile_tables import Announcement, AnnouncementReader, From, ProfilePoller
 
 from detection.profile_store import ProfileStore
-from jobs.profile_tables import Announcement, AnnouncementReader, From, ProfilePoller
 from jobs.runtime.storage import DurableFolder
 from messaging.config import KafkaConfig
 from ml.features import DAY
