@@ -32,7 +32,7 @@ class Policies:
         """The policy that decides now. Never waits."""
         return self._policy
 
-    def follow(self, champion: Callable[[], Model]) -> None:
+    def bind(self, champion: Callable[[], Model]) -> None:
         """Take the thresholds from this model from now on. Raises `PolicyError` where its shares can't be met."""
         self._champion = champion
         self._refresh()

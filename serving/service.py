@@ -185,7 +185,7 @@ class Service:
         )
         newest = Newest(settings, registry, store, self._past_profiles, _read)
         newest.poll(lambda: not self._stopping)
-        self._policies.follow(lambda: newest.model)
+        self._policies.bind(lambda: newest.model)
         return Judge(ServiceLedger(kept["ledger"]), newest.versions, store.decision, log.id)
 
     def _past_profiles(self) -> PastProfiles | None:

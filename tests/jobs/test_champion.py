@@ -205,7 +205,7 @@ def test_whatever_became_of_the_champion_a_restart_goes_on_with_the_model_used_l
     wanted = False
     assert again.current().digest == models[0].digest
     assert same(again.current(), models[0], features)
-    said = [record for record in caplog.records if record.name.startswith("jobs")]
+    said = [record for record in caplog.records if record.name.startswith("versions")]
     if trouble is delete_artifacts:  # the registry names the same version as before, and that is kept
         assert not said
     else:
