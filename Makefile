@@ -51,7 +51,7 @@ setup-dev: ## the same from requirements-dev.lock, with what tests and lint need
 demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=500 DURATION=60; without DURATION until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
-test: lint ## check style, types, and what the tests against real servers show in less than 20 minutes
+test: lint ## check style, types, and what the tests against real servers show in some 25 minutes
 	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
 
 test-quick: setup-dev ## run the tests that take less than half a minute each

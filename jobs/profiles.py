@@ -24,6 +24,7 @@ from jobs.recoveries import RECOVERIES
 from jobs.runtime.errors import Fatal
 from jobs.runtime.gate import Gate
 from jobs.runtime.settling import SparkFiles, wait
+from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
 from jobs.source.input_topics import InputTopics
@@ -51,14 +52,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     inputs = InputTopics(spark, settings, QUERY, topics, settings.profiles_accept_data_loss)
     with inputs.starting():
         maker = ProfileMaker(spark, settings, gate, inputs)
-        query = (
-            records(spark, settings)
-            .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
-            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-            .trigger(processingTime=f"{round(settings.profiles_interval_seconds * 1000)} milliseconds")
-            .queryName(QUERY)
-            .start()
-        )
+        interval = settings.profiles_interval_seconds
+        query = start_at_intervals(records(spark, settings), gate, QUERY, maker.write, settings, interval)
     inputs.watch(query)
     return query
 

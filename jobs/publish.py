@@ -26,6 +26,7 @@ from jobs.publish_points import TALLY, Publication
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.errors import StartAgain
 from jobs.runtime.gate import Gate
+from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
 from jobs.source.attempts import ended_with_it
@@ -73,15 +74,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     with inputs.starting():
         at = publish_pace(spark, settings, gate)
         publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint), at)
-        query = (
-            judged(spark, settings, at.a_poll)
-            .transform(published(settings))
-            .writeStream.foreachBatch(gate.guarded(QUERY, publisher.write))
-            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-            .trigger(processingTime=f"{round(settings.publish_interval_seconds * 1000)} milliseconds")
-            .queryName(QUERY)
-            .start()
-        )
+        records = judged(spark, settings, at.a_poll).transform(published(settings))
+        query = start_at_intervals(records, gate, QUERY, publisher.write, settings, settings.publish_interval_seconds)
     inputs.watch(query)
     return query
 

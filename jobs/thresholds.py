@@ -26,6 +26,7 @@ from jobs.preflight import check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.gate import Gate
 from jobs.runtime.settling import SparkFiles, wait
+from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import run
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
@@ -58,14 +59,8 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     inputs = InputTopics(spark, settings, QUERY, [settings.scores_topic], settings.thresholds_accept_data_loss)
     with inputs.starting():
         maker = TableMaker(spark, settings, gate, inputs)
-        query = (
-            scores(spark, settings)
-            .writeStream.foreachBatch(gate.guarded(QUERY, maker.write))
-            .option("checkpointLocation", f"{settings.checkpoint}/{QUERY}")
-            .trigger(processingTime=f"{round(settings.thresholds_interval_seconds * 1000)} milliseconds")
-            .queryName(QUERY)
-            .start()
-        )
+        interval = settings.thresholds_interval_seconds
+        query = start_at_intervals(scores(spark, settings), gate, QUERY, maker.write, settings, interval)
     inputs.watch(query)
     return query
 

@@ -67,7 +67,15 @@ Profiles = Annotated[
         help="Whether what crosses customers is features too: merchants and categories, and what labels said of them.",
     ),
 ]
-_UNREADABLE: Final = (HistoryError, RatesUnreadable, DeclarationError)
+_FOR_PEOPLE: Final = (
+    RegistryError,
+    HistoryError,
+    RatesUnreadable,
+    DeclarationError,
+    TrainingError,
+    EvaluationError,
+    KafkaConfigError,
+)
 _UNREGISTERED: Final = Path(".scoreline/models")
 """Where a trained model is kept until it is registered."""
 
@@ -81,15 +89,7 @@ def main() -> None:
     """Run the command line; every failure that a person can fix is one line on standard error and exit status 1."""
     try:
         app()
-    except (
-        RegistryError,
-        HistoryError,
-        RatesUnreadable,
-        DeclarationError,
-        TrainingError,
-        EvaluationError,
-        KafkaConfigError,
-    ) as error:
+    except _FOR_PEOPLE as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(1)
 
@@ -107,7 +107,7 @@ def train_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     extras: Extras = True,
     extras_file: ExtrasFile = None,
-    profiles: Profiles = False,  # until the job looks them up
+    profiles: Profiles = False,  # until it is measured what they cost a job
 ) -> None:
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
     registry = _registry()

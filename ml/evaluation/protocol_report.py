@@ -81,7 +81,7 @@ def _row(name: str, outcome: Outcome | str) -> list[str]:
 
 def _published_row(name: str, published: Published) -> list[str]:
     return [
-        f"  published: {name} ({published.where})",
+        f"  published: {name}",
         _range(published.auc),
         _range(published.average_precision),
         UNKNOWN,
