@@ -13,7 +13,6 @@ from serving.policy import PolicyError
 from serving.server import Server
 from settings import Settings
 
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
