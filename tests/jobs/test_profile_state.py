@@ -19,7 +19,7 @@ from ml.features.events import hash_id
 from ml.features.profile_counts import label_counts
 from ml.features.profile_file import write
 from ml.features.profiles import LABEL_COUNTS, Profiles
-from tests.jobs.profile_log import BLOCK_SECONDS, MERCHANTS, START, Record, counted, label, labels, scores
+from tests.jobs.profile_log import BLOCK_SECONDS, LATER, MERCHANTS, START, Record, counted, label, labels, score, scores
 
 LIMITS = Limits(BLOCK_SECONDS, 60, 10_000)
 FIRST = START // 1000 // BLOCK_SECONDS
@@ -196,6 +196,18 @@ def test_a_history_of_other_blocks_or_a_damaged_one_is_refused(tmp_path: Path) -
     (tmp_path / COUNTS_FILE).write_bytes(b"no counts")
     with pytest.raises(Fatal, match=r"beside --initial-state customers.parquet can't be used"):
         read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS)
+
+
+def test_scores_that_are_dated_far_ahead_do_not_move_the_table(tmp_path: Path) -> None:
+    whole = scores(range(400))
+    far = [
+        score(1_000 + n, 300.0, event_time=f"9998-01-01T00:0{n % 5}:30Z", kafka_time=kafka_time)
+        for n, kafka_time in enumerate([START] * 5 + [2**63 - 1] * 5 + [253_370_764_800_000] * 5)
+    ]
+    records = [Record("scores", 0, 9_000 + n, value, LATER) for n, value in enumerate(far)]
+    made = run(tmp_path, [whole[:200], records, whole[200:]])
+    assert made[-1].as_of == FIRST + 5
+    assert same(table(tmp_path, made[-1]), pure(whole, FIRST + 5))
 
 
 def test_versions_go_on_from_what_the_topic_holds(tmp_path: Path) -> None:
