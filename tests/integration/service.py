@@ -34,6 +34,8 @@ class Service:
             "SCORELINE_SERVE_PORT": str(self.port),
             "SCORELINE_SERVE_STATE": str(folder / "serving"),
             "SCORELINE_LOG_DIR": str(folder / "logs"),
+            # So long that a machine with other work on it answers with judgements; a test may ask for less.
+            "SCORELINE_SERVE_TIMEOUT_MS": "30000",
             "PATH": "/usr/bin:/bin",
             "HOME": str(folder),
         }

@@ -70,6 +70,7 @@ def test_an_answer_is_the_judgement_of_the_record_as_it_stands_in_the_log(
         assert 'scoreline_requests_total{outcome="200",route="/transactions"} 102.0' in service.get("/metrics").body
     expected = judged(settings, models[0])
     assert len(expected) == len(sent)
+    assert [answer for answer in answers if "degraded" in answer] == []
     for payment, answer in zip(sent, answers, strict=True):
         assert answer["transaction_id"] == payment["transaction_id"]
         assert same(answer, expected[answer["partition"], answer["offset"]])
