@@ -62,6 +62,13 @@ class Service:
             time.sleep(0.05)
         raise AssertionError(f"not ready: {self.output.read_text()}")
 
+    def said(self) -> str:
+        """What /ready says; nothing while nobody answers."""
+        try:
+            return str(self.get("/ready").body["state"])
+        except urllib3.exceptions.HTTPError:
+            return ""
+
     def get(self, path: str) -> Response:
         return self._ask("GET", path, None, {})
 
