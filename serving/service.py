@@ -21,6 +21,7 @@ from ml.features.customers import Customers
 from ml.features.declared import read
 from ml.schema import Score, Transaction
 from serving import initial_state
+from serving.answer_log import AnswerLog
 from serving.answers import score_of
 from serving.app import Lane
 from serving.desk import Desk
@@ -140,7 +141,10 @@ class Service:
         desk: Desk
         intake = Intake(self._kafka, log.topic, lambda request, why: desk.fail(request, why))
         self._closers.append(lambda: intake.close(_DRAIN_SECONDS))
-        desk = Desk(intake, loop, settings.serve_most_waiting)
+        answers = AnswerLog(self._folder / "answers")
+        if self._rebuild:
+            answers.clear()
+        desk = Desk(intake, loop, answers, settings.serve_most_waiting)
         tail = Tail(
             *(self._kafka, log.topic, start, engine, judge, desk.deliver, alerts),
             TailLimits(settings.serve_late_seconds),
