@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from detection.profile_store import ProfileStore
 from jobs.known_labels import MOST_EARLY
-from jobs.profile_state import ProfileState
-from jobs.profile_state_form import Limits, Made
+from jobs.profile_state import Limits, Made, ProfileState
 from jobs.runtime.storage import DurableFolder
 from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.events import hash_id

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.point_places import draw, placed
-from jobs.publish_points import Publication, PublishedScore, requests
+from jobs.publish_points import Publication, PublishedScore, draw, placed, requests
 from jobs.throughput import Tally
 from ml.schema import Reason, Score
 from sinks.points_file import PointsFileSink
