@@ -1,4 +1,4 @@
-"""The command line's options for evaluating by a published protocol."""
+"""The command line's options that have a type of their own: extras, profiles, a published protocol."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -8,6 +8,26 @@ from typer import Option
 
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.protocol import Protocol
+from ml.schema import EXTRA_PREFIX
+
+Extras = Annotated[
+    bool,
+    Option(
+        "--extras/--no-extras",
+        help=f"Whether columns named {EXTRA_PREFIX}… are features too.",
+    ),
+]
+ExtrasFile = Annotated[
+    str | None,
+    Option(help="TOML file that declares the extras of the job's transactions.", show_default="of the settings"),
+]
+Profiles = Annotated[
+    bool,
+    Option(
+        "--profiles/--no-profiles",
+        help="Whether what crosses customers is features too: merchants and categories, and what labels said of them.",
+    ),
+]
 
 ProtocolName = Literal["handbook"]
 
@@ -20,7 +40,7 @@ ProtocolOption = Annotated[
     ),
 ]
 Seeds = Annotated[
-    int | None, Option(min=1, show_default="1", help="How often each detector is fitted, with one seed more each time.")
+    int | None, Option(min=1, show_default="1", help="How often each detector is fitted, each time with the next seed.")
 ]
 FitEnd = Annotated[
     datetime | None,
@@ -32,7 +52,7 @@ KnownDays = Annotated[
     int | None,
     Option(
         show_default="as --fit-days",
-        help="Left out are customers with a known fraud of these days before --fit-end, or later.",
+        help="Leave out customers whose fraud was known in these days before --fit-end, or later.",
     ),
 ]
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from kafka import KafkaAdminClient
 
 from messaging.topics import create_topics
+from ml.features import FEATURES
 from ml.model import Model
+from ml.registry.model_store import ModelStore
 from settings import Settings
 from stack.local import Stack
+from stack.mlflow import MLflow
 from stack.server import Server
-from tests.integration.application import Application, status_of
+from tests.integration.application import ROOT, Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import count_records, read_topic
 
@@ -102,6 +108,65 @@ def test_a_stop_takes_less_than_half_a_minute_whatever_is_away_and_loses_nothing
     assert last.stop() == 0
     expected = judged(read_topic(own.kafka_bootstrap_servers, own.transactions_topic), models[0])
     assert {place: judgement(score) for place, score in scores(own).items()} == expected
+
+
+def test_a_stop_in_the_pause_before_a_restart_and_while_mlflow_hangs_takes_seconds(
+    own: Settings, models: list[Model], start: Start, tmp_path: Path
+) -> None:
+    """In the pause: a topic that is missing makes detect fail after a minute, each time with a longer pause."""
+    mlflow = MLflow(tmp_path / "mlflow")
+    mlflow.start()
+    try:
+        registry = ModelStore(mlflow.url, own.model_name, own.model_alias)
+        registry.register(models[0], np.zeros((5, len(FEATURES))))
+        registry.promote(1)
+        settings = own.model_copy(update={"mlflow_tracking_uri": mlflow.url, "publish": False})
+        send(settings, messages(traffic(200, customers=50, seed=75)))
+        application = start(settings)
+        application.wait_for_commit()
+        with frozen(mlflow):
+            time.sleep(12)  # so that it waits for an answer
+            send(settings, messages(traffic(200, customers=50, seed=76)))
+            application.wait_until(
+                lambda: count_records(own.kafka_bootstrap_servers, own.scores_topic) == 400, "scores while MLflow hangs"
+            )
+            seconds, status = application.seconds_to_stop()
+            assert (seconds < 10, status) == (True, 0), application.output[-2000:]
+        with KafkaAdminClient(bootstrap_servers=own.kafka_bootstrap_servers) as admin:
+            application = start(settings)
+            application.wait_until(lambda: application.output.count("is ready") == 2, "that it is ready")
+            admin.delete_topics([own.alerts_topic])
+            send(settings, messages(traffic(200, customers=50, seed=77)))
+            application.wait_until(lambda: "starting again in 4 s" in application.log, "the third pause")
+            seconds, status = application.seconds_to_stop()
+            assert (seconds < 10, status) == (True, 0), application.output[-2000:]
+        create_topics(own)
+        last = start(settings)
+        last.wait_until(lambda: len(scores(own)) == 600, "a score for each record")
+        assert last.stop() == 0
+    finally:
+        mlflow.stop()
+    expected = judged(read_topic(own.kafka_bootstrap_servers, own.transactions_topic), models[0])
+    assert {place: judgement(score) for place, score in scores(own).items()} == expected
+
+
+def test_make_reset_stops_the_running_job_before_it_deletes_anything(
+    own: Settings, start: Start, tmp_path: Path
+) -> None:
+    for path in ROOT.iterdir():
+        if path.name not in (".git", ".scoreline"):
+            (tmp_path / path.name).symlink_to(path)
+    settings = own.model_copy(update={"checkpoint": str(tmp_path / ".scoreline" / "checkpoint")})
+    application = start(settings)
+    send(settings, messages(traffic(4_000, customers=300, seed=78)))
+    application.wait_for_commit(1)
+    command = ["make", "--no-print-directory", "reset", "YES=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, application.wait(1)) == (0, 0), done.stdout + done.stderr
+    assert "Stopping detect on the checkpoint .scoreline/checkpoint" in done.stdout
+    assert done.stdout.endswith("Reset.\n")
+    assert not (tmp_path / ".scoreline").exists()
+    assert "error" not in application.output
 
 
 def test_a_second_signal_ends_at_once(own: Settings, own_stack: Stack, start: Start) -> None:
