@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -25,23 +24,21 @@ from serving.http import (
     Scope,
     Send,
     body_of,
-    header,
     send_json,
     send_refusal,
     too_large,
 )
+from serving.mappings import Mappings
 from serving.metrics import Metrics
+from serving.parameters import batch, parameter, timeout, trace_context
 from serving.policy import Policy, Thresholds
 
 _log = logging.getLogger(__name__)
 
-MOST_IN_A_BATCH: Final = 1_000
 _FIELD: Final = re.compile(
     "in the field `([a-z_]+)`|the field '([a-z_]+)'|missing required field `([a-z_]+)`|^(event_time) "
 )
-_TRACE: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DUPLICATE: Final = re.compile(r"is a duplicate of (?:(\d+)/(\d+)|one in the history)")
-_raw_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -153,6 +150,7 @@ class App:
         self._metrics = metrics
         self._limits = limits
         self._others = others
+        self._mappings = Mappings()
         self._latency = {route: metrics.latency.labels(route) for route in ("/transactions", "/predict")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,61 +180,27 @@ class App:
     async def _answer(self, route: str, scope: Scope, body: bytes, caller: str, began: float) -> object:
         if route == "/predict":
             self._access.spend(caller)
-            return self._lane.predict(body, began)
-        timeout_ms = self._timeout(scope)
-        trace = _trace(scope)
+            name = parameter(scope, "mapping")
+            return self._lane.predict(body if name is None else await self._mapped(name, body), began)
+        timeout_ms = timeout(scope, self._limits.timeout_ms, self._limits.longest_timeout_ms)
+        trace = trace_context(scope)
         if not body.lstrip().startswith(b"["):
             self._access.spend(caller)
             return await self._lane.transaction(body, began, timeout_ms, trace)
-        values = _batch(body)
+        values = batch(body)
         self._access.spend(caller, len(values))
         return await asyncio.gather(*(self._one(value, began, timeout_ms, trace) for value in values))
+
+    async def _mapped(self, name: str, body: bytes) -> bytes:
+        if len(body) > self._limits.transaction_bytes:
+            raise too_large(len(body), self._limits.transaction_bytes)
+        return await asyncio.to_thread(self._mappings.transaction, name, body)
 
     async def _one(self, value: bytes, began: float, timeout_ms: float, trace: str | None) -> Answer | Refused:
         try:
             return await self._lane.transaction(value, began, timeout_ms, trace)
         except RequestRefused as refused:
             return refused.refused
-
-    def _timeout(self, scope: Scope) -> float:
-        query = scope.get("query_string") or b""
-        if not query:
-            return self._limits.timeout_ms
-        given = parse_qs(query.decode("latin-1")).get("timeout_ms", [""])[-1]
-        if not given:
-            return self._limits.timeout_ms
-        try:
-            timeout_ms = float(given)
-        except ValueError:
-            timeout_ms = -1.0
-        if not 1 <= timeout_ms <= self._limits.longest_timeout_ms:
-            most = self._limits.longest_timeout_ms
-            raise RequestRefused(
-                Refused(
-                    "wrong parameter", 422, f"timeout_ms is a number from 1 to {most:g}, not {given!r}", "timeout_ms"
-                )
-            )
-        return timeout_ms
-
-
-def _batch(body: bytes) -> list[bytes]:
-    try:
-        values = _raw_list.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestRefused(
-            Refused("not a batch", 422, f"the body is no JSON array of transactions: {error}")
-        ) from error
-    if not 1 <= len(values) <= MOST_IN_A_BATCH:
-        detail = f"a batch has 1 to {MOST_IN_A_BATCH:,} transactions, this one {len(values):,}"
-        raise RequestRefused(Refused("not a batch", 422, detail))
-    return [bytes(value) for value in values]
-
-
-def _trace(scope: Scope) -> str | None:
-    """The W3C trace context that came, where it is one."""
-    given = header(scope, b"traceparent")
-    text = None if given is None else given.decode("latin-1")
-    return text if text is not None and _TRACE.fullmatch(text) else None
 
 
 def _not_judged(why: str) -> RequestRefused:
