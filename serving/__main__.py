@@ -14,6 +14,7 @@ from messaging.errors import KafkaConfigError
 from ml.features.currencies import RatesUnreadable
 from ml.features.declared import DeclarationError
 from serving.errors import ServiceError
+from serving.log_files import set_up_logs
 from serving.policy import PolicyError
 from serving.server import Server
 from settings import Settings
@@ -48,6 +49,7 @@ def serve(
     """
     settings = Settings.from_command_line(context.args)
     try:
+        set_up_logs(settings)
         Server(settings, rebuild).run()
     except (ServiceError, PolicyError, KafkaConfigError, RatesUnreadable, DeclarationError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)

@@ -84,11 +84,11 @@ class Lane:
         done, _ = await asyncio.wait([future], timeout=max(0.0, patience))
         if not done:
             future.add_done_callback(self._keep_late)
-            return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began)
+            return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began, trace)
         try:
             return self._judged(future.result(), began)
         except Lost as lost:
-            return self._without(transaction, f"the transaction did not reach the log: {lost}", began)
+            return self._without(transaction, f"the transaction did not reach the log: {lost}", began, trace)
         except NotJudged as refused:
             known = self._desk.known(transaction.transaction_id)  # it was under way by another replica
             if known is not None:
@@ -127,7 +127,9 @@ class Lane:
         """An answer that another replica gave, or that was given before a restart."""
         self._desk.keep(self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
 
-    def _without(self, transaction: Transaction, why: str, began: float) -> Answer:
+    def _without(self, transaction: Transaction, why: str, began: float, trace: str | None) -> Answer:
+        if trace is not None:
+            _log.info("%s was answered by the fallback (%s), trace %s", transaction.transaction_id, why, trace)
         decided = self._policy().fallback(why)
         self._metrics.degraded.inc()
         self._metrics.decisions.labels(decided.decision, decided.decided_by).inc()
@@ -169,7 +171,7 @@ class App:
         except Disconnected:
             self._metrics.requests.labels(route, "gone").inc()
         except Exception:  # noqa: BLE001  # our own bugs too: a stack trace is for the log alone
-            _log.exception("a request failed")
+            _log.exception("a request failed, trace %s", trace_context(scope) or "none")
             self._metrics.requests.labels(route, "500").inc()
             await send_refusal(send, RequestRefused(Refused("failed", 500, "an error of ours; it is in the log")))
         else:

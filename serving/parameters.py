@@ -1,6 +1,5 @@
 """What a request says beside its transactions: its query, its trace context, and where one transaction of a batch ends."""
 
-import re
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -8,9 +7,9 @@ import msgspec
 
 from serving.answers import Refused
 from serving.http import RequestRefused, Scope, header
+from serving.intake import TRACE
 
 MOST_IN_A_BATCH: Final = 1_000
-_TRACE: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _raw_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -52,5 +51,4 @@ def batch(body: bytes) -> list[bytes]:
 def trace_context(scope: Scope) -> str | None:
     """The W3C trace context (`traceparent`) that came, where it is one."""
     given = header(scope, b"traceparent")
-    text = None if given is None else given.decode("latin-1")
-    return text if text is not None and _TRACE.fullmatch(text) else None
+    return given.decode("ascii") if given is not None and TRACE.fullmatch(given) else None

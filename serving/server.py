@@ -57,7 +57,7 @@ class Server:
             loop="uvloop",
             http=_Protocol,
             access_log=False,
-            log_level="warning",
+            log_config=None,
             server_header=False,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
             ssl_certfile=settings.serve_tls_certificate,

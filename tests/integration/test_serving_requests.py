@@ -1,5 +1,6 @@
 """The service as a process under any request: examples that work, bodies that are noise, clients that are slow."""
 
+import hashlib
 import json
 import socket
 import time
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 
 from ml.schema import TRANSACTION_FIELDS
 from serving.description import EXAMPLES, SPARKOV
+from serving.early_alerts import PLACE_HEADER
 from settings import Settings
 from tests.integration.service import Response, Service
+from tests.integration.test_serving import payments
+from tests.support.kafka import read_topic
 
 PROBLEM = "application/problem+json"
 VALID: dict[str, Any] = EXAMPLES["predict"]["all"]["value"]
@@ -170,3 +174,50 @@ def test_a_question_by_the_columns_of_a_data_set_is_the_question_by_the_fields(
     assert by_columns | {"elapsed_ms": 0} == by_fields | {"elapsed_ms": 0}
     assert (lacking.status, lacking.body["field"]) == (422, "amt")
     assert (unknown.status, unknown.body["field"]) == (422, "mapping")
+
+
+def test_a_trace_context_is_on_the_record_on_its_early_alert_and_in_the_log(settings: Settings, tmp_path: Path) -> None:
+    traces = {}
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        for number, payment in enumerate(payments(150)):
+            trace = f"00-{number + 1:032x}-{number + 1:016x}-01"
+            found = service.post("/transactions", payment, {"traceparent": trace}).body
+            if found["is_anomaly"]:
+                traces[f"{found['partition']}/{found['offset']}".encode()] = trace.encode()
+        fallen_back = service.post("/transactions?timeout_ms=1", payments(151)[150], {"traceparent": "no trace"}).body
+        assert "degraded" in fallen_back or "anomaly_score" in fallen_back
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and len(alerts(settings)) < len(traces):
+            time.sleep(0.2)
+        assert service.stop() == 0
+    assert traces
+    assert {headers[b"place"]: headers[b"trace"] for headers in alerts(settings)} == traces
+    records = read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
+    assert sum("traceparent" in dict(record.headers) for record in records) == 150
+    log = service.output.read_text() + "".join(path.read_text() for path in (tmp_path / "one" / "logs").glob("*"))
+    assert all(trace.decode() in log for trace in traces.values())
+
+
+def alerts(settings: Settings) -> list[dict[bytes, bytes]]:
+    """Place and trace of the early alerts that were sent."""
+    found = read_topic(settings.kafka_bootstrap_servers, settings.early_alerts_topic)
+    named = [dict(record.headers) for record in found]
+    return [{b"place": each[PLACE_HEADER], b"trace": each["traceparent"]} for each in named]
+
+
+def test_a_customer_is_shown_to_who_has_a_key_and_to_nobody_where_there_are_none(
+    settings: Settings, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.yaml"
+    keys.write_text(f"till: {{sha256: {hashlib.sha256(b'secret').hexdigest()}}}\n")
+    key = {"authorization": "Bearer secret"}
+    with Service(settings, tmp_path / "one", "--serve-keys", str(keys)).wait_until_ready() as service:
+        assert service.post("/transactions", VALID, key).status == 200
+        path = f"/customers/{VALID['customer_id']}"
+        assert service.get(path).status == 401
+        seen = service.get(path, key)
+        assert (seen.status, seen.body["transactions"], seen.body["mean_amount"]) == (200, 1, VALID["amount"])
+        assert service.get("/customers/nobody", key).status == 404
+    with Service(settings, tmp_path / "two").wait_until_ready() as service:
+        check(off := service.get(path))
+        assert off.status == 404
