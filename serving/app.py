@@ -30,8 +30,9 @@ from serving.http import (
 )
 from serving.mappings import Mappings
 from serving.metrics import Metrics
-from serving.parameters import batch, parameter, timeout, trace_context
 from serving.policy import Policy, Thresholds
+from serving.requests import Limits, batch_of, parameter_of, timeout_of, trace_of
+from serving.share import Elsewhere
 
 _log = logging.getLogger(__name__)
 
@@ -39,15 +40,6 @@ _FIELD: Final = re.compile(
     "in the field `([a-z_]+)`|the field '([a-z_]+)'|missing required field `([a-z_]+)`|^(event_time) "
 )
 _DUPLICATE: Final = re.compile(r"is a duplicate of (?:(\d+)/(\d+)|one in the history)")
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What a request may be and how long it waits. timeout_ms: where it names none."""
-
-    request_bytes: int = 4 << 20
-    transaction_bytes: int = 65_536
-    timeout_ms: float = 1_000.0
-    longest_timeout_ms: float = 60_000.0
 
 
 class Lane:
@@ -61,8 +53,10 @@ class Lane:
         thresholds: Callable[[Score], Thresholds],
         metrics: Metrics,
         limits: Limits,
+        elsewhere: Callable[[str], Elsewhere | None] = lambda customer_id: None,
     ) -> None:
         self._desk = desk
+        self._elsewhere = elsewhere
         self._peek = peek
         self._policy = policy
         self._thresholds = thresholds
@@ -103,7 +97,7 @@ class Lane:
         except NotJudged as refused:
             raise _not_judged(str(refused)) from refused
 
-    def _parsed(self, value: bytes) -> Transaction:
+    def _read(self, value: bytes) -> Transaction:
         if len(value) > self._limits.transaction_bytes:
             raise too_large(len(value), self._limits.transaction_bytes)
         try:
@@ -112,6 +106,16 @@ class Lane:
             found = _FIELD.search(str(error))
             field = next((name for name in found.groups() if name), None) if found else None
             raise RequestRefused(Refused("not a transaction", 422, str(error), field)) from error
+
+    def _parsed(self, value: bytes) -> Transaction:
+        transaction = self._read(value)
+        other = self._elsewhere(transaction.customer_id)
+        if other is not None:
+            where = other.address or "another machine"
+            detail = f"the customer's partition {other.partition} is served by {where}"
+            headers = {} if other.address is None else {"location": other.address}
+            raise RequestRefused(Refused("served elsewhere", 421, detail, "customer_id", other.partition), headers)
+        return transaction
 
     def _judged(self, score: Score, began: float) -> Answer:
         answer = self._answer(score, _elapsed(began))
@@ -171,7 +175,7 @@ class App:
         except Disconnected:
             self._metrics.requests.labels(route, "gone").inc()
         except Exception:  # noqa: BLE001  # our own bugs too: a stack trace is for the log alone
-            _log.exception("a request failed, trace %s", trace_context(scope) or "none")
+            _log.exception("a request failed, trace %s", trace_of(scope) or "none")
             self._metrics.requests.labels(route, "500").inc()
             await send_refusal(send, RequestRefused(Refused("failed", 500, "an error of ours; it is in the log")))
         else:
@@ -182,14 +186,14 @@ class App:
     async def _answer(self, route: str, scope: Scope, body: bytes, caller: str, began: float) -> object:
         if route == "/predict":
             self._access.spend(caller)
-            name = parameter(scope, "mapping")
+            name = parameter_of(scope, "mapping")
             return self._lane.predict(body if name is None else await self._mapped(name, body), began)
-        timeout_ms = timeout(scope, self._limits.timeout_ms, self._limits.longest_timeout_ms)
-        trace = trace_context(scope)
+        timeout_ms = timeout_of(scope, self._limits)
+        trace = trace_of(scope)
         if not body.lstrip().startswith(b"["):
             self._access.spend(caller)
             return await self._lane.transaction(body, began, timeout_ms, trace)
-        values = batch(body)
+        values = batch_of(body)
         self._access.spend(caller, len(values))
         return await asyncio.gather(*(self._one(value, began, timeout_ms, trace) for value in values))
 

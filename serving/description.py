@@ -8,7 +8,7 @@ from ml.schema import REQUIRED_FIELDS, Transaction
 from serving.answers import Answer, Prediction, Refused
 from serving.customers import CustomerState
 from serving.mappings import Mappings
-from serving.parameters import MOST_IN_A_BATCH
+from serving.requests import MOST_IN_A_BATCH
 
 EXAMPLE: Final = {
     "transaction_id": "t-0001",
