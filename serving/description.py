@@ -69,6 +69,7 @@ def description(version: str) -> dict[str, Any]:
             "401": "A key is needed.",
             "408": "The request did not arrive whole within ten seconds.",
             "413": "The request or the transaction is too large.",
+            "421": "Another machine has the customer's partition; `location` says which.",
             "422": "The body is no transaction; `field` names what is wrong.",
             "429": "The caller's rate is used up; Retry-After says when to come back.",
             "500": "An error of the service's own; its log says which.",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import socket
 import time
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import hypothesis
 import jsonschema
+import pytest
 from hypothesis import strategies as st
 
 from ml.schema import TRANSACTION_FIELDS
 from serving.description import EXAMPLES, SPARKOV
 from serving.early_alerts import PLACE_HEADER
 from settings import Settings
-from tests.integration.service import Response, Service
+from tests.integration.service import ROOT, Response, Service
 from tests.integration.test_serving import payments
 from tests.support.kafka import read_topic
 
@@ -221,3 +223,18 @@ def test_a_customer_is_shown_to_who_has_a_key_and_to_nobody_where_there_are_none
     with Service(settings, tmp_path / "two").wait_until_ready() as service:
         check(off := service.get(path))
         assert off.status == 404
+
+
+def test_the_documents_way_to_ask_gets_a_decision_and_the_usual_one_where_nobody_answers(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code.replace("timeout_ms=100", "timeout_ms=20000").replace("timeout=0.25", "timeout=30"), names)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        names["SERVICE"] = f"http://127.0.0.1:{service.port}"
+        assert names["decide"](VALID, "none") in ("approve", "review")
+        with pytest.raises(ValueError, match="amount"):
+            names["decide"](VALID | {"amount": -1})
+        service.kill()
+        assert names["decide"](VALID, "none") == "none"
