@@ -103,9 +103,7 @@ class Lane:
         try:
             return parse(value)
         except Invalid as error:
-            found = _FIELD.search(str(error))
-            field = next((name for name in found.groups() if name), None) if found else None
-            raise RequestRefused(Refused("not a transaction", 422, str(error), field)) from error
+            raise RequestRefused(Refused("not a transaction", 422, str(error), _field_of(str(error)))) from error
 
     def _parsed(self, value: bytes) -> Transaction:
         transaction = self._read(value)
@@ -209,10 +207,15 @@ class App:
             return refused.refused
 
 
+def _field_of(why: str) -> str | None:
+    found = _FIELD.search(why)
+    return next((name for name in found.groups() if name), None) if found else None
+
+
 def _not_judged(why: str) -> RequestRefused:
     duplicate = _DUPLICATE.search(why)
     if duplicate is None:
-        return RequestRefused(Refused("not judged", 422, why))
+        return RequestRefused(Refused("not judged", 422, why, _field_of(why)))
     place = [None if number is None else int(number) for number in duplicate.groups()]
     return RequestRefused(Refused("duplicate", 409, why, "transaction_id", *place))
 
