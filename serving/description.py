@@ -41,15 +41,22 @@ SPARKOV: Final = {
 }
 """A question by the columns of a data set (docs/replay.md)."""
 
-_LEAST: Final = {name: EXAMPLE[name] for name in REQUIRED_FIELDS} | {"transaction_id": "t-0002"}
+_LEAST: Final = {name: EXAMPLE[name] for name in REQUIRED_FIELDS}
 _BATCH: Final = [EXAMPLE | {"transaction_id": f"t-{number:04}", "amount": 10.0 * number} for number in (3, 4)]
-_ONE: Final = {
-    "all": {"summary": "All fields of a transaction", "value": EXAMPLE},
-    "least": {"summary": "Only the fields that are required", "value": _LEAST},
-}
+_SPARKOV: Final = {"summary": "By the columns of Sparkov", "value": SPARKOV, "x-query": "?mapping=sparkov"}
+
+
+def _one(letter: str) -> dict[str, dict[str, object]]:
+    """Transactions that are answered; their names begin so, since what is in the log already is a duplicate."""
+    return {
+        "all": {"summary": "All fields of a transaction", "value": EXAMPLE | {"transaction_id": f"{letter}-0001"}},
+        "least": {"summary": "The required fields alone", "value": _LEAST | {"transaction_id": f"{letter}-0002"}},
+    }
+
+
 EXAMPLES: Final = {
-    "transactions": _ONE | {"batch": {"summary": "A batch, answered in its order", "value": _BATCH}},
-    "predict": _ONE | {"sparkov": {"summary": "By Sparkov's columns", "value": SPARKOV, "x-query": "?mapping=sparkov"}},
+    "transactions": _one("t") | {"batch": {"summary": "A batch, answered in its order", "value": _BATCH}},
+    "predict": _one("p") | {"sparkov": _SPARKOV},
 }
 """By operation: bodies that are answered with 200."""
 

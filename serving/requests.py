@@ -25,13 +25,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 def parameter_of(scope: Scope, name: str) -> str | None:
     """A parameter of the query, the last of several; None where it is not there or empty. Raises `RequestRefused`."""
-    query = scope.get("query_string") or b""
+    query: bytes = scope.get("query_string") or b""
     if not query:
         return None
     try:
-        return parse_qs(query.decode("latin-1"), max_num_fields=_MOST_PARAMETERS).get(name, [None])[-1]
+        given = parse_qs(query.decode("latin-1"), max_num_fields=_MOST_PARAMETERS).get(name)
     except ValueError as error:
         raise RequestRefused(Refused("wrong parameter", 422, f"the query can't be read: {error}")) from error
+    return given[-1] if given else None
 
 
 def timeout_of(scope: Scope, limits: Limits) -> float:
