@@ -28,6 +28,7 @@ HELD_P99_MS: Final = 20.0
 AT_ONCE: Final = "--at-once"
 _BATCHED_AT_ONCE: Final = 20_000
 _ALERTS_SECONDS: Final = 3.0
+_DRAINED: Final = 500
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class LanePlan:
     @property
     def transactions(self) -> int:
         """How many it takes of an input."""
-        alone = 2 * self.at_rate + round(sum(self.rates) * self.rate_seconds) + self.compared
+        alone = 2 * self.at_rate + round(sum(self.rates) * self.rate_seconds) + self.compared + _DRAINED
         beside = self.backlog + 1_000 + round(self.rate * (self.spark_warm_up_seconds + self.spark_seconds))
         return max(alone, beside)
 
@@ -105,12 +106,12 @@ def _alone(
             found.transactions.append(load)
             if not held(load):
                 break
+        # At least some, so that nothing of a rate that was not held waits when the next measurement begins.
+        missing = max(plan.compared - len(log.answers), _DRAINED)
+        say(f"{missing:,} transactions more, to compare")
+        log.answers += service.batches(list(values(file, *log.take(missing))))
         say(f"early alerts, {plan.rate:,.0f} transactions a second into Kafka")
         found.early = _early(environment, settings, made, log, plan)
-        missing = plan.compared - len(log.answers)
-        if missing > 0:
-            say(f"{missing:,} transactions more, to compare")
-            log.answers += service.batches(list(values(file, *log.take(missing))))
     say("comparing with one fold along the log")
     fold = Fold(settings, made)
     return [fold.answers(log.answers) | fold.scores(settings, settings.early_alerts_topic)]
