@@ -14,7 +14,7 @@ from bench.figures import Latency, latency
 from bench.inputs import ENCODED, Input
 from bench.open_loop import Load, values
 from bench.outputs import Topic
-from bench.parity import Compared, Fold
+from bench.parity import Compared, compare_answers, compare_scores, folded, on_topic
 from bench.result import Lane
 from bench.run import Run
 from bench.served import Served, free_port
@@ -113,8 +113,9 @@ def _alone(
         say(f"early alerts, {plan.rate:,.0f} transactions a second into Kafka")
         found.early = _early(environment, settings, made, log, plan)
     say("comparing with one fold along the log")
-    fold = Fold(settings, made)
-    return [fold.answers(log.answers) | fold.scores(settings, settings.early_alerts_topic)]
+    fold = folded(settings, made)
+    early = compare_scores(fold, on_topic(settings, settings.early_alerts_topic))
+    return [compare_answers(fold, log.answers) | early]
 
 
 def held(load: Load) -> bool:
@@ -149,11 +150,10 @@ def _beside_spark(
             found.spark = run.paced(plan.rate, *seconds, 60.0, AT_ONCE)
             found.early_beside_spark = _early_since(run.settings, run.measured_since_ms)
         say("comparing both lanes with one fold along the log")
-        fold = Fold(run.settings, made)
-        early, spark = (
-            fold.scores(run.settings, getattr(run.settings, f"{name}_topic")) for name in ("early_alerts", "scores")
-        )
-    spark.differing.update(fold.values.keys() - spark.places)
+        fold = folded(run.settings, made)
+        topics = run.settings.early_alerts_topic, run.settings.scores_topic
+        early, spark = (compare_scores(fold, on_topic(run.settings, topic)) for topic in topics)
+    spark.differing.update(fold.keys() - spark.places)
     return [early | spark]
 
 
@@ -185,7 +185,7 @@ def _write_bodies(environment: Environment, made: Input, count: int, path: Path)
     settings = environment.settings("features", made, {})
     try:
         environment.send(settings, made, 0, min(count, _BATCHED_AT_ONCE))
-        scores = [read(value) for value in Fold(settings, made).values.values()]
+        scores = [read(value) for value in folded(settings, made).values()]
     finally:
         environment.discard(settings)
     made_bodies = [msgspec.json.encode(dict(zip(FEATURES, score.features, strict=True))) for score in scores[:count]]

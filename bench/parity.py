@@ -45,55 +45,61 @@ class Compared(NamedTuple):
         return Compared(self.places | other.places, self.differing | other.differing)
 
 
-class Fold:
-    """The log's records, folded and judged once, in one process, in the log's order."""
+def folded(settings: Settings, made: Input) -> dict[Place, bytes]:
+    """The log's records, folded and judged once, in one process, in the log's order: their scores as JSON."""
+    registry = ModelStore(made.registry_uri, "scoreline", "champion")
+    model = registry.load(registry.champion())
+    versions = Versions(model.version, name=model.name, model_digest=model.digest)
+    decision = Decision.from_table(versions, model, None)
+    limits = Limits(settings.max_transaction_bytes, settings.max_future_hours, default_rates())
+    engine, end = Engine(_customers(made), limits), closing("early", None, 0)
+    found: dict[Place, bytes] = {}
+    records = _records(settings, settings.transactions_topic)
+    while some := list(islice(records, _FOLDED_AT_ONCE)):
+        messages = Messages(
+            [record.value() for record in some],
+            [record.key() for record in some],
+            [record.timestamp()[1] for record in some],
+            [record.partition() for record in some],
+            [record.offset() for record in some],
+        )
+        for record, outcome in zip(some, engine.work(messages, decision, end), strict=True):
+            if isinstance(outcome, Scored):
+                found[record.partition(), record.offset()] = outcome.value
+    return found
 
-    def __init__(self, settings: Settings, made: Input) -> None:
-        registry = ModelStore(made.registry_uri, "scoreline", "champion")
-        model = registry.load(registry.champion())
-        versions = Versions(model.version, name=model.name, model_digest=model.digest)
-        decision = Decision.from_table(versions, model, None)
-        limits = Limits(settings.max_transaction_bytes, settings.max_future_hours, default_rates())
-        engine, end = Engine(_customers(made), limits), closing("early", None, 0)
-        self.values: dict[Place, bytes] = {}
-        records = _records(settings, settings.transactions_topic)
-        while some := list(islice(records, _FOLDED_AT_ONCE)):
-            messages = Messages(
-                [record.value() for record in some],
-                [record.key() for record in some],
-                [record.timestamp()[1] for record in some],
-                [record.partition() for record in some],
-                [record.offset() for record in some],
-            )
-            for record, outcome in zip(some, engine.work(messages, decision, end), strict=True):
-                if isinstance(outcome, Scored):
-                    self.values[record.partition(), record.offset()] = outcome.value
 
-    def answers(self, answers: Iterable[Mapping[str, Any]]) -> Compared:
-        """Answers by HTTP: score, threshold and verdict."""
-        found = Compared(set(), set())
-        for answer in answers:
-            if answer.get("partition") is None or answer.get("anomaly_score") is None:
-                continue  # refused, or without a judgement: the load counts it
-            place = answer["partition"], answer["offset"]
-            value = self.values.get(place)
-            score = None if value is None else read(value)
-            found.places.add(place)
-            if score is None or any(answer[name] != getattr(score, name) for name in _OF_ANSWERS):
-                found.differing.add(place)
-        return found
+def compare_answers(fold: Mapping[Place, bytes], answers: Iterable[Mapping[str, Any]]) -> Compared:
+    """Answers by HTTP with the fold's scores: score, threshold and verdict."""
+    found = Compared(set(), set())
+    for answer in answers:
+        if answer.get("partition") is None or answer.get("anomaly_score") is None:
+            continue  # refused, or without a judgement: the load counts it
+        place = answer["partition"], answer["offset"]
+        value = fold.get(place)
+        score = None if value is None else read(value)
+        found.places.add(place)
+        if score is None or any(answer[name] != getattr(score, name) for name in _OF_ANSWERS):
+            found.differing.add(place)
+    return found
 
-    def scores(self, settings: Settings, topic: str) -> Compared:
-        """Scores on a topic: all features, the score and the versions that judged."""
-        found = Compared(set(), set())
-        for record in _records(settings, topic):
-            score = read(record.value())
-            place = score.partition, score.offset
-            value = self.values.get(place)
-            if value is None or place in found.places or _said(score) != _said(read(value)):
-                found.differing.add(place)
-            found.places.add(place)
-        return found
+
+def compare_scores(fold: Mapping[Place, bytes], values: Iterable[bytes]) -> Compared:
+    """Scores as JSON with the fold's: all features, the score and the versions that judged."""
+    found = Compared(set(), set())
+    for value in values:
+        score = read(value)
+        place = score.partition, score.offset
+        own = fold.get(place)
+        if own is None or place in found.places or _said(score) != _said(read(own)):
+            found.differing.add(place)
+        found.places.add(place)
+    return found
+
+
+def on_topic(settings: Settings, topic: str) -> Iterator[bytes]:
+    """The values of a topic's records, partition after partition."""
+    return (record.value() for record in _records(settings, topic))
 
 
 def _said(score: Score) -> bytes:
