@@ -167,7 +167,9 @@ def lane(context: typer.Context, customers: Customers = FULL.customers, small: S
     """The fast lane in eight minutes; the last line on standard output is one JSON object of its figures."""
     sizes = SMALL if small else FULL
     with session("lane", _choices(context), strict=False) as bench:
-        bench.part("lane", partial(parts.measure_lane, bench, sizes.customers if small else customers, sizes.lane))
+        size = sizes.customers if small else customers
+        bench.part("lane", partial(parts.measure_lane, bench, size, sizes.lane))
+        bench.part("lane's peer", partial(parts.measure_lane_peer, bench, size, sizes.lane))
     print(msgspec.json.encode(lane_figures(bench.result)).decode(), flush=True)
     _end(bench.result)
 
@@ -189,6 +191,7 @@ def full(context: typer.Context, flags: Flags = None, small: Small = False) -> N
             "peers": partial(_trials, bench, sizes, []),
             "soak": partial(parts.measure_soak, bench, sizes.customers, sizes.soak_rate, sizes.soak_minutes * 60),
             "lane": partial(parts.measure_lane, bench, sizes.customers, sizes.lane),
+            "lane's peer": partial(parts.measure_lane_peer, bench, sizes.customers, sizes.lane),
         }
         for title, measure in measured.items():
             bench.part(title, measure)

@@ -58,14 +58,19 @@ def measure_generator(bench: Session, customers: int, count: int, say: Say) -> N
 
 
 def measure_lane(bench: Session, customers: int, plan: LanePlan, say: Say) -> None:
-    """The service, and then its peer."""
     made = bench.input(customers, plan.transactions)
-    found = bench.result.lane = lane(bench.environment, made, plan, say, bench.choices.flags)
-    bench.save()
+    bench.result.lane = lane(bench.environment, made, plan, say, bench.choices.flags)
+
+
+def measure_lane_peer(bench: Session, customers: int, plan: LanePlan, say: Say) -> None:
+    """The service's peer, into what `measure_lane` found."""
+    if bench.result.lane is None:
+        raise BenchError("the service itself was not measured")
+    made = bench.input(customers, plan.transactions)
     if not made.model.exists():
         say("fitting scikit-learn's forest for the peers")
         write_peer_model(made, bench.progress)
-    found.peer = lane_peer(bench.environment, made, plan, say)
+    bench.result.lane.peer = lane_peer(bench.environment, made, plan, say)
 
 
 def measure_trials(
