@@ -133,6 +133,7 @@ def train_command(
         f"version {model.version} of {model.name}, {detector}: threshold {model.threshold:.4f}; "
         f"flags {share:.2%} of the last tenth of {past}, with a budget of {budget:.2%}"
     )
+    out.print(console.declines(trained.model.decline_threshold, trained.metrics))
     if promote:
         _promote(registry, model.version)
 

@@ -22,7 +22,12 @@ FIGURES: Final = (
     "false_positive_rate",
     "f1",
     "alert_share",
+    "decline_precision",
+    "decline_recall",
 )
+"""The last two are of the decline threshold, in place of the alerts'."""
+
+_NO_THRESHOLD: Final = Figure(None, "there is no decline threshold")
 
 
 class ScenarioResult(msgspec.Struct, frozen=True):
@@ -82,9 +87,18 @@ class JudgedPart(msgspec.Struct, frozen=True):
 
 
 def judge(
-    judged_part: JudgedPart, scores: Floats, is_alert: Flags, budget: float, replicates: int = REPLICATES, seed: int = 0
+    judged_part: JudgedPart,
+    scores: Floats,
+    is_alert: Flags,
+    budget: float,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    decline_threshold: float | None = None,
 ) -> Judgement:
-    """Judge anomaly scores (n,) and alerts (n,) of the part's transactions; intervals are over the days."""
+    """Judge anomaly scores (n,) and alerts (n,) of the part's transactions; intervals are over the days.
+
+    decline_threshold: what scores more is declined; None: nothing is known of that.
+    """
     test, truth = judged_part.test, judged_part.data.outline.knowledge.truth
     prevalence = float(judged_part.is_fraud.mean())
     cards = card_precision(test.day, test.customer, judged_part.is_fraud, scores, judged_part.known)
@@ -97,10 +111,9 @@ def judge(
         prevalence,
         budget,
         judged_part.data.outline.currency,
-        _figures(judged_part, scores, is_alert, cards, (seed, replicates)),
+        _figures(judged_part, scores, (is_alert, decline_threshold), cards, (seed, replicates)),
         {
-            "auc": 1.0,
-            "average_precision": 1.0,
+            **dict.fromkeys(("auc", "average_precision", "decline_precision", "decline_recall"), 1.0),
             "card_precision_at_100": float(cards.ceilings.mean()),
             **ceilings(budget, prevalence),
         },
@@ -115,14 +128,21 @@ def judge(
 
 
 def _figures(
-    judged_part: JudgedPart, scores: Floats, is_alert: Flags, cards: CardPrecision, draws: tuple[int, int]
+    judged_part: JudgedPart,
+    scores: Floats,
+    above: tuple[Flags, float | None],
+    cards: CardPrecision,
+    draws: tuple[int, int],
 ) -> dict[str, Estimate]:
     ranking = Ranking.from_scores(judged_part.is_fraud, scores)
+    is_alert, decline_threshold = above
     by_day = _by_day(judged_part, is_alert)
+    declined_by_day = None if decline_threshold is None else _by_day(judged_part, scores > decline_threshold)
 
     def figures(weight: Floats) -> Mapping[str, Figure]:
         curve = ranking.curve(weight[judged_part.day])
         counts = Counts(*(weight @ by_day))
+        declined = None if declined_by_day is None else Counts(*(weight @ declined_by_day))
         values = (
             curve.roc_auc,
             curve.average_precision,
@@ -132,6 +152,8 @@ def _figures(
             counts.false_positive_rate,
             counts.f1,
             counts.alert_share,
+            _NO_THRESHOLD if declined is None else declined.precision,
+            _NO_THRESHOLD if declined is None else declined.recall,
         )
         return dict(zip(FIGURES, values, strict=True))
 

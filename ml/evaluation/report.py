@@ -18,6 +18,8 @@ COLUMNS: Final = {
     "false-positive rate": "false_positive_rate",
     "F1": "f1",
     "alerts": "alert_share",
+    "declines: precision": "decline_precision",
+    "declines: recall": "decline_recall",
 }
 SCENARIO_COLUMNS: Final = (
     "scenario",
@@ -31,7 +33,7 @@ SCENARIO_COLUMNS: Final = (
 )
 CEILING: Final = "(perfect, at the budget)"
 _SHARES: Final = {"false_positive_rate": 3, "alert_share": 2}  # decimals of those that are given in per cent
-_LAST_LINE: Final = tuple(COLUMNS.values())[:6]
+_LAST_LINE: Final = (*tuple(COLUMNS.values())[:6], "decline_precision", "decline_recall")
 
 
 def detector_rows(results: Results) -> list[list[str]]:

@@ -113,7 +113,8 @@ def _digest(arrays: Path, metadata: Mapping[str, Any]) -> str:
 class Metadata(msgspec.Struct):
     """What is stored with a scorer, as MLflow's model metadata. Earlier releases ignore what they do not know of it.
 
-    extras: of those among the features, by name, what an unknown one becomes; left out where there is none.
+    extras: of those among the features, by name, what an unknown one becomes. Left out where there is none, as is
+    decline_threshold.
     """
 
     threshold: float
@@ -123,6 +124,7 @@ class Metadata(msgspec.Struct):
     probe_scores: list[float]
     fold_version: int = 1
     extras: dict[str, float] = {}
+    decline_threshold: float | None = None
 
     @property
     def names(self) -> list[str]:
@@ -168,8 +170,9 @@ def _metadata(model: Model) -> dict[str, Any]:
     metadata = Metadata(
         model.threshold, model.budget, list(model.features), model.usual.tolist(), probe_scores, FOLD_VERSION
     )
-    of_extras = {"extras": dict(model.extras)} if model.extras else {}
-    return {name: value for name, value in msgspec.structs.asdict(metadata).items() if name != "extras"} | of_extras
+    optional = {"extras": dict(model.extras), "decline_threshold": model.decline_threshold}
+    required = {name: value for name, value in msgspec.structs.asdict(metadata).items() if name not in optional}
+    return required | {name: value for name, value in optional.items() if value not in (None, {})}
 
 
 def _probe(usual: Floats) -> Floats:
@@ -194,10 +197,15 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
         "its usual ranges are not finite, or too few",
     )
     _refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
+    decline = metadata.decline_threshold
+    _refuse_unless(
+        decline is None or metadata.threshold <= decline < 1,
+        f"its decline threshold is {decline}, not between its threshold and 1",
+    )
     scorer = _read_scorer(folder / PLACE)
     reference = _read_reference(folder / PLACE, metadata.threshold)
     judged_by = metadata.threshold, tuple(metadata.names), usual, metadata.budget, reference
-    model = Model(name, version, scorer, *judged_by, digest, extras=metadata.unknown)
+    model = Model(name, version, scorer, *judged_by, digest, extras=metadata.unknown, decline_threshold=decline)
     _refuse_other_scores(model, metadata.probe_scores)
     return model
 
