@@ -75,7 +75,7 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict bench ml detection messaging sinks generator stack jobs scorecard programs demo torture scoreline.py settings.py
+	@$(PYTHON) -m mypy --strict bench ml detection messaging sinks generator stack jobs scorecard programs demo torture serving versions scoreline.py settings.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
 
@@ -122,7 +122,7 @@ submit: setup ## start the detection job on the stack, by spark-submit
 scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (some minutes)
 	@$(PYTHON) -m scorecard
 
-scorecard-quick: setup ## the same with one small seed, in less than a minute
+scorecard-quick: setup ## the same with one small seed, in some two minutes
 	@$(PYTHON) -m scorecard --quick
 
 notebook: setup-dev ## run the notebooks; with their pictures they are then in .scoreline/notebooks

@@ -1,7 +1,6 @@
 """Counting the scores of a micro-batch for profiles, in the tasks; and its labels, of each source the last."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -9,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from detection.message_parsing import hours_ahead
 from jobs.seen import CHUNK, Seen
 from ml.features import FEATURE_SET, FEATURES
 from ml.features.events import hash_id, milliseconds
 from ml.features.profile_counts import added_up, blocks_of, transaction_counts
 from ml.features.profiles import COUNTS
 from ml.label_rule import source_number, verdict_number
-from ml.schema import Identifier, Label, Offset, Partition, Reader
+from ml.schema import Identifier, KafkaTime, Label, Offset, Partition, Reader, SchemaVersion, Time
 
 ROWS: Final = "part string, content binary"
 """What a task returns: its parts by name, each the bytes of an array, or figures in msgpack."""
@@ -27,6 +27,10 @@ LABEL: Final = np.dtype(
     [("transaction", "u8"), ("source", "u1"), ("verdict", "u1"), ("partition", "i4"), ("offset", "i8")]
 )
 """What a label says; source and verdict are numbers of `ml.label_rule`. partition, offset: where it is in its topic."""
+
+
+_MOST_AHEAD_HOURS: Final = 1.0
+"""A score whose transaction's Kafka time is further ahead of its own does not count: a producer's clock is wrong."""
 
 
 class Figures(msgspec.Struct):
@@ -48,14 +52,15 @@ class _Score(msgspec.Struct, gc=False):
     """The part of `ml.schema.Score` that is counted."""
 
     transaction_id: Identifier
-    event_time: datetime
+    event_time: Time
     partition: Partition
     offset: Offset
-    kafka_time: int
+    kafka_time: KafkaTime
     features: list[float]
     feature_set: str
     merchant_id: str | None = None
     merchant_category: str | None = None
+    schema_version: SchemaVersion = 1
 
 
 _scores: Final = Reader(_Score)
@@ -73,16 +78,28 @@ class Counted(NamedTuple):
     figures: Figures
 
 
-class Counting:
-    """Counts in a task. seen: what was counted before, packed. topics: of scores and of labels."""
+class Span(NamedTuple):
+    """How times become blocks. block_seconds: length of a block. max_future_hours: so far ahead of its transaction's Kafka
+    time the job believes an event time."""
 
-    def __init__(self, topics: tuple[str, str], block_seconds: int, seen: bytes) -> None:
+    block_seconds: int
+    max_future_hours: float
+
+
+class Counting:
+    """Counts in a task. seen: what was counted before, packed. topics: of scores and of labels.
+
+    A score is left out whose transaction is dated further ahead than the job believes, or was sent more than an hour later
+    than the score: the job writes neither, and the first would move the table's block, for good.
+    """
+
+    def __init__(self, topics: tuple[str, str], span: Span, seen: bytes) -> None:
         self._topics = topics
-        self._block_seconds = block_seconds
+        self._span = span
         self._seen = seen
 
     def count(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Tables of topic, partition, offset, value → a table as `ROWS` says."""
+        """Tables of topic, partition, offset, time (its own Kafka time, ms), value → a table as `ROWS` says."""
         before, found = Seen.unpacked(self._seen), Seen()
         figures, parts = Figures(), _Parts()
         for batch in batches:
@@ -105,30 +122,36 @@ class Counting:
         self, batch: pa.RecordBatch, before: Seen, found: Seen, figures: Figures, parts: "_Parts"
     ) -> None:
         read = _scores.read_all(batch["value"].to_pylist())
-        scores = [
-            score for score in read.records if score.feature_set == FEATURE_SET and len(score.features) == len(FEATURES)
-        ]
-        _note_foreign(figures, batch.num_rows - len(scores), read.unreadable)
-        if not scores:
+        ours = [_is_ours(score) for score in read.records]
+        arrived = batch["time"].to_numpy()[read.rows][ours]
+        scores = [score for score, is_ours in zip(read.records, ours, strict=True) if is_ours]
+        kafka_time = np.array([score.kafka_time for score in scores], np.int64)
+        time = np.array([milliseconds(score.event_time) for score in scores], np.int64)
+        timely = np.flatnonzero(
+            (hours_ahead(time, kafka_time) <= self._span.max_future_hours)
+            & (hours_ahead(kafka_time, arrived) <= _MOST_AHEAD_HOURS)
+        )
+        _note_foreign(figures, batch.num_rows - len(timely), read.unreadable)
+        if not len(timely):
             return
+        scores, time = [scores[row] for row in timely.tolist()], time[timely]
         new, again = found.mark(
             np.array([score.partition for score in scores], np.int64),
             np.array([score.offset for score in scores], np.int64),
-            np.array([score.kafka_time for score in scores], np.int64),
+            kafka_time[timely],
             before,
         )
         figures.again = sorted({*figures.again, *again})
         figures.scores += len(scores)
         figures.repeated += len(scores) - int(new.sum())
-        scores = [scores[row] for row in np.flatnonzero(new).tolist()]
+        scores, time = [scores[row] for row in np.flatnonzero(new).tolist()], time[new]
         if not scores:
             return
-        time = np.array([milliseconds(score.event_time) for score in scores], np.int64)
         entries = np.empty(len(scores), ENTRY)
         entries["transaction"] = [hash_id(score.transaction_id) for score in scores]
         entries["merchant"] = [hash_id(score.merchant_id) for score in scores]
         entries["category"] = [hash_id(score.merchant_category) for score in scores]
-        entries["block"] = block = blocks_of(time, self._block_seconds)
+        entries["block"] = block = blocks_of(time, self._span.block_seconds)
         features = np.array([score.features for score in scores], np.float64)
         parts.entries.append(entries)
         parts.counts.append(transaction_counts(entries["merchant"], entries["category"], block, features))
@@ -157,9 +180,15 @@ class _Parts:
         self.labels: list[np.ndarray] = []
 
 
+def _is_ours(score: _Score) -> bool:
+    return score.feature_set == FEATURE_SET and len(score.features) == len(FEATURES)
+
+
 def _note_foreign(figures: Figures, count: int, unreadable: dict[int, str]) -> None:
     figures.foreign += count
-    figures.example = figures.example or next(iter(unreadable.values()), "another feature set" if count else None)
+    figures.example = figures.example or next(
+        iter(unreadable.values()), "another feature set, or dated ahead" if count else None
+    )
 
 
 def joined(kind: "np.dtype[np.void]", parts: list[np.ndarray]) -> np.ndarray:

@@ -13,15 +13,14 @@ if not __package__:  # spark-submit runs this file as a script, and knows only t
     end_with_parent()
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from detection.profile_store import ProfileStore
 from jobs.initial_state import past_profiles
-from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
-from jobs.profile_counts import ROWS, Counted, Counting, added
+from jobs.profile_counts import ROWS, Counted, Counting, Span, added
 from jobs.profile_state import Limits, Made, ProfileState, State
-from jobs.profile_tables import Announcement, AnnouncementReader, announce
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.errors import Fatal
 from jobs.runtime.gate import Gate
@@ -34,6 +33,8 @@ from jobs.source.stream import stream
 from jobs.source.topic_offsets import QueryCheckpoint
 from messaging.config import KafkaConfig
 from settings import Settings
+from versions.left_out import LeftOut
+from versions.profiles import Announcement, AnnouncementReader, announce
 
 QUERY: Final = "profiles"
 
@@ -59,10 +60,10 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
 
 
 def records(spark: SparkSession, settings: Settings) -> DataFrame:
-    """The topics of scores and labels: topic, partition, offset, value."""
+    """The topics of scores and labels: topic, partition, offset, time (ms, the record's own in Kafka), value."""
     most, accept_loss = settings.max_offsets_per_trigger, settings.profiles_accept_data_loss
     found = stream(spark, settings, settings.scores_topic, settings.labels_topic, most=most, accept_loss=accept_loss)
-    return found.select("topic", "partition", "offset", "value")
+    return found.select("topic", "partition", "offset", F.unix_millis("timestamp").alias("time"), "value")
 
 
 class ProfileMaker:
@@ -138,7 +139,7 @@ class ProfileMaker:
         while True:
             counting = Counting(
                 (self._settings.scores_topic, self._settings.labels_topic),
-                self._settings.profile_block_seconds,
+                Span(self._settings.profile_block_seconds, self._settings.max_future_hours),
                 self._state.state.seen,
             )
             counted, twice = added(found.coalesce(slots).mapInArrow(counting.count, ROWS).toArrow())

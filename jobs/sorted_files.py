@@ -5,11 +5,13 @@ has a column after the other, so that a look-up maps into memory, and reads, lit
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from detection.errors import CheckpointIncomplete
 from detection.storage import Storage
 from ml.arrays import Flags, Hashes, Ints
 
@@ -105,11 +107,12 @@ class SortedFiles:
         return rows
 
     def _mapped(self, each: SortedFile) -> dict[str, np.ndarray]:
-        """The columns of a file, mapped into memory where the folder is on this machine."""
+        """The columns of a file, mapped into memory where the folder is on this machine. Raises `CheckpointIncomplete`."""
         if each.name in self._columns:
             return self._columns[each.name]
         local, columns, place = self._folder.local, dict[str, np.ndarray](), 0
         content = None if local is not None else self._folder.read(each.name)
+        self._check(each, _size(local / each.name) if local is not None else None if content is None else len(content))
         for name in self._dtype.names or ():
             kind = self._dtype[name]
             if local is not None:
@@ -120,3 +123,19 @@ class SortedFiles:
             place += each.rows * kind.itemsize
         self._columns[each.name] = columns
         return columns
+
+    def _check(self, each: SortedFile, size: int | None) -> None:
+        """Raises `CheckpointIncomplete` where a file is not there (None), or not of the size in bytes that its rows have."""
+        if size != each.rows * self._dtype.itemsize:
+            raise CheckpointIncomplete(
+                f"the checkpoint's file profiles-state/{each.name} is {'lost' if size is None else 'damaged'}: put the "
+                "checkpoint back from a copy, or delete the folders profiles, profiles-state and profiles-made to count again "
+                "what Kafka still has"
+            )
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return None

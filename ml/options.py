@@ -1,4 +1,4 @@
-"""The command line's options for evaluating by a published protocol."""
+"""Options that several commands share, and those for evaluating by a published protocol."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -8,6 +8,26 @@ from typer import Option
 
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.protocol import Protocol
+from ml.schema import EXTRA_PREFIX
+
+Extras = Annotated[
+    bool,
+    Option(
+        "--extras/--no-extras",
+        help=f"Whether columns named {EXTRA_PREFIX}… are features too.",
+    ),
+]
+ExtrasFile = Annotated[
+    str | None,
+    Option(help="TOML file that declares the extras of the job's transactions.", show_default="of the settings"),
+]
+Profiles = Annotated[
+    bool,
+    Option(
+        "--profiles/--no-profiles",
+        help="Whether what crosses customers is features too: merchants and categories, and what labels said of them.",
+    ),
+]
 
 ProtocolName = Literal["handbook"]
 

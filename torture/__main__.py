@@ -11,8 +11,9 @@ from typer import Option
 from bench.result import RESULTS
 from programs.interruption import Interrupted, Interruption
 from stack.errors import StackError
+from torture.options import Options
 from torture.result import save
-from torture.run import Options, torture
+from torture.run import torture
 
 
 def main(

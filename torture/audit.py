@@ -11,9 +11,10 @@ from messaging.config import KafkaConfig
 from ml.features.currencies import Rates, default_rates
 from ml.registry.model_store import ModelStore
 from settings import Settings
-from torture.accounting import Account, Figures, Letter
+from torture.accounting import Account, Letter
 from torture.batches import Entry, assigned, ranges_in, restored, versions_of
 from torture.checkpoint import Ends
+from torture.figures import Figures
 from torture.points import points
 from torture.reference import Expected, Limits, Log, expected
 from torture.topics import Spool, log_of, records

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from bench.result import Machine
-from torture.accounting import Figures
 from torture.application import Ended
 from torture.feed import Status
+from torture.figures import Figures
 from torture.kills import Done
 
 

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -26,49 +25,16 @@ from torture.checkpoint import reached
 from torture.feed import Status, send_some
 from torture.kills import Done, Killer, Targets, planned
 from torture.models import register_two
+from torture.options import Options
 from torture.result import Result
 from torture.servers import Servers
 
-KILLS_IN_30_MINUTES: Final = 100
 FIRST_COMMIT_SECONDS: Final = 240.0
 STOP_SECONDS: Final = 60.0
 WARM_UP: Final = 200
 REPORT_SECONDS: Final = 5.0
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a person may choose. kills: None for as many as fit the time. data: where to make the servers' folder.
-
-    patience_seconds: how long working off may take at least, even where the minutes are over by then.
-    """
-
-    minutes: float = 30.0
-    rate: float = 1_000.0
-    kills: int | None = None
-    seed: int = 1
-    data: Path | None = None
-    keep: bool = False
-    patience_seconds: float = 60.0
-
-    def feed_seconds(self, passed: float) -> float:
-        """How long there is traffic, where so many seconds have passed; the rest is for working off and accounting.
-
-        Where the start took very long, the minutes are exceeded.
-        """
-        total = 60 * self.minutes
-        return max(0.35 * total, (total - passed - 20 - min(90.0, 0.2 * total)) / (1 + self.accounting_share))
-
-    @property
-    def accounting_share(self) -> float:
-        """Seconds of accounting by second of traffic."""
-        return 0.12 * self.rate / 1_000
-
-    @property
-    def planned_kills(self) -> int:
-        return self.kills if self.kills is not None else max(3, round(KILLS_IN_30_MINUTES * self.minutes / 30))
 
 
 class Torture:

@@ -8,6 +8,7 @@ import numpy as np
 from ml.compiling import compiled
 from ml.features.entries import came_at, learned_at, new_countries, slot, small
 from ml.features.past import MEMORY, knows_device, number_of, seen, usual_at
+from ml.features.places import distance_km, stepped
 from ml.features.state_schema import (
     CATEGORIES,
     CHANNEL_BITS,
@@ -214,7 +215,7 @@ def _travel(state, event, place, row):  # type: ignore[no-untyped-def]
             state["longitudes"][place],
             state["times"][place],
         )
-    row[_DISTANCE_KM] = _distance_km(
+    row[_DISTANCE_KM] = distance_km(
         from_latitude * LATITUDE_STEP,
         from_longitude * LONGITUDE_STEP,
         latitude * LATITUDE_STEP,
@@ -222,17 +223,6 @@ def _travel(state, event, place, row):  # type: ignore[no-untyped-def]
     )
     gap = max(abs(event["time"] - since), MINUTE)
     row[_SPEED_KMH] = min(row[_DISTANCE_KM] / gap * HOUR, _FASTEST_KMH)
-
-
-@compiled
-def stepped(event):  # type: ignore[no-untyped-def]
-    """The place of an event in steps, NO_PLACE where one of the two is unknown."""
-    if math.isnan(event["latitude"]) or math.isnan(event["longitude"]):
-        return np.int16(NO_PLACE), np.int16(NO_PLACE)
-    return (
-        np.int16(round(np.float64(event["latitude"]) / LATITUDE_STEP)),
-        np.int16(round(np.float64(event["longitude"]) / LONGITUDE_STEP)),
-    )
 
 
 @compiled
@@ -244,16 +234,3 @@ def roundness(amount):  # type: ignore[no-untyped-def]
         for step in _CENTS_A_STEP:
             steps += cents % step == 0
     return steps
-
-
-@compiled
-def _distance_km(latitude1, longitude1, latitude2, longitude2):  # type: ignore[no-untyped-def]
-    """Great-circle distance by the haversine formula (R. W. Sinnott, Sky & Telescope 68, 1984), on a 6,371 km sphere."""
-    degree = math.pi / 180
-    a = (
-        math.sin((latitude2 - latitude1) * degree / 2) ** 2
-        + math.cos(latitude1 * degree)
-        * math.cos(latitude2 * degree)
-        * math.sin((longitude2 - longitude1) * degree / 2) ** 2
-    )
-    return 2 * 6371.0 * math.asin(math.sqrt(min(1.0, a)))

@@ -1,6 +1,8 @@
 """Amounts of several currencies, brought into one before they are folded, by a table of rates."""
 
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -16,11 +18,12 @@ from ml.arrays import Floats
 from ml.compiling import compiled
 from ml.features.computing import roundness
 from ml.features.state_schema import FEATURES, LARGEST_AMOUNT
+from ml.one_line import one_line
 from ml.schema import DIGEST_DIGITS
 
 DEFAULT_FILE: Final = "currency_rates.json"
 
-Code = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Code = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Rate = Annotated[float, Meta(gt=0, le=1e12)]
 
 _ROUNDNESS: Final = FEATURES.index("roundness")
@@ -40,7 +43,7 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     base: Code
-    date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
     source: str
     rates: dict[Code, Rate]
 
@@ -51,15 +54,16 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return cls.from_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise RatesUnreadable(
-                f"{path} should be a table of currency rates, but it can't be read as one: {error}. It is a JSON object of "
-                "base, date, source, and rates, by currency what one unit of it is worth in the base currency; ml/features/"
-                f"{DEFAULT_FILE} is one"
+                f"{path} should be a table of currency rates, but it can't be read as one: {one_line(error)}. It is a JSON "
+                "object of base, date, source, and rates, by currency what one unit of it is worth in the base currency; "
+                f"ml/features/{DEFAULT_FILE} is one"
             ) from error
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
         """A table from JSON. Raises ValueError."""
         table = msgspec.json.decode(content, type=cls)
+        json.loads(content, object_pairs_hook=_each_once)
         if table.rates.get(table.base, 1.0) != 1.0:
             raise ValueError(f"the base currency is {table.base}, whose rate is 1, not {table.rates[table.base]:g}")
         return table
@@ -97,6 +101,13 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         encoded = currencies.combine_chunks().dictionary_encode(null_encoding="encode")
         known = self.rates_of(encoded.dictionary.to_pylist())
         return None if known is None else known[encoded.indices.to_numpy()]
+
+
+def _each_once(members: list[tuple[str, Any]]) -> None:
+    """Refuse an object that says two things of the same name: which of them counts would be a guess."""
+    for name, times in Counter(name for name, _ in members).items():
+        if times > 1:
+            raise ValueError(f"{name} stands in it more than once")
 
 
 AS_PAID: Final = Rates("", "", "", {})

@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from ml.arrays import Floats
 from ml.features.available import available
+from ml.one_line import one_line
 from ml.schema import is_extra_name
 
 MOST: Final = 64
@@ -70,10 +71,10 @@ def read(file: Path | None) -> Declared:
         return NOTHING
     try:
         tables = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError(f"the declaration of extras {file} can't be read: {error}") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DeclarationError(f"the declaration of extras {file} is not TOML: {error}") from None
+        raise DeclarationError(f"the declaration of extras {file} is not TOML: {one_line(error)}") from None
+    except (OSError, ValueError) as error:  # not UTF-8, an integer of 5,000 digits, a file name that can't be one
+        raise DeclarationError(f"the declaration of extras {file} can't be read: {one_line(error)}") from None
     if not 0 < len(tables) <= MOST:
         raise DeclarationError(f"{file} must declare 1 to {MOST} extras, each as a table, but it has {len(tables)}")
     return tuple(_extra(name, table, file) for name, table in tables.items())
@@ -90,7 +91,7 @@ def _extra(name: str, table: Any, file: Path) -> Extra:
     except (msgspec.ValidationError, OverflowError) as error:
         raise DeclarationError(
             f"the extra {name} in {file} must have lowest and highest (numbers), about (a text), and perhaps unknown (a "
-            f"number): {error}"
+            f"number): {one_line(error)}"
         ) from None
     numbers = found.lowest, found.highest, found.unknown or 0.0
     if not all(map(math.isfinite, numbers)) or not found.lowest < found.highest:

@@ -13,9 +13,10 @@ import numpy as np
 
 from ml.arrays import Flags, Floats, Ints
 from ml.compiling import compiled
-from ml.features.computing import compute, stepped
+from ml.features.computing import compute
 from ml.features.entries import make_room, move, slot
 from ml.features.past import number_of, settle, take_in, usual_at
+from ml.features.places import stepped
 from ml.features.prefetch import LINE, prefetch
 from ml.features.state_schema import (
     ARRIVAL,

@@ -18,12 +18,13 @@ def blocks_of(times: Ints, block_seconds: int) -> Ints:
 
 
 def quantised(log_amount: Floats) -> Ints:
-    """Log amounts in steps of 1/16, rounded to the nearest, a half up; at most 255.
+    """Log amounts in steps of 1/16, rounded to the nearest, a half up; from 0 to 255, also where no amount has this logarithm.
 
     >>> quantised(np.array([0.0, 0.03125, 3.2, 27.6]))
     array([  0,   1,  51, 255])
     """
-    return np.minimum(np.floor(log_amount * AMOUNT_STEPS + 0.5), LARGEST_STEP).astype(np.int64)
+    possible = np.clip(log_amount, 0, LARGEST_STEP / AMOUNT_STEPS)
+    return np.floor(possible * AMOUNT_STEPS + 0.5).astype(np.int64)
 
 
 def transaction_counts(merchant: Hashes, category: Hashes, block: Ints, features: Floats) -> np.ndarray:

@@ -18,7 +18,7 @@ from ml.arrays import Floats
 from ml.features.available import available
 from ml.model import Model, Origin
 from ml.registry import packed, promotion_history, serialization, tracking
-from ml.registry.serialization import ModelRefused
+from ml.registry.refusals import ModelRefused, NotReady, refuse_unfinished
 from ml.registry.tracking import RegistryError, RegistryUnavailable, is_missing, talking_to
 
 __all__ = [
@@ -37,10 +37,6 @@ _TRAIN: Final = "train one with `make train`"
 
 class NoChampion(RegistryError):
     """No version has the alias that judging follows."""
-
-
-class NotReady(RegistryError):
-    """The registry has not finished registering a version, so that it may be loaded later."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ class ModelStore:
         with tempfile.TemporaryDirectory(prefix="scoreline-model-") as folder, talking_to(self.uri):
             try:
                 found = self._client.get_model_version(self.name, str(version))
-                _refuse_unfinished(found)
+                refuse_unfinished(found)
                 path = tracking.download(self.uri, self.name, version, Path(folder))
             except (MlflowException, OSError) as error:
                 if tracking.connection_failure(error):
@@ -158,10 +154,12 @@ class ModelStore:
 
         example: rows of features (n, len(model.features)), of which the first few are stored with it.
         """
-        with talking_to(self.uri), tracking.run(self.uri, self.name) as run_id:
-            mlflow.log_params({"budget": model.budget, "features": ",".join(model.features), **(params or {})})
-            mlflow.log_metrics({"threshold": model.threshold, **(metrics or {})})
-            logged, digest = serialization.log(model, example)
+        with talking_to(self.uri), tracking.chosen(self.uri):
+            with tracking.run(self.uri, self.name) as run_id:
+                mlflow.log_params({"budget": model.budget, "features": ",".join(model.features), **(params or {})})
+                mlflow.log_metrics({"threshold": model.threshold, **(metrics or {})})
+                logged, digest = serialization.log(model, example)
+            # As the last of all: a registry that ends before this has no version, and one that ends after it has all of it.
             entry = self._entry(self._new_version(logged, run_id))
         return replace(model, name=self.name, version=entry.version, digest=digest, origin=entry.origin)
 
@@ -244,10 +242,3 @@ class ModelStore:
 
     def _remember(self, history: list[int]) -> None:
         self._client.set_registered_model_tag(self.name, self._history_tag, ",".join(map(str, history)))
-
-
-def _refuse_unfinished(version: ModelVersion) -> None:
-    if version.status == "PENDING_REGISTRATION":
-        raise NotReady("it is still being registered; once that is finished the version can be used")
-    if version.status == "FAILED_REGISTRATION":
-        raise ModelRefused(f"its registration failed: {version.status_message or 'the registry does not say why'}")

@@ -16,7 +16,7 @@ import msgspec
 
 from ml.model import Model, Origin
 from ml.registry import serialization
-from ml.registry.serialization import ModelRefused
+from ml.registry.refusals import ModelRefused
 
 _LARGEST_BYTES: Final = 1 << 30
 _CALLED: Final = "called.json"

@@ -14,7 +14,7 @@ from jobs import publish
 from jobs.runtime.supervisor import Gate
 from jobs.source.transactions_topic import TransactionsTopic
 from messaging.config import KafkaConfig
-from ml.__main__ import read_scores
+from ml.commands.topic_scores import read_scores
 from ml.features.events import hash_id
 from ml.schema import Transaction
 from settings import Settings

@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 
 from messaging.config import KafkaConfig
-from ml.__main__ import read_scores
+from ml.commands.topic_scores import read_scores
 from ml.dataset.history import History
 from ml.dataset.split import Split
 from ml.evaluation.contest import StreamScores, Terms, evaluate

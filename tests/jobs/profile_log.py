@@ -7,24 +7,27 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from jobs.profile_counts import Counted, Counting, added
+from jobs.profile_counts import Counted, Counting, Span, added
 from jobs.seen import Seen
-from ml.features import FEATURE_SET, FEATURES, SECOND
+from ml.features import FEATURE_SET, FEATURES, HOUR, SECOND
 
 BLOCK_SECONDS = 60
 START = 1_700_000_040_000
 """The first event time (ms), where a block begins."""
+LATER = START + 10 * 24 * HOUR
+"""A Kafka time (ms) after that of all transactions."""
 MERCHANTS = 7
 NEW = FEATURES.index("new_merchant")
 
 
 class Record(NamedTuple):
-    """A record of the topics scores or labels."""
+    """A record of the topics scores or labels. time: its own Kafka time (ms)."""
 
     topic: str
     partition: int
     offset: int
-    value: bytes
+    value: bytes | None
+    time: int = 2**62
 
 
 def score(number: int, seconds: float, **changes: object) -> bytes:
@@ -72,7 +75,7 @@ def labels(values: Sequence[bytes], first_offset: int = 0) -> list[Record]:
 
 def counted(pieces: Sequence[Sequence[Record]], seen: bytes | None = None) -> tuple[Counted, int]:
     """What tasks return, one for each piece."""
-    counting = Counting(("scores", "labels"), BLOCK_SECONDS, Seen().packed if seen is None else seen)
+    counting = Counting(("scores", "labels"), Span(BLOCK_SECONDS, 24.0), Seen().packed if seen is None else seen)
     tables = [rows for piece in pieces for rows in counting.count(iter([batch(piece[:50]), batch(piece[50:])]))]
     return added(pa.Table.from_batches(tables))
 
@@ -83,6 +86,7 @@ def batch(records: Sequence[Record]) -> pa.RecordBatch:
             "topic": pa.array([record.topic for record in records], pa.string()),
             "partition": pa.array([record.partition for record in records], pa.int32()),
             "offset": pa.array([record.offset for record in records], pa.int64()),
+            "time": pa.array([record.time for record in records], pa.int64()),
             "value": pa.array([record.value for record in records], pa.binary()),
         }
     )

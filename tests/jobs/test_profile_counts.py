@@ -3,7 +3,9 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
+from hypothesis import settings as configured
 from hypothesis import strategies as st
 
 from jobs.profile_counts import LABEL
@@ -12,6 +14,7 @@ from ml.features import FEATURES
 from ml.features.events import hash_id
 from ml.features.profile_counts import blocks_of, transaction_counts
 from ml.label_rule import FRAUD, HONEST, UNKNOWN
+from tests.jobs.foreign_scores import foreign
 from tests.jobs.profile_log import BLOCK_SECONDS, NEW, START, Record, counted, label, labels, score, scores
 
 RECORDS = scores(range(200))
@@ -82,3 +85,35 @@ def test_what_is_neither_score_nor_label_is_left_out_and_counted() -> None:
     assert len(found.entries) == 5
     assert found.figures.foreign == 3
     assert found.figures.example
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kafka_time": 2**63},
+        {"kafka_time": -(2**63) - 1},
+        {"kafka_time": 10**400},
+        {"event_time": "2023-11-14T22:14:00"},
+        {"schema_version": 3},
+    ],
+    ids=str,
+)
+def test_a_score_with_a_time_that_is_none_or_of_a_later_form_is_left_out_beside_its_neighbours(
+    changes: dict[str, object],
+) -> None:
+    found, _ = counted([[*RECORDS[:5], Record("scores", 0, 9_000, score(7, 1.0, **changes)), *RECORDS[5:9]]])
+    assert len(found.entries) == 9
+    assert found.figures.foreign == 1
+
+
+@configured(max_examples=300, deadline=None)
+@given(st.lists(foreign(), min_size=1, max_size=15), st.lists(foreign(), max_size=5))
+def test_whatever_stands_on_the_topics_the_scores_beside_it_are_counted(
+    values: list[bytes | None], others: list[bytes | None]
+) -> None:
+    records = [Record("scores", 0, 9_000 + k, value) for k, value in enumerate(values)]
+    records += [Record("labels", 0, 9_000 + k, value) for k, value in enumerate(others)]
+    whole = Record("scores", 1, 1, score(2**20, 5.0, partition=2**15 - 1, offset=2**20, transaction_id="whole"))
+    found, _ = counted([[*records, whole]])
+    assert found.figures.scores + found.figures.labels + found.figures.foreign == len(records) + 1
+    assert hash_id("whole") in found.entries["transaction"]

@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.profile_store import ProfileStore
-from jobs.initial_state import read_past_profiles
 from jobs.known_labels import MOST_EARLY
 from jobs.profile_state import Limits, Made, ProfileState
-from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.events import hash_id
 from ml.features.profile_counts import label_counts
 from ml.features.profile_file import write
 from ml.features.profiles import LABEL_COUNTS, Profiles
-from tests.jobs.profile_log import BLOCK_SECONDS, MERCHANTS, START, Record, counted, label, labels, scores
+from tests.jobs.profile_log import BLOCK_SECONDS, LATER, MERCHANTS, START, Record, counted, label, labels, score, scores
+from versions.errors import PastUnusable
+from versions.past_profiles import read_past_profiles
 
 LIMITS = Limits(BLOCK_SECONDS, 60, 10_000)
 FIRST = START // 1000 // BLOCK_SECONDS
@@ -191,11 +191,23 @@ def test_a_first_start_goes_on_from_the_profiles_of_a_history(tmp_path: Path) ->
 def test_a_history_of_other_blocks_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     assert read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS) is None
     history(tmp_path, 200)
-    with pytest.raises(Fatal, match=r"blocks of 60 s, but --profile-block-seconds is 3600"):
+    with pytest.raises(PastUnusable, match=r"blocks of 60 s, but --profile-block-seconds is 3600"):
         read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", 3_600)
     (tmp_path / COUNTS_FILE).write_bytes(b"no counts")
-    with pytest.raises(Fatal, match=r"beside --initial-state customers.parquet can't be used"):
+    with pytest.raises(PastUnusable, match=r"beside --initial-state customers.parquet can't be used"):
         read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS)
+
+
+def test_scores_that_are_dated_far_ahead_do_not_move_the_table(tmp_path: Path) -> None:
+    whole = scores(range(400))
+    far = [
+        score(1_000 + n, 300.0, event_time=f"9998-01-01T00:0{n % 5}:30Z", kafka_time=kafka_time)
+        for n, kafka_time in enumerate([START] * 5 + [2**63 - 1] * 5 + [253_370_764_800_000] * 5)
+    ]
+    records = [Record("scores", 0, 9_000 + n, value, LATER) for n, value in enumerate(far)]
+    made = run(tmp_path, [whole[:200], records, whole[200:]])
+    assert made[-1].as_of == FIRST + 5
+    assert same(table(tmp_path, made[-1]), pure(whole, FIRST + 5))
 
 
 def test_versions_go_on_from_what_the_topic_holds(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detection.errors import CheckpointIncomplete
 from jobs import sorted_files
 from jobs.known_labels import KNOWN, newest_of_each
 from jobs.runtime.storage import DurableFolder
@@ -61,3 +62,23 @@ def test_what_an_interrupted_micro_batch_left_does_not_count(tmp_path: Path) -> 
     again.add(rows([3], 2), 2)
     again.delete_others()
     assert again.find(np.array([1, 2, 3], np.uint64))[1].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"x", b"longer"])
+def test_a_file_that_is_lost_or_has_another_length_is_named_whatever_is_asked_of_it(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    folder = DurableFolder.on_disk(tmp_path)
+    kept = SortedFiles(folder, "known", KNOWN, newest_of_each)
+    kept.add(rows([1, 2], 1), 1)
+    file = tmp_path / kept.listed[0].name
+    whole = file.read_bytes()
+    file.unlink() if content is None else file.write_bytes(whole + content if content == b"longer" else content)
+    for asked in (
+        lambda files: files.find(np.array([1], np.uint64)),
+        lambda files: list(files.pieces()),
+        lambda files: files.add(rows([3], 2), 2),
+    ):
+        again = SortedFiles(folder, "known", KNOWN, newest_of_each, kept.listed)
+        with pytest.raises(CheckpointIncomplete, match=f"file profiles-state/{file.name} is (lost|damaged)"):
+            asked(again)

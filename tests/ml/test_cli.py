@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-import ml.__main__ as cli
 from ml.arrays import Floats
+from ml.commands import common
 from ml.features import CUSTOMER
 from ml.features.currencies import default_rates
 from ml.model import Model
@@ -94,7 +94,7 @@ def test_models_is_a_plain_table_in_a_pipe_and_a_drawn_one_in_a_terminal(
         f"{model.threshold:.4f}",
         "",
     ]
-    monkeypatch.setattr(cli, "out", Console(force_terminal=True, width=100, highlight=False))
+    monkeypatch.setattr(common, "out", Console(force_terminal=True, width=100, highlight=False))
     drawn = run("models")[1]
     assert "\t" not in drawn
     assert all(cell in drawn for cell in ("trained (UTC)", "champion", "5,000", "0.43%", f"{model.threshold:.4f}"))

@@ -148,6 +148,11 @@ def test_the_version_is_of_what_the_amounts_depend_on_and_of_nothing_else() -> N
         ({"rates": {"PLN": "0.25"}}, "rates"),
         ({"rates": {"EUR": 2.0}}, "base currency is EUR, whose rate is 1, not 2"),
         ({"rate": {}}, "rate"),
+        ({"a\nb": 1}, "a b"),
+        ({"base": "EUR\n"}, "base"),
+        ({"date": "2026-10-30\n"}, "date"),
+        ({"date": "٢٠٢٦-10-30"}, "date"),
+        ({"rates": {"PLN\n": 1.0}}, "rates"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_with_the_reason(tmp_path: Path, changed: dict, words: str) -> None:  # type: ignore[type-arg]
@@ -158,7 +163,24 @@ def test_a_file_that_is_no_table_is_refused_with_the_reason(tmp_path: Path, chan
     file.write_text(json.dumps(whole | changed))
     with pytest.raises(
         RatesUnreadable, match=rf"rates\.json should be a table .*{words}.* what one unit of it is worth"
-    ):
+    ) as refused:
+        Rates.read(file)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "twice"),
+    [
+        ('"rates": {"PLN": 0.25, "JPY": 0.006, "PLN": 25}', "PLN"),
+        ('"rates": {"PLN": 0.25, "\\u0050LN": 25}', "PLN"),
+        ('"rates": {}, "rates": {"PLN": 25}', "rates"),
+        ('"base": "USD", "rates": {}', "base"),
+    ],
+)
+def test_a_table_that_says_something_twice_is_refused(tmp_path: Path, content: str, twice: str) -> None:
+    file = tmp_path / "rates.json"
+    file.write_text(f'{{"base": "EUR", "date": "2026-10-30", "source": "made up", {content}}}')
+    with pytest.raises(RatesUnreadable, match=f"{twice} stands in it more than once"):
         Rates.read(file)
 
 

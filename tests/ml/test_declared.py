@@ -61,16 +61,22 @@ ONE = 'lowest = 0, highest = 1, about = "a"'
         ('a = {lowest = 1, highest = 1, about = "a"}', "lowest below highest, but they are 1 and 1"),
         (f"a = {{{ONE}, unknown = nan}}", "must have finite numbers"),
         (f'a = {{lowest = 0, highest = {10**400}, about = "a"}}', "the extra a in"),
+        (f"a = {{lowest = 0, highest = {'1' * 5_000}}}", "can't be read"),
+        (f'a = {{{ONE}, "b\\nc" = 1}}', "unknown field"),
+        (f'a = {{{ONE}, "b\\u2028c" = 1}}', "unknown field"),
     ],
 )
 def test_what_is_no_declaration_is_refused_in_words(tmp_path: Path, text: str, complaint: str) -> None:
-    with pytest.raises(DeclarationError, match=complaint):
+    with pytest.raises(DeclarationError, match=complaint) as refused:
         declared(tmp_path, text)
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="can't be read"):
         read(tmp_path / "none.toml")
+    with pytest.raises(DeclarationError, match="can't be read"):
+        read(tmp_path / "no\0name")
     (tmp_path / "extras.toml").write_bytes(b"\xff")
     with pytest.raises(DeclarationError, match="can't be read"):
         read(tmp_path / "extras.toml")

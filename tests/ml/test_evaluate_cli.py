@@ -13,6 +13,7 @@ from rich.console import Console
 import ml.__main__ as cli
 from messaging import reader
 from ml.arrays import Floats
+from ml.commands import common
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from tests.ml.evaluation_cases import rows, write_history, write_labels, write_transactions
@@ -76,7 +77,7 @@ def test_converted_data_without_labels_campaigns_or_scenarios_is_judged_too(run:
 
 
 def test_in_a_terminal_the_tables_are_drawn(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "out", Console(force_terminal=True, width=200, highlight=False))
+    monkeypatch.setattr(common, "out", Console(force_terminal=True, width=200, highlight=False))
     out = run(str(folder), "--detector", "isolation_forest")[1]
     assert "\t" not in out
     assert "scenarios, by isolation_forest" in out
@@ -108,7 +109,7 @@ def test_the_command_prints_ours_beside_what_was_published(run: Run, folder: Pat
     assert lines[1].split("\t") == ["detector", "AUC", "average precision", "Card Precision@100"]
     assert [line.split("\t")[0] for line in lines[2:5]] == [
         "isolation_forest",
-        "  published: isolation_forest (chapter 7)",
+        "  published: isolation_forest",
         "(perfect)",
     ]
     last = json.loads(lines[-1])

@@ -250,6 +250,10 @@ def test_a_log_amount_is_counted_in_sixteenths() -> None:
     assert quantised(np.log1p([0.0, 100.0, 1e12])).tolist() == [0, 74, 255]
 
 
+def test_a_log_amount_that_no_amount_has_counts_as_the_nearest_that_one_has() -> None:
+    assert quantised(np.array([-1.0, -1e308, 1e308, -0.0])).tolist() == [0, 0, 255, 0]
+
+
 def traffic(until: int) -> tuple[np.ndarray, np.ndarray]:
     """Some days of traffic, quiet at night; of the last block only a tenth has come."""
     blocks = np.arange(START, until + 1)

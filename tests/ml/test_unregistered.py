@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import ml.__main__ as cli
 from ml.arrays import Floats
+from ml.commands import train as train_commands
 from ml.model import Model
 from ml.registry import model_store as registries
 from ml.registry import tracking, unregistered
@@ -68,7 +68,7 @@ def test_a_registry_that_ends_during_the_fit_costs_no_model(
 
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-        monkeypatch.setattr(cli, "train", train_and_stop)
+        monkeypatch.setattr(train_commands, "train", train_and_stop)
         flags = ["--state-out", str(tmp_path / "out" / "state")] * with_state
         said = error_of(run("train", str(history_folder), "--promote", *flags))
         assert "the model is trained, but not registered: the model registry" in said
@@ -99,7 +99,7 @@ def test_the_registry_is_asked_before_anything_is_folded(
     run: Run, history_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setattr(cli, "train", lambda *_: pytest.fail("it was trained"))
+    monkeypatch.setattr(train_commands, "train", lambda *_: pytest.fail("it was trained"))
     assert "does not answer (no connection)" in error_of(run("train", str(history_folder)))
 
 

@@ -13,7 +13,8 @@ import pytest
 from ml.features import FEATURES
 from ml.model import Model
 from tests.torture.outputs import a_log, a_model, letters_of, points_of, reference_of, scores_of
-from torture.accounting import Account, Figures, Letter
+from torture.accounting import Account, Letter
+from torture.figures import Figures
 from torture.points import Points
 from torture.reference import Expected, Log
 

@@ -12,8 +12,8 @@ from tests.torture.outputs import a_model
 from torture.checkpoint import committed, reached
 from torture.hostile import RARE, kinds
 from torture.kills import SHARES, planned
+from torture.options import Options
 from torture.reference import Limits, Log, expected
-from torture.run import Options
 from torture.traffic import Message, Payments, message
 
 

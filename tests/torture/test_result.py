@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from bench.result import Machine
-from torture.accounting import Figures
 from torture.feed import Status
+from torture.figures import Figures
 from torture.result import Result, save
 
 NOTHING_WRONG = Figures(**dict.fromkeys(Figures.__struct_fields__[:-1], 0), examples=[])

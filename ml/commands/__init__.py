@@ -1,0 +1,1 @@
+"""The commands of `python -m ml`, a file each for what belongs together."""

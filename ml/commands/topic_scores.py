@@ -1,0 +1,37 @@
+"""Reads all scores that a topic of Kafka holds."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from messaging.config import KafkaConfig
+from messaging.errors import ReadError
+from messaging.reader import Reader
+from ml.evaluation.errors import EvaluationError
+from ml.evaluation.scored import Scored, scored_from
+from ml.progress import Progress, silent
+
+_AT_ONCE: Final = 5_000
+"""Records between two reports of progress."""
+
+
+def read_scores(kafka: KafkaConfig, topic: str, progress: Progress = silent) -> dict[int, Scored]:
+    """All scores that a topic holds now; see `scored_from`. Raises `EvaluationError` where Kafka does not have them."""
+    try:
+        with Reader(kafka, topic) as reader:
+            ends = reader.ends(topic)
+            if not ends:
+                raise ReadError("there is no such topic")
+            return scored_from(topic, _counted(reader, topic, sum(ends.values()), progress))
+    except ReadError as error:
+        raise EvaluationError(f"the topic {topic} can't be read from Kafka at {kafka.servers}: {error}") from None
+
+
+def _counted(reader: Reader, topic: str, end: int, progress: Progress) -> Iterator[tuple[str, bytes | None]]:
+    """Each record's place and value."""
+    stage = f"reading {topic}"
+    progress(stage, 0, end)
+    for number, message in enumerate(reader.read_all(), 1):
+        if number % _AT_ONCE == 0:
+            progress(stage, min(number, end), end)
+        yield f"partition {message.partition()}, offset {message.offset()}", message.value()
+    progress(stage, end, end)

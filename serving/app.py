@@ -1,0 +1,211 @@
+"""The service's ASGI application: transactions and predictions by hand, everything else by Starlette."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from detection.message_parsing import Invalid, parse
+from ml.schema import Score, Transaction
+from serving import answers
+from serving.access import Access
+from serving.answers import Answer, NotJudged, Prediction, Refused
+from serving.desk import Busy, Desk, Lost
+from serving.http import (
+    Disconnected,
+    Receive,
+    RequestRefused,
+    Scope,
+    Send,
+    body_of,
+    send_json,
+    send_refusal,
+    too_large,
+)
+from serving.metrics import Metrics
+from serving.policy import Policy, Thresholds
+from serving.requests import Limits, batch_of, timeout_of, trace_of
+from serving.share import Elsewhere
+
+_log = logging.getLogger(__name__)
+
+_FIELD: Final = re.compile(
+    "in the field `([a-z_]+)`|the field '([a-z_]+)'|missing required field `([a-z_]+)`|^(event_time) "
+)
+_DUPLICATE: Final = re.compile(r"is a duplicate of (?:(\d+)/(\d+)|one in the history)")
+
+
+class Lane:
+    """Answers requests. peek: a transaction's JSON → the score that it would have. Raises `NotJudged`."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        peek: Callable[[bytes, Transaction], Score],
+        policy: Callable[[], Policy],
+        thresholds: Callable[[Score], Thresholds],
+        metrics: Metrics,
+        limits: Limits,
+        elsewhere: Callable[[str], Elsewhere | None] = lambda customer_id: None,
+    ) -> None:
+        self._desk = desk
+        self._elsewhere = elsewhere
+        self._peek = peek
+        self._policy = policy
+        self._thresholds = thresholds
+        self._metrics = metrics
+        self._limits = limits
+        desk.unasked = self._remember
+
+    async def transaction(self, value: bytes, began: float, timeout_ms: float, trace: str | None) -> Answer:
+        """Put a transaction into the log and answer with its judgement. Raises `RequestRefused`."""
+        transaction = self._parsed(value)
+        known = self._desk.known(transaction.transaction_id)
+        if known is not None:
+            return msgspec.structs.replace(known, repeated=True)
+        try:
+            future = self._desk.enter(transaction, value, trace)
+        except Busy as busy:
+            raise RequestRefused(Refused("busy", 503, str(busy)), {"retry-after": "1"}) from busy
+        patience = timeout_ms / 1000 - (perf_counter() - began)
+        done, _ = await asyncio.wait([future], timeout=max(0.0, patience))
+        if not done:
+            future.add_done_callback(self._keep_late)
+            return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began)
+        try:
+            return self._judged(future.result(), began)
+        except Lost as lost:
+            return self._without(transaction, f"the transaction did not reach the log: {lost}", began)
+        except NotJudged as refused:
+            known = self._desk.known(transaction.transaction_id)  # it was under way by another replica
+            if known is not None:
+                return msgspec.structs.replace(known, repeated=True)
+            raise _not_judged(str(refused)) from refused
+
+    def predict(self, value: bytes, began: float) -> Prediction:
+        """What a transaction's score would be. Raises `RequestRefused`."""
+        transaction = self._parsed(value)
+        try:
+            return answers.prediction(self._peek(value, transaction), _elapsed(began))
+        except NotJudged as refused:
+            raise _not_judged(str(refused)) from refused
+
+    def _read(self, value: bytes) -> Transaction:
+        if len(value) > self._limits.transaction_bytes:
+            raise too_large(len(value), self._limits.transaction_bytes)
+        try:
+            return parse(value)
+        except Invalid as error:
+            found = _FIELD.search(str(error))
+            field = next((name for name in found.groups() if name), None) if found else None
+            raise RequestRefused(Refused("not a transaction", 422, str(error), field)) from error
+
+    def _parsed(self, value: bytes) -> Transaction:
+        transaction = self._read(value)
+        other = self._elsewhere(transaction.customer_id)
+        if other is not None:
+            where = other.address or "another machine"
+            detail = f"the customer's partition {other.partition} is served by {where}"
+            headers = {} if other.address is None else {"location": other.address}
+            raise RequestRefused(Refused("served elsewhere", 421, detail, "customer_id", other.partition), headers)
+        return transaction
+
+    def _judged(self, score: Score, began: float) -> Answer:
+        answer = self._answer(score, _elapsed(began))
+        self._desk.keep(answer)
+        self._metrics.decisions.labels(answer.decision, answer.decided_by).inc()
+        return answer
+
+    def _answer(self, score: Score, elapsed_ms: float) -> Answer:
+        decided = self._policy().decide(score, self._thresholds(score), datetime.now(UTC))
+        return answers.answer(score, decided, elapsed_ms)
+
+    def _remember(self, score: Score) -> None:
+        """An answer that another replica gave, or that was given before a restart."""
+        self._desk.keep(self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
+
+    def _without(self, transaction: Transaction, why: str, began: float) -> Answer:
+        decided = self._policy().fallback(why)
+        self._metrics.degraded.inc()
+        self._metrics.decisions.labels(decided.decision, decided.decided_by).inc()
+        return answers.degraded(transaction.transaction_id, decided, why, _elapsed(began))
+
+    def _keep_late(self, future: "asyncio.Future[Score]") -> None:
+        """A judgement that came after its request was answered: whoever asks again gets it."""
+        if not future.cancelled() and future.exception() is None:
+            self._remember(future.result())
+
+
+class App:
+    """The ASGI application. others: what answers all other paths."""
+
+    def __init__(
+        self, lane: Lane, access: Access, metrics: Metrics, limits: Limits, others: Callable[..., Awaitable[None]]
+    ) -> None:
+        self._lane = lane
+        self._access = access
+        self._metrics = metrics
+        self._limits = limits
+        self._others = others
+        self._latency = {route: metrics.latency.labels(route) for route in ("/transactions", "/predict")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"] not in self._latency or scope["method"] != "POST":
+            await self._others(scope, receive, send)
+            return
+        route, began = scope["path"], perf_counter()
+        try:
+            caller = self._access.caller(scope)
+            body = await body_of(scope, receive, self._limits.request_bytes)
+            answer = await self._answer(route, scope, body, caller, began)
+        except RequestRefused as refused:
+            self._metrics.requests.labels(route, str(refused.refused.status)).inc()
+            await send_refusal(send, refused)
+        except Disconnected:
+            self._metrics.requests.labels(route, "gone").inc()
+        except Exception:  # noqa: BLE001  # our own bugs too: a stack trace is for the log alone
+            _log.exception("a request failed")
+            self._metrics.requests.labels(route, "500").inc()
+            await send_refusal(send, RequestRefused(Refused("failed", 500, "an error of ours; it is in the log")))
+        else:
+            self._metrics.requests.labels(route, "200").inc()
+            self._latency[route].observe(perf_counter() - began)
+            await send_json(send, answer)
+
+    async def _answer(self, route: str, scope: Scope, body: bytes, caller: str, began: float) -> object:
+        if route == "/predict":
+            self._access.spend(caller)
+            return self._lane.predict(body, began)
+        timeout_ms = timeout_of(scope, self._limits)
+        trace = trace_of(scope)
+        if not body.lstrip().startswith(b"["):
+            self._access.spend(caller)
+            return await self._lane.transaction(body, began, timeout_ms, trace)
+        values = batch_of(body)
+        self._access.spend(caller, len(values))
+        return await asyncio.gather(*(self._one(value, began, timeout_ms, trace) for value in values))
+
+    async def _one(self, value: bytes, began: float, timeout_ms: float, trace: str | None) -> Answer | Refused:
+        try:
+            return await self._lane.transaction(value, began, timeout_ms, trace)
+        except RequestRefused as refused:
+            return refused.refused
+
+
+def _not_judged(why: str) -> RequestRefused:
+    duplicate = _DUPLICATE.search(why)
+    if duplicate is None:
+        return RequestRefused(Refused("not judged", 422, why))
+    place = [None if number is None else int(number) for number in duplicate.groups()]
+    return RequestRefused(Refused("duplicate", 409, why, "transaction_id", *place))
+
+
+def _elapsed(began: float) -> float:
+    return (perf_counter() - began) * 1000
