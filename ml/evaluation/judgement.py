@@ -28,8 +28,8 @@ FIGURES: Final = (
     "decline_precision",
     "decline_recall",
 )
-"""Those with `_at_` are of the threshold that hindsight would choose: how much fraud it finds if 95 or 78 % of its alerts have to
-be right, or if 2 % of the honest transactions may be alerted. The last two are of the decline threshold."""
+"""Those with `_at_` are of the threshold that hindsight would choose: how much fraud it finds if 95 or 78 % of its alerts have
+to be right, or if 2 % of the honest transactions may be alerted. The last two are of the decline threshold."""
 
 _NO_THRESHOLD: Final = Figure(None, "there is no decline threshold")
 
