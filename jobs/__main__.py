@@ -41,15 +41,17 @@ def _jobs() -> None:
 def submit(
     context: typer.Context,
     job: Annotated[
-        str, typer.Option(help="detect (runs the others too), or publish, thresholds or profiles alone")
+        str, typer.Option(help="detect (runs the others too), or publish, thresholds or profiles alone.")
     ] = "detect",
     master: Annotated[
-        str, typer.Option(envvar="SPARK_MASTER", help="Spark master")
+        str, typer.Option(envvar="SPARK_MASTER", help="Spark master.")
     ] = f"local[{max(4, os.cpu_count() or 1)}]",
-    driver_memory: Annotated[str, typer.Option(help="heap of the driver, taken whole at the start")] = "1536m",
-    conf: Annotated[list[str] | None, typer.Option(help="a Spark property, name=value; may be repeated")] = None,
+    driver_memory: Annotated[str, typer.Option(help="Heap of the driver, taken whole at the start.")] = "1536m",
+    conf: Annotated[list[str] | None, typer.Option(help="A Spark property, name=value; may be repeated.")] = None,
 ) -> None:
-    """Submit a job. Every flag that is not named here is a setting and goes to the job: see `jobs/detect.py --help`."""
+    """Submit a job. Every flag that is not named here is a setting and goes to the job: see docs/settings.md, or
+    `python -m jobs.detect --help`.
+    """
     script = ROOT / "jobs" / f"{job}.py"
     if job not in ("detect", "publish", "thresholds", "profiles"):
         raise typer.BadParameter(f"a job is detect, publish, thresholds or profiles, but {job!r} was asked for")

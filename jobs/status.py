@@ -24,6 +24,8 @@ QUERIES: Final = ("detect", "publish", "thresholds", "profiles")
 _FULL_BYTES: Final = 64 << 10
 """With less room than this a disk is full."""
 
+_FULL: Final = "the disk of the checkpoint is full"
+
 
 class QueryStatus(msgspec.Struct):
     """Of one query. unhealthy: why, or None. Times are seconds since 1970; lag is None where Kafka did not say."""
@@ -114,6 +116,8 @@ def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_af
     holder = holder_of(checkpoint, query) if held else None
     running = held and beating
     unhealthy = _not_running(checkpoint, health, held) if not running else _ailing(health, at, behind, stalled_after)
+    if unhealthy is None and _is_full(checkpoint):  # what the application last wrote of itself is from before
+        unhealthy = _FULL
     health = health or Health(query, "unknown", 0, 0, 0)
     return QueryStatus(
         query,
@@ -133,12 +137,17 @@ def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_af
     )
 
 
+def _is_full(checkpoint: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(checkpoint).free < _FULL_BYTES
+    return False
+
+
 def _not_running(checkpoint: Path, health: Health | None, held: bool) -> str:
     if held:
         silent = "" if health is None else f" for {time.time() - health.heartbeat:.0f} s"
-        with suppress(OSError):
-            if shutil.disk_usage(checkpoint).free < _FULL_BYTES:
-                return f"the disk of the checkpoint is full; its application runs, but could write nothing{silent}"
+        if _is_full(checkpoint):
+            return f"{_FULL}; its application runs, but could write nothing{silent}"
         return f"its application runs, but is silent{silent}"
     if health is not None and health.state == "ended":
         return f"not running: {health.cause}"

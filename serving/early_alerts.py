@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from messaging.config import KafkaConfig
+from serving.intake import TRACE_HEADER
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class _Held(NamedTuple):
     place: Place
     key: bytes | None
     value: bytes
+    trace: bytes | None
 
 
 class Sent:
@@ -175,12 +177,13 @@ class EarlyAlerts:
         self._thread = threading.Thread(target=self._serve, name="early alerts", daemon=True)
         self._thread.start()
 
-    def send(self, partition: int, offset: int, key: bytes | None, value: bytes) -> None:
-        """One anomaly's score as JSON."""
+    def send(self, partition: int, offset: int, key: bytes | None, value: bytes, trace: bytes | None = None) -> None:
+        """One anomaly's score as JSON, and the W3C trace context of its transaction."""
+        alert = _Held(time.monotonic(), (partition, offset), key, value, trace)
         if partition in self._ours:
-            self._produce((partition, offset), key, value)
+            self._produce(alert)
         else:
-            self._held.append(_Held(time.monotonic(), (partition, offset), key, value))
+            self._held.append(alert)
 
     def look(self) -> None:
         """Between two reads of the log: take up a change of the lease, and forget what is too old."""
@@ -190,7 +193,7 @@ class EarlyAlerts:
             self._sent.read_all()
             self._ours = set(ours)
             for held in [held for held in self._held if held.place[0] in ours]:
-                self._produce(held.place, held.key, held.value)
+                self._produce(held)
             self._held = deque((held for held in self._held if held.place[0] not in ours), _MOST_HELD)
         self._ours = set(ours)
         while self._held and self._held[0].at < time.monotonic() - _KEPT_SECONDS:
@@ -205,14 +208,20 @@ class EarlyAlerts:
         self._sent.close()
         return left
 
-    def _produce(self, place: Place, key: bytes | None, value: bytes) -> None:
+    def _produce(self, alert: _Held) -> None:
         """Where the queue is full, it waits: the log then waits, and nothing is lost."""
-        if place in self._sent:
+        if alert.place in self._sent:
             return
-        headers: list[tuple[str, str | bytes | None]] = [(PLACE_HEADER, f"{place[0]}/{place[1]}".encode())]
+        partition, offset = alert.place
+        headers: list[tuple[str, str | bytes | None]] = [(PLACE_HEADER, f"{partition}/{offset}".encode())]
+        if alert.trace is not None:
+            headers.append((TRACE_HEADER, alert.trace))
+            _log.info("early alert of %d/%d, trace %s", partition, offset, alert.trace.decode("ascii"))
         while True:
             try:
-                self._producer.produce(self._topic, value, key, headers=headers, on_delivery=self._delivered)
+                self._producer.produce(
+                    self._topic, alert.value, alert.key, headers=headers, on_delivery=self._delivered
+                )
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as error:

@@ -1,6 +1,7 @@
 """Transactions that come by HTTP, on their way into the log."""
 
 import itertools
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -14,6 +15,9 @@ REQUEST_HEADER: Final = "scoreline-request"
 """Names the service's process and request on a record, so that whoever reads it back finds who waits for it."""
 
 TRACE_HEADER: Final = "traceparent"
+TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""A W3C trace context."""
+
 _REQUEST_BYTES: Final = 16
 
 Failed = Callable[[bytes, str], None]
@@ -84,4 +88,13 @@ def request_of(message: Message) -> bytes | None:
         if header[0] == REQUEST_HEADER:
             found = header[1]
             return found if isinstance(found, bytes) and len(found) == _REQUEST_BYTES else None
+    return None
+
+
+def trace_of(message: Message) -> bytes | None:
+    """The W3C trace context (`traceparent`) of a record, whoever sent it; None where there is none, or another text."""
+    for header in message.headers() or ():
+        if header[0] == TRACE_HEADER:
+            found = header[1]
+            return found if isinstance(found, bytes) and TRACE.fullmatch(found) else None
     return None

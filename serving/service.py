@@ -69,6 +69,7 @@ class Service:
         self._kafka = KafkaConfig.from_settings(settings)
         self._folder = settings.serve_state
         self._rates = default_rates() if settings.currency_rates is None else Rates.read(settings.currency_rates)
+        self._currency_version = self._rates.version  # a digest: too much to make for each request
         self._declared = read(settings.extras_file)
         self._share = Share.read(settings.serve_partitions, settings.serve_elsewhere)
         self._partitions = 0
@@ -149,7 +150,7 @@ class Service:
             *(self._kafka, log.topic, start, engine, judge, desk.deliver, alerts),
             TailLimits(settings.serve_late_seconds),
             self.states,
-            self._rates.version,
+            self._currency_version,
         )
         tail.between += [alerts.look, lambda: self._between(tail, engine, snapshots)]
         self._closers.append(lambda: self._end(tail, engine, snapshots))
@@ -220,7 +221,7 @@ class Service:
         message = Messages([value], [transaction.customer_id.encode()], [now], [0], [0])
         with self.states:
             (outcome,) = engine.peek(
-                message, decision, closing("early", None, now, decision.versions.profiles, self._rates.version)
+                message, decision, closing("early", None, now, decision.versions.profiles, self._currency_version)
             )
         return score_of(outcome)
 

@@ -16,7 +16,7 @@ from detection.ranges import Versions
 from detection.score_json import closing
 from messaging.config import KafkaConfig
 from ml.schema import Lane
-from serving.intake import request_of
+from serving.intake import request_of, trace_of
 from serving.judge import Judge
 
 _log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class _Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     request: bytes | None
+    trace: bytes | None
 
 
 How = Literal["alerted", "answered", "folded"]
@@ -57,8 +58,8 @@ Deliver = Callable[[list[Read]], None]
 class Alerts(Protocol):
     """Takes anomalies as they are found."""
 
-    def send(self, partition: int, offset: int, key: bytes | None, value: bytes) -> None:
-        """One anomaly's score as JSON."""
+    def send(self, partition: int, offset: int, key: bytes | None, value: bytes, trace: bytes | None = None) -> None:
+        """One anomaly's score as JSON, and the W3C trace context of its transaction."""
 
 
 class Limits(NamedTuple):
@@ -197,7 +198,7 @@ class Tail(threading.Thread):
         return "alerted" if age <= self._limits.late_seconds else "answered", versions
 
     def _work(self, records: Sequence[_Record], how: How, versions: Versions | None) -> list[Read]:
-        partitions, offsets, times, keys, values, _ = zip(*records, strict=True)
+        partitions, offsets, times, keys, values, *_ = zip(*records, strict=True)
         batch = Messages(values, keys, times, partitions, offsets)
         if how == "folded":
             with self._states:
@@ -214,7 +215,7 @@ class Tail(threading.Thread):
         self._advance(records)
         for record, outcome in zip(records, outcomes, strict=True):
             if how == "alerted" and isinstance(outcome, Scored) and outcome.is_anomaly:
-                self._alerts.send(record.partition, record.offset, record.key, outcome.value)
+                self._alerts.send(record.partition, record.offset, record.key, outcome.value, record.trace)
         return [
             Read(record.request, record.partition, record.offset, outcome)
             for record, outcome in zip(records, outcomes, strict=True)
@@ -242,4 +243,5 @@ def _record(message: Message) -> _Record:
         message.key(),
         message.value(),
         request_of(message),
+        trace_of(message),
     )

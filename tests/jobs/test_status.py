@@ -150,3 +150,5 @@ def test_a_full_disk_under_a_running_job_is_said(tmp_path: Path, monkeypatch: py
         assert "silent for" in (one(tmp_path).unhealthy or "")
         monkeypatch.setattr("jobs.status.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
         assert (one(tmp_path).unhealthy or "").startswith("the disk of the checkpoint is full")
+        healthy(tmp_path)
+        assert one(tmp_path).unhealthy == "the disk of the checkpoint is full"
