@@ -135,7 +135,9 @@ def _session() -> Iterator[SparkSession]:
         builder = builder.config(name, value)
     spark: SparkSession = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
-    assert spark.streams.active == []  # asked for: it starts the coordinator of state stores, without which none can be read
+    assert (
+        spark.streams.active == []
+    )  # asked for: it starts the coordinator of state stores, without which none can be read
     try:
         yield spark
     finally:
