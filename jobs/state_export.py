@@ -32,7 +32,8 @@ _LOOPBACK: Final = {
     "spark.driver.host": "127.0.0.1",
 }
 _STATE_BYTES: Final = int(CUSTOMER.itemsize)
-_SCHEMA: Final = pa.schema([pa.field("state", pa.binary(_STATE_BYTES)), pa.field("fold_version", pa.int32())])
+_COLUMNS: Final[dict[str, pa.DataType]] = {"state": pa.binary(_STATE_BYTES), "fold_version": pa.int32()}
+_SCHEMA: Final = pa.schema(_COLUMNS)
 
 
 class NothingToExport(Exception):
