@@ -35,6 +35,7 @@ COMMANDS: Final = (
     Command("serve", "serving", "", _DETECT, "Answer payments at once: the same judgement by HTTP, in milliseconds."),
     Command("status", "jobs", "status", _DETECT, "Report the state of a checkpoint's queries."),
     Command("stop", "jobs", "stop", _DETECT, "Stop the jobs whose checkpoints are below a folder."),
+    Command("state", "jobs", "state", _DETECT, "Export the customers' states of a checkpoint, for the service."),
     Command("jars", "jobs", "jars", _DETECT, "Print the jars that spark-submit by hand needs."),
     Command("generate", "generator", "send", _TRAFFIC, "Send simulated live traffic to Kafka."),
     Command("history", "generator", "history", _TRAFFIC, "Simulate a history to train on."),

@@ -12,6 +12,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 import typer
+from scipy.stats import binom  # type: ignore[import-untyped]
 from typer import Option
 
 from bench.open_loop import Load, OpenLoop, Plan
@@ -30,6 +31,9 @@ from settings import Settings
 
 LEAST_RECALL: Final = 0.2
 """Half of what the detector without labels reaches on the scorecard (docs/detection.md): below it something is broken."""
+
+CHANCE: Final = 0.01
+"""A load fails where so few frauds are recognised by chance in fewer loads than this share of them: few frauds prove little."""
 
 _ORDINARY: Final = timedelta(hours=1)
 
@@ -105,8 +109,10 @@ def verdict(found: Load, frauds: frozenset[int], alerts: set[int], wanted: Wante
             f"{found.errors:,} of {found.sent:,} requests had no judgement (answers: {answers or 'none'}; "
             f"{found.lost:,} lost, {found.degraded:,} by the fallback)"
         )
-    if recall is not None and recall < wanted.recall:
-        failed.append(f"recall is {recall:.1%} of {len(frauds):,} frauds, and has to be {wanted.recall:.1%}")
+    if binom.cdf(len(frauds & alerts), len(frauds), wanted.recall) < CHANCE:
+        failed.append(
+            f"recall is {len(frauds & alerts) / len(frauds):.1%} of {len(frauds):,} frauds, and has to be {wanted.recall:.1%}"
+        )
     p50 = found.latency.p50
     return Verdict(
         found.rate, found.sent, found.errors, p50, p99, len(frauds), recall, alerts=len(alerts), failed=failed

@@ -133,6 +133,30 @@ def status(
     raise typer.Exit(0 if found and all(one.unhealthy is None for one in found) else 1)
 
 
+@app.command()
+def state(
+    what: Annotated[str, typer.Argument(help="export: write the customers' states with their place in the log")],
+    out: Annotated[Path, typer.Option(help="The file to write, which `scoreline serve --initial-state` begins with.")],
+    checkpoint: Annotated[
+        str | None, typer.Option(help="The checkpoint's folder; by default the setting.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the customers' states of a checkpoint to a file, as of its newest micro-batch. The job may go on meanwhile."""
+    from jobs.state_export import NothingToExport, export  # it brings Spark, which no other command of these needs
+
+    if what != "export":
+        raise typer.BadParameter(f"a state can be exported (export), but {what!r} was asked for")
+    settings = Settings.from_command_line([])
+    try:
+        os.environ["JAVA_HOME"] = str(Path(java()).resolve().parent.parent)
+        found = export(local_checkpoint(checkpoint or settings.checkpoint), settings.transactions_topic, out)
+    except (ValueError, OSError, StackError, NothingToExport) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    places = ", ".join(f"{partition}/{offset:,}" for partition, offset in sorted(found.offsets.items()))
+    print(f"{out}: {found.customers:,} customers, as of micro-batch {found.micro_batch:,}; next come {places}")
+
+
 @app.command(name="stop")
 def stop_all(
     folder: Annotated[Path, typer.Option(help="All jobs whose checkpoint is below this folder.")] = Path(".scoreline"),

@@ -9,20 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from detection.exported_state import OFFSETS_KEY, StateOf
 from ml.features import CUSTOMER, FOLD_VERSION
 from ml.features.customers import IDENTITY, Customers
 from serving.errors import StateRefused
 
-OFFSETS_KEY: Final = b"scoreline.offsets"
 _ROWS: Final = 50_000
-
-
-class StateOf(msgspec.Struct, frozen=True):
-    """The place in the log that an exported state is as of; a training's state has none."""
-
-    topic: str
-    topic_id: str
-    offsets: dict[int, int]
 
 
 def load(path: Path, customers: Customers, topic: str, topic_id: str) -> dict[int, int] | None:

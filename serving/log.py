@@ -1,6 +1,8 @@
 """What Kafka says of the topic that the service follows."""
 
+import base64
 import threading
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
@@ -111,4 +113,6 @@ def _id_of(kafka: KafkaConfig, topic: str) -> str:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_SECONDS)[topic].result()
     except KafkaException:  # brokers before 2.8, or one that does not let us ask
         return ""
-    return str(described.topic_id or "")
+    named = str(described.topic_id or "")
+    # As Kafka's tools print it; the job's records have the form of Java's UUID.
+    return str(uuid.UUID(bytes=base64.urlsafe_b64decode(f"{named}=="))) if named else ""

@@ -12,6 +12,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from detection import durable_folder
 from detection.storage import decoded
 from jobs.runtime import logs
 from jobs.runtime.errors import Fatal, Unavailable
@@ -173,7 +174,7 @@ def _made_again(name: str) -> str:
     return f"the topic {name} was deleted and made again"
 
 
-def recorded_ids(folder: DurableFolder, query: str) -> dict[str, str]:
+def recorded_ids(folder: durable_folder.DurableFolder, query: str) -> dict[str, str]:
     """The ids by which a query knows its topics, by name; {} before its first start. Raises `CheckpointIncomplete`."""
     content = folder.read_newest(query)
     return {} if content is None else decoded(content, f"topics/{query}", msgspec.json.Decoder(dict[str, str]).decode)

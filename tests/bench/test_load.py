@@ -13,23 +13,31 @@ from ml.schema import Transaction
 from tests.bench.test_open_loop import serving
 
 WANTED = Wanted(p99_ms=20.0, recall=0.2)
-FRAUDS = frozenset(range(10))
-GOOD = Load(100.0, 100, {200: 100}, 0, 0.1, latency([1.0] * 100))
+FRAUDS = frozenset(range(100))
+ENOUGH = set(range(20))
+GOOD = Load(100.0, 200, {200: 200}, 0, 0.1, latency([1.0] * 200))
 
 
 def test_what_keeps_to_all_three_passes() -> None:
-    found = verdict(GOOD, FRAUDS, {0, 1, 50}, WANTED)
-    assert (found.failed, found.recall, found.alerts, found.errors) == ([], 0.2, 3, 0)
+    found = verdict(GOOD, FRAUDS, ENOUGH | {150}, WANTED)
+    assert (found.failed, found.recall, found.alerts, found.errors) == ([], 0.2, 21, 0)
+
+
+def test_few_frauds_prove_little() -> None:
+    """Of seven none is recognised in every fifth load, of twenty in every hundredth one."""
+    assert verdict(GOOD, frozenset(range(7)), set(), WANTED).failed == []
+    assert verdict(GOOD, frozenset(range(21)), set(), WANTED).failed != []
+    assert verdict(GOOD, frozenset(), set(), WANTED).failed == []
 
 
 @pytest.mark.parametrize(
     ("found", "alerts", "why"),
     [
-        (msgspec.structs.replace(GOOD, latency=latency([1.0] * 98 + [21.0] * 2)), {0, 1}, "p99 is 21.0 ms"),
-        (msgspec.structs.replace(GOOD, latency=latency([])), {0, 1}, "p99 is unknown"),
-        (msgspec.structs.replace(GOOD, statuses={200: 99, 503: 1}), {0, 1}, "1 of 100 requests had no judgement"),
-        (msgspec.structs.replace(GOOD, degraded=1), {0, 1}, "1 by the fallback"),
-        (GOOD, {0, 50, 51}, "recall is 10.0% of 10 frauds"),
+        (msgspec.structs.replace(GOOD, latency=latency([1.0] * 98 + [21.0] * 2)), ENOUGH, "p99 is 21.0 ms"),
+        (msgspec.structs.replace(GOOD, latency=latency([])), ENOUGH, "p99 is unknown"),
+        (msgspec.structs.replace(GOOD, statuses={200: 199, 503: 1}), ENOUGH, "1 of 200 requests had no judgement"),
+        (msgspec.structs.replace(GOOD, degraded=1), ENOUGH, "1 by the fallback"),
+        (GOOD, set(range(10)) | {150}, "recall is 10.0% of 100 frauds"),
     ],
 )
 def test_what_does_not_keep_to_one_of_them_fails_and_says_which(found: Load, alerts: set[int], why: str) -> None:

@@ -60,6 +60,7 @@ class Service:
             except urllib3.exceptions.HTTPError:
                 pass
             time.sleep(0.05)
+        self.kill()
         raise AssertionError(f"not ready: {self.output.read_text()}")
 
     def said(self) -> str:

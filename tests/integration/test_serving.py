@@ -1,17 +1,23 @@
 """The fast lane, as a process with a real broker: what is answered is the judgement of what is in the log."""
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from detection.decision import Decision
 from detection.engine import Engine, Scored
+from detection.exported_state import OFFSETS_KEY, StateOf
 from detection.folding import Messages
 from detection.ranges import Versions
 from detection.score_json import closing
@@ -19,10 +25,11 @@ from messaging.config import KafkaConfig
 from ml.features.customers import Customers
 from ml.model import Model
 from ml.registry.model_store import ModelStore
-from ml.schema import Score
+from ml.schema import Score, Transaction
 from serving.early_alerts import PLACE_HEADER
 from settings import Settings
 from tests.detection.scores import exact
+from tests.integration.application import Application
 from tests.integration.service import Service
 from tests.integration.traffic import messages, send, traffic
 from tests.support.kafka import read_topic
@@ -126,7 +133,7 @@ def test_killed_and_started_again_it_gives_the_same_answers_and_knows_what_came_
     with Service(settings, tmp_path / "one").wait_until_ready() as service:
         before = [service.post("/transactions", each).body for each in sent[:100]]
         service.kill()
-    send(settings, messages([msgspec.convert(each, type(traffic(1, 1, 1)[0])) for each in sent[100:150]]))
+    send(settings, messages([msgspec.convert(each, Transaction) for each in sent[100:150]]))
     with Service(settings, tmp_path / "one").wait_until_ready() as service:
         again = [service.post("/transactions", each).body for each in sent[:100]]
         twice = service.post("/transactions", sent[120])
@@ -188,7 +195,7 @@ def test_started_before_kafka_it_waits_and_says_for_what(settings: Settings, tmp
 def test_two_replicas_send_each_early_alert_once_also_when_one_is_killed(
     settings: Settings, models: list[Model], tmp_path: Path
 ) -> None:
-    sent = [msgspec.convert(each, type(traffic(1, 1, 1)[0])) for each in payments(4_000, customers=300)]
+    sent = [msgspec.convert(each, Transaction) for each in payments(4_000, customers=300)]
     with (
         Service(settings, tmp_path / "one").wait_until_ready() as one,
         Service(settings, tmp_path / "two").wait_until_ready() as two,
@@ -233,6 +240,53 @@ def test_a_promotion_is_taken_up_without_a_request_that_fails(
                 break
         assert sorted(set(versions)) == [1, 2]
         assert versions == sorted(versions)
+
+
+def test_a_service_that_comes_to_a_running_job_begins_with_its_state(
+    settings: Settings, models: list[Model], start: Callable[..., Application], tmp_path: Path
+) -> None:
+    sent = payments(300)
+    early = [msgspec.convert(each, Transaction) for each in sent[:200]]
+    send(settings, messages(early))
+    out = tmp_path / "exported.parquet"
+    with start(settings) as job:
+        job.wait_until(lambda: count_of(settings, settings.scores_topic) == 200, "scores", 120)
+        job.wait_until(lambda: exported(settings, out).startswith(f"{out}: 40 customers"), "an export", 120)
+    with Service(settings, tmp_path / "one", "--initial-state", str(out)).wait_until_ready() as service:
+        assert "scoreline_customers 40.0" in service.get("/metrics").body
+        answers = [service.post("/transactions", each).body for each in sent[200:]]
+    expected = judged(settings, models[0])
+    assert all(same(answer, expected[answer["partition"], answer["offset"]]) for answer in answers)
+    about = msgspec.json.decode(pq.read_metadata(out).metadata[OFFSETS_KEY], type=StateOf)
+    assert sum(about.offsets.values()) == 200
+
+
+def count_of(settings: Settings, topic: str) -> int:
+    return len(read_topic(settings.kafka_bootstrap_servers, topic))
+
+
+def exported(settings: Settings, out: Path) -> str:
+    """What the command prints."""
+    command = [sys.executable, "-m", "jobs", "state", "export", "--out", str(out)]
+    return subprocess.run(command, env=os.environ | settings.environment(), capture_output=True, text=True).stdout
+
+
+def test_where_nothing_ran_there_is_no_state_to_export(settings: Settings, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "jobs",
+        "state",
+        "export",
+        "--out",
+        str(tmp_path / "x"),
+        "--checkpoint",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, env=os.environ | settings.environment(), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "has no finished micro-batch" in done.stderr
 
 
 @pytest.mark.parametrize("fallback", ["approve", "decline"])

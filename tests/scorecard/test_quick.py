@@ -10,6 +10,7 @@ from tests.scorecard.conftest import Made
 
 pytestmark = pytest.mark.slow
 FIELDS = {"auc", "average_precision", "card_precision_at_100", "precision", "recall", "false_positive_rate"}
+FIELDS |= {"decline_precision", "decline_recall"}
 
 
 @pytest.mark.parametrize(
