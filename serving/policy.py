@@ -51,12 +51,14 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy as it is written. review, decline: shares of the traffic; null: the model's own threshold, and nothing.
 
+    decline may be `training` too: above the threshold that training found for declines, where the model has one.
+
     fallback: what is answered where no judgement came in time. shadow: all is approved, and what would have been said is
     recorded. released: the share of would-be declines that pass at random, so that their truth becomes known.
     """
 
     review: Share | None = None
-    decline: Share | None = None
+    decline: Share | Literal["training"] | None = None
     fallback: Verdict = "approve"
     shadow: bool = False
     released: Annotated[float, Meta(ge=0, le=0.01)] = 0.0
