@@ -75,9 +75,7 @@ def labels(values: Sequence[bytes], first_offset: int = 0) -> list[Record]:
     return [Record("labels", 0, first_offset + k, value) for k, value in enumerate(values)]
 
 
-def counted(
-    pieces: Sequence[Sequence[Record]], seen: bytes | None = None, now: int = NOW
-) -> tuple[Counted, int]:
+def counted(pieces: Sequence[Sequence[Record]], seen: bytes | None = None, now: int = NOW) -> tuple[Counted, int]:
     """What tasks return, one for each piece."""
     counting = Counting(("scores", "labels"), Span(BLOCK_SECONDS, 24.0, now), Seen().packed if seen is None else seen)
     tables = [rows for piece in pieces for rows in counting.count(iter([batch(piece[:50]), batch(piece[50:])]))]
