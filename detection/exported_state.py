@@ -14,4 +14,3 @@ class StateOf(msgspec.Struct, frozen=True):
     topic: str
     topic_id: str
     offsets: dict[int, int]
-    currency_version: str = ""

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from detection.durable_folder import DurableFolder
 from detection.exported_state import OFFSETS_KEY, StateOf
 from detection.state_log import ChunkLog
+from jobs.currencies import kept_rates
 from jobs.runtime.session import CONFIGURATION
 from jobs.source.input_topics import recorded_ids
 from ml.features import CUSTOMER, FOLD_VERSION
@@ -32,7 +33,11 @@ _LOOPBACK: Final = {
     "spark.driver.host": "127.0.0.1",
 }
 _STATE_BYTES: Final = int(CUSTOMER.itemsize)
-_COLUMNS: Final[dict[str, pa.DataType]] = {"state": pa.binary(_STATE_BYTES), "fold_version": pa.int32()}
+_COLUMNS: Final[dict[str, pa.DataType]] = {
+    "state": pa.binary(_STATE_BYTES),
+    "fold_version": pa.int32(),
+    "currency_version": pa.string(),
+}
 _SCHEMA: Final = pa.schema(_COLUMNS)
 
 
@@ -77,6 +82,7 @@ def export(checkpoint: Path, topic: str, out: Path) -> Exported:
     offsets = _offsets(folder, number, topic)
     topic_id = recorded_ids(DurableFolder.on_disk(checkpoint / "topics", create=False), DETECT).get(topic, "")
     schema = _SCHEMA.with_metadata({OFFSETS_KEY: msgspec.json.encode(StateOf(topic, topic_id, offsets))})
+    rates = kept_rates(DurableFolder.on_disk(checkpoint / "settings", create=False)).version
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.unfinished")
     count = 0
@@ -86,7 +92,7 @@ def export(checkpoint: Path, topic: str, out: Path) -> Exported:
             buffers = [None, pa.py_buffer(states.tobytes())]
             packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_STATE_BYTES), len(states), buffers)
             versions = pa.array(np.full(len(states), FOLD_VERSION, np.int32))
-            file.write_batch(pa.record_batch([packed, versions], schema=schema))
+            file.write_batch(pa.record_batch([packed, versions, pa.repeat(rates, len(states))], schema=schema))
     unfinished.replace(out)
     return Exported(count, number, offsets)
 

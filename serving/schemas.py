@@ -13,8 +13,8 @@ from ml.schema import Label, Score, Transaction
 from ml.thresholds.table import Table
 from serving.answers import Answer, Prediction, Refused
 from serving.customers import CustomerState
-from serving.early_alerts import PLACE_HEADER
 from serving.intake import REQUEST_HEADER, TRACE_HEADER
+from serving.sent_alerts import PLACE_HEADER
 from settings import Settings
 from versions.profiles import Announcement
 

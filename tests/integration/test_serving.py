@@ -26,7 +26,7 @@ from ml.features.customers import Customers
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from ml.schema import Score, Transaction
-from serving.early_alerts import PLACE_HEADER
+from serving.sent_alerts import PLACE_HEADER
 from settings import Settings
 from tests.detection.scores import exact
 from tests.integration.application import Application
@@ -76,7 +76,10 @@ def test_an_answer_is_the_judgement_of_the_record_as_it_stands_in_the_log(
         again = service.post("/transactions", sent[7]).body
         looked = service.post("/predict", sent[7] | {"transaction_id": "new"}).body
         assert service.get("/health").status == 200
-        assert 'scoreline_requests_total{outcome="200",route="/transactions"} 102.0' in service.get("/metrics").body
+        metrics = service.get("/metrics").body
+        assert 'scoreline_requests_total{outcome="200",route="/transactions"} 102.0' in metrics
+        for line in ("records_total 300.0", "model_version 1.0", "threshold_version 0.0", "requests_waiting 0.0"):
+            assert f"\nscoreline_{line}\n" in metrics
     expected = judged(settings, models[0])
     assert len(expected) == len(sent)
     assert [answer for answer in answers if "degraded" in answer] == []

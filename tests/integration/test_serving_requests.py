@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ml.schema import TRANSACTION_FIELDS
 from serving.description import EXAMPLES, SPARKOV
-from serving.early_alerts import PLACE_HEADER
+from serving.sent_alerts import PLACE_HEADER
 from settings import Settings
 from tests.integration.service import ROOT, Response, Service
 from tests.integration.test_serving import payments

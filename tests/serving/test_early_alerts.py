@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import Message
 
-from serving.early_alerts import PLACE_HEADER, place_of
+from serving.sent_alerts import PLACE_HEADER, place_of
 
 
 class Headers:
