@@ -16,7 +16,7 @@ from ml.schema import Score, Transaction
 from serving import answers
 from serving.access import Access
 from serving.answers import Answer, NotJudged, Prediction, Refused
-from serving.desk import Busy, Desk, Lost
+from serving.desk import Busy, Desk, Differs, Lost
 from serving.http import (
     Disconnected,
     Receive,
@@ -67,11 +67,13 @@ class Lane:
     async def transaction(self, value: bytes, began: float, timeout_ms: float, trace: str | None) -> Answer:
         """Put a transaction into the log and answer with its judgement. Raises `RequestRefused`."""
         transaction = self._parsed(value)
-        known = self._desk.known(transaction.transaction_id)
-        if known is not None:
-            return msgspec.structs.replace(known, repeated=True)
         try:
+            known = self._desk.known(transaction)
+            if known is not None:
+                return msgspec.structs.replace(known, repeated=True)
             future = self._desk.enter(transaction, value, trace)
+        except Differs as differs:
+            raise _differs(differs) from differs
         except Busy as busy:
             raise RequestRefused(Refused("busy", 503, str(busy)), {"retry-after": "1"}) from busy
         patience = timeout_ms / 1000 - (perf_counter() - began)
@@ -84,10 +86,17 @@ class Lane:
         except Lost as lost:
             return self._without(transaction, f"the transaction did not reach the log: {lost}", began, trace)
         except NotJudged as refused:
-            known = self._desk.known(transaction.transaction_id)  # it was under way by another replica
-            if known is not None:
-                return msgspec.structs.replace(known, repeated=True)
+            return self._known_by_now(transaction, refused)
+
+    def _known_by_now(self, transaction: Transaction, refused: NotJudged) -> Answer:
+        """The answer of a transaction that was under way by another replica too. Raises `RequestRefused` where it was not."""
+        try:
+            known = self._desk.known(transaction)
+        except Differs as differs:
+            raise _differs(differs) from differs
+        if known is None:
             raise _not_judged(str(refused)) from refused
+        return msgspec.structs.replace(known, repeated=True)
 
     def predict(self, value: bytes, began: float) -> Prediction:
         """What a transaction's score would be. Raises `RequestRefused`."""
@@ -116,8 +125,10 @@ class Lane:
         return transaction
 
     def _judged(self, score: Score, began: float) -> Answer:
-        answer = self._answer(score, _elapsed(began))
-        self._desk.keep(answer)
+        new = self._answer(score, _elapsed(began))
+        answer = self._desk.keep(score, new)
+        if answer is not new:
+            return msgspec.structs.replace(answer, repeated=True)
         self._metrics.decisions.labels(answer.decision, answer.decided_by).inc()
         return answer
 
@@ -127,7 +138,7 @@ class Lane:
 
     def _remember(self, score: Score) -> None:
         """An answer that another replica gave, or that was given before a restart."""
-        self._desk.keep(self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
+        self._desk.keep(score, self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
 
     def _without(self, transaction: Transaction, why: str, began: float, trace: str | None) -> Answer:
         if trace is not None:
@@ -210,6 +221,12 @@ class App:
 def _field_of(why: str) -> str | None:
     found = _FIELD.search(why)
     return next((name for name in found.groups() if name), None) if found else None
+
+
+def _differs(differs: Differs) -> RequestRefused:
+    first = differs.answer
+    place = (None, None) if first is None else (first.partition, first.offset)
+    return RequestRefused(Refused("other contents", 409, str(differs), "transaction_id", *place))
 
 
 def _not_judged(why: str) -> RequestRefused:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from messaging.config import KafkaConfig
+from serving.headers import values
 
 REQUEST_HEADER: Final = "scoreline-request"
 """Names the service's process and request on a record, so that whoever reads it back finds who waits for it."""
@@ -84,17 +85,11 @@ class Intake:
 
 def request_of(message: Message) -> bytes | None:
     """The name of the request that a record came by; None where it came another way."""
-    for header in message.headers() or ():
-        if header[0] == REQUEST_HEADER:
-            found = header[1]
-            return found if isinstance(found, bytes) and len(found) == _REQUEST_BYTES else None
-    return None
+    found = next(values(message, REQUEST_HEADER), None)
+    return found if found is not None and len(found) == _REQUEST_BYTES else None
 
 
 def trace_of(message: Message) -> bytes | None:
     """The W3C trace context (`traceparent`) of a record, whoever sent it; None where there is none, or another text."""
-    for header in message.headers() or ():
-        if header[0] == TRACE_HEADER:
-            found = header[1]
-            return found if isinstance(found, bytes) and TRACE.fullmatch(found) else None
-    return None
+    found = next(values(message, TRACE_HEADER), None)
+    return found if found is not None and TRACE.fullmatch(found) else None

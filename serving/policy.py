@@ -84,9 +84,11 @@ class Policy:
     def read(cls, path: Path) -> "Policy":
         """The policy in a YAML file. Raises `PolicyError`."""
         try:
+            if not path.is_file():  # a pipe would be waited for
+                raise PolicyError(f"the policy {path} is not there, or no file")
             plain = yaml.safe_load(path.read_text())
             return cls(msgspec.convert({} if plain is None else plain, PolicyFile))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as error:
             raise PolicyError(f"the policy {path} can't be used: {' '.join(str(error).split())}") from error
 
     def decide(self, score: Score, thresholds: Thresholds, now: datetime) -> Decided:

@@ -4,9 +4,11 @@ import time
 from collections import OrderedDict
 from typing import Final
 
+import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from messaging.config import KafkaConfig
+from serving.headers import values
 
 PLACE_HEADER: Final = "scoreline-place"
 """PARTITION/OFFSET of the transaction, by which a reader, and every replica, knows what was alerted."""
@@ -85,11 +87,23 @@ class Sent:
         self._consumer.assign(found)
 
 
+class _Alert(msgspec.Struct):
+    partition: int
+    offset: int
+
+
+_decode: Final = msgspec.json.Decoder(_Alert).decode
+
+
 def place_of(message: Message) -> Place | None:
-    """The place of the transaction that an alert is of; None where its header does not say."""
-    for header in message.headers() or ():
-        if header[0] == PLACE_HEADER and isinstance(header[1], bytes):
-            partition, _, offset = header[1].partition(b"/")
-            if partition.isdigit() and offset.isdigit() and len(header[1]) <= _LONGEST_PLACE:
-                return int(partition), int(offset)
-    return None
+    """The place of the transaction that an alert is of; None where its header and its value do not both say it."""
+    named = next(values(message, PLACE_HEADER), b"")
+    partition, _, offset = named.partition(b"/")
+    if not (partition.isdigit() and offset.isdigit()) or len(named) > _LONGEST_PLACE:
+        return None
+    place = int(partition), int(offset)
+    try:
+        alert = _decode(message.value() or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return place if place == (alert.partition, alert.offset) else None

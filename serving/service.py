@@ -168,7 +168,7 @@ class Service:
             self.states,
             self._currency_version,
         )
-        tail.between += [alerts.look, lambda: self._between(tail, engine, snapshots)]
+        tail.between += [alerts.look, lambda: self._between(tail, engine, snapshots, answers)]
         self._closers.append(lambda: self._end(tail, engine, snapshots))
         self.lane = Lane(
             desk,
@@ -179,7 +179,7 @@ class Service:
             RequestLimits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms),
             self.elsewhere,
         )
-        watch = PartitionWatch(self._kafka, log.topic, lambda seen: self._widen(tail, seen))
+        watch = PartitionWatch(self._kafka, log, lambda seen: self._widen(tail, seen), tail.fail)
         self._closers.append(watch.stop)
         self._parts = _Parts(tail, judge, alerts, desk)
         gc.collect()
@@ -235,9 +235,9 @@ class Service:
             )
         return score_of(outcome)
 
-    def _between(self, tail: Tail, engine: Engine, snapshots: Snapshots) -> None:
+    def _between(self, tail: Tail, engine: Engine, snapshots: Snapshots, answers: AnswerLog) -> None:
         """Between two reads of the log, in the tail's thread."""
-        if engine.touched:
+        if engine.touched and not answers.is_behind:
             snapshots.take(self.customers, engine.touched, tail.next)
         if not self._caught_up and tail.behind <= _READY_RECORDS and tail.idle:
             self._caught_up = True

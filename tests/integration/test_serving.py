@@ -1,6 +1,7 @@
 """The fast lane, as a process with a real broker: what is answered is the judgement of what is in the log."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
+from kafka import KafkaProducer
 
 from detection.decision import Decision
 from detection.engine import Engine, Scored
@@ -33,6 +35,7 @@ from tests.integration.application import Application
 from tests.integration.service import Service
 from tests.integration.traffic import messages, send, traffic
 from tests.support.kafka import read_topic
+from tests.support.topics import make_again
 
 LIVE = datetime.now(UTC).replace(microsecond=0)
 OF_ANSWER = ("anomaly_score", "threshold", "is_anomaly", "model_version")
@@ -193,6 +196,63 @@ def test_started_before_kafka_it_waits_and_says_for_what(settings: Settings, tmp
         assert service.get("/health").status == 200
         assert service.post("/transactions", payments(1)[0]).status == 503
         assert service.stop() == 0
+
+
+class Unreadable(str):
+    """A header's name that is not UTF-8, which kafka-python would not send otherwise."""
+
+    def encode(self, *_: str) -> bytes:
+        return b"\xff\xfe\x80"
+
+
+def test_headers_that_are_not_utf_8_stop_nothing_on_any_topic_that_it_reads(settings: Settings, tmp_path: Path) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
+    first, second, third = payments(3)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        for topic in (settings.transactions_topic, settings.early_alerts_topic, settings.thresholds_topic):
+            for _ in range(20):
+                producer.send(topic, b"{}", b"k", headers=[(Unreadable("x"), b"y")])
+        producer.flush()
+        assert service.post("/transactions", first).status == 200
+        time.sleep(0.5)
+        assert service.post("/transactions", second).status == 200
+        assert service.get("/ready").status == 200
+        service.kill()
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        assert service.post("/transactions", third).status == 200
+    producer.close()
+
+
+def test_the_id_of_another_payment_gets_no_answer_of_it(settings: Settings, tmp_path: Path) -> None:
+    (payment,) = payments(1)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        first = service.post("/transactions", payment).body
+        of_another = service.post("/transactions", payment | {"customer_id": "somebody-else"})
+        more = service.post("/transactions", payment | {"amount": payment["amount"] + 1})
+        again = service.post("/transactions", payment).body
+    assert "repeated" not in of_another.body
+    assert of_another.body["offset"] is not None
+    assert (more.status, more.body["title"], more.body["offset"]) == (409, "other contents", first["offset"])
+    assert again == first | {"repeated": True}
+
+
+@pytest.mark.slow
+def test_a_topic_that_was_made_again_under_it_is_named_and_nothing_is_answered(
+    settings: Settings, tmp_path: Path
+) -> None:
+    sent = payments(60)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        assert service.post("/transactions", sent[:20]).status == 200
+        service.process.send_signal(signal.SIGSTOP)
+        make_again(settings, settings.transactions_topic)
+        send(settings, messages([msgspec.convert(each, Transaction) for each in payments(400, seed=9)]))
+        service.process.send_signal(signal.SIGCONT)
+        deadline = time.monotonic() + 60
+        while service.get("/ready").status == 200 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert "made again" in service.said()
+        assert "--rebuild" in service.said()
+        assert service.post("/transactions", sent[30]).status == 503
 
 
 def test_two_replicas_send_each_early_alert_once_also_when_one_is_killed(

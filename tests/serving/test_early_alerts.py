@@ -11,17 +11,23 @@ from serving.early_alerts import EarlyAlerts, Lease
 from serving.sent_alerts import PLACE_HEADER, Sent, place_of
 from settings import Settings
 
+ALERT = b'{"transaction_id": "t", "partition": 3, "offset": 41}'
+
 
 class Headers:
-    def __init__(self, *headers: tuple[str, Any]) -> None:
+    def __init__(self, *headers: tuple[str, Any], value: bytes | None = ALERT) -> None:
         self._headers = list(headers)
+        self._value = value
+
+    def value(self) -> bytes | None:
+        return self._value
 
     def headers(self) -> list[tuple[str, Any]]:
         return self._headers
 
 
-def place(*headers: tuple[str, Any]) -> tuple[int, int] | None:
-    return place_of(cast("Message", Headers(*headers)))
+def place(*headers: tuple[str, Any], value: bytes | None = ALERT) -> tuple[int, int] | None:
+    return place_of(cast("Message", Headers(*headers, value=value)))
 
 
 def test_an_alert_names_the_place_of_its_transaction() -> None:
@@ -32,6 +38,14 @@ def test_an_alert_names_the_place_of_its_transaction() -> None:
 def test_what_names_no_place_is_passed_over(value: bytes | None) -> None:
     assert place((PLACE_HEADER, value)) is None
     assert place() is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, b"", b"x", b"{}", b'{"partition": 3, "offset": 42}', b'{"partition": "3", "offset": 41}', b"[" * 9_999],
+)
+def test_a_header_is_not_believed_where_the_alert_itself_says_otherwise(value: bytes | None) -> None:
+    assert place((PLACE_HEADER, b"3/41"), value=value) is None
 
 
 class Unreadable:
