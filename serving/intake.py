@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from messaging.config import KafkaConfig
-from serving.headers import values
+from messaging.headers import Headers, value_of
 
 REQUEST_HEADER: Final = "scoreline-request"
 """Names the service's process and request on a record, so that whoever reads it back finds who waits for it."""
@@ -83,13 +83,13 @@ class Intake:
             self._producer.poll(0.1)
 
 
-def request_of(message: Message) -> bytes | None:
+def request_of(headers: Headers) -> bytes | None:
     """The name of the request that a record came by; None where it came another way."""
-    found = next(values(message, REQUEST_HEADER), None)
+    found = value_of(headers, REQUEST_HEADER)
     return found if found is not None and len(found) == _REQUEST_BYTES else None
 
 
-def trace_of(message: Message) -> bytes | None:
+def trace_of(headers: Headers) -> bytes | None:
     """The W3C trace context (`traceparent`) of a record, whoever sent it; None where there is none, or another text."""
-    found = next(values(message, TRACE_HEADER), None)
+    found = value_of(headers, TRACE_HEADER)
     return found if found is not None and TRACE.fullmatch(found) else None

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
+from messaging.headers import headers_of
 from serving.intake import request_of, trace_of
 
 
@@ -25,12 +26,13 @@ def record_of(message: Message) -> Record:
     assert partition is not None  # as is every record's that was read
     assert offset is not None
     kind, kafka_time = message.timestamp()
+    headers = headers_of(message)
     return Record(
         partition,
         offset,
         -1 if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time,
         message.key(),
         message.value(),
-        request_of(message),
-        trace_of(message),
+        request_of(headers),
+        trace_of(headers),
     )

@@ -8,7 +8,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from messaging.config import KafkaConfig
-from serving.headers import values
+from messaging.headers import headers_of, value_of
 
 PLACE_HEADER: Final = "scoreline-place"
 """PARTITION/OFFSET of the transaction, by which a reader, and every replica, knows what was alerted."""
@@ -97,7 +97,7 @@ _decode: Final = msgspec.json.Decoder(_Alert).decode
 
 def place_of(message: Message) -> Place | None:
     """The place of the transaction that an alert is of; None where its header and its value do not both say it."""
-    named = next(values(message, PLACE_HEADER), b"")
+    named = value_of(headers_of(message), PLACE_HEADER) or b""
     partition, _, offset = named.partition(b"/")
     if not (partition.isdigit() and offset.isdigit()) or len(named) > _LONGEST_PLACE:
         return None
