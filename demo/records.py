@@ -49,8 +49,6 @@ class Place(msgspec.Struct, gc=False):
     schema_version: SchemaVersion = 1
 
 
-"""Of a record, as confluent_kafka gives them."""
-
 decode_score: Final = Reader(WatchedScore).read
 decode_place: Final = Reader(Place).read
 decode_label: Final = Reader(Label).read
