@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | register | evaluate | models | promote | rollback`."""
+"""The command line: `python -m ml train | register | report | evaluate | models | promote | rollback`."""
 
 import sys
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from messaging.errors import KafkaConfigError
-from ml.commands import champion, evaluate, train
+from ml.commands import champion, evaluate, report, train
 from ml.dataset.history import HistoryError
 from ml.evaluation.errors import EvaluationError
 from ml.features.currencies import RatesUnreadable
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train_command)
 app.command("register")(train.register_command)
+app.command("report")(report.report_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("models")(champion.models_command)
 app.command("promote")(champion.promote_command)
