@@ -34,8 +34,8 @@ def column_alone(given: Any) -> Any:
 
 
 def as_texts(given: Any) -> Any:
-    """YAML reads 1 and true as a number and a boolean; here they are texts to look for, in small letters."""
-    return [("" if one is None else str(one)).lower() for one in given] if isinstance(given, list) else given
+    """YAML reads 1, true and NULL as a number, a boolean and nothing; here they are texts to look for, in small letters."""
+    return [("null" if one is None else str(one)).lower() for one in given] if isinstance(given, list) else given
 
 
 def _text_keys(given: Any) -> Any:

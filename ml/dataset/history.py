@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ml.dataset.utf8 import not_utf8
 from ml.features.currencies import AS_PAID, Rates
 from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS, is_extra_name
 
@@ -208,24 +209,9 @@ def _as_transactions(batch: pa.RecordBatch, file: Path, extras: Sequence[str]) -
 
 
 def _refuse_other_text(batch: pa.RecordBatch, file: Path, row: int) -> None:
-    """Nothing else checks that the text of a Parquet file is UTF-8; later, it would be any error."""
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        texts = column.dictionary if pa.types.is_dictionary(column.type) else column
-        if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
-            continue
-        try:
-            texts.cast(pa.binary()).cast(pa.string())
-        except pa.ArrowInvalid:
-            bad = next(n for n in range(len(column)) if not _is_utf8(column[n]))
-            raise HistoryError(f"{name} must be UTF-8, but in row {row + bad + 1:,} of {file} it is not") from None
-
-
-def _is_utf8(value: Any) -> bool:
-    try:
-        value.as_py()
-    except UnicodeDecodeError:
-        return False
-    return True
+    found = not_utf8(batch)
+    if found is not None:
+        raise HistoryError(f"{found.column} must be UTF-8, but in row {row + found.row + 1:,} of {file} it is not")
 
 
 def _refuse_bad_values(piece: pa.Table, file: Path, row: int) -> None:

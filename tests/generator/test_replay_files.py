@@ -3,7 +3,10 @@
 import gzip
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +74,19 @@ def test_a_folder_that_spark_wrote_says_how_to_make_one_file_of_it(tmp_path: Pat
     for n in (1, 2):
         (folder / f"part-0000{n}-abc-c000.csv").unlink()
     assert complaint(folder, tmp_path).endswith("name the file in it, part-00000-abc-c000.csv")
+
+
+def test_the_command_of_the_documentation_makes_one_file_of_a_folder(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "replay.md").read_text()
+    (command,) = re.findall(r'^python -c "(.*)"$', page, re.MULTILINE)
+    (tmp_path / "folder").mkdir()
+    for n in range(3):
+        table = pyarrow.csv.read_csv(csv_file(tmp_path, f"{3 - n},c,{n},0"))
+        pq.write_table(table, tmp_path / "folder" / f"part-{n}.parquet")
+    (tmp_path / "folder" / "_SUCCESS").touch()
+    subprocess.run([sys.executable, "-c", command], cwd=tmp_path, check=True)
+    made = converted(DataSet(tmp_path / "whole.parquet", mapping(tmp_path), sort=True), tmp_path / "out")
+    assert made["amount"].to_pylist() == [2, 1, 0]
 
 
 def shuffled(folder: Path, rows: int = 300) -> Path:

@@ -59,6 +59,7 @@ def test_a_mapping_says_which_words_mean_nothing_for_all_columns_and_for_one(tmp
         "extra": {"risk": {"column": "risk", "unknown": [-1]}},
     }
     made = one(tmp_path, "1,NULL,5,0,?,-1.0", header, unknown=["none"], **fields)
+    assert mapping(tmp_path, unknown=[None, "-"]).unknown == ["null", "-"]  # as YAML reads NULL without quotes
     assert (made["customer_id"], made["merchant_id"], made["extra_risk"]) == ("NULL", None, None)
 
 
