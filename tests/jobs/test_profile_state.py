@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from detection.profile_store import ProfileStore
 from jobs import profile_state
 from jobs.known_labels import MOST_EARLY
-from jobs.profile_state import Limits, Made, ProfileState
+from jobs.profile_state import ProfileState
+from jobs.profile_state_form import Limits, Made
 from jobs.runtime.storage import DurableFolder
 from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.events import hash_id
