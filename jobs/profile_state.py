@@ -12,7 +12,7 @@ from detection.profile_store import ProfileStore
 from detection.ranges import Offsets
 from detection.storage import Storage, decoded
 from jobs.known_labels import EARLY, KNOWN, Taken, newest_of_each, take_in
-from jobs.profile_counts import ENTRY, Counted, by_transaction
+from jobs.profile_rows import ENTRY, Counted, by_transaction
 from jobs.profile_state_form import Limits, Made, State, Totals, packed, unpacked
 from jobs.seen import Seen
 from jobs.sorted_files import Merge, SortedFiles

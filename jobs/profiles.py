@@ -20,7 +20,8 @@ from pyspark.sql.streaming import StreamingQuery
 from detection.profile_store import ProfileStore
 from jobs.initial_state import past_profiles
 from jobs.preflight import check_kafka
-from jobs.profile_counts import ROWS, Counted, Counting, Span, added
+from jobs.profile_counts import Counting, Span
+from jobs.profile_rows import ROWS, Counted, added
 from jobs.profile_state import ProfileState
 from jobs.profile_state_form import Limits, Made, State
 from jobs.recoveries import RECOVERIES
