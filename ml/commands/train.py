@@ -1,5 +1,6 @@
 """Trains a model, or takes one that is kept in a folder, and registers it."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,7 +54,7 @@ def train_command(
         trained.customers.write(state / "customers.parquet", opened.rates.version)
         if trained.profiles is not None:
             trained.profiles.write(state)
-    whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
+    whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics, uuid.uuid4().hex)
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with common.err.status("registering"):
         model = unregistered.register(registry, whole, parent, datetime.now(UTC), promote)

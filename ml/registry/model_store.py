@@ -1,6 +1,7 @@
 """The registry of models in MLflow: which versions exist, which one is the champion, and how to change that."""
 
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,13 +13,13 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models.model import ModelInfo
 
 from ml.arrays import Floats
 from ml.features.available import available
 from ml.model import Model, Origin
 from ml.registry import packed, promotion_history, serialization, tracking
 from ml.registry.refusals import ModelRefused, NotReady, refuse_unfinished
+from ml.registry.registration import new_version, registered, versions
 from ml.registry.tracking import RegistryError, RegistryUnavailable, is_missing, talking_to
 
 __all__ = [
@@ -149,27 +150,24 @@ class ModelStore:
         example: Floats,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
+        registration: str = "",
     ) -> Model:
         """Store a trained model as the newest version, with the run that made it; returns it under its version.
 
-        example: rows of features (n, len(model.features)), of which the first few are stored with it.
+        example: rows of features (n, len(model.features)), of which the first few are stored with it. registration: the same
+        again makes no second version, and returns the first; an empty one is like no other.
         """
+        registration = registration or uuid.uuid4().hex
         with talking_to(self.uri), tracking.chosen(self.uri):
+            if (made := registered(self._client, self.name, registration)) is not None:
+                return self.load(int(made.version), list(model.extras))
             with tracking.run(self.uri, self.name) as run_id:
                 mlflow.log_params({"budget": model.budget, "features": ",".join(model.features), **(params or {})})
                 mlflow.log_metrics({"threshold": model.threshold, **(metrics or {})})
                 logged, digest = serialization.log(model, example)
             # As the last of all: a registry that ends before this has no version, and one that ends after it has all of it.
-            entry = self._entry(self._new_version(logged, run_id))
+            entry = self._entry(new_version(self._client, self.name, logged, run_id, registration))
         return replace(model, name=self.name, version=entry.version, digest=digest, origin=entry.origin)
-
-    def _new_version(self, logged: ModelInfo, run_id: str) -> ModelVersion:
-        try:
-            self._client.create_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        return self._client.create_model_version(self.name, logged.model_uri, run_id, model_id=logged.model_id)
 
     def promote(self, version: int) -> None:
         """Give a version the alias. What judges by the alias takes it up at once, or refuses it with a reason."""
@@ -211,13 +209,7 @@ class ModelStore:
             return [self._row(versions[v], named[v]) for v in sorted(versions, reverse=True)]
 
     def _versions(self) -> dict[int, ModelVersion]:
-        found: dict[int, ModelVersion] = {}
-        token = None
-        while token is None or token:
-            page = self._client.search_model_versions(f"name = '{self.name}'", page_token=token)
-            found |= {int(version.version): version for version in page}
-            token = page.token or ""
-        return found
+        return versions(self._client, self.name)
 
     def _row(self, version: ModelVersion, aliases: tuple[str, ...]) -> Registered:
         trained_at = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
