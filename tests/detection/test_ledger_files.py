@@ -281,7 +281,7 @@ def test_what_is_no_table_is_refused_in_words_though_its_name_is_right(tmp_path:
     digest = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
     folder = DurableFolder.on_disk(tmp_path)
     folder.write(f"3-{digest}.json", content)
-    with pytest.raises(LookupError, match="thresholds 3 beside the checkpoint holds no table"):
+    with pytest.raises(LookupError, match="kept file of the table of thresholds 3 holds no table"):
         ThresholdStore(folder).table(3, digest)
 
 
