@@ -73,6 +73,16 @@ def announced(settings: Settings) -> list[Announcement]:
     return [msgspec.json.decode(record.value, type=Announcement) for record in records]
 
 
+def wait_until_in_use(settings: Settings) -> None:
+    """Until detect has taken up the newest table that is announced, if there is one."""
+    kept = Path(settings.checkpoint) / "profile-tables"
+    newest = announced(settings)[-1:]
+    deadline = time.monotonic() + 30
+    while not all((kept / f"{one.name}.profiles").exists() for one in newest):
+        assert time.monotonic() < deadline, f"{newest} was not taken up"
+        time.sleep(0.05)
+
+
 def table(spark: SparkSession, announcement: Announcement) -> Profiles:
     return ProfileStore(DurableFolder(spark, announcement.folder, create=False)).table(announcement.name)
 
@@ -205,7 +215,7 @@ def test_scores_carry_the_profiles_of_the_table_that_the_ledger_names_and_a_repl
         put(settings, labels([label_of(one) for one in whole[piece : piece + 5]]))
         for query in queries:
             query.processAllAvailable()
-        time.sleep(2.5)  # the announcement is polled
+        wait_until_in_use(settings)
     for query in queries:
         query.stop()
     assert len(versions := check_parity(settings)) >= 4
