@@ -28,7 +28,7 @@ def test_what_is_known_is_what_the_rule_says_label_by_label(labels: list[tuple[i
         assert found.since[transaction] == (since if is_fraud else 0)
 
 
-def test_a_fraud_that_only_the_analyst_knows_is_told_from_one_that_is_reported_too() -> None:
+def test_a_fraud_that_only_the_analyst_knows_is_distinguished_from_one_that_is_reported_too() -> None:
     rows, sources = np.array([0, 1, 1]), np.array([1, 1, 0], np.uint8)
     found = known_frauds(2, rows, sources, np.full(3, FRAUD, np.uint8), np.array([5, 6, 7]))
     assert found.by_alone(1).tolist() == [True, False]
