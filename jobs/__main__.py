@@ -18,7 +18,7 @@ from jobs.runtime.stopping import running_under, stop
 from jobs.status import QUERIES, as_table, local_checkpoint, queries_of, statuses
 from settings import Settings
 from stack.errors import StackError
-from stack.jars import connector_jars
+from stack.jars import connector_jars, lake_jars
 from stack.java import java
 
 _LOGGING: Final = ROOT / "jobs" / "log4j2.properties"
@@ -41,7 +41,7 @@ def _jobs() -> None:
 def submit(
     context: typer.Context,
     job: Annotated[
-        str, typer.Option(help="detect (runs the others too), or publish, thresholds or profiles alone")
+        str, typer.Option(help="detect (runs the others too), or publish, thresholds, profiles or archive alone")
     ] = "detect",
     master: Annotated[
         str, typer.Option(envvar="SPARK_MASTER", help="Spark master")
@@ -51,15 +51,15 @@ def submit(
 ) -> None:
     """Submit a job. Every flag that is not named here is a setting and goes to the job: see `jobs/detect.py --help`."""
     script = ROOT / "jobs" / f"{job}.py"
-    if job not in ("detect", "publish", "thresholds", "profiles"):
-        raise typer.BadParameter(f"a job is detect, publish, thresholds or profiles, but {job!r} was asked for")
+    if job not in QUERIES:
+        raise typer.BadParameter(f"a job is {', '.join(QUERIES[:-1])} or {QUERIES[-1]}, but {job!r} was asked for")
     if not re.fullmatch("[0-9]+[kmgKMG]", driver_memory):
         raise typer.BadParameter(
             f"the driver's memory is a number and k, m or g, as in 1536m, but it is {driver_memory!r}"
         )
     try:
         environment = os.environ | {"JAVA_HOME": str(Path(java()).resolve().parent.parent)}
-        connectors = connector_jars()
+        connectors = connector_jars() + (lake_jars() if _has_lake(environment, context.args) else [])
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -76,6 +76,11 @@ def submit(
     _filter_errors()
     # The job takes the place of this process, so that a signal sent to it reaches Spark.
     os.execve(command[0], [*command, str(script), *context.args], environment)
+
+
+def _has_lake(environment: Mapping[str, str], arguments: Sequence[str]) -> bool:
+    """Whether the job will find a lake among its settings."""
+    return bool(environment.get("SCORELINE_LAKE")) or any(re.match("--lake(=|$)", argument) for argument in arguments)
 
 
 def _filter_errors() -> None:
