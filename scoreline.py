@@ -32,6 +32,7 @@ COMMANDS: Final = (
     Command("demo", "demo", "", _WATCH, "Watch it all at work on this machine: servers, payments, fraud, alerts."),
     Command("stack", "stack", "", _WATCH, "Start and stop Kafka and InfluxDB as local processes."),
     Command("submit", "jobs", "submit", _DETECT, "Start the detection job, by spark-submit."),
+    Command("serve", "serving", "", _DETECT, "Answer payments at once: the same judgement by HTTP, in milliseconds."),
     Command("status", "jobs", "status", _DETECT, "Report the state of a checkpoint's queries."),
     Command("stop", "jobs", "stop", _DETECT, "Stop the jobs whose checkpoints are below a folder."),
     Command("jars", "jobs", "jars", _DETECT, "Print the jars that spark-submit by hand needs."),

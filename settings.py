@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     thresholds_topic: str = Field("thresholds", description="compacted topic of the tables of adaptive thresholds")
     profiles_topic: str = Field("profiles", description="compacted topic that announces the tables of profiles")
     labels_topic: str = Field("labels", description="topic of late labels")
+    early_alerts_topic: str = Field("alerts.early", description="topic of the anomalies that the service finds")
     truth_topic: str = Field("truth", description="topic of a simulator's truth, which no detector reads")
 
     checkpoint: str = Field(
@@ -203,6 +204,33 @@ class Settings(BaseSettings):
     stalled_after_minutes: float = Field(
         5.0, gt=0, description="a query with records to read that finishes no micro-batch for so long is unhealthy"
     )
+    serve_host: str = Field("127.0.0.1", description="address that the service listens on")
+    serve_port: int = Field(8089, ge=0, le=65_535, description="port that the service listens on; 0 takes a free one")
+    serve_state: LocalPath = Field(
+        Path(".scoreline/serving"), description="folder of the service's snapshots, ledger, models and tables"
+    )
+    serve_policy: MaybeLocalPath = Field(
+        None, description="YAML file that says what to do with payments; read again when it changes"
+    )
+    serve_keys: MaybeLocalPath = Field(
+        None, description="YAML file of API keys by name (sha256, rate); without, nobody needs one"
+    )
+    serve_tls_certificate: MaybeLocalPath = Field(
+        None, description="PEM file of the service's certificate; then it speaks TLS"
+    )
+    serve_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
+    serve_timeout_ms: float = Field(
+        1_000.0,
+        ge=1,
+        le=60_000,
+        description="how long a transaction waits for its judgement before the fallback is answered",
+    )
+    serve_most_waiting: int = Field(2_000, ge=1, description="requests that may wait at once; more are refused (503)")
+    serve_request_bytes: int = Field(4 << 20, ge=1_000, description="largest request")
+    serve_late_seconds: float = Field(
+        10.0, gt=0, description="records older than this are folded and counted, but not alerted early"
+    )
+    serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line in the log files"

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from detection.decision import Decision
-from detection.folding import Messages, begin
+from detection.folding import Messages, begin, fold_alone
 from detection.judging import judge
 from detection.message_parsing import too_large
 from detection.refusals import Problem
 from detection.state_log import Fold, folded_or_untouched
+from ml.arrays import Ints
 from ml.features import Folded
 from ml.features.currencies import AS_PAID, Rates
 from ml.features.customers import IDENTITY, Customers
@@ -44,7 +45,10 @@ class Limits(NamedTuple):
 
 
 class Engine:
-    """Judges messages by the states of their customers and the extras that are declared. One thread at a time may use it."""
+    """Judges messages by the states of their customers and the extras that are declared. One thread at a time may use it.
+
+    touched: where it is a list, the rows of the states that were changed are added to it, for whoever keeps these.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Engine:
     ) -> None:
         self._customers = customers
         self._limits = limits
+        self.touched: list[Ints] | None = None
         self._declared = declared
 
     def work(self, messages: Messages, decision: Decision, closing: bytes) -> list[Outcome]:
@@ -63,14 +68,23 @@ class Engine:
         the model or the memory may: then the states may have changed.
         """
 
-        def fold(identities: np.ndarray, events: np.ndarray) -> Folded:
-            return folded_or_untouched(self._customers, identities, events)[1]
+        return self._outcomes(messages, self._fold, decision, closing)
 
-        return self._outcomes(messages, fold, decision, closing)
+    def fold(self, messages: Messages) -> None:
+        """Take messages, in log order, into their customers' states, without judging them. Raises as `work` does."""
+        large = self._too_large(messages)
+        small = _some(messages, [row for row in range(len(messages.values)) if row not in large]) if large else messages
+        fold_alone(small, self._fold, self._limits.future_hours, self._limits.rates, self._declared)
 
     def peek(self, messages: Messages, decision: Decision, closing: bytes) -> list[Outcome]:
         """What would become of messages if they came next, in this order. No state changes."""
         return self._outcomes(messages, Glance(self._customers).fold, decision, closing)
+
+    def _fold(self, identities: np.ndarray, events: np.ndarray) -> Folded:
+        rows, folded = folded_or_untouched(self._customers, identities, events)
+        if self.touched is not None:
+            self.touched.append(rows)
+        return folded
 
     def _outcomes(self, messages: Messages, fold: Fold, decision: Decision, closing: bytes) -> list[Outcome]:
         large = self._too_large(messages)

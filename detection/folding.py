@@ -64,14 +64,28 @@ def begin(
 
     It must leave the states as they were where it raises.
     """
-    places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
-    kafka_times = np.asarray(messages.kafka_times, np.int64)
-    came = take_in(messages.values, kafka_times, places, max_future_hours, rates, declared)
-    arrived, folded = _folded(came, fold_some)
+    arrived, folded = _folded(_arrived(messages, max_future_hours, rates, declared), fold_some)
     rows, begun, basis = _begun(arrived, folded, messages.records, rates, declared)
     found = [(row, arrived.extras[row].refused) for row in rows.tolist()] if arrived.extras else []
     refused = {row: why for row, why in found if why}
     return Begun(rows, begun, basis, arrived.refusals, refused)
+
+
+def fold_alone(
+    messages: Messages,
+    fold_some: Fold,
+    max_future_hours: float,
+    rates: Rates = AS_PAID,
+    declared: Declared = NOTHING,
+) -> None:
+    """Take messages into their customers' states as `begin` does, where nothing is to be judged."""
+    _folded(_arrived(messages, max_future_hours, rates, declared), fold_some)
+
+
+def _arrived(messages: Messages, max_future_hours: float, rates: Rates, declared: Declared) -> Intake:
+    places = position(np.asarray(messages.partitions, np.int64), np.asarray(messages.offsets, np.int64))
+    kafka_times = np.asarray(messages.kafka_times, np.int64)
+    return take_in(messages.values, kafka_times, places, max_future_hours, rates, declared)
 
 
 def _folded(arrived: Intake, fold_some: Fold) -> tuple[Intake, Folded]:

@@ -138,47 +138,20 @@ def folded_or_untouched(
         raise
 
 
-class StateLog:
-    """Folds events into the states of one state partition."""
+class ChunkLog:
+    """The log itself, of the customers of one state partition or of one process."""
 
-    def __init__(self, store: KeyValue, copy: LocalCopy) -> None:
+    def __init__(self, store: KeyValue) -> None:
         self._store = store
-        self._copy = copy
-
-    @contextmanager
-    def folding(self) -> Iterator[Fold]:
-        """Gives what folds events (n,) EVENT, in log order, of the customers `identities` (n,) IDENTITY, piece by piece.
-
-        Where it raises, the piece has left no trace, and other pieces may follow. The states are written at the end, where
-        nothing was raised.
-        """
-        head = self._head()
-        with self._copy.open(head.version) as (customers, current):
-            if not current:
-                self._read(head, customers)
-            touched: list[np.ndarray] = [np.zeros(0, np.int64)]
-
-            def fold_piece(identities: np.ndarray, events: np.ndarray) -> Folded:
-                rows, folded = folded_or_untouched(customers, identities, events)
-                touched.append(rows)
-                return folded
-
-            yield fold_piece
-            head = self._write(head, customers, np.unique(np.concatenate(touched)))
-            self._copy.close(head.version, customers)
-
-    def fold(self, identities: np.ndarray, events: np.ndarray) -> Folded:
-        """Fold all of a micro-batch in one piece."""
-        with self.folding() as fold_piece:
-            return fold_piece(identities, events)
 
     def seed(self, states: np.ndarray) -> None:
         """Append states (n,) CUSTOMER of customers who are not in the log yet."""
-        head = self._head()
+        head = self.head()
         in_order = states[np.lexsort((states["id_low"], states["id_high"]))]
         self._put_head(head, head.first, head.rows, in_order, head.customers + len(states))
 
-    def _head(self) -> Head:
+    def head(self) -> Head:
+        """What the log consists of now."""
         content = self._store.get(_HEAD)
         return Head(b"", _FIRST, [], 0) if content is None else msgspec.msgpack.decode(content, type=Head)
 
@@ -195,7 +168,8 @@ class StateLog:
         self._store.put(_HEAD, msgspec.msgpack.encode(head))
         return head
 
-    def _read(self, head: Head, customers: Customers) -> None:
+    def read(self, head: Head, customers: Customers) -> None:
+        """Read the whole log into a table that holds none of its customers yet. Raises LookupError where a chunk lacks."""
         for number in range(head.first, head.first + len(head.rows)):
             packed = self._store.get(number)
             if packed is None:
@@ -207,7 +181,7 @@ class StateLog:
             customers.states[rows] = states
             customers.chunks[rows] = number
 
-    def _write(self, head: Head, customers: Customers, touched: np.ndarray) -> Head:
+    def append(self, head: Head, customers: Customers, touched: np.ndarray) -> Head:
         """Append the touched rows, and what still counts of the oldest chunks where the log has grown too long."""
         first, kept = head.first, list(head.rows)
         states, chunks = customers.states, customers.chunks
@@ -225,6 +199,41 @@ class StateLog:
         for number, start in enumerate(range(0, len(rows), CHUNK_ROWS), new):
             chunks[rows[start : start + CHUNK_ROWS]] = number
         return self._put_head(head, first, kept, states[rows], count)
+
+
+class StateLog(ChunkLog):
+    """Folds events into the states of one state partition."""
+
+    def __init__(self, store: KeyValue, copy: LocalCopy) -> None:
+        super().__init__(store)
+        self._copy = copy
+
+    @contextmanager
+    def folding(self) -> Iterator[Fold]:
+        """Gives what folds events (n,) EVENT, in log order, of the customers `identities` (n,) IDENTITY, piece by piece.
+
+        Where it raises, the piece has left no trace, and other pieces may follow. The states are written at the end, where
+        nothing was raised.
+        """
+        head = self.head()
+        with self._copy.open(head.version) as (customers, current):
+            if not current:
+                self.read(head, customers)
+            touched: list[np.ndarray] = [np.zeros(0, np.int64)]
+
+            def fold_piece(identities: np.ndarray, events: np.ndarray) -> Folded:
+                rows, folded = folded_or_untouched(customers, identities, events)
+                touched.append(rows)
+                return folded
+
+            yield fold_piece
+            head = self.append(head, customers, np.unique(np.concatenate(touched)))
+            self._copy.close(head.version, customers)
+
+    def fold(self, identities: np.ndarray, events: np.ndarray) -> Folded:
+        """Fold all of a micro-batch in one piece."""
+        with self.folding() as fold_piece:
+            return fold_piece(identities, events)
 
 
 def _by_identity(rows: np.ndarray, states: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ COPY messaging messaging
 COPY jobs jobs
 COPY ml ml
 COPY sinks sinks
+COPY versions versions
 
 # A named volume takes its owner from the folder that it is first mounted on.
 RUN useradd --system --create-home --uid 10001 scoreline \

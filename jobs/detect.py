@@ -31,7 +31,7 @@ from jobs.declared_extras import check_extras, hold_declared, model_store
 from jobs.failures import report, report_refused_extras
 from jobs.initial_state import initial_state
 from jobs.many_dead_letters import ManyDeadLetters
-from jobs.newest import Newest
+from jobs.newest import newest
 from jobs.preflight import champion_needs_profiles, check_champion, check_kafka
 from jobs.recoveries import RECOVERIES
 from jobs.replay import Replay, by_position
@@ -200,7 +200,7 @@ class Detection:
         registry = model_store(settings, declared)
         self._versions = version_store(spark, settings.checkpoint, registry)
         self._sender = Sender(spark, self._versions)
-        self._newest = Newest(spark, settings, registry, self._versions)
+        self._newest = newest(spark, settings, registry, self._versions)
         gate.report(QUERY, model=self._newest.model.version)
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry, declared)

@@ -1,88 +1,26 @@
-"""What new micro-batches are judged by: the champion, and the newest tables of thresholds and of profiles."""
+"""What new micro-batches are judged by, for a job on Spark."""
 
-import logging
-from collections.abc import Callable
-from typing import Final
-
-import msgspec
 from pyspark.sql import SparkSession
 
-from detection.ledger import Versions
 from detection.version_store import VersionStore
-from jobs.champion import ChampionPoller
 from jobs.initial_state import past_profiles
-from jobs.profile_tables import From, ProfilePoller
+from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
-from jobs.tables import ThresholdPoller
-from messaging.config import KafkaConfig
-from ml.features.available import needs_profiles
-from ml.model import Model
 from ml.registry.model_store import ModelStore
 from settings import Settings
-
-_log = logging.getLogger(__name__)
-
-_FIRST: Final = 1
+from versions.errors import NoModel
+from versions.newest import Newest
 
 
-class Newest:
-    """Polls them in the background. A first start has the profiles of training's history for its first table."""
-
-    def __init__(self, spark: SparkSession, settings: Settings, registry: ModelStore, versions: VersionStore) -> None:
-        self._settings = settings
-        self._versions = versions
-        self._champion = ChampionPoller(registry, versions.models)
-        kafka = KafkaConfig.from_settings(settings)
-        newest = versions.tables.newest if settings.adaptive_thresholds else None
-        self._tables = ThresholdPoller(settings.thresholds_topic, kafka, newest, settings.model_name)
-        needed = settings.profiles and needs_profiles(self.model.features)
-        if needed and versions.kept_profiles.newest is None:
-            self._begin_with_history(spark)
-        source = From(settings.profiles_topic, kafka, settings.model_name, _reader(spark))
-        self._profiles = ProfilePoller(source, versions.kept_profiles)
-        self._wanted: Callable[[], bool] | None = None
-
-    @property
-    def model(self) -> Model:
-        """The champion."""
-        return self._champion.current()
-
-    def poll(self, wanted: Callable[[], bool]) -> None:
-        """Begin to poll, for as long as `wanted()`; tables of profiles from the first model on that needs them."""
-        self._champion.poll(wanted)
-        if self._settings.adaptive_thresholds:
-            self._tables.poll(wanted)
-        if self._settings.profiles:
-            self._wanted = wanted
-            if needs_profiles(self.model.features):
-                self._poll_profiles()
-
-    def versions(self) -> Versions:
-        """What a new micro-batch is judged by; from here on it is kept. Never waits."""
-        model = self._champion.current()
-        judged_by = Versions(model.version, name=model.name, model_digest=model.digest)
-        table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
-        if table is not None:
-            digest = self._versions.tables.keep(table)
-            judged_by = msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
-        if not self._settings.profiles or not needs_profiles(model.features):
-            return judged_by
-        self._poll_profiles()
-        profiles = self._profiles.current()
-        if profiles is None:
-            return judged_by
-        return msgspec.structs.replace(judged_by, profiles=profiles.version, profiles_digest=profiles.digest)
-
-    def _poll_profiles(self) -> None:
-        if self._wanted is not None:
-            self._profiles.poll(self._wanted)
-            self._wanted = None
-
-    def _begin_with_history(self, spark: SparkSession) -> None:
-        past = past_profiles(spark, self._settings)
-        if past is not None:
-            self._versions.kept_profiles.keep(past.name(_FIRST), past.content)
-
-
-def _reader(spark: SparkSession) -> Callable[[str, str], bytes | None]:
-    return lambda folder, file: DurableFolder(spark, folder, create=False).read(file)
+def newest(spark: SparkSession, settings: Settings, registry: ModelStore, versions: VersionStore) -> Newest:
+    """Looks beside the checkpoint, at the registry and at Kafka. Raises `Fatal` where there is nothing to judge by."""
+    try:
+        return Newest(
+            settings,
+            registry,
+            versions,
+            lambda: past_profiles(spark, settings),
+            lambda folder, file: DurableFolder(spark, folder, create=False).read(file),
+        )
+    except NoModel as error:
+        raise Fatal(str(error)) from error

@@ -13,7 +13,6 @@ from detection.profile_store import ProfileStore
 from detection.ranges import Offsets
 from detection.storage import Storage, decoded
 from detection.table_files import Name
-from jobs.initial_state import PastProfiles
 from jobs.known_labels import EARLY, KNOWN, Taken, newest_of_each, take_in
 from jobs.profile_counts import ENTRY, Counted, by_transaction
 from jobs.seen import Seen
@@ -23,6 +22,7 @@ from ml.features.profile_file import write
 from ml.features.profile_schema import COUNTS, LABEL_COUNTS, MERCHANT
 from ml.features.profiles import Profiles, split_at
 from ml.schema import DIGEST_DIGITS
+from versions.past_profiles import PastProfiles
 
 _log = logging.getLogger(__name__)
 

@@ -18,11 +18,9 @@ from pyspark.sql.streaming import StreamingQuery
 
 from detection.profile_store import ProfileStore
 from jobs.initial_state import past_profiles
-from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.profile_counts import ROWS, Counted, Counting, Span, added
 from jobs.profile_state import Limits, Made, ProfileState, State
-from jobs.profile_tables import Announcement, AnnouncementReader, announce
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.errors import Fatal
 from jobs.runtime.gate import Gate
@@ -35,6 +33,8 @@ from jobs.source.stream import stream
 from jobs.source.topic_offsets import QueryCheckpoint
 from messaging.config import KafkaConfig
 from settings import Settings
+from versions.left_out import LeftOut
+from versions.profiles import Announcement, AnnouncementReader, announce
 
 QUERY: Final = "profiles"
 

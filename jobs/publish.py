@@ -21,7 +21,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from jobs.left_out import LeftOut
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
 from jobs.recoveries import RECOVERIES
@@ -44,6 +43,7 @@ from settings import Settings
 from sinks.influxdb import InfluxDBSink
 from sinks.points_file import PointsFileSink
 from sinks.sink import Sink
+from versions.left_out import LeftOut
 
 QUERY: Final = "publish"
 

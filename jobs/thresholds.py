@@ -32,7 +32,6 @@ from jobs.runtime.supervisor import run
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
-from jobs.tables import TableReader, publish_table
 from messaging.config import KafkaConfig
 from ml.features import DAY
 from ml.registry.model_store import ModelRefused
@@ -40,6 +39,7 @@ from ml.thresholds.counts import BLOCK, BLOCKS_A_DAY, COUNT
 from ml.thresholds.reference import Reference
 from ml.thresholds.table import Table, table_at
 from settings import Settings
+from versions.thresholds import TableReader, publish_table
 
 QUERY: Final = "thresholds"
 

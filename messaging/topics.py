@@ -28,6 +28,8 @@ class TopicSettings(KafkaSettings, Protocol):
     @property
     def thresholds_topic(self) -> str: ...
     @property
+    def early_alerts_topic(self) -> str: ...
+    @property
     def profiles_topic(self) -> str: ...
     @property
     def labels_topic(self) -> str: ...
@@ -51,6 +53,7 @@ def create_topics(settings: TopicSettings, partitions: int = 4) -> None:
         },
         settings.scores_topic: appended,
         settings.alerts_topic: appended,
+        settings.early_alerts_topic: appended,
         settings.invalid_topic: appended | {"max.message.bytes": str(LARGEST_TRANSACTION + MIB)},
         settings.thresholds_topic: {"cleanup.policy": "compact"},
         settings.profiles_topic: {"cleanup.policy": "compact"},

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from detection import ledger as ledgers
+from detection.durable_folder import DurableFolder
 from detection.errors import CheckpointIncomplete
 from detection.ledger import Entry, Ledger, Versions
 from detection.threshold_store import ThresholdStore
-from jobs.runtime.storage import DurableFolder
 from ml.schema import DIGEST_DIGITS
 from ml.thresholds.table import Table
 

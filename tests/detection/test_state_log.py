@@ -97,7 +97,7 @@ def test_states_are_those_of_a_plain_fold_whatever_fails_in_between(plan: list[t
             expected = fold(plain.states, rows, events)
             assert folded.features.tobytes() == expected.features.tobytes()
             done += len(batch)
-        head = StateLog(store, copies[0])._head()
+        head = StateLog(store, copies[0]).head()
         assert sum(head.rows) <= 3 * plain.count + 9 + 7
         assert len(head.rows) <= 5 + CUSTOMERS // 7 + 5
         assert set(store.content) <= {-1, *range(head.first, head.first + len(head.rows))}
@@ -165,9 +165,9 @@ def test_a_customer_whom_no_write_ever_reached_counts_for_nothing_in_the_log(tmp
             patch.setattr(state_log, "CHUNK_ROWS", 7)
             patch.setattr(state_log, "SPARE_ROWS", 9)
             for step in range(12):
-                with copy.open(StateLog(store, copy)._head().version) as (customers, _):
+                with copy.open(StateLog(store, copy).head().version) as (customers, _):
                     customers.locate(identify([f"stranger {k}" for k in range(strangers)]))
-                    copy.close(StateLog(store, copy)._head().version, customers)
+                    copy.close(StateLog(store, copy).head().version, customers)
                 batch = [(step + k) % 10 for k in range(6)]
                 StateLog(store, copy).fold(identify([f"C{c}" for c in batch]), events_of(batch, 6 * step))
         content.append(store.content)

@@ -18,7 +18,6 @@ from pyspark.sql.streaming import StreamingQuery
 from detection.profile_store import ProfileStore
 from detection.table_files import Name
 from jobs import detect, profiles
-from jobs.profile_tables import Announcement
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import Gate
 from messaging.topics import create_topics
@@ -37,6 +36,7 @@ from tests.integration.traffic import messages, scores, send, traffic
 from tests.jobs.profile_log import BLOCK_SECONDS, MERCHANTS, START, Record, counted, label, labels
 from tests.jobs.profile_log import scores as made_up
 from tests.support.kafka import read_topic
+from versions.profiles import Announcement
 
 FIRST = START // 1000 // BLOCK_SECONDS
 

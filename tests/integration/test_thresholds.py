@@ -19,7 +19,6 @@ from detection.threshold_store import ThresholdStore
 from jobs import detect, thresholds
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import Gate
-from jobs.tables import ThresholdPoller, newest_table, publish_table
 from messaging.config import KafkaConfig
 from messaging.topics import create_topics
 from ml.features import HOUR
@@ -31,6 +30,7 @@ from ml.thresholds.table import Table
 from settings import Settings
 from tests.integration.traffic import CATEGORIES, CHANNELS, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic
+from versions.thresholds import ThresholdPoller, newest_table, publish_table
 
 Detect = Callable[..., None]
 

@@ -12,9 +12,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from detection import message_parsing
+from detection.durable_folder import DurableFolder
 from detection.ledger import Ledger
 from jobs.runtime.errors import Fatal
-from jobs.runtime.storage import DurableFolder
 from jobs.source.topic_offsets import QueryCheckpoint
 from ml import features
 from ml.features.customers import Customers, identify

@@ -17,14 +17,14 @@ import pytest
 from detection import model_versions as kept_models
 from detection.ledger import Versions
 from detection.model_versions import ModelVersions
-from jobs import champion
-from jobs.champion import ChampionPoller
-from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from ml.arrays import Floats
 from ml.model import Model
 from ml.registry import serialization, tracking
 from ml.registry.model_store import ModelRefused, ModelStore
+from versions import champion
+from versions.champion import ChampionPoller
+from versions.errors import NoModel
 
 Register = Callable[[Model], Model]
 
@@ -205,7 +205,7 @@ def test_whatever_became_of_the_champion_a_restart_goes_on_with_the_model_used_l
     wanted = False
     assert again.current().digest == models[0].digest
     assert same(again.current(), models[0], features)
-    said = [record for record in caplog.records if record.name.startswith("jobs")]
+    said = [record for record in caplog.records if record.name.startswith("versions")]
     if trouble is delete_artifacts:  # the registry names the same version as before, and that is kept
         assert not said
     else:
@@ -234,7 +234,7 @@ def test_a_champion_that_vanishes_under_the_running_job_is_said_once(
 
 def test_without_any_model_the_start_says_so_in_one_line(registry: ModelStore, folder: DurableFolder) -> None:
     with pytest.raises(
-        Fatal, match=r"there is no model to judge by: no version .*train one with `make train`"
+        NoModel, match=r"there is no model to judge by: no version .*train one with `make train`"
     ) as caught:
         started(registry, folder)
     assert "\n" not in str(caught.value)

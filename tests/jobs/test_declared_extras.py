@@ -7,7 +7,6 @@ import pytest
 
 from detection.errors import CheckpointIncomplete
 from detection.model_versions import ModelVersions
-from jobs.champion import ChampionPoller
 from jobs.declared_extras import NAME, check_extras, check_replay, hold_declared, model_store
 from jobs.preflight import champion_needs_profiles
 from jobs.runtime.errors import Fatal
@@ -17,6 +16,7 @@ from ml.features.declared import Declared, Extra, names
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from settings import Settings
+from versions.champion import ChampionPoller
 
 A, B = Extra("a", 0, 9, "first"), Extra("b", -1, 1, "second")
 

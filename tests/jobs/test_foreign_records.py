@@ -19,7 +19,6 @@ from demo.records import decode_place, decode_score, place_of_dead_letter
 from demo.tally import Tally as Watched
 from jobs.publish_points import Publication, PublishedScore, placed
 from jobs.score_counts import ScoreCounts, added_up
-from jobs.tables import TableReader, newest_table, publish_table
 from jobs.throughput import Arrived, Tally, Throughput
 from messaging.config import KafkaConfig
 from ml.evaluation.scored import Scored
@@ -32,6 +31,7 @@ from sinks.influxdb import InfluxDBSink
 from stack.local import Stack
 from tests.jobs.test_publish_points import COLUMNS, score
 from tests.sinks.database import Database
+from versions.thresholds import TableReader, newest_table, publish_table
 
 NUMBERS = st.sampled_from(
     [0, -1, 2**15, 2**31, 2**47, 2**48, 2**63 - 1, 2**63, -(2**63), 10**20, 10**400, 1e308, -1e308]

@@ -2,11 +2,11 @@ import logging
 
 import pytest
 
-from jobs.left_out import LeftOut
+from versions.left_out import LeftOut
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "jobs.left_out"]
+    return [record.getMessage() for record in caplog.records if record.name == "versions.left_out"]
 
 
 def test_the_first_is_logged_at_once_and_later_ones_once_a_minute_together(caplog: pytest.LogCaptureFixture) -> None:

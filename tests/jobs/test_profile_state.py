@@ -9,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.profile_store import ProfileStore
-from jobs.initial_state import read_past_profiles
 from jobs.known_labels import MOST_EARLY
 from jobs.profile_state import Limits, Made, ProfileState
-from jobs.runtime.errors import Fatal
 from jobs.runtime.storage import DurableFolder
 from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.events import hash_id
@@ -20,6 +18,8 @@ from ml.features.profile_counts import label_counts
 from ml.features.profile_file import write
 from ml.features.profiles import LABEL_COUNTS, Profiles
 from tests.jobs.profile_log import BLOCK_SECONDS, LATER, MERCHANTS, START, Record, counted, label, labels, score, scores
+from versions.errors import PastUnusable
+from versions.past_profiles import read_past_profiles
 
 LIMITS = Limits(BLOCK_SECONDS, 60, 10_000)
 FIRST = START // 1000 // BLOCK_SECONDS
@@ -191,10 +191,10 @@ def test_a_first_start_goes_on_from_the_profiles_of_a_history(tmp_path: Path) ->
 def test_a_history_of_other_blocks_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     assert read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS) is None
     history(tmp_path, 200)
-    with pytest.raises(Fatal, match=r"blocks of 60 s, but --profile-block-seconds is 3600"):
+    with pytest.raises(PastUnusable, match=r"blocks of 60 s, but --profile-block-seconds is 3600"):
         read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", 3_600)
     (tmp_path / COUNTS_FILE).write_bytes(b"no counts")
-    with pytest.raises(Fatal, match=r"beside --initial-state customers.parquet can't be used"):
+    with pytest.raises(PastUnusable, match=r"beside --initial-state customers.parquet can't be used"):
         read_past_profiles(DurableFolder.on_disk(tmp_path), "customers.parquet", BLOCK_SECONDS)
 
 

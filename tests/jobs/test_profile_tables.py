@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from detection.profile_store import ProfileStore
-from jobs.profile_tables import Announcement, AnnouncementReader, From, ProfilePoller
 from jobs.runtime.storage import DurableFolder
 from messaging.config import KafkaConfig
 from ml.features import DAY
@@ -16,6 +15,7 @@ from ml.features.profile_counts import transaction_counts
 from ml.features.profile_file import write
 from ml.features.profiles import Profiles
 from ml.schema import Unreadable
+from versions.profiles import Announcement, AnnouncementReader, From, ProfilePoller
 
 NOW = 1_790_000_000_000.0
 BLOCK = int(NOW) // 3_600_000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime import storage
+from detection import durable_folder
 from jobs.runtime.storage import DurableFolder
 
 
@@ -109,6 +109,6 @@ def test_the_newest_is_read_also_where_an_older_one_was_left_behind(folder: Dura
 
 def test_a_new_folders_own_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(storage, "_sync", synced.append)
+    monkeypatch.setattr(durable_folder, "_sync", synced.append)
     DurableFolder.on_disk(tmp_path / "made" / "here")
     assert set(synced) == {tmp_path, tmp_path / "made"}

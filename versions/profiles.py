@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from detection.profile_store import ProfileStore
 from detection.table_files import Name
-from jobs.compacted_topic import CompactedTopic, publish, refuse_impossible_version
 from messaging.config import KafkaConfig
 from messaging.poller import Poller
 from ml.features import DAY, SECOND
 from ml.schema import DIGEST_DIGITS, Reader, Unreadable
+from versions.compacted_topic import CompactedTopic, publish, refuse_impossible_version
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class AnnouncementReader(CompactedTopic[Announcement]):
 
 
 def announce(topic: str, kafka: KafkaConfig, key: str, announcement: Announcement) -> None:
-    """Put an announcement on its topic; see `jobs.compacted_topic.publish`. Raises KafkaError."""
+    """Put an announcement on its topic; see `versions.compacted_topic.publish`. Raises KafkaError."""
     publish(topic, kafka, key, msgspec.json.encode(announcement))
 
 

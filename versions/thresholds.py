@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 
-from jobs.compacted_topic import CompactedTopic, publish, refuse_impossible_version
 from messaging.config import KafkaConfig
 from messaging.poller import Poller
 from ml.features import DAY
 from ml.schema import DIGEST_DIGITS, Reader, Unreadable
 from ml.thresholds.table import Table
+from versions.compacted_topic import CompactedTopic, publish, refuse_impossible_version
 
 _log = logging.getLogger(__name__)
 
@@ -82,5 +82,5 @@ def newest_table(topic: str, kafka: KafkaConfig, key: str | None = None) -> Tabl
 
 
 def publish_table(topic: str, kafka: KafkaConfig, key: str, table: Table) -> None:
-    """Put a table on its topic; see `jobs.compacted_topic.publish`. Raises KafkaError."""
+    """Put a table on its topic; see `versions.compacted_topic.publish`. Raises KafkaError."""
     publish(topic, kafka, key, msgspec.json.encode(table))

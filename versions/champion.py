@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from detection.model_versions import Loaded, ModelVersions, Use
-from jobs.runtime.errors import Fatal
 from messaging.poller import Poller
 from ml.model import Model
 from ml.registry.model_store import Entry, ModelRefused, ModelStore, NoChampion, NotReady, RegistryUnavailable
+from versions.errors import NoModel
 
 _T = TypeVar("_T")
 
@@ -24,7 +24,7 @@ _START_SECONDS: Final = 10.0
 
 
 class ChampionPoller(Poller):
-    """The newest champion that could be loaded. Raises `Fatal` at a start that has no model at all to judge by."""
+    """The newest champion that could be loaded. Raises `NoModel` at a start that has no model at all to judge by."""
 
     def __init__(self, registry: ModelStore, models: ModelVersions, poll_seconds: float = 1.0) -> None:
         super().__init__("the model registry", poll_seconds)
@@ -87,7 +87,7 @@ class ChampionPoller(Poller):
             champion, loaded = _within(None if last is None else _START_SECONDS, self._champion)
         except Exception as error:
             if last is None:
-                raise Fatal(f"there is no model to judge by: {error}") from error
+                raise NoModel(f"there is no model to judge by: {error}") from error
             return self._last(last, error)
         self._take(champion, loaded)
         return loaded.model
@@ -100,7 +100,7 @@ class ChampionPoller(Poller):
         try:
             model = self._models.model(last.digest)
         except ModelRefused as refusal:
-            raise Fatal(
+            raise NoModel(
                 f"there is no model to judge by: the champion is not available ({error}), and of {last.called}, which was used "
                 f"last: {refusal}"
             ) from error

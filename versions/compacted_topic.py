@@ -15,9 +15,9 @@ from confluent_kafka import (
 )
 from kafka import KafkaProducer
 
-from jobs.left_out import LeftOut
 from messaging.config import KafkaConfig
 from ml.schema import Unreadable
+from versions.left_out import LeftOut
 
 T = TypeVar("T")
 

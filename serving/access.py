@@ -1,0 +1,91 @@
+"""Who may ask, and how often: API keys, known by their hashes, each with a rate."""
+
+import hashlib
+import hmac
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from serving.answers import Refused
+from serving.errors import ServiceError
+from serving.http import RequestRefused, Scope, header
+
+
+class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A caller's key. sha256: of the key, hexadecimal. rate: transactions a second; null for no limit."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    rate: Annotated[float, Meta(gt=0)] | None = None
+
+
+class _Bucket:
+    """A token bucket: `rate` a second, at most one second's worth at once."""
+
+    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
+        self._rate, self._clock = rate, clock
+        self._most = max(rate, 1.0)
+        self._tokens, self._at = self._most, clock()
+
+    def take(self, number: int) -> float:
+        """Takes so many, or none and returns in how many seconds there will be enough."""
+        now = self._clock()
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens >= min(number, self._most):
+            self._tokens -= number
+            return 0.0
+        return (min(number, self._most) - self._tokens) / self._rate
+
+
+class Access:
+    """Checks requests against the keys; without keys everybody may ask."""
+
+    def __init__(self, keys: dict[str, Key], clock: Callable[[], float] = time.monotonic) -> None:
+        self._names = {bytes.fromhex(key.sha256): name for name, key in keys.items()}
+        self._buckets = {name: _Bucket(key.rate, clock) for name, key in keys.items() if key.rate is not None}
+
+    @classmethod
+    def read(cls, path: Path | None) -> "Access":
+        """The keys in a YAML file, by name. Raises `ServiceError`."""
+        if path is None:
+            return cls({})
+        try:
+            return cls(msgspec.convert(yaml.safe_load(path.read_text()), dict[str, Key]))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+            raise ServiceError(f"the keys {path} can't be read: {' '.join(str(error).split())}") from error
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a request needs a key."""
+        return bool(self._names)
+
+    def caller(self, scope: Scope) -> str:
+        """The name of who asks; "" where no keys are set. Raises `RequestRefused` (401)."""
+        if not self._names:
+            return ""
+        given = header(scope, b"authorization") or b""
+        kind, _, key = given.partition(b" ")
+        digest = hashlib.sha256(key.strip()).digest()
+        found = next((name for known, name in self._names.items() if hmac.compare_digest(known, digest)), None)
+        if kind.lower() != b"bearer" or found is None:
+            raise RequestRefused(
+                Refused("no access", 401, "a key is needed: send the header `Authorization: Bearer KEY`"),
+                {"www-authenticate": "Bearer"},
+            )
+        return found
+
+    def spend(self, caller: str, number: int = 1) -> None:
+        """Count so many transactions against a caller's rate. Raises `RequestRefused` (429) with when to come back."""
+        bucket = self._buckets.get(caller)
+        wait = bucket.take(number) if bucket is not None else 0.0
+        if wait > 0:
+            raise RequestRefused(
+                Refused("too many", 429, f"{caller} has used up its rate; come back in {wait:.2f} s"),
+                {"retry-after": str(math.ceil(wait))},
+            )

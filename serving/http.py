@@ -1,0 +1,84 @@
+"""HTTP, by hand: reading a request's body and sending an answer as plain ASGI, without a framework between."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+import msgspec
+
+from serving.answers import Refused
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_JSON: Final = (b"content-type", b"application/json")
+_PROBLEM: Final = (b"content-type", b"application/problem+json")
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class RequestRefused(Exception):
+    """A request that is answered with a status of its own."""
+
+    def __init__(self, refused: Refused, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(refused.detail)
+        self.refused = refused
+        self.headers = dict(headers or {})
+
+
+class Disconnected(Exception):
+    """The client has gone before its request was whole."""
+
+
+async def body_of(scope: Scope, receive: Receive, most_bytes: int) -> bytes:
+    """The request's body. Raises `RequestRefused` (413) where it is larger than allowed, `Disconnected`."""
+    length = header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length) > most_bytes:
+        raise too_large(int(length), most_bytes)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > most_bytes:
+            raise too_large(len(body), most_bytes)
+        return body
+    parts, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most_bytes:
+            raise too_large(size, most_bytes)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """A request's header; name in small letters."""
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+async def send_json(send: Send, answer: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    """Answer with a record as JSON."""
+    await _send(send, status, _encode(answer), _JSON, headers)
+
+
+async def send_refusal(send: Send, refused: RequestRefused) -> None:
+    """Answer with why there is no answer."""
+    await _send(send, refused.refused.status, _encode(refused.refused), _PROBLEM, refused.headers)
+
+
+async def _send(
+    send: Send, status: int, body: bytes, kind: tuple[bytes, bytes], headers: Mapping[str, str] | None
+) -> None:
+    more = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [kind, length, *more]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def too_large(size: int, most_bytes: int) -> RequestRefused:
+    """413."""
+    return RequestRefused(
+        Refused("too large", 413, f"the request has {size:,} bytes; at most {most_bytes:,} are taken")
+    )

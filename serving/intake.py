@@ -1,0 +1,87 @@
+"""Transactions that come by HTTP, on their way into the log."""
+
+import itertools
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from messaging.config import KafkaConfig
+
+REQUEST_HEADER: Final = "scoreline-request"
+"""Names the service's process and request on a record, so that whoever reads it back finds who waits for it."""
+
+TRACE_HEADER: Final = "traceparent"
+_REQUEST_BYTES: Final = 16
+
+Failed = Callable[[bytes, str], None]
+"""(request, why): told in the producer's thread that a record did not reach the log, or that nobody knows whether it did."""
+
+
+class Intake:
+    """Writes transactions to their topic, each once (idempotent producer), and says which could not be written."""
+
+    def __init__(self, kafka: KafkaConfig, topic: str, failed: Failed, *, timeout_seconds: float = 30.0) -> None:
+        self._topic = topic
+        self._failed = failed
+        self._instance = uuid.uuid4().bytes[:8]
+        self._numbers = itertools.count()
+        self._producer = Producer(
+            {
+                **kafka.for_confluent(),
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 0,
+                "partitioner": "murmur2_random",
+                "delivery.timeout.ms": round(1000 * timeout_seconds),
+                "queue.buffering.max.messages": 100_000,
+                "log_level": 2,
+            }
+        )
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="intake", daemon=True)
+        self._thread.start()
+
+    @property
+    def instance(self) -> bytes:
+        """(8,) what begins the names of this process's requests."""
+        return self._instance
+
+    def send(self, value: bytes, customer_id: str, trace: str | None = None) -> bytes:
+        """Put a transaction on its way; returns the request's name (16 bytes). Raises BufferError where too many are on it."""
+        request = self._instance + next(self._numbers).to_bytes(8, "big")
+        headers: list[tuple[str, Any]] = [(REQUEST_HEADER, request)]
+        if trace is not None:
+            headers.append((TRACE_HEADER, trace))
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                self._failed(request, error.str())
+
+        try:
+            self._producer.produce(self._topic, value, customer_id.encode(), headers=headers, on_delivery=delivered)
+        except KafkaException as error:
+            raise BufferError(error.args[0].str()) from error
+        return request
+
+    def close(self, seconds: float) -> int:
+        """Wait at most so long for what is on its way; returns how many are left."""
+        left: int = self._producer.flush(seconds)
+        self._stopped.set()
+        self._thread.join(1)
+        return left
+
+    def _serve(self) -> None:
+        while not self._stopped.is_set():
+            self._producer.poll(0.1)
+
+
+def request_of(message: Message) -> bytes | None:
+    """The name of the request that a record came by; None where it came another way."""
+    for header in message.headers() or ():
+        if header[0] == REQUEST_HEADER:
+            found = header[1]
+            return found if isinstance(found, bytes) and len(found) == _REQUEST_BYTES else None
+    return None

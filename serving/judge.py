@@ -1,0 +1,108 @@
+"""By what the service judges, and from which place in the log on: its own ledger."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from detection.decision import Decision
+from detection.ranges import Versions
+from detection.storage import Storage, decoded
+
+_log = logging.getLogger(__name__)
+
+_KEPT: Final = 1_000
+_NAME: Final = re.compile(r"([0-9]+)\.json")
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """From these offsets on, by partition, these versions judge; partitions that are not named begin with the epoch."""
+
+    number: int
+    versions: Versions
+    start: dict[int, int]
+    topic_id: str = ""
+
+
+_decode: Final = msgspec.json.Decoder(Epoch).decode
+
+
+class ServiceLedger:
+    """Epochs, each a file, durable before the first answer that rests on it. The newest `_KEPT` stay."""
+
+    def __init__(self, folder: Storage) -> None:
+        self._folder = folder
+        numbers = sorted(int(found[1]) for found in map(_NAME.fullmatch, folder.names()) if found)
+        self.epochs = [self._read(number) for number in numbers]
+
+    def begin(self, versions: Versions, start: Mapping[int, int], topic_id: str = "") -> Epoch:
+        """Record that these versions judge from here on; durable on return."""
+        number = self.epochs[-1].number + 1 if self.epochs else 0
+        epoch = Epoch(number, versions, dict(start), topic_id)
+        self._folder.write(f"{number}.json", msgspec.json.encode(epoch))
+        self.epochs.append(epoch)
+        while len(self.epochs) > _KEPT:
+            self._folder.delete(f"{self.epochs.pop(0).number}.json")
+        return epoch
+
+    def versions_at(self, partition: int, offset: int, topic_id: str = "") -> Versions | None:
+        """What judges a record; None where it is before all that is kept."""
+        for epoch in reversed(self.epochs):
+            if topic_id and epoch.topic_id not in ("", topic_id):
+                return None
+            if epoch.start.get(partition, 0) <= offset:
+                return epoch.versions
+        return None
+
+    def _read(self, number: int) -> Epoch:
+        name = f"{number}.json"
+        content = self._folder.read(name) or b""
+        return decoded(content, f"ledger/{name}", _decode)
+
+
+class Judge:
+    """The decision for records as they come: by the newest versions, once the ledger has them.
+
+    newest: the versions that new records should be judged by. decision: what versions stand for.
+    """
+
+    def __init__(
+        self,
+        ledger: ServiceLedger,
+        newest: Callable[[], Versions],
+        decision: Callable[[Versions], Decision],
+        topic_id: str = "",
+    ) -> None:
+        self._ledger = ledger
+        self._newest = newest
+        self._load = decision
+        self._topic_id = topic_id
+        self._decisions: dict[Versions, Decision] = {}
+
+    def current(self, next_offsets: Mapping[int, int]) -> Decision:
+        """The decision for the records from `next_offsets` on, by partition. A change is durable before it is returned."""
+        newest = self._newest()
+        epochs = self._ledger.epochs
+        if not epochs or epochs[-1].versions != newest:
+            decision = self.decision(newest)
+            self._ledger.begin(newest, next_offsets, self._topic_id)
+            _log.info(
+                "version %d of %s, thresholds %d judge from here on", newest.model, newest.name, newest.thresholds
+            )
+            return decision
+        return self.decision(newest)
+
+    def at(self, partition: int, offset: int) -> Decision | None:
+        """The decision that judged a record before; None where nothing did, as far as the ledger knows."""
+        versions = self._ledger.versions_at(partition, offset, self._topic_id)
+        return None if versions is None else self.decision(versions)
+
+    def decision(self, versions: Versions) -> Decision:
+        """What versions stand for. Raises `detection.errors.VersionUnavailable`."""
+        known = self._decisions.get(versions)
+        if known is None:
+            known = self._load(versions)
+            self._decisions = {**dict(list(self._decisions.items())[-7:]), versions: known}
+        return known

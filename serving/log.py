@@ -1,0 +1,76 @@
+"""What Kafka says of the topic that the service follows."""
+
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from messaging.config import KafkaConfig
+from serving.errors import RecordsMissing, ServiceError
+
+_ANSWER_SECONDS = 10.0
+
+
+class Log(NamedTuple):
+    """A topic: its id ("" where the broker knows none), and by partition the first offset that it still has and the next."""
+
+    topic: str
+    id: str
+    first: dict[int, int]
+    end: dict[int, int]
+
+    @classmethod
+    def look(cls, kafka: KafkaConfig, topic: str) -> "Log":
+        """What Kafka says now. Raises `ServiceError` where it does not answer, or has no such topic."""
+        consumer = Consumer({**kafka.for_confluent_consumer(), "group.id": "serving", "log_level": 2})
+        try:
+            listed = consumer.list_topics(topic, _ANSWER_SECONDS).topics[topic]
+            if listed.error is not None:
+                raise ServiceError(
+                    f"Kafka at {kafka.servers} has no topic {topic} ({listed.error.str()}): create it first"
+                )
+            marks = {
+                number: consumer.get_watermark_offsets(TopicPartition(topic, number), _ANSWER_SECONDS)
+                for number in sorted(listed.partitions)
+            }
+        except KafkaException as error:
+            raise ServiceError(
+                f"Kafka at {kafka.servers} does not answer ({error.args[0].str()}): start it, or set KAFKA_BOOTSTRAP_SERVERS"
+            ) from error
+        finally:
+            consumer.close()
+        first = {number: int(low) for number, (low, _) in marks.items()}
+        return cls(topic, _id_of(kafka, topic), first, {number: int(high) for number, (_, high) in marks.items()})
+
+    def start(self, offsets: dict[int, int] | None) -> dict[int, int]:
+        """Where to begin to read, by partition: from a state's offsets on, else from the beginning.
+
+        Raises `RecordsMissing` where the log no longer has what comes next.
+        """
+        if offsets is None:
+            return dict(self.first)
+        start = {number: offsets.get(number, 0) for number in self.first}
+        gone = [
+            f"partition {n}, offsets {start[n]:,} to {low - 1:,}" for n, low in self.first.items() if start[n] < low
+        ]
+        beyond = [f"partition {n}: {start[n]:,} of {end:,}" for n, end in self.end.items() if start[n] > end]
+        if gone:
+            raise RecordsMissing(
+                f"the log has been cut: {self.topic} no longer has {'; '.join(gone)}, which the state does not know. Take the "
+                "state of the running job (scoreline state export) or of a training, and start with --rebuild"
+            )
+        if beyond:
+            raise RecordsMissing(
+                f"the state knows records that {self.topic} does not have ({'; '.join(beyond)}): the topic was made again, or "
+                "the state is another one's. Start with --rebuild"
+            )
+        return start
+
+
+def _id_of(kafka: KafkaConfig, topic: str) -> str:
+    admin = AdminClient({**kafka.for_confluent(), "log_level": 2})
+    try:
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_SECONDS)[topic].result()
+    except KafkaException:  # brokers before 2.8, or one that does not let us ask
+        return ""
+    return str(described.topic_id or "")

@@ -1,0 +1,207 @@
+"""The fast lane, as a process with a real broker: what is answered is the judgement of what is in the log."""
+
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from detection.decision import Decision
+from detection.engine import Engine, Scored
+from detection.folding import Messages
+from detection.ranges import Versions
+from detection.score_json import closing
+from ml.features.customers import Customers
+from ml.model import Model
+from ml.registry.model_store import ModelStore
+from ml.schema import Score
+from serving.early_alerts import PLACE_HEADER
+from settings import Settings
+from tests.detection.scores import exact
+from tests.integration.service import Service
+from tests.integration.traffic import messages, send, traffic
+from tests.support.kafka import read_topic
+
+LIVE = datetime.now(UTC).replace(microsecond=0)
+OF_ANSWER = ("anomaly_score", "threshold", "is_anomaly", "model_version")
+
+
+def payments(n: int, customers: int = 40, seed: int = 1) -> list[dict[str, Any]]:
+    """Transactions of now, as JSON would have them."""
+    moved = LIVE - timedelta(days=4)
+    made = traffic(n, customers, seed)
+    start = made[0].event_time
+    for each in made:
+        each.event_time = moved + (each.event_time - start)
+    return [msgspec.to_builtins(each) for each in made]
+
+
+def judged(settings: Settings, model: Model) -> dict[tuple[int, int], Score]:
+    """What one fold along the log makes of every record, by its place."""
+    records = read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
+    columns = [[getattr(r, name) for r in records] for name in ("value", "key", "timestamp", "partition", "offset")]
+    decision = Decision.from_table(Versions(model.version, name=model.name, model_digest=model.digest), model, None)
+    found = Engine(Customers()).work(Messages(*columns), decision, closing("early", None, 0))
+    return {
+        (record.partition, record.offset): exact(each.value)
+        for record, each in zip(records, found, strict=True)
+        if isinstance(each, Scored)
+    }
+
+
+def same(answer: dict[str, Any], score: Score) -> bool:
+    return all(answer[name] == getattr(score, name) for name in OF_ANSWER)
+
+
+def test_an_answer_is_the_judgement_of_the_record_as_it_stands_in_the_log(
+    settings: Settings, models: list[Model], tmp_path: Path
+) -> None:
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        sent = payments(300)
+        send(settings, messages([]))
+        answers = [service.post("/transactions", each).body for each in sent[:100]]
+        answers += service.post("/transactions", sent[100:]).body
+        again = service.post("/transactions", sent[7]).body
+        looked = service.post("/predict", sent[7] | {"transaction_id": "new"}).body
+        assert service.get("/health").status == 200
+        assert 'scoreline_requests_total{outcome="200",route="/transactions"} 102.0' in service.get("/metrics").body
+    expected = judged(settings, models[0])
+    assert len(expected) == len(sent)
+    for payment, answer in zip(sent, answers, strict=True):
+        assert answer["transaction_id"] == payment["transaction_id"]
+        assert same(answer, expected[answer["partition"], answer["offset"]])
+        assert answer["decision"] == ("review" if answer["is_anomaly"] else "approve")
+    assert any(answer["is_anomaly"] for answer in answers)
+    assert again == answers[7] | {"repeated": True}
+    assert "partition" not in looked
+
+
+def test_a_prediction_is_what_the_next_record_would_get_and_leaves_no_trace(settings: Settings, tmp_path: Path) -> None:
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        for payment in payments(60, customers=3):
+            seen = service.post("/predict", payment).body
+            assert service.post("/predict", payment).body | {"elapsed_ms": 0} == seen | {"elapsed_ms": 0}
+            came = service.post("/transactions", payment).body
+            assert {name: seen[name] for name in OF_ANSWER} == {name: came[name] for name in OF_ANSWER}
+
+
+def test_what_is_no_transaction_is_refused_with_what_is_wrong_and_is_not_in_the_log(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (good,) = payments(1)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        wrong = [
+            (good | {"amount": "5"}, "amount"),
+            (good | {"amount": -1}, "amount"),
+            ({name: value for name, value in good.items() if name != "customer_id"}, "customer_id"),
+            (good | {"event_time": "2026-03-02T08:00:00"}, "event_time"),
+            (b"{", None),
+            (b"", None),
+            (b"\xff", None),
+            (b"[" * 100_000, None),
+            ([], None),
+            ([good] * 1001, None),
+        ]
+        for body, field in wrong:
+            found = service.post("/transactions", body)
+            assert (found.status, found.body.get("field")) == (422, field), found.body
+            assert found.headers["content-type"] == "application/problem+json"
+        assert service.post("/transactions", b" " * (5 << 20)).status == 413
+        assert service.post("/transactions?timeout_ms=0", good).status == 422
+        assert service.post("/transactions", [good | {"amount": "5"}]).body[0]["status"] == 422
+        assert service.get("/transactions").status in (404, 405)
+    assert read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic) == []
+
+
+def test_killed_and_started_again_it_gives_the_same_answers_and_knows_what_came_meanwhile(
+    settings: Settings, models: list[Model], tmp_path: Path
+) -> None:
+    sent = payments(200)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        before = [service.post("/transactions", each).body for each in sent[:100]]
+        service.kill()
+    send(settings, messages([msgspec.convert(each, type(traffic(1, 1, 1)[0])) for each in sent[100:150]]))
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        again = [service.post("/transactions", each).body for each in sent[:100]]
+        twice = service.post("/transactions", sent[120])
+        after = [service.post("/transactions", each).body for each in sent[150:]]
+        assert service.stop() == 0
+    for one, other in zip(before, again, strict=True):
+        assert other == one | {"repeated": True, "elapsed_ms": other["elapsed_ms"]}
+    assert (twice.status, twice.body["field"]) == (409, "transaction_id")
+    expected = judged(settings, models[0])
+    assert len(expected) == 200
+    assert all(same(answer, expected[answer["partition"], answer["offset"]]) for answer in (*before, *after))
+
+
+def test_two_replicas_send_each_early_alert_once_also_when_one_is_killed(
+    settings: Settings, models: list[Model], tmp_path: Path
+) -> None:
+    sent = [msgspec.convert(each, type(traffic(1, 1, 1)[0])) for each in payments(4_000, customers=300)]
+    with (
+        Service(settings, tmp_path / "one").wait_until_ready() as one,
+        Service(settings, tmp_path / "two").wait_until_ready() as two,
+    ):
+        for start in range(0, len(sent), 500):
+            send(settings, messages(sent[start : start + 500]))
+            if start == 1_500:
+                one.kill()
+            time.sleep(0.5)
+        expected = {place for place, score in judged(settings, models[0]).items() if score.is_anomaly}
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and len(alerted(settings)) < len(expected):
+            time.sleep(0.5)
+        assert two.get("/ready").status == 200
+    assert alerted(settings) == Counter(expected)
+    assert len(expected) > 20
+
+
+def alerted(settings: Settings) -> Counter[tuple[int, int]]:
+    """The places of the transactions that early alerts are of, and how often each was sent."""
+    found: Counter[tuple[int, int]] = Counter()
+    for record in read_topic(settings.kafka_bootstrap_servers, settings.early_alerts_topic):
+        score = exact(record.value)
+        assert dict(record.headers)[PLACE_HEADER] == f"{score.partition}/{score.offset}".encode()
+        assert (score.lane, score.micro_batch) == ("early", None)
+        found[score.partition, score.offset] += 1
+    return found
+
+
+def test_a_promotion_is_taken_up_without_a_request_that_fails(
+    settings: Settings, registry: ModelStore, tmp_path: Path
+) -> None:
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        versions = []
+        for number, payment in enumerate(payments(1_500)):
+            if number == 300:
+                registry.promote(2)
+            found = service.post("/transactions", payment)
+            assert found.status == 200
+            versions.append(found.body["model_version"])
+            if versions[-1] == 2 and number % 50 == 0:
+                break
+        assert sorted(set(versions)) == [1, 2]
+        assert versions == sorted(versions)
+
+
+@pytest.mark.parametrize("fallback", ["approve", "decline"])
+def test_without_a_judgement_in_time_the_fallback_is_answered_and_says_so(
+    settings: Settings, tmp_path: Path, fallback: str
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"fallback: {fallback}\n")
+    with Service(settings, tmp_path / "one", "--serve-policy", str(policy)).wait_until_ready() as service:
+        (payment,) = payments(1)
+        found = service.post("/transactions?timeout_ms=1", payment).body
+        assert (found["decision"], found["decided_by"]) == (fallback, "fallback")
+        assert found["degraded"] == "no judgement within 1 ms"
+        deadline = time.monotonic() + 10
+        while (
+            "anomaly_score" not in (again := service.post("/transactions", payment).body)
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.05)
+        assert again["decided_by"] == "model"

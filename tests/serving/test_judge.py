@@ -1,0 +1,46 @@
+"""The service's ledger: what judges from where on, durable before it judges."""
+
+from pathlib import Path
+
+from detection.decision import Decision
+from detection.durable_folder import DurableFolder
+from detection.ranges import Versions
+from serving.judge import Judge, ServiceLedger
+from tests.detection import recorded_log
+
+
+def decision(versions: Versions) -> Decision:
+    return Decision.from_table(versions, recorded_log.model(), None)
+
+
+def ledger(path: Path) -> ServiceLedger:
+    return ServiceLedger(DurableFolder.on_disk(path))
+
+
+def test_a_record_is_judged_by_the_epoch_that_it_lies_in_also_after_a_restart(tmp_path: Path) -> None:
+    newest = [Versions(1, model_digest="a")]
+    judge = Judge(ledger(tmp_path), lambda: newest[0], decision)
+    assert judge.current({0: 5, 1: 7}).versions.model == 1
+    newest[0] = Versions(2, model_digest="b")
+    assert judge.current({0: 10, 1: 7}).versions.model == 2
+    for each in (judge, Judge(ledger(tmp_path), lambda: newest[0], decision)):
+        found = [each.at(*place) for place in [(0, 4), (0, 5), (0, 9), (0, 10), (1, 6), (1, 7), (2, 0)]]
+        assert [None if one is None else one.versions.model for one in found] == [None, 1, 1, 2, None, 2, 2]
+
+
+def test_the_same_versions_begin_no_new_epoch(tmp_path: Path) -> None:
+    judge = Judge(ledger(tmp_path), lambda: Versions(1), decision)
+    for offset in range(5):
+        judge.current({0: offset})
+    assert [epoch.start for epoch in ledger(tmp_path).epochs] == [{0: 0}]
+
+
+def test_an_epoch_is_on_the_disk_when_its_decision_is_given(tmp_path: Path) -> None:
+    judge = Judge(ledger(tmp_path), lambda: Versions(3), decision)
+    judge.current({0: 42})
+    assert [(epoch.versions.model, epoch.start) for epoch in ledger(tmp_path).epochs] == [(3, {0: 42})]
+
+
+def test_a_topic_that_was_made_again_has_no_past(tmp_path: Path) -> None:
+    Judge(ledger(tmp_path), lambda: Versions(3), decision, "one").current({0: 0})
+    assert Judge(ledger(tmp_path), lambda: Versions(3), decision, "two").at(0, 5) is None

@@ -1,0 +1,92 @@
+"""What new records are judged by: the champion, and the newest tables of thresholds and of profiles."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from detection.ledger import Versions
+from detection.version_store import VersionStore
+from messaging.config import KafkaConfig
+from ml.features.available import needs_profiles
+from ml.model import Model
+from ml.registry.model_store import ModelStore
+from settings import Settings
+from versions.champion import ChampionPoller
+from versions.past_profiles import PastProfiles
+from versions.profiles import From, ProfilePoller, ReadFile
+from versions.thresholds import ThresholdPoller
+
+_log = logging.getLogger(__name__)
+
+_FIRST: Final = 1
+
+
+class Newest:
+    """Polls them in the background. Raises `versions.errors.NoModel` where there is no model at all.
+
+    past: the profiles of training's history, for the first table of a first start. read: the content of a file, given its
+    folder and name, which is how announced tables are fetched.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: ModelStore,
+        versions: VersionStore,
+        past: Callable[[], PastProfiles | None],
+        read: ReadFile,
+    ) -> None:
+        self._settings = settings
+        self._versions = versions
+        self._champion = ChampionPoller(registry, versions.models)
+        kafka = KafkaConfig.from_settings(settings)
+        newest = versions.tables.newest if settings.adaptive_thresholds else None
+        self._tables = ThresholdPoller(settings.thresholds_topic, kafka, newest, settings.model_name)
+        needed = settings.profiles and needs_profiles(self.model.features)
+        if needed and versions.kept_profiles.newest is None:
+            self._begin_with(past())
+        source = From(settings.profiles_topic, kafka, settings.model_name, read)
+        self._profiles = ProfilePoller(source, versions.kept_profiles)
+        self._wanted: Callable[[], bool] | None = None
+
+    @property
+    def model(self) -> Model:
+        """The champion."""
+        return self._champion.current()
+
+    def poll(self, wanted: Callable[[], bool]) -> None:
+        """Begin to poll, for as long as `wanted()`; tables of profiles from the first model on that needs them."""
+        self._champion.poll(wanted)
+        if self._settings.adaptive_thresholds:
+            self._tables.poll(wanted)
+        if self._settings.profiles:
+            self._wanted = wanted
+            if needs_profiles(self.model.features):
+                self._poll_profiles()
+
+    def versions(self) -> Versions:
+        """What a new micro-batch, or the next record, is judged by; from here on it is kept. Never waits."""
+        model = self._champion.current()
+        judged_by = Versions(model.version, name=model.name, model_digest=model.digest)
+        table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
+        if table is not None:
+            digest = self._versions.tables.keep(table)
+            judged_by = msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
+        if not self._settings.profiles or not needs_profiles(model.features):
+            return judged_by
+        self._poll_profiles()
+        profiles = self._profiles.current()
+        if profiles is None:
+            return judged_by
+        return msgspec.structs.replace(judged_by, profiles=profiles.version, profiles_digest=profiles.digest)
+
+    def _poll_profiles(self) -> None:
+        if self._wanted is not None:
+            self._profiles.poll(self._wanted)
+            self._wanted = None
+
+    def _begin_with(self, past: PastProfiles | None) -> None:
+        if past is not None:
+            self._versions.kept_profiles.keep(past.name(_FIRST), past.content)
