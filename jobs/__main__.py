@@ -136,6 +136,36 @@ def status(
     raise typer.Exit(0 if found and all(one.unhealthy is None for one in found) else 1)
 
 
+@app.command()
+def explain(
+    transaction_id: Annotated[str, typer.Argument(help="Of which transaction.")],
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Judge it again, and say whether it is the same; else the exit status is 1."),
+    ] = False,
+) -> None:
+    """Show all that led to a judgement: from the lake, the ledger of the checkpoint, and the models kept beside it."""
+    from jobs.explain import Explainer, archived
+    from lake.place import Place
+
+    settings = Settings.from_command_line([])
+    if settings.lake is None:
+        print("error: no lake is named: set SCORELINE_LAKE to its folder", file=sys.stderr)
+        raise typer.Exit(2)
+    found = archived(Place(settings.lake), transaction_id)
+    if not found:
+        print(f"error: the lake {settings.lake} has no score of {transaction_id!r}", file=sys.stderr)
+        raise typer.Exit(1)
+    explainer, same = Explainer(settings, local_checkpoint(settings.checkpoint)), True
+    for one in found:
+        print("\n".join(explainer.lines(one)))
+        if recompute:
+            said = explainer.recomputed(one.score)
+            same = same and said.endswith(": the same")
+            print(said)
+    raise typer.Exit(0 if same else 1)
+
+
 @app.command(name="stop")
 def stop_all(
     folder: Annotated[Path, typer.Option(help="All jobs whose checkpoint is below this folder.")] = Path(".scoreline"),

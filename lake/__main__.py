@@ -25,7 +25,6 @@ app = typer.Typer(
 )
 
 Where = Annotated[str | None, typer.Option("--lake", help="The lake's folder; by default the setting SCORELINE_LAKE.")]
-Time = Annotated[datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
 
 
 class Form(StrEnum):
@@ -64,8 +63,8 @@ def sql(
 @app.command(name="training-set")
 def training_set(
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
-    since: Annotated[Time, typer.Option("--from", help="The first event time, UTC.")],
-    until: Annotated[Time, typer.Option("--to", help="The first event time that is left out, UTC.")],
+    since: Annotated[datetime, typer.Option("--from", help="The first event time, UTC.")],
+    until: Annotated[datetime, typer.Option("--to", help="The first event time that is left out, UTC.")],
     known_by: Annotated[
         datetime | None, typer.Option(help="Labels from after then are left out; by default none are.")
     ] = None,
@@ -110,7 +109,9 @@ def retain(
 
 @app.command()
 def clean(
-    hours: Annotated[int, typer.Option(min=0, help="Files that a version of the last so many hours has are kept.")] = 168,
+    hours: Annotated[
+        int, typer.Option(min=0, help="Files that a version of the last so many hours has are kept.")
+    ] = 168,
     lake: Where = None,
 ) -> None:
     """Delete files that no version needs any more, and old entries of the log."""

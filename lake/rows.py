@@ -140,9 +140,7 @@ class ScoreRows:
         for batch in batches:
             read = _scores.read_all(batch["value"].to_pylist())
             came = batch["time"].to_numpy()[read.rows].tolist()
-            columns: dict[str, list[Any]] = {
-                name: [getattr(score, name) for score in read.records] for name in _PLAIN
-            }
+            columns: dict[str, list[Any]] = {name: [getattr(score, name) for score in read.records] for name in _PLAIN}
             for name in _JSON:
                 columns[name] = [_text(getattr(score, name)) for score in read.records]
             columns[DAY] = [day_of(s.kafka_time, at) for s, at in zip(read.records, came, strict=True)]

@@ -14,7 +14,7 @@ def write_training_set(place: Place, since: datetime, until: datetime, known_by:
     """
     with connect(place, known_by) as connection:
         connection.execute(
-            'create table training_set as select * exclude (day) from training_data '
+            "create table training_set as select * exclude (day) from training_data "
             'where event_time >= ? and event_time < ? order by topic_id, "partition", "offset"',
             [since, until],
         )

@@ -1,7 +1,10 @@
 """The lake on real Kafka and Spark: each score and label is in it once, whatever is killed."""
 
+import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,10 +18,9 @@ from confluent_kafka import Producer
 from lake.place import Place
 from lake.views import connect
 from ml.features import FEATURES
-from ml.model import Model
 from ml.schema import Label, Transaction
 from settings import Settings
-from tests.integration.application import Application
+from tests.integration.application import ROOT, Application
 from tests.integration.traffic import messages, scores, send, traffic
 
 Start = Callable[..., Application]
@@ -65,6 +67,21 @@ def check(settings: Settings) -> None:
     assert len({topic_id for *_, topic_id in rows}) == 1
 
 
+def explained(settings: Settings, transaction_id: str) -> None:
+    """`scoreline explain --recompute` judges again what the lake has, and comes to the same."""
+    command = [sys.executable, "-m", "jobs", "explain", transaction_id, "--recompute"]
+    environment = os.environ | settings.environment()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the ledger names the same" in done.stdout
+    assert "analyst: fraud" in done.stdout
+    assert done.stdout.rstrip().endswith(": the same")
+
+
+def wait_for_more(settings: Settings, application: Application, before: int) -> None:
+    application.wait_until(lambda: count(settings, "scores") > before, "a further score in the lake")
+
+
 def run_with_kills(settings: Settings, start: Start, kills: int, seed: int) -> None:
     rng = random.Random(seed)
     for round_number in range(kills):
@@ -72,15 +89,14 @@ def run_with_kills(settings: Settings, start: Start, kills: int, seed: int) -> N
         application.wait_for_commit()
         send(settings, messages(traffic(300, customers=50, seed=seed * 100 + round_number)))
         if round_number % 2:
-            before = count(settings, "scores")
-            application.wait_until(lambda: count(settings, "scores") > before, "a further score in the lake")
+            wait_for_more(settings, application, count(settings, "scores"))
         time.sleep(rng.uniform(0, 3))
         application.kill()
 
 
 @pytest.mark.slow
 def test_the_lake_has_each_score_and_label_once_after_kills_and_with_a_new_checkpoint(
-    settings: Settings, start: Start, models: list[Model]
+    settings: Settings, start: Start
 ) -> None:
     sent = traffic(600, customers=50, seed=7)
     send(settings, messages(sent))
@@ -96,6 +112,7 @@ def test_the_lake_has_each_score_and_label_once_after_kills_and_with_a_new_check
     assert dict(known) == {label.transaction_id: label.is_fraud for label in labels}
     named = asked(settings, f"select {FEATURES[0]}, features[1] from training_data join scores using (transaction_id)")
     assert all(one == other for one, other in named)
+    explained(settings, sent[0].transaction_id)
     # The archive begins again from the oldest record, under another application id.
     for folder in Path(settings.checkpoint).glob("archive*"):
         shutil.rmtree(folder)
@@ -108,9 +125,7 @@ def test_the_lake_has_each_score_and_label_once_after_kills_and_with_a_new_check
 
 
 @pytest.mark.long
-def test_the_lake_has_each_score_once_after_thirty_kills(
-    settings: Settings, start: Start, models: list[Model]
-) -> None:
+def test_the_lake_has_each_score_once_after_thirty_kills(settings: Settings, start: Start) -> None:
     run_with_kills(settings, start, 30, seed=9)
     application = start(settings)
     application.wait_until(lambda: count(settings, "scores") >= 30 * 300, "every score in the lake")
