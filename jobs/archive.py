@@ -4,7 +4,7 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,9 @@ _RECORD: Final = ["partition", "offset", "kafka_time", "transaction_id"]
 _LABEL: Final = ["topic_id", "partition", "offset"]
 
 _COMPACT_EVERY: Final = 30
+_MOST_PARTITIONS: Final = 256
+_MOST_FILES: Final = 64
+"""Of a day in a micro-batch; each has the records of one partition, or of few, so that its offsets are a short range."""
 
 _log = logging.getLogger(__name__)
 
@@ -163,12 +166,15 @@ class Archive:
         address = self._place.table(table)
         rows = rows.persist(StorageLevel.DISK_ONLY)
         try:
-            places = rows.groupBy("partition").agg(F.min("offset"), F.max("offset"), F.count("*")).collect()
+            places = (
+                rows.groupBy("partition").agg(F.min("offset"), F.max("offset"), F.count("*").alias("rows")).collect()
+            )
             if not places:
                 return 0
             fresh = lacking(rows.dropDuplicates(sorted({*identity, "topic_id"})), address, identity, places)
+            files = min(_MOST_FILES, 1 + max(row.partition for row in places))  # a foreign score may name any partition
             (
-                fresh.repartitionById(1 + max(row.partition for row in places), F.col("partition"))
+                fresh.repartitionById(files, F.pmod("partition", F.lit(files)))
                 .sortWithinPartitions(DAY, "offset")
                 .write.format("delta")
                 .mode("append")
@@ -177,14 +183,14 @@ class Archive:
                 .option("txnVersion", plan.micro_batch)
                 .save(address)
             )
-            return sum(row["count(1)"] for row in places)
+            return sum(row["rows"] for row in places)
         finally:
             rows.unpersist()
 
 
-def lacking(rows: DataFrame, address: str, identity: list[str], places: Iterable[Row]) -> DataFrame:
+def lacking(rows: DataFrame, address: str, identity: list[str], places: Sequence[Row]) -> DataFrame:
     """The rows that a table does not have yet. places: of the rows, (partition, least offset, greatest offset, …) each."""
-    near = functools.reduce(Column.__or__, (_between(*row[:3]) for row in places))
+    near = _near(places)
     try:
         table = rows.sparkSession.read.format("delta").load(address)
     except AnalysisException:  # the first rows of all: there is no table yet
@@ -200,8 +206,14 @@ def lacking(rows: DataFrame, address: str, identity: list[str], places: Iterable
     return new.join(old, same & ((ids[0] == ids[1]) | (ids[0] == "") | (ids[1] == "")), "left_anti")
 
 
-def _between(partition: int, first: int, last: int) -> Column:
-    return (F.col("partition") == partition) & F.col("offset").between(first, last)
+def _near(places: Sequence[Row]) -> Column:
+    """What may be one of these places; of many partitions, as foreign scores may name, less exactly."""
+    if len(places) > _MOST_PARTITIONS:
+        return F.col("offset").between(min(row[1] for row in places), max(row[2] for row in places))
+    each = (
+        (F.col("partition") == partition) & F.col("offset").between(first, last) for partition, first, last, _ in places
+    )
+    return functools.reduce(Column.__or__, each)
 
 
 def _has(plan: Plan, topic: str) -> bool:

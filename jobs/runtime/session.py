@@ -40,6 +40,8 @@ LOCAL: Final = {
 DELTA: Final = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # A table's log is read by so many tasks, at each commit; by default by 50.
+    "spark.databricks.delta.snapshotPartitions": "2",
 }
 """What writes Delta tables, where there is a lake. Its classes are in the jars of `stack.jars.lake_jars`."""
 
