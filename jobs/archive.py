@@ -38,6 +38,7 @@ from jobs.source.topic_offsets import ByTopic, QueryCheckpoint
 from lake.maintenance import compact_small
 from lake.place import Place
 from lake.rows import DAY, LABEL_ROW, LABELS, SCORE_ROW, SCORES, LabelRows, Piece, ScoreRows
+from lake.settling import settle
 from settings import Settings
 
 QUERY: Final = "archive"
@@ -183,6 +184,8 @@ class Archive:
                 .option("txnVersion", plan.micro_batch)
                 .save(address)
             )
+            if self._place.local is not None:
+                settle(self._place.local / table)
             return sum(row["rows"] for row in places)
         finally:
             rows.unpersist()

@@ -42,6 +42,8 @@ DELTA: Final = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     # A table's log is read by so many tasks, at each commit; by default by 50.
     "spark.databricks.delta.snapshotPartitions": "2",
+    # A version a minute: by default a month of them is kept, 43,000 files.
+    "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 7 days",
 }
 """What writes Delta tables, where there is a lake. Its classes are in the jars of `stack.jars.lake_jars`."""
 

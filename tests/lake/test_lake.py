@@ -1,6 +1,7 @@
 """The lake's tables without Spark: rows, views, the training set, and what keeps the tables small."""
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lake import maintenance
 from lake.__main__ import app
 from lake.place import Place
 from lake.rows import DAY, LABELS, SCORES, LabelRows, Piece, ScoreRows
+from lake.settling import settle
 from lake.training_set import write_training_set
 from lake.views import connect
 from ml.features import FEATURE_SET, FEATURES
@@ -147,6 +149,17 @@ def test_small_files_are_joined_and_nothing_is_lost(place: Place) -> None:
     assert ask(place, "select count(*), count(distinct transaction_id) from transactions") == [(64, 64)]
     assert maintenance.clean(place, hours=0) >= maintenance.SMALL_FILES
     assert ask(place, "select count(*) from transactions") == [(64,)]
+
+
+def test_a_version_that_is_settled_is_on_the_disk_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_scores(place, [score(1), score(2, kafka_time=NOON_MS - 86_400_000)])
+    synced: list[str] = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    table = Path(place.table(SCORES))
+    settle(table)
+    files = {str(path) for path in table.rglob("*.parquet")}
+    assert len(files) == 2
+    assert files | {str(table / "_delta_log/00000000000000000000.json"), str(table)} <= {*synced}
 
 
 def test_days_that_are_too_old_are_deleted(place: Place) -> None:
