@@ -1,7 +1,6 @@
 """The lake's tables without Spark: rows, views, the training set, and what keeps the tables small."""
 
 import json
-import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -154,7 +153,9 @@ def test_small_files_are_joined_and_nothing_is_lost(place: Place) -> None:
 def test_a_version_that_is_settled_is_on_the_disk_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     put_scores(place, [score(1), score(2, kafka_time=NOON_MS - 86_400_000)])
     synced: list[str] = []
-    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(
+        "os.fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
     table = Path(place.table(SCORES))
     settle(table)
     files = {str(path) for path in table.rglob("*.parquet")}
