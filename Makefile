@@ -122,7 +122,7 @@ submit: setup ## start the detection job on the stack, by spark-submit
 scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (some minutes)
 	@$(PYTHON) -m scorecard
 
-scorecard-quick: setup ## the same with one small seed, in less than a minute
+scorecard-quick: setup ## the same with one small seed, in some two minutes
 	@$(PYTHON) -m scorecard --quick
 
 notebook: setup-dev ## run the notebooks; with their pictures they are then in .scoreline/notebooks

@@ -231,6 +231,10 @@ class Settings(BaseSettings):
         10.0, gt=0, description="records older than this are folded and counted, but not alerted early"
     )
     serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
+    serve_partitions: str = Field("", description="partitions that this machine serves, as in 0-2,5; by default all")
+    serve_elsewhere: MaybeLocalPath = Field(
+        None, description="YAML file of the other machines: their partitions by address"
+    )
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line in the log files"

@@ -22,7 +22,9 @@ from messaging.topics import create_topics
 from settings import Settings
 from stack.local import Stack
 
-_TOPICS: Final = ("transactions", "scores", "alerts", "invalid", "thresholds", "profiles", "labels", "truth")
+_TOPICS: Final = (
+    *("transactions", "scores", "alerts", "early_alerts", "invalid", "thresholds", "profiles", "labels", "truth"),
+)
 
 
 class Environment:

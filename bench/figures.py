@@ -28,7 +28,7 @@ class Latency(msgspec.Struct):
     quantiles: list[float] = []
 
 
-def latency(milliseconds: npt.NDArray[np.int64] | Sequence[int]) -> Latency:
+def latency(milliseconds: npt.NDArray[np.int64] | Sequence[float]) -> Latency:
     """The distribution of latencies (n,).
 
     >>> found = latency([10, 20, 30, 500])

@@ -22,6 +22,7 @@ class Environment:
         self.stack: Final = Stack(folder.root, elsewhere=influxdb_elsewhere(os.environ))
         self.history: Final = self._program("history")
         self.training: Final = self._program("training")
+        self.training_with_labels: Final = self._program("training_with_labels")
         self.job: Final = self._program("job")
         self.generator: Final = self._program("generator")
 
@@ -30,7 +31,7 @@ class Environment:
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        return self.generator, self.job, self.training, self.history
+        return self.generator, self.job, self.training_with_labels, self.training, self.history
 
     def settings(self) -> Settings:
         """The settings of the job and the generator: the environment's, except where the demo has its own."""

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -11,9 +11,12 @@ from typing import Final
 from demo.environment import Environment
 from demo.errors import DemoError
 from demo.folder import LIVE_START, Origin
+from demo.labelled import DETECTOR, Labelled, judged, scored, version_with_labels
 from demo.programs import POLL_SECONDS
+from demo.quality import Fraud
 from demo.stages import Say, Stages
 from messaging.topics import create_topics
+from ml.registry.model_store import ModelStore
 from programs.output import first_cause
 from settings import Settings
 from stack.errors import InfluxDBUnavailable
@@ -106,6 +109,24 @@ def _history_and_model(
         say(environment.training.output.strip().splitlines()[-1])
     if not abandoned.is_set():
         folder.prepared(origin)
+
+
+def ask_with_labels(environment: Environment, frauds: Mapping[str, Fraud], stages: Stages) -> Labelled:
+    """What a model finds in the traffic that learned from the history's labels; fitted once for a history, and not promoted."""
+    registry = ModelStore(environment.stack.mlflow.database_uri)
+    with stages.stage("a model with labels") as say:
+        if version_with_labels(registry) is None:
+            say(f"folding the history, fitting {DETECTOR} to the labels that had arrived")
+            arguments = ["ml", "train", str(environment.folder.history), "--detector", DETECTOR]
+            environment.training_with_labels.start(arguments, {"MLFLOW_TRACKING_URI": registry.uri})
+            environment.training_with_labels.wait(threading.Event())
+        version = version_with_labels(registry)
+        if version is None:
+            raise DemoError(f"No model with labels has been registered; see {environment.folder.logs}.")
+        say("judging the same traffic")
+        labelled = judged(scored(environment.settings()), registry.load(version), frauds)
+        say(f"version {version}, {DETECTOR}: {labelled.quality.alerts:,} alerts in the same traffic")
+    return labelled
 
 
 def first_words(output: str) -> str:

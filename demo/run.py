@@ -16,6 +16,7 @@ from demo.accounts import Accounts, count_points, read_accounts
 from demo.display import Display
 from demo.environment import Environment
 from demo.folder import Folder, Origin
+from demo.labelled import Labelled
 from demo.programs import POLL_SECONDS, kill_descendants
 from demo.quality import by_scenario
 from demo.snapshot import Snapshot
@@ -98,10 +99,11 @@ class Demo:
         with self._stages.shown():
             accounts = self._account(settings)
             points = self._await_points(settings, accounts, since_ms)
+            self._environment.stop_job()  # so that it takes no processor from what is fitted now
+            labelled = preparation.ask_with_labels(self._environment, watcher.tally.frauds, self._stages)
             with self._stages.stage("stopping"):
-                self._environment.stop_job()
                 self._environment.stack.stop()
-        return self._result(settings, watcher, accounts, points)
+        return self._result(settings, watcher, (accounts, points), labelled)
 
     def _generator_arguments(self) -> list[str]:
         until = ["--duration", f"{self._plan.duration_seconds:g}"] if self._plan.duration_seconds else []
@@ -179,7 +181,10 @@ class Demo:
             return self._plan.duration_seconds
         return msgspec.json.decode(self._environment.generator.output.strip().splitlines()[-1], type=Report).seconds
 
-    def _result(self, settings: Settings, watcher: Watcher, accounts: Accounts, points: int) -> Result:
+    def _result(
+        self, settings: Settings, watcher: Watcher, counted: tuple[Accounts, int], labelled: Labelled
+    ) -> Result:
+        accounts, points = counted
         tally, seen = watcher.tally, watcher.snapshot.first_alert
         return Result(
             rate=self._plan.rate,
@@ -191,6 +196,7 @@ class Demo:
             latency_ms_p99=percentile(tally.latencies_ms, 0.99),
             quality=tally.quality,
             scenarios=by_scenario(tally.campaigns),
+            labelled=labelled,
             model_version=tally.model_version,
             first_alert_seconds=None if seen is None else seen - self._began,
             further=self._further_after(),

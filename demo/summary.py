@@ -1,7 +1,7 @@
 """What a run came to: a table, the conditions that it has to meet, and one line of JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from demo.accounts import Accounts, unpacked
+from demo.labelled import DETECTOR, Labelled
 from demo.quality import Quality, ScenarioResult
 from demo.view import share
 from ml.explanation import duration
@@ -35,6 +36,8 @@ class Result:
     latency_ms_p99: int | None
     quality: Quality
     scenarios: Sequence[ScenarioResult]
+    labelled: Labelled
+    """What a model finds in the same traffic that learned from labels."""
     model_version: int | None
     first_alert_seconds: float | None
     """From the demo's start to the first alert."""
@@ -99,7 +102,7 @@ def print_summary(result: Result, console: Console) -> None:
     console.print(figures_table(result))
     console.print()
     if result.scenarios:
-        console.print(scenarios_table(result.scenarios))
+        console.print(scenarios_table(result.scenarios, result.labelled.alerted))
     else:
         console.print("There was no fraud in this run.")
     console.print()
@@ -108,7 +111,7 @@ def print_summary(result: Result, console: Console) -> None:
 
 
 def figures_table(result: Result) -> Table:
-    accounts, quality = result.accounts, result.quality
+    accounts, quality, learned = result.accounts, result.quality, result.labelled.quality
     table = Table(box=None, show_header=False, pad_edge=False, title="What the run came to", title_justify="left")
     kept = f"{accounts.generated / result.wanted:.1%}".replace("%", " %") if result.wanted else "nothing"
     first = (
@@ -125,6 +128,10 @@ def figures_table(result: Result) -> Table:
         ("precision", share(quality.precision), f"{quality.caught:,} of {quality.alerts:,} alerts are fraud"),
         ("recall", share(quality.recall), f"of {quality.frauds:,} frauds, by a model that saw no label"),
         ("false alarms", f"{quality.false_alarms:,}", f"{_per_10_000(quality.false_alarms, accounts)} in 10,000"),
+        ("with labels:", "", f"the same traffic, afterwards, by version {result.labelled.version}, {DETECTOR}"),
+        ("precision", share(learned.precision), f"{learned.caught:,} of {learned.alerts:,} alerts are fraud"),
+        ("recall", share(learned.recall), f"of {learned.frauds:,} frauds, by a model that learned from labels"),
+        ("false alarms", f"{learned.false_alarms:,}", f"{_per_10_000(learned.false_alarms, accounts)} in 10,000"),
     ]
     for name, figure, meaning in rows:
         table.add_row(name, figure, meaning)
@@ -141,16 +148,20 @@ def _ms(value: int | None) -> str:
     return "–" if value is None else f"{value:,} ms"
 
 
-def scenarios_table(scenarios: Sequence[ScenarioResult]) -> Table:
-    """Campaigns and transactions of each scenario; a campaign is caught when at least one of its transactions was alerted."""
-    table = Table("campaigns", "caught", "frauds alerted", "first alert at (median)", box=None, pad_edge=False)
+def scenarios_table(scenarios: Sequence[ScenarioResult], with_labels: Mapping[str, int]) -> Table:
+    """Campaigns and transactions of each scenario; a campaign is caught when at least one of its transactions was alerted.
+
+    with_labels: how many frauds of each scenario the model alerts that learned from labels.
+    """
+    columns = "campaigns", "caught", "frauds alerted\n(with labels)", "first alert at (median)"
+    table = Table(*columns, box=None, pad_edge=False)
     for column in table.columns[1:3]:
         column.justify = "right"
     for s in scenarios:
         table.add_row(
             s.scenario.replace("_", " "),
             f"{s.caught:,} of {s.campaigns:,}",
-            f"{s.alerted:,} of {s.frauds:,}",
+            f"{s.alerted:,} ({with_labels.get(s.scenario, 0):,}) of {s.frauds:,}",
             _detection(s),
         )
     return table

@@ -1,6 +1,7 @@
 """Everything that has been seen on Kafka so far, added up record by record."""
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,6 +103,11 @@ class Tally:
     @property
     def quality(self) -> Quality:
         return Quality(self.alerts, self.frauds_scored, self.frauds_caught)
+
+    @property
+    def frauds(self) -> Mapping[str, Fraud]:
+        """What the truth names, by transaction."""
+        return self._frauds
 
     @property
     def campaigns(self) -> list[Campaign]:

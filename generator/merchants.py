@@ -25,6 +25,9 @@ category by so many hours, which may be negative; coordinates are NaN where its 
 False for the few whose acquirer sends no category."""
 
 OLD_TERMINALS, UNCATEGORISED = 0.03, 0.01
+NEWCOMERS: Final = 3_000
+"""Web shops that are still to open: the last rows of the table."""
+
 CITY_SPREAD_DEGREES = 0.04
 
 
@@ -33,6 +36,7 @@ class Merchants:
     """All merchants, sorted by place and category, so that those of one place and category are neighbours.
 
     table: (merchants,) MERCHANT; first, count: (places, categories), where each such shelf begins and how many it holds.
+    The last NEWCOMERS rows are on no shelf and in no order: `generator.openings` says when each of them opens.
     """
 
     table: Array
@@ -50,6 +54,13 @@ class Merchants:
         rank = self.count[place, category] * rng.random(len(place)) ** 2
         chosen: Array = self.first[place, category] + rank.astype(np.int64)
         return chosen
+
+
+def with_newcomers(rng: np.random.Generator, places: Array, merchants: Merchants) -> Merchants:
+    """The merchants, and after them NEWCOMERS web shops, in each country in proportion to its weight."""
+    place = pick(rng, places["weight"] * (places["kind"] == WEB), NEWCOMERS)
+    later = _described(rng, places, place, categories_of_kind(rng, places["kind"][place])).table
+    return Merchants(np.concatenate([merchants.table, later]), merchants.first, merchants.count)
 
 
 def make_merchants(rng: np.random.Generator, places: Array, number: int) -> Merchants:

@@ -8,9 +8,9 @@ import pyarrow as pa
 from faker import Faker
 
 from generator.arrays import Array
-from generator.customers import Customers, make_customers
-from generator.merchants import Merchants, make_merchants
-from generator.places import CITY, COUNTRIES, make_places
+from generator.customers import FAVOURITES, Customers, make_customers
+from generator.merchants import Merchants, make_merchants, with_newcomers
+from generator.places import CITY, COUNTRIES, WEB, make_places
 from generator.randomness import Purpose, generator
 
 CUSTOMERS, MERCHANTS = 50_000, 5_000
@@ -49,7 +49,20 @@ class Population:
     @cached_property
     def regulars(self) -> tuple[Array, Array]:
         """Who goes where often: merchants, sorted, and beside each an honest customer who visits it most, or nearly so."""
-        dearest = self.customers.favourites[: self.honest, :3]
+        return self._visitors(slice(0, 3))
+
+    @cached_property
+    def city_regulars(self) -> tuple[Array, Array]:
+        """The same of shops and cash machines: beside each an honest customer who has it as a favourite of any rank."""
+        return self._visitors(FAVOURITES[CITY])
+
+    @cached_property
+    def online_regulars(self) -> tuple[Array, Array]:
+        """The same of web shops: merchants, sorted, and beside each an honest customer who has it as a favourite."""
+        return self._visitors(FAVOURITES[WEB])
+
+    def _visitors(self, columns: slice) -> tuple[Array, Array]:
+        dearest = self.customers.favourites[: self.honest, columns]
         customer = np.repeat(np.arange(self.honest), dearest.shape[1])
         order = np.argsort(dearest, axis=None, kind="stable")
         return dearest.ravel()[order], customer[order]
@@ -86,6 +99,7 @@ def make_population(seed: int, customers: int = CUSTOMERS, merchants: int = MERC
     places = make_places(_faker("en_US", seed))
     shops = make_merchants(generator(seed, Purpose.POPULATION, 0), places, merchants)
     people = make_customers(generator(seed, Purpose.POPULATION, 1), places, shops, customers)
+    shops = with_newcomers(generator(seed, Purpose.OPENINGS), places, shops)
     fakes = [_faker(country.locale, seed * len(COUNTRIES) + number) for number, country in enumerate(COUNTRIES)]
     names = tuple(tuple(fake.name() for _ in range(NAMES_A_COUNTRY)) for fake in fakes)
     firms = tuple(tuple(fake.company() for _ in range(NAMES_A_COUNTRY)) for fake in fakes)

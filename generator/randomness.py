@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     CAMPAIGNS = 3
     LABELS = 4
     WAVE = 5
+    OPENINGS = 7
     FURTHER_LABELS = 6
     HANDBOOK_WORLD = 16
     HANDBOOK_TRAFFIC = 17

@@ -9,7 +9,7 @@ Coordinates are the shop's or the machine's; online purchases and transfers have
 Odd, and honest: trips at home and abroad, rare purchases of many times the usual amount, new phones, merchants never
 visited before, several purchases in one outing, many small ones within minutes in a game, purchases from a friend's or a
 hotel's computer, zero-amount checks by online shops, night shifts, a spending mood after payday, new customers, money sent
-by friends.
+by friends, bursts of new customers at shops that have just opened.
 """
 
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from generator.devices import device_of
 from generator.drafts import ATM, CHIP, CONTACTLESS, HOUR_MS, ONLINE, TRANSFER, drafts
 from generator.drift import NO_DRIFT, Drift
 from generator.merchants import categories_of_kind
+from generator.openings import at_newcomers
 from generator.places import BANK, CITY, PER_EURO, WEB
 from generator.population import Population
 from generator.randomness import Purpose, generator
@@ -121,6 +122,7 @@ def _merchants(
     chosen[at_work] = population.customers.favourites[customer[at_work], column[at_work]]
     curious = away | (rng.random(n) < table["curiosity"])
     chosen[curious] = _new_merchants(rng, population, kind[curious], here[curious], table["country"][curious])
+    chosen = at_newcomers(population, hour, chosen, curious & (kind == WEB))
     local_hour = (hour + population.utc_offsets[merchants.table["place"][chosen]]) % 24
     closed = ~merchants.open(chosen, local_hour)
     chosen[closed] = _favourite(rng, population, customer[closed], np.full(int(closed.sum()), WEB))

@@ -119,6 +119,18 @@ class Curve(NamedTuple):
         precision = np.divide(self.frauds, alerts, out=np.zeros(len(alerts)), where=alerts > 0)
         return Figure(float(np.dot(np.diff(self.frauds, prepend=0.0), precision) / frauds))
 
+    def most_recall(self, precision: float = 0.0, false_positive_rate: float = 1.0) -> Figure:
+        """The most recall that any threshold gives with at least this precision and at most this false-positive rate.
+
+        It is chosen in hindsight, by the truth: no threshold that was set before can be better. 0 where there is none.
+        """
+        frauds, honest = self._totals()
+        if not frauds:
+            return Figure(None, _NO_FRAUD)
+        precise = self.frauds >= precision * (self.frauds + self.honest)
+        kept = precise & (self.honest <= false_positive_rate * honest)
+        return Figure(float(self.frauds[kept].max(initial=0.0) / frauds))
+
     def _totals(self) -> tuple[float, float]:
         return (float(self.frauds[-1]), float(self.honest[-1])) if len(self.frauds) else (0.0, 0.0)
 

@@ -15,13 +15,14 @@ from generator.population import make_population
 from ml import console
 from ml.dataset.history import HistoryError
 from ml.evaluation.estimates import REPLICATES
-from ml.evaluation.report import last_line
+from ml.evaluation.judgement import JudgedPart, Judgement
 from ml.thresholds.budget import DEFAULT_BUDGET
 from scorecard.page import page
 from scorecard.pooled import Scorecard, pooled
 from scorecard.runs import FULL, QUICK, season
 from scorecard.trial import CONTESTANTS, Trial, trial
 from scorecard.words import in_short, markdown
+from scorecard.worlds import HANDBOOK, STANDARD, card_line, handbook_data, handbook_part, world_trial
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 out = Console(highlight=False, soft_wrap=True)
@@ -51,20 +52,26 @@ def scorecard(
         int | None, typer.Option(min=100, help="Customers of a bank instead of the usual number.")
     ] = None,
 ) -> None:
-    """Judge every detector on simulated runs: standard, attack, drift and calm. The last line is JSON."""
+    """Judge every detector: standard, attack, drift, calm, and the Handbook's world. The last line is JSON."""
     size = QUICK if quick else FULL
     size = replace(size, seeds=seeds or size.seeds, customers=customers or size.customers)
     banks = list(range(first_seed, first_seed + size.seeds))
     trials: list[Trial] = []
+    worlds: dict[str, list[dict[str, Judgement | str]]] = {STANDARD: [], HANDBOOK: []}
     with Progress(*COLUMNS, console=err) as display:
         progress = console.Bars(display, keep=False)
         for number, seed in enumerate(banks):
             progress("seeds", number, len(banks))
+            draws = seed, REPLICATES if len(banks) == 1 else 0
             with tempfile.TemporaryDirectory(prefix="scoreline-scorecard-") as runs:
                 played = season(Path(runs), make_population(seed, size.customers), size, progress)
-            draws = seed, REPLICATES if len(banks) == 1 else 0
             trials.append(trial(played, CONTESTANTS, DEFAULT_BUDGET, draws, progress))
-    _report(pooled(banks, trials), folder)
+            profiled = JudgedPart.from_data(played.profiled)
+            worlds[STANDARD].append(world_trial(profiled, DEFAULT_BUDGET, draws, progress))
+            with tempfile.TemporaryDirectory(prefix="scoreline-scorecard-") as runs:
+                book = handbook_part(handbook_data(Path(runs), seed, size.handbook, progress))
+            worlds[HANDBOOK].append(world_trial(book, DEFAULT_BUDGET, draws, progress))
+    _report(pooled(banks, trials, worlds), folder)
 
 
 def _report(card: Scorecard, folder: Path) -> None:
@@ -74,7 +81,7 @@ def _report(card: Scorecard, folder: Path) -> None:
     (folder / "scorecard.html").write_text(page(card))
     console.show(out, card.standard)
     out.print(*in_short(card), f"Written to {folder}: scorecard.html, scorecard.md, scorecard.json.", sep="\n")
-    print(msgspec.json.encode(last_line(card.standard)).decode(), flush=True)
+    print(msgspec.json.encode(card_line(card)).decode(), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import sys
 from typing import Final
 
 from generator.scenarios import SCENARIOS
-from scorecard.baselines import AmountAndHour, Chance
+from scorecard.baselines import AmountAndHour, Chance, ForestWithoutLabels
 
 TERMS: Final = {
     "detector": "A program that gives every payment a score; the higher, the stranger. Detectors that learn from labels see "
     "only those that had arrived when they were trained, of payments before the judged days. "
-    f"{AmountAndHour.name} and {Chance.name} are baselines.",
+    f"{AmountAndHour.name} and {Chance.name} are baselines. With profiles, isolation_forest is fitted "
+    "without labels, but sees what labels said of a merchant; "
+    f"{ForestWithoutLabels.name} sees nothing that came from a label.",
     "alert budget": "The share of all payments that may be alerted, because a person has to look at each alert. A detector's "
     "threshold is the score that kept to the budget on earlier days; on the judged days it may come out above or below.",
     "recall": "Of all fraudulent payments, the share that was alerted.",

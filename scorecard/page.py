@@ -10,9 +10,10 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from ml.evaluation.report import COLUMNS, detector_rows, ranked
+from ml.evaluation.report import COLUMNS, detector_rows, one_customer_rows, ranked
 from scorecard import plots
-from scorecard.baselines import AmountAndHour, Chance
+from scorecard.baselines import AmountAndHour, Chance, ForestWithoutLabels
+from scorecard.comparison import PROMISE_COLUMNS, promise_rows, world_rows
 from scorecard.glossary import TERMS, kinds
 from scorecard.pooled import Scorecard
 from scorecard.words import (
@@ -25,9 +26,27 @@ from scorecard.words import (
     special_rows,
     threshold_rows,
 )
+from scorecard.worlds import HANDBOOK, STANDARD
 
 DRAWN: Final = 7
 BASELINES: Final = (AmountAndHour.name, Chance.name)
+_WORLDS: Final = {
+    STANDARD: (
+        "With what is known of merchants and categories",
+        (
+            "The same ordinary days, if detectors also see profiles, and in them what labels said of a merchant or a category. "
+            f"{ForestWithoutLabels.name} sees profiles without what labels said."
+        ),
+    ),
+    HANDBOOK: (
+        "The Fraud Detection Handbook's world",
+        (
+            "Traffic as that book describes it (chapter 3), written from its text, and judged by its weeks: a week to fit, a "
+            "week's delay, a week that judges; who is known as compromised is left out. Published: what the book reports of "
+            "one draw of its world, without an alert budget."
+        ),
+    ),
+}
 _FOLDER: Final = Path(__file__).parent
 _PRINTED_WIDTH: Final = 680
 _INTERVAL: Final = re.compile(r"(.*) \[(.*), (.*)\](.*)")
@@ -150,9 +169,24 @@ def _tables(card: Scorecard) -> list[Table]:
         ),
         _table(
             "All detectors",
-            "On ordinary days. Small print: intervals in which the figure lies with 95 % confidence.",
+            "On ordinary days, by what each customer did before. Small print: intervals in which the figure lies "
+            "with 95 % confidence.",
             ["detector", *COLUMNS],
             detector_rows(card.standard),
+        ),
+        _table(
+            "Without the kinds that cross customers",
+            "The same, if the frauds whose victims share a merchant or a category alone had not happened.",
+            ["detector", *COLUMNS],
+            one_customer_rows(card.standard),
+        ),
+        *(_table(*_WORLDS[world], ["detector", *COLUMNS], world_rows(card, world)) for world in card.worlds),
+        _table(
+            "What is promised, and what is reached",
+            "Figures that descriptions of such systems promise, and what the best detector of each world reaches: with its "
+            "threshold, which was set before the judged days, and with the best one that the truth of these days would choose.",
+            PROMISE_COLUMNS,
+            promise_rows(card),
         ),
         _table(
             "Attack, drift and calm",

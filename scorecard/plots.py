@@ -14,7 +14,7 @@ from ml.scorers.probability import log_odds
 from scorecard.adaptive import TOLERANCE, Days
 from scorecard.drawing import LEAST_SCORE, MOST_HONEST, Drawing
 
-COLOURS: Final = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#7b4ea3", "#6c757d", "#b0b0b0")
+COLOURS: Final = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#7b4ea3", "#17a2a2", "#6c757d", "#b0b0b0")
 HONEST: Final = "#9aa5b1"
 RULE: Final = "#1f2933"
 _ALERTS_SHOWN: Final = [n * 10**k for k in range(-1, 6) for n in (1, 2, 5)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from statistics import fmean, median
+from types import MappingProxyType
 
 import msgspec
 
@@ -23,7 +24,7 @@ class Scorecard(msgspec.Struct, frozen=True):
 
     special: by detector and field of `Special`. drawings: of the first seed. reasons: by detector that gives reasons and
     scenario, added up. rules: the recall of each scenario's own rule. thresholds: by detector and field of `Thresholds`.
-    days: the alerts of each day, by detector and run, of the first seed.
+    days: the alerts of each day, by detector and run, of the first seed. worlds: with profiles, by world and detector.
     """
 
     seeds: list[int]
@@ -34,6 +35,7 @@ class Scorecard(msgspec.Struct, frozen=True):
     rules: dict[str, Estimate]
     thresholds: dict[str, dict[str, Estimate]]
     days: dict[str, dict[RunName, Days]]
+    worlds: dict[str, dict[str, Judgement | str]] = {}
 
     @property
     def best(self) -> tuple[str, Judgement]:
@@ -41,7 +43,11 @@ class Scorecard(msgspec.Struct, frozen=True):
         return next(iter(ranked(self.standard).items()))
 
 
-def pooled(seeds: Sequence[int], trials: Sequence[Trial]) -> Scorecard:
+Worlds = Mapping[str, Sequence[Mapping[str, Judgement | str]]]
+"""By world, each seed's judgements by detector."""
+
+
+def pooled(seeds: Sequence[int], trials: Sequence[Trial], worlds: Worlds = MappingProxyType({})) -> Scorecard:
     """One trial's own figures, with its intervals over days; of several the means, with intervals over the seeds."""
     names = list(trials[0].standard)
     return Scorecard(
@@ -56,6 +62,10 @@ def pooled(seeds: Sequence[int], trials: Sequence[Trial]) -> Scorecard:
         },
         {name: _thresholds([t.thresholds[name].figures for t in trials]) for name in trials[0].thresholds},
         {name: compared.days for name, compared in trials[0].thresholds.items()},
+        {
+            world: {name: _judgement([of_seed[name] for of_seed in of_seeds]) for name in of_seeds[0]}
+            for world, of_seeds in worlds.items()
+        },
     )
 
 
@@ -93,7 +103,12 @@ def _judgement(results: Sequence[Judgement | str]) -> Judgement | str:
         {name: _scenario([j.scenarios[name] for j in judged if name in j.scenarios]) for name in scenarios},
         sum(judgement.amount_lost for judgement in judged),
         sum(judgement.amount for judgement in judged),
+        _figures([judgement.of_one_customer for judgement in judged if judgement.of_one_customer]),
     )
+
+
+def _figures(results: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
+    return {name: over_seeds([result[name].value for result in results if name in result]) for name in _keys(results)}
 
 
 def _scenario(results: Sequence[ScenarioResult]) -> ScenarioResult:

@@ -38,7 +38,8 @@ def named(scorer: Scorer, judged_part: JudgedPart, is_alert: Flags) -> dict[str,
     rows = judged_part.frauds.row[is_alert[judged_part.frauds.row]]
     scenarios = judged_part.data.outline.knowledge.truth.scenarios
     of_row = judged_part.frauds.scenario[is_alert[judged_part.frauds.row]]
-    given = reasons(scorer, judged_part.test.features[rows], usual_ranges(judged_part.data.fit.features), FEATURES)
+    names, usual = judged_part.data.feature_names, usual_ranges(judged_part.data.fit.features)
+    given = reasons(scorer, judged_part.test.features[rows], usual, names)
     found: dict[str, Named] = {}
     for number, alert in zip(of_row.tolist(), given, strict=True):
         hits = [reason.feature in _TAMPERS[scenarios[number]] for reason in alert]

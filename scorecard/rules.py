@@ -5,15 +5,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from generator.scenarios import SCENARIOS
+from generator.scenarios.chargebacks import DAYS, chargebacks
 from generator.scenarios.scenario import Columns
+from ml.dataset.labels import NONE
 from ml.dataset.transactions import Transactions
 from ml.evaluation.data import Data
 from ml.evaluation.judgement import JudgedPart
-from ml.features import FEATURES
+from ml.features import DAY, FEATURES
 from ml.features.events import hashes
 from ml.thresholds.budget import threshold_for_budget
 
 _TEXTS = ("channel", "merchant_category", "device_id")
+_CHARGEBACKS = {"merchant_chargebacks": "merchant_id", "category_chargebacks": "merchant_category"}
 
 
 def rule_recalls(judged_part: JudgedPart, raw: pa.Table, budget: float) -> dict[str, float]:
@@ -34,11 +37,20 @@ def rule_recalls(judged_part: JudgedPart, raw: pa.Table, budget: float) -> dict[
 
 def raw_columns(data: Data) -> pa.Table:
     """What rules look at and features do not hold, of the transactions from the gap part on, read from the history."""
-    since = pa.scalar(data.split.gap_start, pa.timestamp("ms", tz="UTC"))
-    names = ["transaction_id", "amount", *_TEXTS]
-    return pa.concat_tables(
+    gap_start, kind = data.split.gap_start, pa.timestamp("ms", tz="UTC")
+    names = ["transaction_id", "amount", "event_time", "merchant_id", *_TEXTS]
+    since = pa.scalar(gap_start - (DAYS + 1) * DAY, kind)
+    raw = pa.concat_tables(
         piece.filter(pc.field("event_time") >= since).select(names) for piece in data.outline.history.pieces()
     )
+    labels = data.outline.knowledge.labels
+    ids = hashes(raw["transaction_id"])
+    known = np.where(labels.fraud_of(ids), np.append(labels.time, NONE)[labels.rows_of(ids)] // DAY, NONE)
+    day = raw["event_time"].cast(pa.int64()).to_numpy() // DAY
+    for name, column in _CHARGEBACKS.items():
+        key = np.unique([text or "" for text in raw[column].to_pylist()], return_inverse=True)[1]
+        raw = raw.append_column(name, pa.array(chargebacks(key, day, known)))
+    return raw.filter(pc.field("event_time") >= pa.scalar(gap_start, kind))
 
 
 def _columns(raw: pa.Table, part: Transactions) -> Columns:
@@ -46,4 +58,5 @@ def _columns(raw: pa.Table, part: Transactions) -> Columns:
     order = np.argsort(ids, kind="stable")
     own = raw.take(order[np.searchsorted(ids, part.transaction, sorter=order)])
     texts = {name: np.array([text or "" for text in own[name].to_pylist()]) for name in _TEXTS}
-    return dict(zip(FEATURES, part.features.T, strict=True)) | texts | {"amount": own["amount"].to_numpy()}
+    others = {name: own[name].to_numpy() for name in ("amount", *_CHARGEBACKS)}
+    return dict(zip(FEATURES, part.features.T, strict=True)) | texts | others

@@ -1,18 +1,21 @@
 """The simulated runs that a scorecard judges on: the same bank, in an ordinary, an attacked, a changing and a calm season."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
+from generator.handbook.world import Handbook
 from generator.history import Origin, write_history
 from generator.population import Population
 from generator.runs import RUNS, WAVE_MINUTES, Run, RunName, usual_share
+from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import Split
 from ml.evaluation.data import Data, outline, read
-from ml.features import DAY, HOUR, MINUTE
+from ml.features import DAY, FEATURES, HOUR, MINUTE
 from ml.features.currencies import default_rates
 from ml.progress import Progress, silent
 from scorecard.rules import raw_columns
@@ -29,27 +32,31 @@ WAVE: Final = round(WAVE_MINUTES * MINUTE)
 
 @dataclass(frozen=True)
 class Size:
-    """How much is simulated: how many seeds, and for each the customers and days of a run."""
+    """How much is simulated: how many seeds, for each the customers and days of a run, and when the Handbook's world begins."""
 
     seeds: int
     customers: int
     days: int
+    handbook: Handbook = field(default_factory=Handbook)
 
 
 FULL: Final = Size(seeds=5, customers=4_000, days=42)
-QUICK: Final = Size(seeds=1, customers=1_500, days=28)
+QUICK: Final = Size(seeds=1, customers=1_500, days=28, handbook=Handbook(first_day=date(2018, 6, 13)))
+"""Of the Handbook's world, six weeks before its first day that is fitted to: then as many terminals are bad as ever."""
 
 
 @dataclass(frozen=True)
 class Season:
     """The runs of one seed.
 
-    begins (ms): when the wave of the attack and the drift begin. raw: what rules look at in the standard run.
+    data: with the customers' own features. begins (ms): when the wave of the attack and the drift begin. raw: what rules look
+    at in the standard run. profiled: the standard run with the profile features too.
     """
 
     data: dict[RunName, Data]
     begins: dict[RunName, int]
     raw: pa.Table
+    profiled: Data
 
 
 def season(folder: Path, population: Population, size: Size, progress: Progress = silent) -> Season:
@@ -68,8 +75,19 @@ def season(folder: Path, population: Population, size: Size, progress: Progress 
         seen = outline(path, progress=progress, rates=default_rates())
         if split is None:
             split = Split.from_span(int(seen.times[0]), int(seen.times[-1]), seen.label_delay_days)
-        data[name] = read(seen, split, population.seed, progress)
-    return Season(data, begins, raw_columns(data["standard"]))
+        profiles = ProfilePass(seen.knowledge.labels) if name == "standard" else None
+        data[name] = read(seen, split, population.seed, progress, profiles)
+    profiled = data["standard"]
+    data["standard"] = _without_profiles(profiled)
+    return Season(data, begins, raw_columns(profiled), profiled)
+
+
+def _without_profiles(data: Data) -> Data:
+    fit, gap, test = (
+        replace(part, features=np.ascontiguousarray(part.features[:, : len(FEATURES)]))
+        for part in (data.fit, data.gap, data.test)
+    )
+    return replace(data, fit=fit, gap=gap, test=test, profiles=False)
 
 
 def _simulate(

@@ -1,4 +1,4 @@
-"""One seed's trial: every detector fitted to the standard run, and judged on the test parts of all runs."""
+"""One seed's trial: every detector fitted to the standard run, by the customers' own features, and judged on all runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple

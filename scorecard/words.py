@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from ml.evaluation.estimates import Estimate
-from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, cell, detector_rows, duration, ranked, scenario_rows
+from ml.evaluation.report import (
+    COLUMNS,
+    SCENARIO_COLUMNS,
+    cell,
+    detector_rows,
+    duration,
+    one_customer_rows,
+    ranked,
+    scenario_rows,
+)
+from scorecard.comparison import PROMISE_COLUMNS, promise_rows, world_rows
 from scorecard.pooled import Scorecard
 from scorecard.reasons import Named, by_lot
 
@@ -144,12 +154,25 @@ def markdown(card: Scorecard) -> str:
         [
             " ".join(in_short(card)),
             _table(["detector", *COLUMNS], detector_rows(card.standard)),
+            "Without the kinds of fraud that cross customers:",
+            _table(["detector", *COLUMNS], one_customer_rows(card.standard)),
+            *_worlds(card),
+            "What descriptions of such systems promise, and what is reached:",
+            _table(PROMISE_COLUMNS, promise_rows(card)),
             f"Scenarios, by {best}:",
             _table(KIND_COLUMNS, kind_rows(card)),
             _table(["detector", *SPECIAL_COLUMNS], special_rows(card)),
             _table(THRESHOLD_COLUMNS, threshold_rows(card)),
         ]
     )
+
+
+def _worlds(card: Scorecard) -> list[str]:
+    tables = [
+        [f"In the world {world}, with profiles:", _table(["detector", *COLUMNS], world_rows(card, world))]
+        for world in card.worlds
+    ]
+    return [text for table in tables for text in table]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -25,32 +24,21 @@ from serving.http import (
     Scope,
     Send,
     body_of,
-    header,
     send_json,
     send_refusal,
     too_large,
 )
 from serving.metrics import Metrics
 from serving.policy import Policy, Thresholds
+from serving.requests import Limits, batch_of, timeout_of, trace_of
+from serving.share import Elsewhere
 
 _log = logging.getLogger(__name__)
 
-MOST_IN_A_BATCH: Final = 1_000
 _FIELD: Final = re.compile(
     "in the field `([a-z_]+)`|the field '([a-z_]+)'|missing required field `([a-z_]+)`|^(event_time) "
 )
-_TRACE: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DUPLICATE: Final = re.compile(r"is a duplicate of (?:(\d+)/(\d+)|one in the history)")
-_raw_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What a request may be and how long it waits. timeout_ms: where it names none."""
-
-    request_bytes: int = 4 << 20
-    transaction_bytes: int = 65_536
-    timeout_ms: float = 1_000.0
-    longest_timeout_ms: float = 60_000.0
 
 
 class Lane:
@@ -64,8 +52,10 @@ class Lane:
         thresholds: Callable[[Score], Thresholds],
         metrics: Metrics,
         limits: Limits,
+        elsewhere: Callable[[str], Elsewhere | None] = lambda customer_id: None,
     ) -> None:
         self._desk = desk
+        self._elsewhere = elsewhere
         self._peek = peek
         self._policy = policy
         self._thresholds = thresholds
@@ -106,7 +96,7 @@ class Lane:
         except NotJudged as refused:
             raise _not_judged(str(refused)) from refused
 
-    def _parsed(self, value: bytes) -> Transaction:
+    def _read(self, value: bytes) -> Transaction:
         if len(value) > self._limits.transaction_bytes:
             raise too_large(len(value), self._limits.transaction_bytes)
         try:
@@ -115,6 +105,16 @@ class Lane:
             found = _FIELD.search(str(error))
             field = next((name for name in found.groups() if name), None) if found else None
             raise RequestRefused(Refused("not a transaction", 422, str(error), field)) from error
+
+    def _parsed(self, value: bytes) -> Transaction:
+        transaction = self._read(value)
+        other = self._elsewhere(transaction.customer_id)
+        if other is not None:
+            where = other.address or "another machine"
+            detail = f"the customer's partition {other.partition} is served by {where}"
+            headers = {} if other.address is None else {"location": other.address}
+            raise RequestRefused(Refused("served elsewhere", 421, detail, "customer_id", other.partition), headers)
+        return transaction
 
     def _judged(self, score: Score, began: float) -> Answer:
         answer = self._answer(score, _elapsed(began))
@@ -183,12 +183,12 @@ class App:
         if route == "/predict":
             self._access.spend(caller)
             return self._lane.predict(body, began)
-        timeout_ms = self._timeout(scope)
-        trace = _trace(scope)
+        timeout_ms = timeout_of(scope, self._limits)
+        trace = trace_of(scope)
         if not body.lstrip().startswith(b"["):
             self._access.spend(caller)
             return await self._lane.transaction(body, began, timeout_ms, trace)
-        values = _batch(body)
+        values = batch_of(body)
         self._access.spend(caller, len(values))
         return await asyncio.gather(*(self._one(value, began, timeout_ms, trace) for value in values))
 
@@ -197,46 +197,6 @@ class App:
             return await self._lane.transaction(value, began, timeout_ms, trace)
         except RequestRefused as refused:
             return refused.refused
-
-    def _timeout(self, scope: Scope) -> float:
-        query = scope.get("query_string") or b""
-        if not query:
-            return self._limits.timeout_ms
-        given = parse_qs(query.decode("latin-1")).get("timeout_ms", [""])[-1]
-        if not given:
-            return self._limits.timeout_ms
-        try:
-            timeout_ms = float(given)
-        except ValueError:
-            timeout_ms = -1.0
-        if not 1 <= timeout_ms <= self._limits.longest_timeout_ms:
-            most = self._limits.longest_timeout_ms
-            raise RequestRefused(
-                Refused(
-                    "wrong parameter", 422, f"timeout_ms is a number from 1 to {most:g}, not {given!r}", "timeout_ms"
-                )
-            )
-        return timeout_ms
-
-
-def _batch(body: bytes) -> list[bytes]:
-    try:
-        values = _raw_list.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestRefused(
-            Refused("not a batch", 422, f"the body is no JSON array of transactions: {error}")
-        ) from error
-    if not 1 <= len(values) <= MOST_IN_A_BATCH:
-        detail = f"a batch has 1 to {MOST_IN_A_BATCH:,} transactions, this one {len(values):,}"
-        raise RequestRefused(Refused("not a batch", 422, detail))
-    return [bytes(value) for value in values]
-
-
-def _trace(scope: Scope) -> str | None:
-    """The W3C trace context that came, where it is one."""
-    given = header(scope, b"traceparent")
-    text = None if given is None else given.decode("latin-1")
-    return text if text is not None and _TRACE.fullmatch(text) else None
 
 
 def _not_judged(why: str) -> RequestRefused:

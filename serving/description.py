@@ -6,7 +6,7 @@ import msgspec
 
 from ml.schema import Transaction
 from serving.answers import Answer, Prediction, Refused
-from serving.app import MOST_IN_A_BATCH
+from serving.requests import MOST_IN_A_BATCH
 
 EXAMPLE: Final = {
     "transaction_id": "t-0001",

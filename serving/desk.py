@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from ml.schema import Score, Transaction
+from serving.answer_log import AnswerLog
 from serving.answers import Answer, NotJudged, score_of
 from serving.intake import Intake
 from serving.tail import Read
@@ -31,16 +32,24 @@ class _Kept(NamedTuple):
 class Desk:
     """Sends transactions into the log and waits for their judgement. For the event loop's thread alone.
 
+    log: where answers are kept over a restart.
+
     most_waiting: how many may wait at once; a request more is refused rather than let wait longer and longer.
     """
 
-    def __init__(self, intake: Intake, loop: asyncio.AbstractEventLoop, most_waiting: int = 2_000) -> None:
+    def __init__(
+        self, intake: Intake, loop: asyncio.AbstractEventLoop, log: AnswerLog, most_waiting: int = 2_000
+    ) -> None:
         self._intake = intake
+        self._log = log
         self._loop = loop
         self._most = most_waiting
         self._waiting: dict[bytes, asyncio.Future[Score]] = {}
         self._under_way: dict[str, asyncio.Future[Score]] = {}
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        now = time.monotonic()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict(
+            (answer.transaction_id, _Kept(now - age + _KEPT_SECONDS, answer)) for age, answer in log.read()
+        )
         self.unasked: Callable[[Score], None] = lambda score: None
         """Told the score of a transaction that came by HTTP and that nobody here waits for: another replica's, or one of
         before a restart. Its caller may ask again, here."""
@@ -58,7 +67,11 @@ class Desk:
     def keep(self, answer: Answer) -> None:
         """Keep an answer, so that whoever asks again gets the same."""
         now = time.monotonic()
-        self._kept.setdefault(answer.transaction_id, _Kept(now + _KEPT_SECONDS, answer))
+        known = self._kept.get(answer.transaction_id)
+        if known is None or known.until <= now:
+            self._kept.pop(answer.transaction_id, None)
+            self._kept[answer.transaction_id] = _Kept(now + _KEPT_SECONDS, answer)
+            self._log.add(answer)
         while self._kept and (len(self._kept) > _MOST_KEPT or next(iter(self._kept.values())).until < now):
             self._kept.popitem(last=False)
 

@@ -19,6 +19,8 @@ _KEPT_SECONDS: Final = 120.0
 _MOST_HELD: Final = 100_000
 _SESSION_MS: Final = 6_000
 _ANSWER_SECONDS: Final = 10.0
+_LONGEST_PLACE: Final = 40
+"""Bytes of a place's text. Anybody may write to the topic, and Python refuses to read very long numbers."""
 
 Place = tuple[int, int]
 
@@ -239,6 +241,6 @@ def place_of(message: Message) -> Place | None:
     for header in message.headers() or ():
         if header[0] == PLACE_HEADER and isinstance(header[1], bytes):
             partition, _, offset = header[1].partition(b"/")
-            if partition.isdigit() and offset.isdigit():
+            if partition.isdigit() and offset.isdigit() and len(header[1]) <= _LONGEST_PLACE:
                 return int(partition), int(offset)
     return None

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from detection.decision import Decision
+from detection.errors import VersionUnavailable
 from detection.ranges import Versions
 from detection.storage import Storage, decoded
 
@@ -80,13 +81,20 @@ class Judge:
         self._load = decision
         self._topic_id = topic_id
         self._decisions: dict[Versions, Decision] = {}
+        self._unavailable: Versions | None = None
 
     def current(self, next_offsets: Mapping[int, int]) -> Decision:
         """The decision for the records from `next_offsets` on, by partition. A change is durable before it is returned."""
         newest = self._newest()
         epochs = self._ledger.epochs
         if not epochs or epochs[-1].versions != newest:
-            decision = self.decision(newest)
+            try:
+                decision = self.decision(newest)
+            except VersionUnavailable as error:
+                if not epochs:
+                    raise
+                self._report(newest, error)
+                return self.decision(epochs[-1].versions)
             self._ledger.begin(newest, next_offsets, self._topic_id)
             _log.info(
                 "version %d of %s, thresholds %d judge from here on", newest.model, newest.name, newest.thresholds
@@ -94,10 +102,9 @@ class Judge:
             return decision
         return self.decision(newest)
 
-    def at(self, partition: int, offset: int) -> Decision | None:
-        """The decision that judged a record before; None where nothing did, as far as the ledger knows."""
-        versions = self._ledger.versions_at(partition, offset, self._topic_id)
-        return None if versions is None else self.decision(versions)
+    def at(self, partition: int, offset: int) -> Versions | None:
+        """What judged a record before; None where nothing did, as far as the ledger knows."""
+        return self._ledger.versions_at(partition, offset, self._topic_id)
 
     def decision(self, versions: Versions) -> Decision:
         """What versions stand for. Raises `detection.errors.VersionUnavailable`."""
@@ -106,3 +113,9 @@ class Judge:
             known = self._load(versions)
             self._decisions = {**dict(list(self._decisions.items())[-7:]), versions: known}
         return known
+
+    def _report(self, newest: Versions, error: VersionUnavailable) -> None:
+        """Once for each that can't be had."""
+        if newest != self._unavailable:
+            self._unavailable = newest
+            _log.error("version %d of %s can't judge (%s): the one before goes on", newest.model, newest.name, error)

@@ -1,6 +1,8 @@
 """What Kafka says of the topic that the service follows."""
 
-from typing import NamedTuple
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -8,7 +10,8 @@ from confluent_kafka.admin import AdminClient
 from messaging.config import KafkaConfig
 from serving.errors import RecordsMissing, ServiceError
 
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 5.0
 
 
 class Log(NamedTuple):
@@ -18,10 +21,15 @@ class Log(NamedTuple):
     id: str
     first: dict[int, int]
     end: dict[int, int]
+    partitions: int = 0
+    """Partitions of the whole topic."""
 
     @classmethod
-    def look(cls, kafka: KafkaConfig, topic: str) -> "Log":
-        """What Kafka says now. Raises `ServiceError` where it does not answer, or has no such topic."""
+    def look(cls, kafka: KafkaConfig, topic: str, ours: Callable[[int], bool] = lambda partition: True) -> "Log":
+        """What Kafka says now of the partitions that are `ours`.
+
+        Raises `ServiceError` where it does not answer, has no such topic, or none of its partitions is ours.
+        """
         consumer = Consumer({**kafka.for_confluent_consumer(), "group.id": "serving", "log_level": 2})
         try:
             listed = consumer.list_topics(topic, _ANSWER_SECONDS).topics[topic]
@@ -32,6 +40,7 @@ class Log(NamedTuple):
             marks = {
                 number: consumer.get_watermark_offsets(TopicPartition(topic, number), _ANSWER_SECONDS)
                 for number in sorted(listed.partitions)
+                if ours(number)
             }
         except KafkaException as error:
             raise ServiceError(
@@ -40,7 +49,10 @@ class Log(NamedTuple):
         finally:
             consumer.close()
         first = {number: int(low) for number, (low, _) in marks.items()}
-        return cls(topic, _id_of(kafka, topic), first, {number: int(high) for number, (_, high) in marks.items()})
+        if not first:
+            raise ServiceError(f"none of {topic}'s {len(listed.partitions)} partitions is to be served here")
+        end = {number: int(high) for number, (_, high) in marks.items()}
+        return cls(topic, _id_of(kafka, topic), first, end, len(listed.partitions))
 
     def start(self, offsets: dict[int, int] | None) -> dict[int, int]:
         """Where to begin to read, by partition: from a state's offsets on, else from the beginning.
@@ -65,6 +77,32 @@ class Log(NamedTuple):
                 "the state is another one's. Start with --rebuild"
             )
         return start
+
+
+class PartitionWatch(threading.Thread):
+    """Looks every five seconds how many partitions the log has; `seen` gets their numbers, in this thread."""
+
+    def __init__(self, kafka: KafkaConfig, topic: str, seen: Callable[[Iterable[int]], None]) -> None:
+        super().__init__(name="partitions", daemon=True)
+        self._kafka = kafka
+        self._topic = topic
+        self._seen = seen
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`. A broker that does not answer is asked again."""
+        admin = AdminClient({**self._kafka.for_confluent(), "log_level": 2})
+        while not self._stopped.wait(_LOOK_SECONDS):
+            try:
+                listed = admin.list_topics(self._topic, _ANSWER_SECONDS).topics[self._topic]
+            except KafkaException:
+                continue
+            if listed.error is None:
+                self._seen(listed.partitions)
+
+    def stop(self) -> None:
+        """End before the next look."""
+        self._stopped.set()
 
 
 def _id_of(kafka: KafkaConfig, topic: str) -> str:

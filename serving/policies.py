@@ -61,7 +61,10 @@ class Policies:
     def _poll(self) -> None:
         while True:
             time.sleep(_LOOK_SECONDS)
-            self.look()
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001  # one look that fails is not the last one
+                _log.exception("the policy could not be looked at; the one before stays in force")
 
     def look(self) -> None:
         """Read the file again where it has changed."""

@@ -12,12 +12,13 @@ import uvicorn
 from scoreline import __version__
 from serving.access import Access
 from serving.answers import Refused
-from serving.app import App, Limits
+from serving.app import App
 from serving.description import description
 from serving.http import Receive, RequestRefused, Scope, Send, send_refusal
 from serving.metrics import Metrics
 from serving.pages import pages
 from serving.policies import Policies
+from serving.requests import Limits
 from serving.service import Service
 from settings import Settings
 

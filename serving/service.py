@@ -5,50 +5,50 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from detection.durable_folder import DurableFolder
+from confluent_kafka import KafkaException
+
 from detection.engine import Engine
 from detection.engine import Limits as EngineLimits
 from detection.folding import Messages
-from detection.model_versions import ModelVersions
-from detection.profile_store import ProfileStore
 from detection.score_json import closing
-from detection.threshold_store import ThresholdStore
-from detection.version_store import VersionStore
 from messaging.config import KafkaConfig
 from ml.features.currencies import Rates, default_rates
 from ml.features.customers import Customers
-from ml.features.declared import names, read
-from ml.registry.model_store import ModelStore
+from ml.features.declared import read
 from ml.schema import Score, Transaction
 from serving import initial_state
+from serving.answer_log import AnswerLog
 from serving.answers import score_of
 from serving.app import Lane
-from serving.app import Limits as RequestLimits
 from serving.desk import Desk
 from serving.early_alerts import EarlyAlerts, Lease, Sent
 from serving.errors import ServiceError
 from serving.intake import Intake
-from serving.judge import Judge, ServiceLedger
-from serving.log import Log
+from serving.judge import Judge
+from serving.judging import judging
+from serving.log import Log, PartitionWatch
 from serving.metrics import Metrics
 from serving.policies import Policies
 from serving.policy import PolicyError
+from serving.requests import Limits as RequestLimits
+from serving.share import Elsewhere, Share
 from serving.snapshots import Snapshots
 from serving.tail import Limits as TailLimits
 from serving.tail import Tail
 from settings import Settings, local_path
 from versions.errors import NoModel, PastUnusable
-from versions.newest import Newest
-from versions.past_profiles import PastProfiles, read_past_profiles
 
 _log = logging.getLogger(__name__)
 
 _READY_RECORDS: Final = 1_000
 _DRAIN_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 2.0
+
+T = TypeVar("T")
 
 
 class State(NamedTuple):
@@ -70,6 +70,8 @@ class Service:
         self._folder = settings.serve_state
         self._rates = default_rates() if settings.currency_rates is None else Rates.read(settings.currency_rates)
         self._declared = read(settings.extras_file)
+        self._share = Share.read(settings.serve_partitions, settings.serve_elsewhere)
+        self._partitions = 0
         self._stopping = False
         self._why = "starting"
         self._caught_up = False
@@ -123,21 +125,26 @@ class Service:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self._settings
-        log = Log.look(self._kafka, settings.transactions_topic)
-        judge = self._judge(log)
+        log = self._until(lambda: Log.look(self._kafka, settings.transactions_topic, self._share.has))
+        judge = self._until(lambda: self._judge(log))
+        self._partitions = log.partitions
         snapshots = Snapshots(self._folder / "state", log.topic, log.id, settings.serve_snapshot_seconds)
         start = self._states(log, snapshots)
         limits = EngineLimits(settings.max_transaction_bytes, settings.max_future_hours, self._rates)
         engine = Engine(self.customers, limits, self._declared)
         engine.touched = []
         topic = settings.early_alerts_topic
-        lease = Lease(self._kafka, f"{topic}.senders", log.topic)
-        alerts = EarlyAlerts(self._kafka, topic, lease, Sent(self._kafka, topic))
+        sent = self._until(lambda: Sent(self._kafka, topic))
+        lease = Lease(self._kafka, f"{topic}.senders.{self._share.name}", log.topic)
+        alerts = EarlyAlerts(self._kafka, topic, lease, sent)
         self._closers.append(lambda: alerts.close(_DRAIN_SECONDS))
         desk: Desk
         intake = Intake(self._kafka, log.topic, lambda request, why: desk.fail(request, why))
         self._closers.append(lambda: intake.close(_DRAIN_SECONDS))
-        desk = Desk(intake, loop, settings.serve_most_waiting)
+        answers = AnswerLog(self._folder / "answers")
+        if self._rebuild:
+            answers.clear()
+        desk = Desk(intake, loop, answers, settings.serve_most_waiting)
         tail = Tail(
             *(self._kafka, log.topic, start, engine, judge, desk.deliver, alerts),
             TailLimits(settings.serve_late_seconds),
@@ -153,11 +160,37 @@ class Service:
             self._policies.thresholds,
             self.metrics,
             RequestLimits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms),
+            self.elsewhere,
         )
+        watch = PartitionWatch(self._kafka, log.topic, lambda seen: self._widen(tail, seen))
+        self._closers.append(watch.stop)
         self._tail = tail
         gc.collect()
         gc.freeze()
         tail.start()
+        watch.start()
+
+    def _until(self, step: Callable[[], T]) -> T:
+        """Do a step again and again until what it needs is available; why it is not is what `state` says."""
+        while True:
+            try:
+                return step()
+            except (ServiceError, NoModel, KafkaException) as error:
+                if self._stopping:
+                    raise
+                if self._why != str(error):
+                    _log.warning("%s; trying again", error)
+                self._why = str(error)
+                time.sleep(_PAUSE_SECONDS)
+
+    def _widen(self, tail: Tail, seen: Iterable[int]) -> None:
+        numbers = sorted(seen)
+        self._partitions = len(numbers)
+        tail.widen(filter(self._share.has, numbers))
+
+    def elsewhere(self, customer_id: str) -> Elsewhere | None:
+        """Where a customer is served; None for here."""
+        return self._share.elsewhere(customer_id, self._partitions)
 
     def _states(self, log: Log, snapshots: Snapshots) -> dict[int, int]:
         self._why = "loading the customers' states"
@@ -175,25 +208,10 @@ class Service:
 
     def _judge(self, log: Log) -> Judge:
         self._why = "asking the registry for the champion"
-        settings = self._settings
-        registry = ModelStore(
-            settings.mlflow_tracking_uri, settings.model_name, settings.model_alias, names(self._declared)
-        )
-        kept = {name: DurableFolder.on_disk(self._folder / name) for name in ("models", "tables", "profiles", "ledger")}
-        store = VersionStore(
-            ModelVersions(registry, kept["models"]), ThresholdStore(kept["tables"]), ProfileStore(kept["profiles"])
-        )
-        newest = Newest(settings, registry, store, self._past_profiles, _read)
+        newest, judge = judging(self._settings, self._folder, self._declared, log.id)
         newest.poll(lambda: not self._stopping)
         self._policies.bind(lambda: newest.model)
-        return Judge(ServiceLedger(kept["ledger"]), newest.versions, store.decision, log.id)
-
-    def _past_profiles(self) -> PastProfiles | None:
-        given = self._settings.initial_state
-        if given is None:
-            return None
-        folder = DurableFolder.on_disk(local_path(given).parent, create=False)
-        return read_past_profiles(folder, str(given), self._settings.profile_block_seconds)
+        return judge
 
     def _peek(self, engine: Engine, judge: Judge, value: bytes, transaction: Transaction) -> Score:
         now = round(time.time() * 1000)
@@ -218,8 +236,3 @@ class Service:
         tail.stop()
         tail.join(_DRAIN_SECONDS)
         snapshots.finish(self.customers, engine.touched or [], tail.next, _DRAIN_SECONDS)
-
-
-def _read(folder: str, file: str) -> bytes | None:
-    """A file that a table of profiles was announced in."""
-    return DurableFolder.on_disk(local_path(folder), create=False).read(file)

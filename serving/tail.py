@@ -10,9 +10,9 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from detection.decision import Decision
 from detection.engine import Engine, Outcome, Scored
 from detection.folding import Messages
+from detection.ranges import Versions
 from detection.score_json import closing
 from messaging.config import KafkaConfig
 from ml.schema import Lane
@@ -23,7 +23,10 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 500
 _WAIT_SECONDS: Final = 0.05
+_SILENT_SECONDS: Final = 60.0
 _LANE: Final[Lane] = "early"
+_GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+"""The log has been cut, or made again, before it was read: only a person can say how to go on."""
 
 
 class Read(NamedTuple):
@@ -44,8 +47,8 @@ class _Record(NamedTuple):
     request: bytes | None
 
 
-How = Literal["live", "again", "old"]
-"""A record is judged and alerted; judged again by what judged it, for its answer; or only folded."""
+How = Literal["alerted", "answered", "folded"]
+"""A record is judged and alerted early; or, being older, only judged, for whoever asked for it; or only folded."""
 
 
 Deliver = Callable[[list[Read]], None]
@@ -96,6 +99,8 @@ class Tail(threading.Thread):
         self.read = 0
         self.age_seconds = 0.0
         self._stopped = threading.Event()
+        self._silent_until = float("-inf")
+        self._partitions = frozenset(start)
         self.failure: BaseException | None = None
         self.between: list[Callable[[], None]] = []
         self._consumer = Consumer(
@@ -120,6 +125,10 @@ class Tail(threading.Thread):
         """How many records of those that were there at the start, or when Kafka last said, are not read yet."""
         return sum(max(0, end - self.next.get(number, 0)) for number, end in self._end.items())
 
+    def widen(self, partitions: Iterable[int]) -> None:
+        """These partitions are there now; those that are new are read from their beginning. Called in any thread."""
+        self._partitions = frozenset(partitions)
+
     def stop(self) -> None:
         """End after the records at hand."""
         self._stopped.set()
@@ -132,6 +141,8 @@ class Tail(threading.Thread):
                 self.idle = first is None
                 if first is not None:
                     self._take([first, *self._consumer.consume(_AT_ONCE - 1, 0)])
+                if not self._partitions <= self.next.keys():
+                    self._take_up(sorted(self._partitions - self.next.keys()))
                 for step in self.between:
                     step()
         except BaseException as error:  # noqa: BLE001  # the thread's end is looked at elsewhere
@@ -139,6 +150,12 @@ class Tail(threading.Thread):
             self.failure = error
         finally:
             self._consumer.close()
+
+    def _take_up(self, partitions: Sequence[int]) -> None:
+        _log.info("the log has new partitions: %s", ", ".join(map(str, partitions)))
+        self.next |= dict.fromkeys(partitions, 0)
+        self._end |= dict.fromkeys(partitions, 0)
+        self._consumer.assign([TopicPartition(self._topic, number, offset) for number, offset in self.next.items()])
 
     def _watermarks(self, partition: int, *, cached: bool) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), 10, cached=cached)
@@ -150,32 +167,44 @@ class Tail(threading.Thread):
             error = message.error()
             if error is None:
                 good.append(_record(message))
-            elif error.code() not in (KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+            elif error.fatal() or error.code() in _GONE:
                 raise KafkaException(error)
+            else:
+                self._report(error)
         now = time.time() * 1000
         answered: list[Read] = []
-        for how, some in itertools.groupby(good, lambda record: self._how(record, now)):
-            answered += self._work(list(some), how)
+        for (how, versions), some in itertools.groupby(good, lambda record: self._way(record, now)):
+            answered += self._work(list(some), how, versions)
         if answered:
             self._deliver(answered)
 
-    def _how(self, record: _Record, now: float) -> How:
-        age = (now - record.kafka_time) / 1000
-        if record.offset >= self._known.get(record.partition, 0) or record.request is None:
-            return "live" if age <= self._limits.late_seconds else "old"
-        return "again" if age <= self._limits.kept_seconds else "old"
+    def _report(self, error: KafkaError) -> None:
+        """What Kafka's client overcomes by itself: in the log once a minute."""
+        if time.monotonic() >= self._silent_until and error.code() != KafkaError._PARTITION_EOF:
+            self._silent_until = time.monotonic() + _SILENT_SECONDS
+            _log.warning("reading the log: %s", error.str())
 
-    def _work(self, records: Sequence[_Record], how: How) -> list[Read]:
+    def _way(self, record: _Record, now: float) -> tuple[How, Versions | None]:
+        """What is done with a record, and by which versions: None for the newest.
+
+        What was there when this process began is judged by what judged it then, so that no answer is ever contradicted.
+        """
+        age = (now - record.kafka_time) / 1000
+        if age > (self._limits.late_seconds if record.request is None else self._limits.kept_seconds):
+            return "folded", None
+        fresh = record.offset >= self._known.get(record.partition, 0)
+        versions = None if fresh else self._judge.at(record.partition, record.offset)
+        return "alerted" if age <= self._limits.late_seconds else "answered", versions
+
+    def _work(self, records: Sequence[_Record], how: How, versions: Versions | None) -> list[Read]:
         partitions, offsets, times, keys, values, _ = zip(*records, strict=True)
         batch = Messages(values, keys, times, partitions, offsets)
-        if how == "old":
+        if how == "folded":
             with self._states:
                 self._engine.fold(batch)
             self._advance(records)
             return []
-        decision = self._judge.current(self.next)
-        if how == "again":
-            decision = self._judge.at(records[0].partition, records[0].offset) or decision
+        decision = self._judge.current(self.next) if versions is None else self._judge.decision(versions)
         with self._states:
             outcomes = self._engine.work(
                 batch,
@@ -184,17 +213,13 @@ class Tail(threading.Thread):
             )
         self._advance(records)
         for record, outcome in zip(records, outcomes, strict=True):
-            if how == "live" and isinstance(outcome, Scored) and outcome.is_anomaly:
+            if how == "alerted" and isinstance(outcome, Scored) and outcome.is_anomaly:
                 self._alerts.send(record.partition, record.offset, record.key, outcome.value)
         return [
             Read(record.request, record.partition, record.offset, outcome)
             for record, outcome in zip(records, outcomes, strict=True)
             if record.request is not None
         ]
-
-    def _end_of(self, decision: Decision) -> bytes:
-        now = round(time.time() * 1000)
-        return closing(_LANE, None, now, decision.versions.profiles, self._currency_version)
 
     def _advance(self, records: Sequence[_Record]) -> None:
         for record in records:

@@ -56,11 +56,14 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
 ACCOUNT_TAKEOVER: Final = Scenario(
     "account_takeover",
     play,
-    share=0.15,
+    share=0.1305,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: np.isin(t["channel"], ("online", "transfer")) * t["sum_1h"] * t["amount_ratio"] / (1 + t["amount"]),
     tampers=frozenset(
         {
+            "first_countries_24h",
+            "count_10m",
+            "log_seconds_since_previous",
             "first_merchants_24h",
             "log_amount_ratio",
             "log_device_age_seconds",

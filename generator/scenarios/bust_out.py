@@ -78,11 +78,12 @@ def buy(rng: np.random.Generator, population: Population, made: Array) -> None:
 BUST_OUT: Final = Scenario(
     "bust_out",
     play,
-    share=0.10,
+    share=0.087,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["sum_24h"] * t["amount_ratio"],
     tampers=frozenset(
         {
+            "first_countries_24h",
             "first_merchants_24h",
             "log_amount_ratio",
             "sum_24h",

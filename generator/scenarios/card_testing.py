@@ -72,11 +72,13 @@ def _purchases(rng: np.random.Generator, population: Population, victims: Array,
 CARD_TESTING: Final = Scenario(
     "card_testing",
     play,
-    share=0.18,
+    share=0.1566,
     size=(FEWEST + MOST) / 2 + 2 * CASHED,
     rule=lambda t: (t["channel"] == "online") * t["count_10m"] / (1 + t["amount"]),
     tampers=frozenset(
         {
+            "first_countries_24h",
+            "amount_ratio",
             "channel_count_24h",
             "log_amount_ratio",
             "log_device_age_seconds",

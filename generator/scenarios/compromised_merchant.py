@@ -65,11 +65,12 @@ def _cards(rng: np.random.Generator, population: Population, victims: Array) -> 
 COMPROMISED_MERCHANT: Final = Scenario(
     "compromised_merchant",
     play,
-    share=0.14,
+    share=0.1218,
     size=(CARDS_FEWEST + CARDS_MOST) / 2 * (FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * (t["device_id"] == "") * t["log_amount"],
     tampers=frozenset(
         {
+            "first_countries_24h",
             "first_merchants_24h",
             "log_amount_ratio",
             "log_device_age_seconds",

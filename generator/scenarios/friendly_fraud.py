@@ -52,9 +52,9 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
 FRIENDLY_FRAUD: Final = Scenario(
     "friendly_fraud",
     play,
-    share=0.10,
+    share=0.087,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * t["amount_ratio"],
-    tampers=frozenset({"log_amount_ratio", "roundness", "amount_z", "amount_ratio", "log_amount", "sum_24h"}),
+    tampers=frozenset({"sum_1h", "log_amount_ratio", "roundness", "amount_z", "amount_ratio", "log_amount", "sum_24h"}),
     hours=2 * 24,
 )

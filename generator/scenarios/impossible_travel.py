@@ -74,7 +74,7 @@ def _places(rng: np.random.Generator, population: Population, victims: Array, ne
 IMPOSSIBLE_TRAVEL: Final = Scenario(
     "impossible_travel",
     play,
-    share=0.08,
+    share=0.0696,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["speed_kmh"] * t["distance_km"],
     tampers=frozenset(

@@ -20,7 +20,7 @@ from generator.categories import numbers
 from generator.drafts import CHIP, HOUR_MS, drafts
 from generator.places import PER_EURO
 from generator.population import Population
-from generator.scenarios.parts import amounts, city_of, shops_at
+from generator.scenarios.parts import amounts, city_of, neighbours, shops_at
 from generator.scenarios.scenario import Scenario, Style, repeated
 
 FEWEST, MOST = 12, 24
@@ -37,7 +37,7 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     city = city_of(population, victims)
     shop = shops_at(rng, population, city, CHARGED_AT)
     made["campaign"], made["channel"], made["merchant"] = campaign, CHIP, shop[campaign]
-    made["customer"] = _neighbours(rng, population, city[campaign])
+    made["customer"] = neighbours(rng, population, city[campaign])
     opens = (start // (24 * HOUR_MS) + 1) * 24 + OPENS - population.utc_offsets[city]
     day = (rng.uniform(2, 4.999, n)[campaign] * rng.random(len(made))).astype(np.int64)
     within = (rng.random(len(made)) * OPEN_HOURS * HOUR_MS).astype(np.int64)
@@ -49,19 +49,10 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
     return made
 
 
-def _neighbours(rng: np.random.Generator, population: Population, city: Array) -> Array:
-    """Any honest customer (n,) who lives in each city (n,)."""
-    home = population.customers.table["home"][: population.honest]
-    order = np.argsort(home, kind="stable")
-    first, after = np.searchsorted(home[order], city), np.searchsorted(home[order], city, side="right")
-    chosen: Array = order[first + ((after - first) * rng.random(len(city))).astype(np.int64)]
-    return chosen
-
-
 MERCHANT_COLLUSION: Final = Scenario(
     "merchant_collusion",
     play,
-    share=0.08,
+    share=0.0696,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "chip") * (t["amount"] % 50 == 0) * t["amount_ratio"],
     tampers=frozenset(

@@ -62,11 +62,12 @@ def play(rng: np.random.Generator, population: Population, victims: Array, start
 MULE_TRANSFERS: Final = Scenario(
     "mule_transfers",
     play,
-    share=0.10,
+    share=0.087,
     size=1 + (FEWEST_OUT + MOST_OUT) / 2,
     rule=lambda t: np.isin(t["channel"], ("transfer", "atm")) * (t["merchant_category"] != "incoming") * t["sum_1h"],
     tampers=frozenset(
         {
+            "first_countries_24h",
             "channel_count_24h",
             "first_merchants_24h",
             "log_amount_ratio",

@@ -46,6 +46,47 @@ def city_of(population: Population, customer: Array) -> Array:
     return home
 
 
+def quiet_shops(
+    rng: np.random.Generator, population: Population, place: Array, categories: list[int], shops: int
+) -> Array:
+    """Merchants (n, shops), each of one of these categories in each place (n,): any of them, popular or not."""
+    merchants, category = population.merchants, rng.choice(categories, (len(place), shops))
+    first, count = (shelf[place[:, None], category] for shelf in (merchants.first, merchants.count))
+    chosen: Array = first + (count * rng.random(category.shape)).astype(np.int64)
+    return chosen
+
+
+def neighbours(rng: np.random.Generator, population: Population, city: Array) -> Array:
+    """Any honest customer (n,) who lives in each city (n,)."""
+    return _of_group(rng, population.customers.table["home"][: population.honest], city)
+
+
+def visitors(rng: np.random.Generator, regulars: tuple[Array, Array], merchant: Array, otherwise: Array) -> Array:
+    """A customer (n,) who goes to each merchant (n,), given the population's regulars; `otherwise` (n,) where nobody does."""
+    merchants, customers = regulars
+    first, after = np.searchsorted(merchants, merchant), np.searchsorted(merchants, merchant, side="right")
+    chosen = customers[(first + ((after - first) * rng.random(len(merchant))).astype(np.int64)) % len(customers)]
+    return np.where(after > first, chosen, otherwise)
+
+
+def any_of(rng: np.random.Generator, merchants: Array, campaign: Array) -> Array:
+    """One of its campaign's merchants (n, shops) for each transaction (rows,)."""
+    chosen: Array = merchants[campaign, rng.integers(0, merchants.shape[1], len(campaign))]
+    return chosen
+
+
+def compatriots(rng: np.random.Generator, population: Population, country: Array) -> Array:
+    """Any honest customer (n,) of each country (n,), where at least one lives."""
+    return _of_group(rng, population.customers.table["country"][: population.honest], country)
+
+
+def web_place(population: Population, country: Array) -> Array:
+    """The place (n,) of each country's web shops (n,), which is every country's where customers live."""
+    web = np.flatnonzero(population.places["kind"] == WEB)
+    place: Array = web[np.searchsorted(population.places["country"][web], country)]
+    return place
+
+
 def strange_devices(rng: np.random.Generator, n: int) -> Array:
     """n devices that were not seen before."""
     return rng.integers(1, 2**64, n, np.uint64)
@@ -72,3 +113,11 @@ def spread_out(rng: np.random.Generator, campaign: Array, lasts: Array) -> Array
     since = (lasts[campaign] * rng.random(len(campaign))).astype(np.int64)
     ordered: Array = since[np.lexsort((since, campaign))]
     return ordered
+
+
+def _of_group(rng: np.random.Generator, group: Array, wanted: Array) -> Array:
+    """The index of any member (n,) of each group (n,), given the group of each (members,)."""
+    order = np.argsort(group, kind="stable")
+    first, after = np.searchsorted(group[order], wanted), np.searchsorted(group[order], wanted, side="right")
+    chosen: Array = order[first + ((after - first) * rng.random(len(wanted))).astype(np.int64)]
+    return chosen

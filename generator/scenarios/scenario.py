@@ -43,7 +43,8 @@ Each draft's `campaign` is the number of its campaign, 0 … n - 1; its `scenari
 """
 
 Columns = Mapping[str, Array]
-"""What a rule looks at, each (n,): features by name, `amount`, and `channel` and `merchant_category` as strings."""
+"""What a rule looks at, each (n,): features by name, `amount`, and `channel` and `merchant_category` as strings; of
+`chargebacks`, `merchant_chargebacks` and `category_chargebacks`."""
 
 Rule = Callable[[Columns], Array]
 """Columns → a score (n,), higher is more suspicious."""
@@ -56,7 +57,8 @@ class Scenario:
     share: of all fraudulent transactions; size: fraudulent transactions of a campaign, on average, at the usual intensity;
     after_purchase: it starts when the victim has just paid with the card in a city, instead of at any time (such a campaign
     is over within SHORT_HOURS); hours: no campaign lasts longer; rule: what an analyst would write down on one line;
-    tampers: the features that the fraud makes unusual, by name.
+    tampers: the features that the fraud makes unusual, by name; across: its victims share a merchant or a category, and no
+    customer's own past shows it.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Scenario:
     tampers: frozenset[str]
     after_purchase: bool = False
     hours: int = SHORT_HOURS
+    across: bool = False
 
 
 def repeated(sizes: Array) -> tuple[Array, Array]:

@@ -77,11 +77,13 @@ def _live(rng: np.random.Generator, population: Population, made: Array) -> None
 SYNTHETIC_IDENTITY: Final = Scenario(
     "synthetic_identity",
     play,
-    share=0.07,
+    share=0.0609,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: t["new_merchant"] * t["sum_24h"] * t["amount_ratio"],
     tampers=frozenset(
         {
+            "first_countries_24h",
+            "sum_1h",
             "first_merchants_24h",
             "log_amount_ratio",
             "new_merchant",

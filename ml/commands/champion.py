@@ -41,3 +41,14 @@ def make_champion(registry: ModelStore, version: int) -> None:
     """Make a version that was checked the champion, and say so."""
     registry.promote(version)
     common.out.print(f"version {version} of {registry.name} is the {registry.alias} now")
+
+
+def make_new_champion(registry: ModelStore, version: int) -> None:
+    """The same for a version that was registered just now; where it fails, the error names the command that is left to do."""
+    try:
+        make_champion(registry, version)
+    except RegistryError as error:
+        raise RegistryError(
+            f"version {version} is registered, but is not the {registry.alias}: {error}. Promote it with "
+            f"`python -m ml promote {version}`"
+        ) from error

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from ml.commands import common
-from ml.commands.champion import make_champion
+from ml.commands.champion import make_new_champion
 from ml.detectors import DEFAULT, DETECTORS
 from ml.features.declared import Declared, undeclared
 from ml.options import Extras, ExtrasFile, Profiles
@@ -63,7 +63,7 @@ def train_command(
         f"flags {share:.2%} of the last tenth of {past}, with a budget of {budget:.2%}"
     )
     if promote:
-        make_champion(registry, model.version)
+        make_new_champion(registry, model.version)
 
 
 def register_command(
@@ -84,7 +84,7 @@ def register_command(
         f"version {model.version} of {model.name}: threshold {model.threshold:.4f}; {place} is no longer needed"
     )
     if promote:
-        make_champion(registry, model.version)
+        make_new_champion(registry, model.version)
 
 
 def _refuse_undeclared(extras: Sequence[str], declared: Declared, promote: bool) -> None:

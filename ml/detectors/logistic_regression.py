@@ -24,7 +24,8 @@ class LogisticRegression(LearnsFromLabels[LinearProbability]):
 
     def learn(self, features: Floats, is_fraud: Flags, seed: int) -> LinearProbability:
         """The regression, not calibrated."""
-        scaler = StandardScaler().fit(logarithmic(features))
+        with np.errstate(invalid="ignore"):  # a constant column's variance may come out below 0; its scale is then 1
+            scaler = StandardScaler().fit(logarithmic(features))
         regression = Regression(
             C=self.inverse_regularisation, class_weight="balanced", max_iter=1000, random_state=seed
         ).fit(scaler.transform(logarithmic(features)), is_fraud)

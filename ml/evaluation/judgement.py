@@ -1,6 +1,6 @@
 """The judgement of one detector on the test part of a history: every figure, each scenario, the money."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -22,7 +22,16 @@ FIGURES: Final = (
     "false_positive_rate",
     "f1",
     "alert_share",
+    "recall_at_precision_95",
+    "recall_at_precision_78",
+    "recall_at_2_percent_false",
 )
+"""The last three are of the threshold that hindsight would choose: how much fraud it finds if 95 or 78 % of its alerts have to
+be right, or if 2 % of the honest transactions may be alerted."""
+
+
+ACROSS_CUSTOMERS: Final = frozenset({"terminal_takeover", "web_skimmer", "rogue_shop", "category_shift"})
+"""The simulated kinds of fraud that no single customer's past shows."""
 
 
 class ScenarioResult(msgspec.Struct, frozen=True):
@@ -45,7 +54,10 @@ class ScenarioResult(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """All figures of one detector. `ceilings`: what a perfect one reaches at the budget."""
+    """All figures of one detector. `ceilings`: what a perfect one reaches at the budget.
+
+    of_one_customer: the figures where frauds of ACROSS_CUSTOMERS are left out of the part; empty where it has none of them.
+    """
 
     transactions: int
     frauds: int
@@ -58,6 +70,7 @@ class Judgement(msgspec.Struct, frozen=True):
     scenarios: dict[str, ScenarioResult]
     amount_lost: float
     amount: float
+    of_one_customer: dict[str, Estimate] = {}
 
 
 class JudgedPart(msgspec.Struct, frozen=True):
@@ -79,6 +92,15 @@ class JudgedPart(msgspec.Struct, frozen=True):
         known = data.outline.knowledge.labels.known_compromised(test.customer, test.day)
         days, day = np.unique(test.day, return_inverse=True)
         return cls(data, test, is_fraud, known, frauds_of(data, test, is_fraud), day, len(days))
+
+    def without(self, scenarios: Collection[str]) -> tuple["JudgedPart", Flags]:
+        """The part without the frauds of some scenarios, and which of its transactions (n,) that leaves; of `frauds`, all."""
+        names = self.data.outline.knowledge.truth.scenarios
+        numbers = [number for number, name in enumerate(names) if name in scenarios]
+        left = np.ones(len(self.test), np.bool_)
+        left[self.frauds.row[np.isin(self.frauds.scenario, numbers)]] = False
+        of_left = {name: getattr(self, name)[left] for name in ("is_fraud", "known", "day")}
+        return msgspec.structs.replace(self, test=self.test.select(left), **of_left), left
 
 
 def judge(
@@ -111,7 +133,18 @@ def judge(
         },
         float(attacks.lost[own_amount].sum()),
         float(attacks.amount[own_amount].sum()),
+        _of_one_customer(judged_part, scores, is_alert, (seed, replicates)),
     )
+
+
+def _of_one_customer(
+    judged_part: JudgedPart, scores: Floats, is_alert: Flags, draws: tuple[int, int]
+) -> dict[str, Estimate]:
+    part, left = judged_part.without(ACROSS_CUSTOMERS)
+    if left.all() or not part.is_fraud.any():
+        return {}
+    cards = card_precision(part.test.day, part.test.customer, part.is_fraud, scores[left], part.known)
+    return _figures(part, scores[left], is_alert[left], cards, draws)
 
 
 def _figures(
@@ -132,6 +165,9 @@ def _figures(
             counts.false_positive_rate,
             counts.f1,
             counts.alert_share,
+            curve.most_recall(precision=0.95),
+            curve.most_recall(precision=0.78),
+            curve.most_recall(false_positive_rate=0.02),
         )
         return dict(zip(FIGURES, values, strict=True))
 

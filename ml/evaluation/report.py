@@ -45,6 +45,15 @@ def detector_rows(results: Results) -> list[list[str]]:
     return rows
 
 
+def one_customer_rows(results: Results) -> list[list[str]]:
+    """The rows without the kinds of fraud that cross customers, and without the ceilings; none where there are no such."""
+    return [
+        [name, *(cell(field, j.of_one_customer[field]) for field in COLUMNS.values())]
+        for name, j in ranked(results).items()
+        if j.of_one_customer
+    ]
+
+
 def ranked(results: Results) -> dict[str, Judgement]:
     """The judgements, the best average precision first."""
     judged = {name: result for name, result in results.items() if isinstance(result, Judgement)}
@@ -97,11 +106,13 @@ def duration(seconds: float | None) -> str:
 
 
 def last_line(results: Results) -> dict[str, Any]:
-    """Each detector's figures; under `scenarios` those of the one with the best average precision, which is named there."""
+    """Each detector's figures; under `scenarios` those of the one with the best average precision, which is named there.
+
+    Under `of_one_customer`, where there are other kinds: each detector's figures without them.
+    """
     judged = ranked(results)
-    figures: dict[str, Any] = {
-        name: {field: judgement.figures[field].value for field in _LAST_LINE} for name, judgement in judged.items()
-    }
+    figures: dict[str, Any] = {name: _line(judgement.figures) for name, judgement in judged.items()}
+    alone = {name: _line(judgement.of_one_customer) for name, judgement in judged.items() if judgement.of_one_customer}
     scenarios = {
         scenario: {
             "recall": result.recall.value,
@@ -111,4 +122,8 @@ def last_line(results: Results) -> dict[str, Any]:
         for name, judgement in list(judged.items())[:1]
         for scenario, result in judgement.scenarios.items()
     }
-    return {**figures, "scenarios": scenarios}
+    return {**figures, **({"of_one_customer": alone} if alone else {}), "scenarios": scenarios}
+
+
+def _line(figures: Mapping[str, Estimate]) -> dict[str, float | None]:
+    return {field: figures[field].value for field in _LAST_LINE}

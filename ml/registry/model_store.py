@@ -154,10 +154,12 @@ class ModelStore:
 
         example: rows of features (n, len(model.features)), of which the first few are stored with it.
         """
-        with talking_to(self.uri), tracking.run(self.uri, self.name) as run_id:
-            mlflow.log_params({"budget": model.budget, "features": ",".join(model.features), **(params or {})})
-            mlflow.log_metrics({"threshold": model.threshold, **(metrics or {})})
-            logged, digest = serialization.log(model, example)
+        with talking_to(self.uri), tracking.chosen(self.uri):
+            with tracking.run(self.uri, self.name) as run_id:
+                mlflow.log_params({"budget": model.budget, "features": ",".join(model.features), **(params or {})})
+                mlflow.log_metrics({"threshold": model.threshold, **(metrics or {})})
+                logged, digest = serialization.log(model, example)
+            # As the last of all: a registry that ends before this has no version, and one that ends after it has all of it.
             entry = self._entry(self._new_version(logged, run_id))
         return replace(model, name=self.name, version=entry.version, digest=digest, origin=entry.origin)
 

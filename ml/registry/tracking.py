@@ -109,17 +109,26 @@ def _artifacts_beside(file: Path) -> Path:
 
 
 @contextmanager
-def run(uri: str, experiment_name: str) -> Iterator[str]:
-    """An MLflow run that `mlflow.log_…` inside writes to; yields its id. An exception that leaves it marks it failed."""
-    experiment_id = experiment(uri, experiment_name)
+def chosen(uri: str) -> Iterator[None]:
+    """What MLflow looks up by itself, and `run`, goes to this registry inside; for the whole process, so it is put back."""
     before = os.environ.get("MLFLOW_TRACKING_URI", "")
-    mlflow.set_tracking_uri(uri)  # for the whole process, in its environment too: so it is put back
+    mlflow.set_tracking_uri(uri)  # in the environment too
     try:
-        with mlflow.start_run(experiment_id=experiment_id) as started, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)  # from MLflow's import of its own modules
-            yield started.info.run_id
+        yield
     finally:
         mlflow.set_tracking_uri(before)
+
+
+@contextmanager
+def run(uri: str, experiment_name: str) -> Iterator[str]:
+    """An MLflow run of the registry that is `chosen`, which `mlflow.log_…` inside writes to; yields its id.
+
+    An exception that leaves it marks it failed.
+    """
+    started = mlflow.start_run(experiment_id=experiment(uri, experiment_name))
+    with started, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)  # from MLflow's import of its own modules
+        yield started.info.run_id
 
 
 def download(uri: str, name: str, version: int, folder: Path) -> Path:

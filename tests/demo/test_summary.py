@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from demo.accounts import Accounts, packed
+from demo.labelled import Labelled
 from demo.quality import Quality, ScenarioResult
 from demo.summary import Result, failed_conditions, json_line, print_summary
 
@@ -29,6 +30,7 @@ GOOD = Result(
         ScenarioResult("card_testing", 120, 40, 5, 0, None, None),
         ScenarioResult("compromised_merchant", 111, 33, 27, 13, 12.5, 1_610.0),
     ],
+    labelled=Labelled(2, Quality(alerts=100, frauds=160, caught=90), {"account_takeover": 30, "card_testing": 60}),
     model_version=1,
     first_alert_seconds=41.5,
     further=[("logs", "some/where")],
@@ -78,6 +80,9 @@ def test_the_tables_tell_of_each_scenario_and_fit_80_columns() -> None:
     assert "6 of 7" in text
     assert "0 of 5" in text
     assert "transaction 3, after 7 min" in text
+    assert "of 160 frauds, by a model that saw no label" in text
+    assert "of 160 frauds, by a model that learned from labels" in text
+    assert "90 of 100 alerts are fraud" in text
     assert "account takeover" in text
     assert "transaction 12.5, after 27 min" in text  # in one piece: the longest is not broken into two lines
     assert max(map(len, text.splitlines())) <= 80

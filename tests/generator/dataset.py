@@ -13,29 +13,35 @@ from generator.arrays import Array
 from generator.population import make_population
 from generator.runs import Run
 from generator.scenarios import SCENARIOS
-from generator.stream import transactions
+from generator.scenarios.chargebacks import chargebacks
+from generator.stream import Batch, transactions
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 RAW = ("channel", "merchant_category", "device_id")
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Transactions after a warm-up. table: all columns; features: (n, features); scenario: (n,) its number, -1 if honest."""
+    """Transactions after a warm-up. table: all columns; features: (n, features); scenario: (n,) its number, -1 if honest.
+
+    chargebacks: (n,) by column of rules, what complaints had said of the merchant and of the category.
+    """
 
     table: pa.Table
     features: Array
     scenario: Array
+    chargebacks: dict[str, Array]
 
     @cached_property
     def columns(self) -> dict[str, Array]:
         """What a rule looks at."""
         texts = {name: _text(self.table[name]) for name in RAW}
         by_name = dict(zip(FEATURES, self.features.T, strict=True))
-        return by_name | texts | {"amount": self.table["amount"].to_numpy()}
+        return by_name | texts | self.chargebacks | {"amount": self.table["amount"].to_numpy()}
 
     def recall(self, number: int, budget: float = 0.005) -> float:
         """The share of a scenario's frauds among the `budget` of all transactions that its rule finds most suspicious."""
@@ -56,7 +62,21 @@ def make_dataset(seed: int, customers: int, days: int, warm_up: int, run: Run | 
     numbers = np.array([names.index(name) for name in truth["scenario"].to_pylist()] + [-1])
     scenario = numbers[rows.fill_null(-1).to_numpy()]
     warm = sum(len(batch.transactions) for batch in batches[: warm_up * 24])
-    return Dataset(table.slice(warm), features[warm:], scenario[warm:])
+    known = {name: of_key[warm:] for name, of_key in _chargebacks(table, batches).items()}
+    return Dataset(table.slice(warm), features[warm:], scenario[warm:], known)
+
+
+def _chargebacks(table: pa.Table, batches: list[Batch]) -> dict[str, Array]:
+    labels = pa.concat_tables([batch.labels for batch in batches])
+    labels = labels.filter(labels["is_fraud"])
+    rows = pc.index_in(labels["transaction_id"], value_set=table["transaction_id"].combine_chunks()).to_numpy()
+    known = np.full(len(table), -1)
+    known[rows] = labels["label_time"].cast(pa.int64()).to_numpy() // DAY_MS
+    day = table["event_time"].cast(pa.int64()).to_numpy() // DAY_MS
+    return {
+        f"{name}_chargebacks": chargebacks(np.unique(_text(table[column]), return_inverse=True)[1], day, known)
+        for name, column in (("merchant", "merchant_id"), ("category", "merchant_category"))
+    }
 
 
 def _text(column: pa.ChunkedArray) -> Array:

@@ -13,7 +13,7 @@ from generator.scenarios import SCENARIOS
 from ml.features import FEATURES
 from tests.generator.dataset import Dataset, make_dataset
 
-CUSTOMERS, DAYS, WARM_UP = 12_000, 21, 11
+CUSTOMERS, DAYS, WARM_UP = 6_000, 42, 24  # labels need some weeks until they say anything of a merchant
 SEEDS = 31, 32  # by which no scenario was calibrated
 NAMES = [scenario.name for scenario in SCENARIOS]
 

@@ -87,7 +87,7 @@ def test_a_campaign_has_the_promised_size_on_average(scenario: Scenario, subtlet
 
 def test_the_shares_of_the_scenarios_make_a_whole() -> None:
     assert sum(scenario.share for scenario in SCENARIOS) == pytest.approx(1)
-    assert len(SCENARIOS) == len({scenario.name for scenario in SCENARIOS}) == 9
+    assert len(SCENARIOS) == len({scenario.name for scenario in SCENARIOS}) == 13
 
 
 @given(seed=st.integers(0, 2**32))

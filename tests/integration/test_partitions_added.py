@@ -33,12 +33,16 @@ def add_partitions(settings: Settings, count: int) -> None:
             time.sleep(0.1)
 
 
-def put(settings: Settings, seed: int, partitions: range, each: int = 30) -> None:
-    """Transactions on each of some partitions, all of one millisecond, each partition with customers of its own."""
+def put(settings: Settings, seed: int, partitions: range, each: int = 30, whose: int | None = None) -> None:
+    """Transactions on each of some partitions, all of one millisecond, each partition with customers of its own.
+
+    whose: of the customers of this partition instead.
+    """
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
     for partition in partitions:
+        name = b'"customer_id":"P%d' % (partition if whose is None else whose)
         for key, value in messages(traffic(each, customers=5, seed=100 * seed + partition)):
-            value = value.replace(b'"customer_id":"C', b'"customer_id":"P%d' % partition)  # type: ignore[union-attr]
+            value = value.replace(b'"customer_id":"C', name)  # type: ignore[union-attr]
             producer.produce(settings.transactions_topic, value, key, partition=partition, timestamp=MOMENT)
     assert producer.flush(30) == 0
 
@@ -76,11 +80,17 @@ def test_nothing_of_added_partitions_is_skipped_and_each_score_is_a_point(
     assert len(scores(settings)) == 120 + 150
     add_partitions(settings, 7)
     put(settings, 4, range(7))
-    run(lambda: put(settings, 5, range(7)))
+    run(lambda: put(settings, 5, range(7)), lambda: put(settings, 6, range(6, 7), whose=0))
+    put(settings, 7, range(2))
+    run()
     found = scores(settings)
-    assert len(found) == 120 + 150 + 2 * 210
+    assert len(found) == 120 + 150 + 2 * 210 + 30 + 60
     assert {(partition, offset) for partition, offset in found if partition >= 4} == {
-        (partition, offset) for partition, total in ((4, 90), (5, 60), (6, 60)) for offset in range(total)
+        (partition, offset) for partition, total in ((4, 90), (5, 60), (6, 90)) for offset in range(total)
     }
+    # Customers of partition 0 who came by partition 6 too, from then on: the last 30 records of either.
+    undefined = {place for place, score in found.items() if score["order_undefined"]}
+    ends = {partition: max(offset for p, offset in found if p == partition) + 1 for partition in (0, 6)}
+    assert undefined == {(partition, end - k) for partition, end in ends.items() for k in range(1, 31)}
     database = Database(stack.influxdb, settings.influxdb_bucket.split("/")[0])
     assert database.query("SELECT count(anomaly_score) FROM transaction_score")[0]["count"] == len(found)

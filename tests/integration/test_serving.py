@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from detection.decision import Decision
 from detection.engine import Engine, Scored
 from detection.folding import Messages
 from detection.ranges import Versions
 from detection.score_json import closing
+from messaging.config import KafkaConfig
 from ml.features.customers import Customers
 from ml.model import Model
 from ml.registry.model_store import ModelStore
@@ -70,6 +72,7 @@ def test_an_answer_is_the_judgement_of_the_record_as_it_stands_in_the_log(
         assert 'scoreline_requests_total{outcome="200",route="/transactions"} 102.0' in service.get("/metrics").body
     expected = judged(settings, models[0])
     assert len(expected) == len(sent)
+    assert [answer for answer in answers if "degraded" in answer] == []
     for payment, answer in zip(sent, answers, strict=True):
         assert answer["transaction_id"] == payment["transaction_id"]
         assert same(answer, expected[answer["partition"], answer["offset"]])
@@ -135,6 +138,51 @@ def test_killed_and_started_again_it_gives_the_same_answers_and_knows_what_came_
     expected = judged(settings, models[0])
     assert len(expected) == 200
     assert all(same(answer, expected[answer["partition"], answer["offset"]]) for answer in (*before, *after))
+
+
+def test_a_promotion_while_it_was_down_contradicts_no_answer(
+    settings: Settings, registry: ModelStore, tmp_path: Path
+) -> None:
+    sent = payments(120)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        before = [service.post("/transactions", each).body for each in sent[:100]]
+        service.kill()
+    registry.promote(2)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        after = [service.post("/transactions", each).body for each in sent[100:]]
+        again = [service.post("/transactions", each).body for each in sent[:100]]
+    assert {answer["model_version"] for answer in before} == {1}
+    assert {answer["model_version"] for answer in after} == {2}
+    for one, other in zip(before, again, strict=True):
+        assert other == one | {"repeated": True, "elapsed_ms": other["elapsed_ms"]}
+
+
+def test_partitions_that_are_added_under_it_are_read_too(
+    settings: Settings, models: list[Model], tmp_path: Path
+) -> None:
+    sent = payments(200, customers=60)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        admin = AdminClient(KafkaConfig.from_settings(settings).for_confluent())
+        count = len(admin.list_topics(settings.transactions_topic).topics[settings.transactions_topic].partitions)
+        (done,) = admin.create_partitions([NewPartitions(settings.transactions_topic, count + 3)]).values()
+        done.result()
+        answers = [service.post("/transactions", each).body for each in sent]
+    assert {answer["partition"] for answer in answers} >= set(range(count, count + 3))
+    expected = judged(settings, models[0])
+    assert len(expected) == len(sent)
+    assert all(same(answer, expected[answer["partition"], answer["offset"]]) for answer in answers)
+
+
+def test_started_before_kafka_it_waits_and_says_for_what(settings: Settings, tmp_path: Path) -> None:
+    nowhere = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    with Service(nowhere, tmp_path / "one") as service:
+        deadline = time.monotonic() + 60
+        while "does not answer" not in (said := service.said()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert "Kafka at 127.0.0.1:1 does not answer" in said
+        assert service.get("/health").status == 200
+        assert service.post("/transactions", payments(1)[0]).status == 503
+        assert service.stop() == 0
 
 
 def test_two_replicas_send_each_early_alert_once_also_when_one_is_killed(

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,7 +18,7 @@ from ml.model import Model
 from settings import Settings
 from stack.local import Stack
 from stack.server import Server
-from tests.integration.application import Application, status_of
+from tests.integration.application import ROOT, Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.support.kafka import count_records, read_topic
 
@@ -102,6 +103,25 @@ def test_a_stop_takes_less_than_half_a_minute_whatever_is_away_and_loses_nothing
     assert last.stop() == 0
     expected = judged(read_topic(own.kafka_bootstrap_servers, own.transactions_topic), models[0])
     assert {place: judgement(score) for place, score in scores(own).items()} == expected
+
+
+def test_make_reset_stops_the_running_job_before_it_deletes_anything(
+    own: Settings, start: Start, tmp_path: Path
+) -> None:
+    for path in ROOT.iterdir():
+        if path.name not in (".git", ".scoreline"):
+            (tmp_path / path.name).symlink_to(path)
+    settings = own.model_copy(update={"checkpoint": str(tmp_path / ".scoreline" / "checkpoint")})
+    application = start(settings)
+    send(settings, messages(traffic(4_000, customers=300, seed=78)))
+    application.wait_for_commit(1)
+    command = ["make", "--no-print-directory", "reset", "YES=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, application.wait(1)) == (0, 0), done.stdout + done.stderr
+    assert "Stopping detect on the checkpoint .scoreline/checkpoint" in done.stdout
+    assert done.stdout.endswith("Reset.\n")
+    assert not (tmp_path / ".scoreline").exists()
+    assert "error" not in application.output
 
 
 def test_a_second_signal_ends_at_once(own: Settings, own_stack: Stack, start: Start) -> None:

@@ -1,5 +1,6 @@
 """Judging: the split in time, what labels teach and the truth judges, intervals, attacks, and clear answers to odd data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from ml.evaluation.data import Data, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.estimates import over_days, over_seeds
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
-from ml.evaluation.report import last_line
+from ml.evaluation.report import last_line, one_customer_rows
 from ml.features import DAY
 from ml.features.events import hash_id
 from ml.label_rule import FRAUD, HONEST
@@ -226,6 +227,30 @@ def test_one_day_has_figures_but_no_interval() -> None:
     )
     assert over_seeds([0.5]).low is None
     assert over_seeds([None, None]).reason == "none of 2 runs has a value"
+
+
+def test_kinds_that_cross_customers_are_also_left_out(data: Data) -> None:
+    truth = data.outline.knowledge.truth
+    odd = np.arange(len(truth.scenario)) % 6 < 3  # every second theft
+    named = replace(truth, scenario=np.where(odd, 0, 1), scenarios=("theft", "web_skimmer"))
+    both = replace(data, outline=data.outline._replace(knowledge=replace(data.outline.knowledge, truth=named)))
+    part = JudgedPart.from_data(both)
+    skimmed = named.scenario[named.rows_of(part.test.transaction)] == 1
+    scores = part.test.amount * ~(part.is_fraud & skimmed)  # which finds the thefts alone
+    judgement = judge(part, scores, scores > 500, 0.02)
+    assert judgement.scenarios["theft"].recall.value == 1
+    assert judgement.scenarios["web_skimmer"].recall.value == 0
+    recall = judgement.figures["recall"].value
+    assert recall is not None
+    assert 0.4 < recall < 0.6
+    assert judgement.of_one_customer.keys() == judgement.figures.keys()
+    assert judgement.of_one_customer["recall"].value == judgement.of_one_customer["auc"].value == 1
+    line = last_line({"amount": judgement})
+    assert line["of_one_customer"]["amount"]["average_precision"] == 1
+    assert one_customer_rows({"amount": judgement})[0][:3] == ["amount", "1.000 [1.000, 1.000]", "1.000 [1.000, 1.000]"]
+    usual = judge(JudgedPart.from_data(data), data.test.amount, data.test.amount > 500, 0.02)
+    assert usual.of_one_customer == {}
+    assert "of_one_customer" not in last_line({"amount": usual})
 
 
 @pytest.mark.parametrize("fraud", [False, True])

@@ -55,6 +55,18 @@ def test_shares_are_those_of_scikit_learn(pairs: list[tuple[bool, int]]) -> None
     assert counts.alert_share.value == pytest.approx(alert.mean())
 
 
+def test_the_best_threshold_of_hindsight_keeps_to_a_precision_or_to_a_share_of_honest_ones() -> None:
+    is_fraud = np.array([True, True, False, True, False, False, False, True])
+    curve = Ranking.from_scores(is_fraud, np.arange(8, 0, -1.0)).curve()
+    assert curve.most_recall(precision=0.95).value == 0.5
+    assert curve.most_recall(precision=0.75).value == 0.75
+    assert curve.most_recall(precision=0.5).value == 1
+    assert curve.most_recall(false_positive_rate=0.3).value == 0.75
+    assert curve.most_recall(false_positive_rate=0.2).value == 0.5
+    assert Ranking.from_scores(~is_fraud, np.arange(8, 0, -1.0)).curve().most_recall(precision=0.9).value == 0
+    assert Ranking.from_scores(np.zeros(2, np.bool_), np.ones(2)).curve().most_recall().value is None
+
+
 def test_a_small_case_by_hand() -> None:
     truth = np.array([True, False, True, False, False])
     curve = Ranking.from_scores(truth, np.array([0.9, 0.8, 0.7, 0.2, 0.1])).curve()

@@ -25,7 +25,7 @@ FIELDS = {"auc", "average_precision", "card_precision_at_100", "precision", "rec
 def test_no_detector_falls_below_its_floor(
     made: Made, detector: str, auc: float, average_precision: float, recall: float
 ) -> None:
-    figures = made.last_line[detector]
+    figures = made.last_line["of_one_customer"][detector]
     assert figures["auc"] > auc
     assert figures["average_precision"] > average_precision
     assert figures["recall"] > recall
@@ -61,7 +61,15 @@ def test_every_figure_has_an_interval_and_lies_below_its_ceiling_or_says_why(mad
 
 def test_the_last_line_names_every_detector_and_every_scenario(made: Made) -> None:
     line = made.last_line
-    scenarios = line.pop("scenarios")
+    scenarios, alone = line.pop("scenarios"), line.pop("of_one_customer")
+    worlds, published = line.pop("worlds"), line.pop("published")
+    assert alone.keys() == line.keys()
+    assert worlds.keys() == {"standard", "handbook"}
+    for of_world in worlds.values():
+        assert of_world.keys() == {*line, "isolation_forest_no_labels"}
+        assert all(set(figures) == FIELDS for figures in of_world.values())
+    assert published["handbook"]["random_forest"]["auc"] == [0.867, 0.867]
+    assert all(set(figures) == FIELDS for figures in alone.values())
     assert line.keys() == {*DETECTORS, "amount_and_hour", "chance"}
     assert all(set(figures) == FIELDS for figures in line.values())
     assert len(scenarios) >= 3
@@ -107,6 +115,20 @@ def test_adaptive_thresholds_keep_nearer_to_the_budget_and_a_drift_begins_where_
     assert days["drift"]["fixed"][4:] != days["standard"]["fixed"][4:]
 
 
+def test_the_page_sets_published_figures_and_promises_beside_what_is_reached(made: Made) -> None:
+    page = (made.folder / "scorecard.html").read_text()
+    handbook = page[page.index("<h2>The Fraud Detection Handbook") : page.index("<h2>What is promised")]
+    assert "<td>published: isolation_forest</td><td>0.808–0.826</td><td>0.164–0.261</td>" in handbook
+    promised = page[page.index("<h2>What is promised") : page.index("<h2>Attack, drift and calm")]
+    assert promised.count("<td>handbook</td>") == 3
+    assert "most of a massive attack" in promised
+
+
+def test_in_the_handbooks_world_profiles_find_terminals_that_were_taken_over(made: Made) -> None:
+    kinds = made.card["worlds"]["handbook"]["random_forest"]["scenarios"]
+    assert kinds["terminal_taken_over"]["recall"]["value"] > 0.2
+
+
 def test_progress_is_shown_apart_from_the_results(made: Made) -> None:
     assert "seeds" in made.err
     assert "fitting" not in made.out
@@ -124,8 +146,8 @@ def test_the_page_needs_no_network_and_says_in_words_what_was_found(made: Made) 
     assert "NaN" not in page.split("</script>", 1)[1]
 
 
-def test_the_markdown_holds_four_tables(made: Made) -> None:
+def test_the_markdown_holds_eight_tables(made: Made) -> None:
     lines = (made.folder / "scorecard.md").read_text().splitlines()
     widths = [line.count("|") for line in lines if line.startswith("|")]
-    assert sum(line.startswith("| ---") for line in lines) == 4
-    assert set(widths) == {10, 11, 9}
+    assert sum(line.startswith("| ---") for line in lines) == 8
+    assert set(widths) == {10, 11, 9, 6}

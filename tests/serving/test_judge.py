@@ -4,6 +4,7 @@ from pathlib import Path
 
 from detection.decision import Decision
 from detection.durable_folder import DurableFolder
+from detection.errors import VersionUnavailable
 from detection.ranges import Versions
 from serving.judge import Judge, ServiceLedger
 from tests.detection import recorded_log
@@ -25,7 +26,7 @@ def test_a_record_is_judged_by_the_epoch_that_it_lies_in_also_after_a_restart(tm
     assert judge.current({0: 10, 1: 7}).versions.model == 2
     for each in (judge, Judge(ledger(tmp_path), lambda: newest[0], decision)):
         found = [each.at(*place) for place in [(0, 4), (0, 5), (0, 9), (0, 10), (1, 6), (1, 7), (2, 0)]]
-        assert [None if one is None else one.versions.model for one in found] == [None, 1, 1, 2, None, 2, 2]
+        assert [None if one is None else one.model for one in found] == [None, 1, 1, 2, None, 2, 2]
 
 
 def test_the_same_versions_begin_no_new_epoch(tmp_path: Path) -> None:
@@ -39,6 +40,23 @@ def test_an_epoch_is_on_the_disk_when_its_decision_is_given(tmp_path: Path) -> N
     judge = Judge(ledger(tmp_path), lambda: Versions(3), decision)
     judge.current({0: 42})
     assert [(epoch.versions.model, epoch.start) for epoch in ledger(tmp_path).epochs] == [(3, {0: 42})]
+
+
+def test_where_the_newest_version_is_not_to_be_had_the_one_before_goes_on(tmp_path: Path) -> None:
+    newest = [Versions(1, model_digest="a")]
+
+    def load(versions: Versions) -> Decision:
+        if versions.model == 2:
+            raise VersionUnavailable("its file is gone")
+        return decision(versions)
+
+    judge = Judge(ledger(tmp_path), lambda: newest[0], load)
+    judge.current({0: 5})
+    newest[0] = Versions(2, model_digest="b")
+    assert judge.current({0: 10}).versions.model == 1
+    assert judge.at(0, 10) == Versions(1, model_digest="a")
+    newest[0] = Versions(3, model_digest="c")
+    assert judge.current({0: 20}).versions.model == 3
 
 
 def test_a_topic_that_was_made_again_has_no_past(tmp_path: Path) -> None:
