@@ -17,7 +17,7 @@ from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import prepare
 from bench.large_messages import Load, large_messages
-from bench.quick import quick_figures
+from bench.quick import lane_figures, quick_figures
 from bench.report import write_report
 from bench.result import RESULTS, Result, load
 from bench.session import Choices, Session, session
@@ -163,6 +163,18 @@ def quick(context: typer.Context, small: Small = False) -> None:
 
 
 @app.command()
+def lane(context: typer.Context, customers: Customers = FULL.customers, small: Small = False) -> None:
+    """The fast lane in eight minutes; the last line on standard output is one JSON object of its figures."""
+    sizes = SMALL if small else FULL
+    with session("lane", _choices(context), strict=False) as bench:
+        size = sizes.customers if small else customers
+        bench.part("lane", partial(parts.measure_lane, bench, size, sizes.lane))
+        bench.part("lane's peer", partial(parts.measure_lane_peer, bench, size, sizes.lane))
+    print(msgspec.json.encode(lane_figures(bench.result)).decode(), flush=True)
+    _end(bench.result)
+
+
+@app.command()
 def full(context: typer.Context, flags: Flags = None, small: Small = False) -> None:
     """Everything; takes about an hour."""
     sizes = SMALL if small else FULL
@@ -178,6 +190,8 @@ def full(context: typer.Context, flags: Flags = None, small: Small = False) -> N
             "growth": partial(parts.measure_growth, bench, sizes.growth_customers, sizes.growth),
             "peers": partial(_trials, bench, sizes, []),
             "soak": partial(parts.measure_soak, bench, sizes.customers, sizes.soak_rate, sizes.soak_minutes * 60),
+            "lane": partial(parts.measure_lane, bench, sizes.customers, sizes.lane),
+            "lane's peer": partial(parts.measure_lane_peer, bench, sizes.customers, sizes.lane),
         }
         for title, measure in measured.items():
             bench.part(title, measure)

@@ -71,8 +71,8 @@ class Environment:
             admin.delete_topics(sorted(names))
         shutil.rmtree(Path(settings.checkpoint).parent, ignore_errors=True)
 
-    def sender(self, settings: Settings, made: Input, skip: int, count: int, rate: float = 0.0) -> Running:
-        """Begins to send rows of the input to the run's transactions topic."""
+    def sender(self, settings: Settings, made: Input, skip: int, count: int, rate: float = 0.0, *more: str) -> Running:
+        """Begins to send rows of the input to the run's transactions topic. more: flags for `bench.sender`."""
         flags = {
             "servers": settings.kafka_bootstrap_servers,
             "topic": settings.transactions_topic,
@@ -82,7 +82,7 @@ class Environment:
         }
         given = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
         folder = Path(settings.log_dir) / f"sender{next(self._numbers)}"
-        return Running("sender", folder, [*PYTHON, "bench.sender", str(made.transactions), *given], {})
+        return Running("sender", folder, [*PYTHON, "bench.sender", str(made.transactions), *given, *more], {})
 
     def send(self, settings: Settings, made: Input, skip: int, count: int) -> Sent:
         """Sends rows of the input as fast as possible."""

@@ -1,5 +1,6 @@
 """Reads what a system has written: when each output reached its topic, and when its input had been sent."""
 
+import time
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -55,6 +56,14 @@ class Topic:
     def size(self) -> int:
         """How many records it has by now."""
         return sum(self._ends().values())
+
+    def await_quiet(self, seconds: float) -> None:
+        """Until nothing has come for so long."""
+        size, since = self.size(), time.monotonic()
+        while time.monotonic() < since + seconds:
+            time.sleep(0.2)
+            if (now := self.size()) != size:
+                size, since = now, time.monotonic()
 
     def read(self, with_inputs: bool) -> Outputs:
         """What has come since the last reading; of an input its timestamp is the output's own."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bench.catch_up import catch_up
 from bench.errors import BenchError
 from bench.full_speed import full_speed
+from bench.lane import LanePlan, lane, lane_peer
 from bench.peer_model import write_peer_model
 from bench.pieces import pieces
 from bench.run import STARTERS
@@ -54,6 +55,22 @@ def measure_pieces(bench: Session, customers: int, rows: int, repetitions: int, 
 
 def measure_generator(bench: Session, customers: int, count: int, say: Say) -> None:
     bench.result.generator = full_speed(bench.environment, bench.input(customers, 0), count, say)
+
+
+def measure_lane(bench: Session, customers: int, plan: LanePlan, say: Say) -> None:
+    made = bench.input(customers, plan.transactions)
+    bench.result.lane = lane(bench.environment, made, plan, say, bench.choices.flags)
+
+
+def measure_lane_peer(bench: Session, customers: int, plan: LanePlan, say: Say) -> None:
+    """The service's peer, into what `measure_lane` found."""
+    if bench.result.lane is None:
+        raise BenchError("the service itself was not measured")
+    made = bench.input(customers, plan.transactions)
+    if not made.model.exists():
+        say("fitting scikit-learn's forest for the peers")
+        write_peer_model(made, bench.progress)
+    bench.result.lane.peer = lane_peer(bench.environment, made, plan, say)
 
 
 def measure_trials(

@@ -15,6 +15,7 @@ from ml.dataset.split import chosen_rows, training_cuts
 from ml.dataset.transactions import fold_history
 from ml.detectors.isolation_forest import IsolationForest
 from ml.features import FEATURES
+from ml.features.currencies import default_rates
 from ml.features.customers import CustomerTable
 from ml.registry.model_store import ModelStore
 
@@ -32,7 +33,7 @@ def write_peer_model(made: Input, progress: Progress) -> None:
     """
     registry = ModelStore(made.registry_uri, "scoreline", "champion")
     champion = registry.load(registry.champion())
-    history = History.open(made.history)
+    history = History.open(made.history, default_rates())
     chosen = chosen_rows(training_cuts(history.rows), SEED)
     folded = fold_history(history, chosen, CustomerTable(), progress=Bars(progress))
     rows, detector = folded.parts["fit"].features, IsolationForest()

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from bench.figures import Lag, Latency
+from bench.open_loop import Load
 
 RESULTS: Final = Path("bench/results")
 
@@ -128,6 +129,26 @@ class Generator(msgspec.Struct):
     own_txn_per_s: float
 
 
+class Lane(msgspec.Struct):
+    """The service: requests at a steady rate, and its early alerts, alone and beside the Spark job.
+
+    transactions: at `rate` and then at rising rates up to the first that is not held. early: from when a transaction was due
+    in Kafka until its alert is there. spark: what the job did meanwhile. peer: another service, `/predict` alone.
+    records_compared: of both lanes, by their places, with one fold along the log; differing: those that are not the same to
+    the last bit.
+    """
+
+    rate: float
+    predict: Load | None = None
+    transactions: list[Load] = []
+    early: Latency | None = None
+    early_beside_spark: Latency | None = None
+    spark: Paced | None = None
+    peer: list[Load] = []
+    records_compared: int = 0
+    differing: int | None = None
+
+
 class Machine(msgspec.Struct):
     """What all was measured on. load_average: of the last minute at the start; busy: share of the CPU that others used then."""
 
@@ -155,6 +176,7 @@ class Result(msgspec.Struct):
     pieces: list[Piece] = []
     trials: list[Trial] = []
     generator: Generator | None = None
+    lane: Lane | None = None
     failures: dict[str, str] = {}
 
     @property

@@ -60,6 +60,7 @@ class Run:
         self._publishes = system.publishes and self.settings.publish
         self._skip = self._expected = 0
         self.start_seconds = 0.0
+        self.measured_since_ms = 0
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -108,15 +109,17 @@ class Run:
         self.start_seconds = time.monotonic() - self._began
         self._read(with_inputs=False)
 
-    def paced(self, rate: float, warm_up_seconds: float, seconds: float, drain_seconds: float = DRAIN_SECONDS) -> Paced:
+    def paced(
+        self, rate: float, warm_up_seconds: float, seconds: float, drain_seconds: float = DRAIN_SECONDS, *more: str
+    ) -> Paced:
         """Sends at this rate; measures what was sent after the warm-up and came out while sending or so long after it."""
         count = round(rate * (warm_up_seconds + seconds))
-        sent = sent_by(self._environment.sender(self.settings, self._input, self._take(count), count, rate))
+        sent = sent_by(self._environment.sender(self.settings, self._input, self._take(count), count, rate, *more))
         self._await(self._expected, drain_seconds)
         self._await_published()
         unaccounted = self._expected - self._outputs
         scores, alerts, invalid = self._read(with_inputs=True)
-        since = sent.first_ms + int(warm_up_seconds * 1000)
+        since = self.measured_since_ms = sent.first_ms + int(warm_up_seconds * 1000)
         window = Window(since, sent.last_ms)
         inputs = (sent.first_ms + np.arange(sent.records) * 1000 / rate).astype(np.int64)
         kept, kept_alerts = scores.since(since), alerts.since(since)

@@ -15,7 +15,7 @@ import typer
 from generator.producer import Outbox
 from messaging.config import KafkaConfig
 
-TICK_SECONDS: Final = 0.002
+TICK_SECONDS, AT_ONCE_TICK_SECONDS = 0.002, 0.0005
 AT_ONCE: Final = 2_000
 LINGER_MS, FULL_SPEED_LINGER_MS = 5, 50
 
@@ -49,7 +49,7 @@ def rows(file: Path, skip: int, count: int) -> Iterator[Chunk]:
                 return
 
 
-def send(outbox: Outbox, topic: str, chunks: Iterator[Chunk], rate: float) -> Sent:
+def send(outbox: Outbox, topic: str, chunks: Iterator[Chunk], rate: float, tick_seconds: float = TICK_SECONDS) -> Sent:
     """Send at so many a second, each with the time at which it was due as its timestamp; as fast as possible where 0."""
     first, began, sent, behind = time.time() * 1000, time.perf_counter(), 0, 0.0
     for keys, values in chunks:
@@ -59,7 +59,7 @@ def send(outbox: Outbox, topic: str, chunks: Iterator[Chunk], rate: float) -> Se
             due = int(elapsed * rate) + 1 - sent if rate else AT_ONCE
             n = min(due, AT_ONCE, len(keys) - at)
             if n <= 0:
-                time.sleep(TICK_SECONDS)
+                time.sleep(tick_seconds)
                 outbox.poll()
                 continue
             if rate:
@@ -82,10 +82,13 @@ def main(
     skip: Annotated[int, typer.Option(help="Rows to leave out at the beginning.")] = 0,
     count: Annotated[int, typer.Option(help="How many rows to send.")] = 1,
     rate: Annotated[float, typer.Option(help="A second; 0 for as fast as possible.")] = 0.0,
+    at_once: Annotated[bool, typer.Option("--at-once", help="Send each when it is due: no batches of 5 ms.")] = False,
 ) -> None:
     """Send rows of a file, and print what was sent as one JSON object."""
-    outbox = Outbox(KafkaConfig(servers), (topic,), LINGER_MS if rate else FULL_SPEED_LINGER_MS)
-    print(msgspec.json.encode(send(outbox, topic, rows(file, skip, count), rate)).decode(), flush=True)
+    linger = 0 if at_once else LINGER_MS if rate else FULL_SPEED_LINGER_MS
+    outbox = Outbox(KafkaConfig(servers), (topic,), linger)
+    tick = AT_ONCE_TICK_SECONDS if at_once else TICK_SECONDS
+    print(msgspec.json.encode(send(outbox, topic, rows(file, skip, count), rate, tick)).decode(), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bench.lane import LanePlan
 from bench.trial import Plan
 
 _GROWTH: Final = Plan(seconds=60.0, backlog=2_000_000)
 _TRIAL: Final = Plan(seconds=60.0, backlog=1_000_000)
 _PEER_TRIAL: Final = replace(_TRIAL, backlog=400_000, limit_seconds=120.0)
+_LANE: Final = LanePlan()
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Sizes:
     piece_repetitions: int = 5
     soak_rate: float = 1_000.0
     soak_minutes: float = 10.0
+    lane: LanePlan = _LANE
 
 
 FULL: Final = Sizes()
@@ -48,6 +51,20 @@ _TINY: Final = Plan(
     rate=200.0, warm_up_seconds=2.0, seconds=6.0, drain_seconds=20.0, backlog=20_000, limit_seconds=20.0
 )
 
+_TINY_LANE: Final = LanePlan(
+    rate=100.0,
+    warm_up_seconds=1.0,
+    seconds=4.0,
+    rates=(200.0,),
+    rate_seconds=3.0,
+    spark_warm_up_seconds=2.0,
+    spark_seconds=5.0,
+    backlog=5_000,
+    compared=5_000,
+    peer_rates=(10.0,),
+    peer_seconds=4.0,
+)
+
 SMALL: Final = replace(
     FULL,
     customers=2_000,
@@ -64,6 +81,7 @@ SMALL: Final = replace(
     piece_rows=2_000,
     piece_repetitions=3,
     soak_minutes=0.3,
+    lane=_TINY_LANE,
 )
 
 _TINY_QUICK: Final = replace(_TINY, rate=1_000.0)

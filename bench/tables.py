@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bench.figures import Latency
+from bench.lane_table import lane_section
 from bench.result import Drained, Machine, Paced, Piece, Result, Trial
 from bench.targets import GIB, TARGETS, held, latency_ratio, soak_growth, throughput_ratio
 
@@ -41,6 +42,7 @@ def markdown(result: Result) -> str:
         ("Pieces alone, one thread", _pieces(result.pieces)),
         ("Peers", _peers(result)),
         ("Generator", _generator(result)),
+        ("The fast lane", lane_section(result.lane)),
         ("Failed", "\n".join(f"- {name}: {why}" for name, why in result.failures.items())),
     ]
     title = f"# Benchmark: {result.name}, {result.started:%Y-%m-%d %H:%M} UTC"

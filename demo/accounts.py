@@ -15,9 +15,10 @@ import xxhash
 from confluent_kafka import Message
 
 from demo.errors import DemoError
-from demo.records import decode_place, headers_of, place_of_dead_letter
+from demo.records import decode_place, place_of_dead_letter
 from jobs.publish_points import SCORE
 from messaging.config import KafkaConfig
+from messaging.headers import headers_of
 from messaging.reader import Reader
 from ml.schema import Unreadable
 from settings import Settings

@@ -3,8 +3,8 @@
 from typing import Final
 
 import msgspec
-from confluent_kafka import Message
 
+from messaging.headers import Headers
 from ml.schema import (
     Identifier,
     KafkaTime,
@@ -49,16 +49,13 @@ class Place(msgspec.Struct, gc=False):
     schema_version: SchemaVersion = 1
 
 
-Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
-"""Of a record, as confluent_kafka gives them."""
-
 decode_score: Final = Reader(WatchedScore).read
 decode_place: Final = Reader(Place).read
 decode_label: Final = Reader(Label).read
 """Each raises `ml.schema.Unreadable` for a foreign record."""
 
 
-def place_of_dead_letter(headers: Headers) -> tuple[int, int]:
+def place_of_dead_letter(headers: Headers | None) -> tuple[int, int]:
     """(partition, offset) of the transaction that a dead letter is of, from its headers. Raises `Unreadable`."""
     said = dict(headers or {})
     try:
@@ -68,11 +65,3 @@ def place_of_dead_letter(headers: Headers) -> tuple[int, int]:
     if not (0 <= partition < 2**15 and 0 <= offset < 2**48):
         raise Unreadable(f"not a dead letter of ours: partition {partition}, offset {offset}")
     return partition, offset
-
-
-def headers_of(message: Message) -> Headers:
-    """A record's headers. Raises `Unreadable` where a name is no text."""
-    try:
-        return message.headers()
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"not a dead letter of ours: {error}") from None

@@ -7,10 +7,11 @@ from typing import Final
 
 from confluent_kafka import Message
 
-from demo.records import decode_label, decode_score, headers_of, place_of_dead_letter
+from demo.records import decode_label, decode_score, place_of_dead_letter
 from demo.snapshot import Gauges, Snapshot
 from demo.tally import Tally
 from messaging.config import KafkaConfig
+from messaging.headers import headers_of
 from messaging.reader import Reader
 from ml.schema import Unreadable
 from programs.background import Background

@@ -8,7 +8,7 @@ import numpy as np
 from detection.ranges import Versions
 from ml.arrays import Flags, Floats
 from ml.features import FEATURES, NO_POSITION
-from ml.features.available import Block, columns, needs_profiles
+from ml.features.available import Numbers, columns, needs_profiles
 from ml.features.profile_counts import blocks_of
 from ml.features.profiles import NEUTRAL, PROFILE_FEATURES, Profiles
 from ml.model import Model
@@ -109,10 +109,12 @@ class Decision(NamedTuple):
         """
         customer = np.ascontiguousarray(basis["features"])
         profile = self._looked_up(basis, customer) if needs_profiles(self.model.features) else None
-        blocks = [Block(FEATURES, customer), *([] if profile is None else [Block(PROFILE_FEATURES, profile.values)])]
+        sources = [Numbers(FEATURES, customer)]
+        if profile is not None:
+            sources.append(Numbers(PROFILE_FEATURES, profile.values))
         if self.model.extras:
-            blocks.append(Block(basis.dtype["extras"].names or (), extras_in(basis)))
-        features = self.model.known(columns(self.model.features, blocks))
+            sources.append(Numbers(basis.dtype["extras"].names or (), extras_in(basis)))
+        features = self.model.known(columns(self.model.features, sources))
         scores = self.model.anomaly_score(features)
         if not np.isfinite(scores).all():
             raise ValueError(f"the model's score is not a finite number: {scores[~np.isfinite(scores)][0]}")

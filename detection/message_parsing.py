@@ -42,8 +42,11 @@ def parse(value: bytes | None, known_marks: int = 0) -> Transaction:
         transaction = _decode(value)
         if not is_plain(value, transaction, known_marks):
             _check_whole(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:
         raise Invalid(_in_words(value, error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # How deep a decoder goes before it gives up differs between versions of Python; the reason does not.
+        raise Invalid(_TOO_DEEP if _is_too_deep(value) else _in_words(value, error)) from None
     except RecursionError:
         raise Invalid(_TOO_DEEP) from None
     time = transaction.event_time
@@ -99,10 +102,14 @@ def _check_whole(value: bytes) -> None:
     """Raises where something that the decoder ignores is wrong with a JSON object: its text, its depth, its names."""
     if not value.isascii():
         value.decode()
-    if value.count(b"{") + value.count(b"[") > DEEPEST and depth(value) > DEEPEST:
+    if _is_too_deep(value):
         raise Invalid(_TOO_DEEP)
     if repeated := _names.repeated(value):
         raise Invalid(f"the field {repeated[0]!r} stands in the object more than once")
+
+
+def _is_too_deep(value: bytes) -> bool:
+    return value.count(b"{") + value.count(b"[") > DEEPEST and depth(value) > DEEPEST
 
 
 def too_large(size: int, limit: int) -> str:

@@ -69,7 +69,7 @@ Rate = Annotated[float, Option(min=0.0, help="Transactions a second; 0 for as fa
 Duration = Annotated[float | None, Option(min=0.0, show_default="until stopped", help="Seconds until it ends.")]
 Count = Annotated[int | None, Option(min=1, show_default="no limit", help="End after exactly so many transactions.")]
 Start = Annotated[
-    str | None, Option(show_default="the live start", help="Simulated time to begin at: ISO 8601 with zone.")
+    str | None, Option(show_default="where its history ends", help="Simulated time to begin at: ISO 8601 with zone.")
 ]
 Resume = Annotated[
     bool, Option("--resume", help="Begin where the transactions topic ends, with the labels not due yet.")
@@ -104,7 +104,7 @@ def history(
     reporting: Reports = None,
     label_median_days: LabelDays = None,
 ) -> None:
-    """Write the transactions before the live start to Parquet; the truth about them, and the late labels, beside them."""
+    """Write the transactions up to --live-start to Parquet; the truth about them, and the late labels, beside them."""
     origin = origin_of_history(
         world,
         seed,

@@ -14,6 +14,7 @@ from generator.history import LIVE_START_DAYS_AGO
 from generator.labels import Reporting
 from generator.population import CUSTOMERS
 from generator.runs import FRAUD_SHARE, Run, RunName, usual_share
+from generator.scenarios import SCENARIOS
 from generator.scenarios.scenario import Subtlety
 from generator.worlds import WorldName
 
@@ -54,7 +55,7 @@ Days = Annotated[
     Option(
         min=1,
         show_default=f"{HISTORY_DAYS}; for handbook {HANDBOOK_DAYS}",
-        help="How many simulated days, up to the live start.",
+        help="How many simulated days, up to --live-start.",
     ),
 ]
 Seed = Annotated[int, Option(min=0, help="The same seed gives the same bytes.")]
@@ -62,7 +63,7 @@ LiveStart = Annotated[
     str | None,
     Option(
         show_default=f"{LIVE_START_DAYS_AGO} days ago; for handbook after its days",
-        help="Where it ends: ISO 8601 with zone.",
+        help="Where the history ends, and live traffic goes on: ISO 8601 with zone.",
     ),
 ]
 Continued = Annotated[Path | None, Option("--history", help="Continue the history in this folder.")]
@@ -93,7 +94,12 @@ Intensity = Annotated[
     Option(min=0.1, max=10.0, show_default=f"{_ITS_OWN}1", help="Multiplies the transactions of each campaign."),
 ]
 Only = Annotated[
-    list[str] | None, Option("--only", show_default="all", help="Only this kind of fraud; may be given several times.")
+    list[str] | None,
+    Option(
+        "--only",
+        show_default="all",
+        help=f"Only this kind of fraud; may be repeated. One of {', '.join(scenario.name for scenario in SCENARIOS)}.",
+    ),
 ]
 Begins = Annotated[
     str | None,

@@ -41,15 +41,17 @@ def _jobs() -> None:
 def submit(
     context: typer.Context,
     job: Annotated[
-        str, typer.Option(help="detect (runs the others too), or publish, thresholds, profiles or archive alone")
+        str, typer.Option(help="detect (runs the others too), or publish, thresholds, profiles or archive alone.")
     ] = "detect",
     master: Annotated[
-        str, typer.Option(envvar="SPARK_MASTER", help="Spark master")
+        str, typer.Option(envvar="SPARK_MASTER", help="Spark master.")
     ] = f"local[{max(4, os.cpu_count() or 1)}]",
-    driver_memory: Annotated[str, typer.Option(help="heap of the driver, taken whole at the start")] = "1536m",
-    conf: Annotated[list[str] | None, typer.Option(help="a Spark property, name=value; may be repeated")] = None,
+    driver_memory: Annotated[str, typer.Option(help="Heap of the driver, taken whole at the start.")] = "1536m",
+    conf: Annotated[list[str] | None, typer.Option(help="A Spark property, name=value; may be repeated.")] = None,
 ) -> None:
-    """Submit a job. Every flag that is not named here is a setting and goes to the job: see `jobs/detect.py --help`."""
+    """Submit a job. Every flag that is not named here is a setting and goes to the job: see docs/settings.md, or
+    `python -m jobs.detect --help`.
+    """
     script = ROOT / "jobs" / f"{job}.py"
     if job not in QUERIES:
         raise typer.BadParameter(f"a job is {', '.join(QUERIES[:-1])} or {QUERIES[-1]}, but {job!r} was asked for")
@@ -145,7 +147,7 @@ def explain(
     ] = False,
 ) -> None:
     """Show all that led to a judgement: from the lake, the ledger of the checkpoint, and the models kept beside it."""
-    from jobs.explain import Explainer, archived
+    from jobs.explain import Explainer, archived  # it brings DuckDB, which no other command of these needs
     from lake.place import Place
 
     settings = Settings.from_command_line([])
@@ -164,6 +166,30 @@ def explain(
             same = same and said.endswith(": the same")
             print(said)
     raise typer.Exit(0 if same else 1)
+
+
+@app.command()
+def state(
+    what: Annotated[str, typer.Argument(help="export: write the customers' states with their place in the log")],
+    out: Annotated[Path, typer.Option(help="The file to write, which `scoreline serve --initial-state` begins with.")],
+    checkpoint: Annotated[
+        str | None, typer.Option(help="The checkpoint's folder; by default the setting.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the customers' states of a checkpoint to a file, as of its newest micro-batch. The job may go on meanwhile."""
+    from jobs.state_export import NothingToExport, export  # it brings Spark, which no other command of these needs
+
+    if what != "export":
+        raise typer.BadParameter(f"a state can be exported (export), but {what!r} was asked for")
+    settings = Settings.from_command_line([])
+    try:
+        os.environ["JAVA_HOME"] = str(Path(java()).resolve().parent.parent)
+        found = export(local_checkpoint(checkpoint or settings.checkpoint), settings.transactions_topic, out)
+    except (ValueError, OSError, StackError, NothingToExport) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    places = ", ".join(f"{partition}/{offset:,}" for partition, offset in sorted(found.offsets.items()))
+    print(f"{out}: {found.customers:,} customers, as of micro-batch {found.micro_batch:,}; next come {places}")
 
 
 @app.command(name="stop")

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from detection import durable_folder
 from detection.storage import decoded
 from jobs.checkpoint_settings import FrozenSettingsDiffer, is_begun
 from jobs.runtime.errors import Fatal
@@ -44,11 +45,11 @@ def hold_rates(settings: Settings, folder: DurableFolder, replayed: DurableFolde
                 f"--replay-of {settings.replay_of} has no ledger, nor anything else of a checkpoint: name the checkpoint of an "
                 "earlier run of detect, or leave the flag out to judge all records again"
             )
-        rates = given or (_kept(replayed) if replayed is not None else default_rates())
+        rates = given or (kept_rates(replayed) if replayed is not None else default_rates())
         if rates.base:
             folder.write_newest(_NAME, msgspec.json.format(msgspec.json.encode(rates)))
         return rates
-    rates = _kept(folder)
+    rates = kept_rates(folder)
     if given is not None and given.version != rates.version:
         raise FrozenSettingsDiffer(
             f"the checkpoint {settings.checkpoint} holds sums of amounts by the currency rates {_in_words(rates)}, and "
@@ -59,7 +60,7 @@ def hold_rates(settings: Settings, folder: DurableFolder, replayed: DurableFolde
     return rates
 
 
-def _kept(folder: DurableFolder) -> Rates:
+def kept_rates(folder: durable_folder.DurableFolder) -> Rates:
     """What a checkpoint was begun with. Before release 0.2 there were no rates."""
     content = folder.read_newest(_NAME)
     return AS_PAID if content is None else decoded(content, f"settings/{_NAME}", Rates.from_json)

@@ -84,7 +84,8 @@ def _states(transactions: Hashes, index: SortedFiles, known: SortedFiles) -> tup
     """What is known of each transaction (t,), ascending: (t,) KNOWN, and which are there at all (t,) bool."""
     states, there = known.find(transactions)
     missing = np.flatnonzero(~there)
-    entries, found = index.find(transactions[missing])
+    # Of scores that name the same transaction the first counts: anybody may write one more, later.
+    entries, found = index.find(transactions[missing], oldest=True)
     for name in ENTRY.names or ():
         states[name][missing[found]] = entries[name][found]
     there[missing[found]] = True

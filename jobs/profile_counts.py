@@ -1,7 +1,7 @@
 """Counting the scores of a micro-batch for profiles, in the tasks; and its labels, of each source the last."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detection.message_parsing import hours_ahead
-from jobs.seen import CHUNK, Seen
+from jobs.seen import Seen, latest_by
+from ml.arrays import Flags, Ints
 from ml.features import FEATURE_SET, FEATURES
 from ml.features.events import hash_id, milliseconds
+from ml.features.folding import position
 from ml.features.profile_counts import added_up, blocks_of, transaction_counts
 from ml.features.profiles import COUNTS
+from ml.features.state_schema import OFFSET_BITS
 from ml.label_rule import source_number, verdict_number
 from ml.schema import Identifier, KafkaTime, Label, Offset, Partition, Reader, SchemaVersion, Time
 
@@ -36,7 +39,8 @@ _MOST_AHEAD_HOURS: Final = 1.0
 class Figures(msgspec.Struct):
     """Of a micro-batch: scores and labels that were read; records that are neither; scores that were counted before.
 
-    latest: by partition of transactions the latest Kafka time (ms). again: partitions of a topic that was made again.
+    latest: by partition of transactions the latest Kafka time (ms). again: partitions of a topic that seems to have been
+    made again.
     """
 
     scores: int = 0
@@ -63,27 +67,29 @@ class _Score(msgspec.Struct, gc=False):
     schema_version: SchemaVersion = 1
 
 
+_PLACE: Final = ("partition", "offset")
 _scores: Final = Reader(_Score)
 _labels: Final = Reader(Label)
 
 
 class Counted(NamedTuple):
     """Of the records of a micro-batch: counts (c,) COUNTS; entries (n,) ENTRY, by transaction; labels (m,) LABEL, of each
-    transaction and source the last; seen: the scores that are in the counts."""
+    transaction and source the last; positions: of the scores that are in the counts, ascending."""
 
     counts: np.ndarray
     entries: np.ndarray
     labels: np.ndarray
-    seen: Seen
+    positions: np.ndarray
     figures: Figures
 
 
 class Span(NamedTuple):
     """How times become blocks. block_seconds: length of a block. max_future_hours: so far ahead of its transaction's Kafka
-    time the job believes an event time."""
+    time the job believes an event time. now: ms; that a record came later than now is not believed."""
 
     block_seconds: int
     max_future_hours: float
+    now: int
 
 
 class Counting:
@@ -100,30 +106,27 @@ class Counting:
 
     def count(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Tables of topic, partition, offset, time (its own Kafka time, ms), value → a table as `ROWS` says."""
-        before, found = Seen.unpacked(self._seen), Seen()
-        figures, parts = Figures(), _Parts()
+        before, parts = Seen.unpacked(self._seen), _Parts()
+        figures = Figures()
         for batch in batches:
             scores, labels = (batch.filter(pc.equal(batch["topic"], pa.scalar(topic))) for topic in self._topics)
-            self._count_scores(scores, before, found, figures, parts)
+            self._count_scores(scores, before, figures, parts)
             self._take_labels(labels, figures, parts)
-        figures.latest = found.latest
         content = {
             "counts": added_up(np.zeros(0, COUNTS), *parts.counts).tobytes(),
             "entries": by_transaction(joined(ENTRY, parts.entries)).tobytes(),
             "labels": last_of_each(joined(LABEL, parts.labels)).tobytes(),
-            "chunks": found.chunks().tobytes(),
+            "positions": parts.positions.tobytes(),
             "figures": msgspec.msgpack.encode(figures),
         }
         yield pa.RecordBatch.from_pydict(
             {"part": pa.array(list(content)), "content": pa.array(list(content.values()), pa.binary())}
         )
 
-    def _count_scores(
-        self, batch: pa.RecordBatch, before: Seen, found: Seen, figures: Figures, parts: "_Parts"
-    ) -> None:
+    def _count_scores(self, batch: pa.RecordBatch, before: Seen, figures: Figures, parts: "_Parts") -> None:
         read = _scores.read_all(batch["value"].to_pylist())
         ours = [_is_ours(score) for score in read.records]
-        arrived = batch["time"].to_numpy()[read.rows][ours]
+        arrived = np.minimum(batch["time"].to_numpy()[read.rows][ours], self._span.now)
         scores = [score for score, is_ours in zip(read.records, ours, strict=True) if is_ours]
         kafka_time = np.array([score.kafka_time for score in scores], np.int64)
         time = np.array([milliseconds(score.event_time) for score in scores], np.int64)
@@ -135,13 +138,14 @@ class Counting:
         if not len(timely):
             return
         scores, time = [scores[row] for row in timely.tolist()], time[timely]
-        new, again = found.mark(
-            np.array([score.partition for score in scores], np.int64),
-            np.array([score.offset for score in scores], np.int64),
-            kafka_time[timely],
-            before,
-        )
+        kafka_time = kafka_time[timely]
+        positions = position(*(np.array([getattr(score, name) for score in scores], np.int64) for name in _PLACE))
+        known, again = before.again(positions, kafka_time)
         figures.again = sorted({*figures.again, *again})
+        figures.latest = later(
+            figures.latest, latest_by(positions >> OFFSET_BITS, np.minimum(kafka_time, self._span.now))
+        )
+        new = parts.first_of_each(positions, known)
         figures.scores += len(scores)
         figures.repeated += len(scores) - int(new.sum())
         scores, time = [scores[row] for row in np.flatnonzero(new).tolist()], time[new]
@@ -178,6 +182,18 @@ class _Parts:
         self.counts: list[np.ndarray] = []
         self.entries: list[np.ndarray] = []
         self.labels: list[np.ndarray] = []
+        self.positions = np.zeros(0, np.int64)
+
+    def first_of_each(self, positions: Ints, known: Flags) -> Flags:
+        """Which records (n,) are neither known nor were given before, each position once; from here on they were."""
+        places = np.minimum(np.searchsorted(self.positions, positions), max(0, len(self.positions) - 1))
+        given = self.positions[places] == positions if len(self.positions) else np.zeros(len(positions), np.bool_)
+        fresh = np.flatnonzero(~known & ~given)
+        each, first = np.unique(positions[fresh], return_index=True)
+        new = np.zeros(len(positions), np.bool_)
+        new[fresh[first]] = True
+        self.positions = np.insert(self.positions, np.searchsorted(self.positions, each), each)
+        return new
 
 
 def _is_ours(score: _Score) -> bool:
@@ -191,7 +207,7 @@ def _note_foreign(figures: Figures, count: int, unreadable: dict[int, str]) -> N
     )
 
 
-def joined(kind: "np.dtype[np.void]", parts: list[np.ndarray]) -> np.ndarray:
+def joined(kind: "np.dtype[Any]", parts: list[np.ndarray]) -> np.ndarray:
     """The parts as one array of this kind."""
     return np.concatenate([np.zeros(0, kind), *parts])
 
@@ -222,7 +238,7 @@ def added(rows: pa.Table) -> tuple[Counted, int]:
     figures = [msgspec.msgpack.decode(each, type=Figures) for each in parts.get("figures", [])]
     latest: dict[int, int] = {}
     for each in figures:
-        latest |= {p: max(time, latest.get(p, time)) for p, time in each.latest.items()}
+        latest = later(latest, each.latest)
     together = Figures(
         sum(each.scores for each in figures),
         sum(each.labels for each in figures),
@@ -232,13 +248,17 @@ def added(rows: pa.Table) -> tuple[Counted, int]:
         latest,
         sorted({partition for each in figures for partition in each.again}),
     )
-    seen = Seen()
-    twice = sum(seen.take_in(np.frombuffer(content, CHUNK), {}) for content in parts.get("chunks", []))
-    seen.latest = latest
+    positions = joined(np.dtype(np.int64), [np.frombuffer(content, np.int64) for content in parts.get("positions", [])])
+    once = np.unique(positions)
     arrays = {
         name: joined(kind, [np.frombuffer(content, kind) for content in parts.get(name, [])])
         for name, kind in (("counts", COUNTS), ("entries", ENTRY), ("labels", LABEL))
     }
     return Counted(
-        added_up(arrays["counts"]), by_transaction(arrays["entries"]), last_of_each(arrays["labels"]), seen, together
-    ), twice
+        added_up(arrays["counts"]), by_transaction(arrays["entries"]), last_of_each(arrays["labels"]), once, together
+    ), len(positions) - len(once)
+
+
+def later(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+    """By partition the later of two times."""
+    return one | {partition: max(time, one.get(partition, time)) for partition, time in other.items()}

@@ -32,6 +32,8 @@ _TRAFFIC: Final = np.dtype([("block", "i8"), ("transactions", "i8")])
 _TRAFFIC_DAYS: Final = 6
 _AHEAD_DAYS: Final = 2
 _EARLY_DAYS: Final = 1
+_MOST_ENTITIES: Final = 1 << 22
+"""A table has no more merchants and categories, of 88 bytes: those with most transactions, whatever names are invented."""
 
 
 class Limits(NamedTuple):
@@ -77,7 +79,8 @@ class State(msgspec.Struct, frozen=True):
     """All that is durable, with the files that it lists. offsets: up to which all of it is of, by topic and partition.
 
     history_until: the last block that training's history has counted, where the first table was its own: scores of up to then
-    are in the index, and count no second time.
+    are in the index, and count no second time. topics: by partition of transactions the id of the topic that it began again
+    with.
     """
 
     micro_batch: int
@@ -90,6 +93,7 @@ class State(msgspec.Struct, frozen=True):
     totals: Totals
     offsets: dict[str, Offsets]
     history_until: int | None = None
+    topics: dict[int, str] = {}
 
 
 def _unpacked(content: bytes) -> State:
@@ -150,7 +154,7 @@ class ProfileState:
             traffic = traffic[traffic["block"] > over - self._limits.blocks(_TRAFFIC_DAYS)]
             self._forget(over)
         seen = Seen.unpacked(self.state.seen)
-        seen.take_in(counted.seen.chunks(), counted.seen.latest)
+        seen.take_in(counted.positions, counted.figures.latest)
         return msgspec.structs.replace(
             self.state,
             micro_batch=micro_batch,
@@ -170,12 +174,19 @@ class ProfileState:
             files.delete_others()
         self._tables.purge(set(), most=100, newest=3)
 
-    def forget_partitions(self, partitions: list[int]) -> None:
-        """Begin again with partitions of a topic of transactions that was made again."""
+    def forget_partitions(self, partitions: list[int], topic: str) -> bool:
+        """Begin again with partitions of transactions that seem to be of a topic that was made again; returns whether any did.
+
+        topic: its id, by Kafka. Scores say nothing of it, and anybody may write one: a partition begins again once for an
+        id. Brokers that know no ids, and so give an empty one, are no help.
+        """
+        again = [each for each in partitions if not topic or self.state.topics.get(each) != topic]
         seen = Seen.unpacked(self.state.seen)
-        for partition in partitions:
+        for partition in again:
             seen.forget_partition(partition)
-        self.state = msgspec.structs.replace(self.state, seen=seen.packed)
+        topics = self.state.topics | dict.fromkeys(again, topic)
+        self.state = msgspec.structs.replace(self.state, seen=seen.packed, topics=topics)
+        return bool(again)
 
     def _traffic(self, counts: np.ndarray) -> np.ndarray:
         """How many transactions there were in each block, of the last days."""
@@ -185,6 +196,9 @@ class ProfileState:
         out = np.zeros(len(block), _TRAFFIC)
         out["block"] = block
         np.add.at(out["transactions"], place, np.concatenate([known["transactions"], of_all["transactions"]]))
+        most = 4 * self._limits.blocks(_TRAFFIC_DAYS + _AHEAD_DAYS)
+        if len(out) > most:  # times were invented
+            out = np.sort(out[np.argsort(-out["transactions"], kind="stable")[:most]], order="block")
         return out
 
     def _take_labels(self, counted: Counted, at: int, micro_batch: int) -> Taken:
@@ -224,7 +238,7 @@ class ProfileState:
                 waiting.append(later[later["block"] <= block + self._limits.blocks(_AHEAD_DAYS)])
             if waiting:
                 self._kinds[kind].replace(added_up(*waiting), micro_batch)
-        return table
+        return table if len(table) <= _MOST_ENTITIES else table.pruned(_MOST_ENTITIES)
 
     def _forget(self, block: int) -> None:
         before = block - self._limits.blocks(self._limits.index_days)

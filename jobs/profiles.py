@@ -3,6 +3,7 @@
 import functools
 import logging
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -139,17 +140,21 @@ class ProfileMaker:
         while True:
             counting = Counting(
                 (self._settings.scores_topic, self._settings.labels_topic),
-                Span(self._settings.profile_block_seconds, self._settings.max_future_hours),
+                Span(self._settings.profile_block_seconds, self._settings.max_future_hours, int(time.time() * 1000)),
                 self._state.state.seen,
             )
             counted, twice = added(found.coalesce(slots).mapInArrow(counting.count, ROWS).toArrow())
-            if counted.figures.again:  # rare
+            if counted.figures.again and self._begin_again(counted.figures.again):  # rare
                 _log.warning("the topic of transactions was made again: its offsets begin again")
-                self._state.forget_partitions(counted.figures.again)
             elif twice and slots > 1:  # rare: the same record was written to two partitions
                 slots = 1
             else:
                 return counted
+
+    def _begin_again(self, partitions: list[int]) -> bool:
+        """Whether partitions of transactions begin again, where scores say so: Kafka knows whether it can be."""
+        topic = self._inputs.id_now(self._settings.transactions_topic)
+        return topic is not None and self._state.forget_partitions(partitions, topic)
 
     def _newest_on_topic(self) -> Announcement | None:
         """Tables of an earlier checkpoint may be there, or another's: ours go on with their numbers."""

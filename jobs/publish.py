@@ -176,6 +176,7 @@ class Publisher:
         self._throughput = Throughput(self._transactions.records)
         self._values = values
         self._left_out = LeftOut(f"of {settings.scores_topic}, being no scores")
+        self._marked = Tally()
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
@@ -187,6 +188,7 @@ class Publisher:
         few = records.coalesce(tasks)
         tally = written(self._values, lambda *known: self._by_tasks(few, *known), self._by_driver)
         self._left_out.add(tally.unreadable, tally.example)
+        self._report_marked(tally)
         if tally.last_time is not None:
             self._gate.report(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
@@ -195,6 +197,12 @@ class Publisher:
         self._inputs.check()
         if costly(self._at):
             self._gate.start_again(QUERY, "the micro-batch came through that the last application ended with")
+
+    def _report_marked(self, tally: Tally) -> None:
+        """How many scores, since this start, are of amounts or extras that count as unknown."""
+        self._marked += Tally(currency_unknown=tally.currency_unknown, extras_refused=tally.extras_refused)
+        marked = {name: getattr(self._marked, name) for name in ("currency_unknown", "extras_refused")}
+        self._gate.report(QUERY, **marked)
 
     def _check_polls(self, fitting: int) -> None:
         """Raises `StartAgain`, before anything is read, where records are larger than the polls were made for, or, now and

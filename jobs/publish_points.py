@@ -69,12 +69,15 @@ class PublishedScore(msgspec.Struct, gc=False):
     merchant_category: str | None = None
     country: str | None = None
     channel: str | None = None
+    currency_unknown: bool = False
     reasons: list[Reason] = []
+    refused_extras: dict[str, str] | None = None
     schema_version: SchemaVersion = 1
 
 
 _reader: Final = Reader(PublishedScore)
-_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name not in ("reasons", "schema_version"))
+_NO_COLUMNS: Final = ("reasons", "refused_extras", "schema_version")
+_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name not in _NO_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class Publication:
             lines, found, undecided = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
             tally = tally_of_scores(columns, records["kafka_time"].to_numpy()) + held(records.filter(undecided))
             tally.found = found
+            tally.extras_refused = sum(score.refused_extras is not None for score in scores)
         except Exception as error:  # noqa: BLE001  # our own bugs too: a record costs itself, and no other
             why = f"it can't be a point: {error!r}"
         else:

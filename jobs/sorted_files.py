@@ -69,10 +69,13 @@ class SortedFiles:
         for each in self.listed:
             yield self._read(each)
 
-    def find(self, keys: Hashes) -> tuple[np.ndarray, Flags]:
-        """For ascending keys (n,) of the first column: the newest row of each (n,), and which are there (n,) bool."""
+    def find(self, keys: Hashes, oldest: bool = False) -> tuple[np.ndarray, Flags]:
+        """For ascending keys (n,) of the first column: the newest row of each (n,), and which are there (n,) bool.
+
+        oldest: the oldest row of each, where a merge keeps all, the older ones first.
+        """
         found, there = np.zeros(len(keys), self._dtype), np.zeros(len(keys), np.bool_)
-        for each in reversed(self.listed):
+        for each in self.listed if oldest else reversed(self.listed):
             columns = self._mapped(each)
             missing = np.flatnonzero(~there)
             first = next(iter(columns.values()))

@@ -24,6 +24,8 @@ QUERIES: Final = ("detect", "publish", "thresholds", "profiles", "archive")
 _FULL_BYTES: Final = 64 << 10
 """With less room than this a disk is full."""
 
+_FULL: Final = "the disk of the checkpoint is full"
+
 
 class QueryStatus(msgspec.Struct):
     """Of one query. unhealthy: why, or None. Times are seconds since 1970; lag is None where Kafka did not say."""
@@ -114,6 +116,8 @@ def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_af
     holder = holder_of(checkpoint, query) if held else None
     running = held and beating
     unhealthy = _not_running(checkpoint, health, held) if not running else _ailing(health, at, behind, stalled_after)
+    if unhealthy is None and _is_full(checkpoint):  # what the application last wrote of itself is from before
+        unhealthy = _FULL
     health = health or Health(query, "unknown", 0, 0, 0)
     return QueryStatus(
         query,
@@ -133,12 +137,17 @@ def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_af
     )
 
 
+def _is_full(checkpoint: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(checkpoint).free < _FULL_BYTES
+    return False
+
+
 def _not_running(checkpoint: Path, health: Health | None, held: bool) -> str:
     if held:
         silent = "" if health is None else f" for {time.time() - health.heartbeat:.0f} s"
-        with suppress(OSError):
-            if shutil.disk_usage(checkpoint).free < _FULL_BYTES:
-                return f"the disk of the checkpoint is full; its application runs, but could write nothing{silent}"
+        if _is_full(checkpoint):
+            return f"{_FULL}; its application runs, but could write nothing{silent}"
         return f"its application runs, but is silent{silent}"
     if health is not None and health.state == "ended":
         return f"not running: {health.cause}"
@@ -163,9 +172,19 @@ def as_table(found: list[QueryStatus], kafka_servers: str) -> Table:
         lagging = "unknown" if one.lag is None else f"{one.lag:,}"
         model, thresholds = (str(one.facts.get(name, "")) for name in ("model", "thresholds"))
         table.add_row(one.query, one.state, commit, lagging, model, thresholds, _health(one))
+    notes = [note for one in found for note in _notes(one)]
     if any(one.lag is None for one in found):
-        table.caption = f"lag is unknown where nothing was read yet, or Kafka does not answer at {kafka_servers}"
+        notes.append(f"lag is unknown where nothing was read yet, or Kafka does not answer at {kafka_servers}")
+    table.caption = "\n".join(notes) or None
     return table
+
+
+def _notes(one: QueryStatus) -> list[str]:
+    """What of the scores counts as unknown, although it was given."""
+    notes = {"currency_unknown": "a currency that the rates lack", "extras_refused": "extras that were refused"}
+    return [
+        f"{one.facts[name]:,} scores since the start have {what}" for name, what in notes.items() if one.facts.get(name)
+    ]
 
 
 def _health(one: QueryStatus) -> str:

@@ -95,6 +95,7 @@ def tally_of_scores(scores: Columns, kafka_time: np.ndarray) -> Tally:
         scored=len(kafka_time),
         late=_number_true(scores["late"]),
         anomalies=_number_true(scores["is_anomaly"]),
+        currency_unknown=_number_true(scores["currency_unknown"]),
         model_version=pc.max(scores["model_version"]).as_py(),
         latency=dict(zip(latency.tolist(), counts.tolist(), strict=True)),
         **_reach(scores["partition"].to_numpy(), scores["offset"].to_numpy()),

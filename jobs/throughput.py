@@ -53,6 +53,8 @@ class Tally(msgspec.Struct):
     scored: int = 0
     late: int = 0
     anomalies: int = 0
+    currency_unknown: int = 0
+    extras_refused: int = 0
     invalid: int = 0
     unreadable: int = 0
     example: str | None = None
@@ -72,6 +74,8 @@ class Tally(msgspec.Struct):
             scored=self.scored + other.scored,
             late=self.late + other.late,
             anomalies=self.anomalies + other.anomalies,
+            currency_unknown=self.currency_unknown + other.currency_unknown,
+            extras_refused=self.extras_refused + other.extras_refused,
             invalid=self.invalid + other.invalid,
             unreadable=self.unreadable + other.unreadable,
             example=self.example or other.example,
@@ -143,6 +147,8 @@ class Throughput:
             "invalid": tally.invalid,
             "late": tally.late,
             "anomalies": tally.anomalies,
+            "currency_unknown": tally.currency_unknown or None,
+            "extras_refused": tally.extras_refused or None,
             "rows_per_second": self._rate(tally, tally.last_time),
             **{f"latency_p{q}_ms": _latency(tally, q / 100) for q in (50, 95, 99)},
             "lag": None if waiting is None else sum(waiting.values()),

@@ -1,6 +1,6 @@
 """Shows judgements, models and progress on a terminal; in a pipe, tables have tabs between the cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -9,6 +9,7 @@ from rich.table import Table
 from ml.evaluation import protocol_report
 from ml.evaluation.protocol import Outcomes
 from ml.evaluation.report import COLUMNS, SCENARIO_COLUMNS, Results, detector_rows, ranked, scenario_rows
+from ml.thresholds.decline import LEAST, PRECISION
 
 
 def show(out: Console, results: Results) -> None:
@@ -37,6 +38,19 @@ def show_table(out: Console, header: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*row)
     out.print(table)
+
+
+def declines(threshold: float | None, metrics: Mapping[str, float]) -> str:
+    """What a training found of its decline threshold, as one line."""
+    if threshold is None:
+        return (
+            f"no decline threshold: it takes {LEAST} known frauds in the part that the threshold comes from, and a detector "
+            "that learns from labels"
+        )
+    return (
+        f"decline threshold {threshold:.4f}, for a precision of {PRECISION:.0%}: {metrics['decline_share']:.2%} of traffic, "
+        f"{metrics['decline_recall']:.0%} of the frauds"
+    )
 
 
 class Bars:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and those for evaluating by a published protocol."""
+"""The command line's options that have a type of their own: extras, profiles, a published protocol."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -40,7 +40,7 @@ ProtocolOption = Annotated[
     ),
 ]
 Seeds = Annotated[
-    int | None, Option(min=1, show_default="1", help="How often each detector is fitted, with one seed more each time.")
+    int | None, Option(min=1, show_default="1", help="How often each detector is fitted, each time with the next seed.")
 ]
 FitEnd = Annotated[
     datetime | None,
@@ -52,7 +52,7 @@ KnownDays = Annotated[
     int | None,
     Option(
         show_default="as --fit-days",
-        help="Left out are customers with a known fraud of these days before --fit-end, or later.",
+        help="Leave out customers whose fraud was known in these days before --fit-end, or later.",
     ),
 ]
 

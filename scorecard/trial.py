@@ -82,7 +82,7 @@ def trial(
         alerts = {name: contestant.alerts(of_run) for name, of_run in scores.items()}
         judged_part = judged_parts["standard"]
         result.standard[detector.name] = judge(
-            judged_part, scores["standard"], alerts["standard"], budget, replicates, seed
+            judged_part, scores["standard"], alerts["standard"], budget, replicates, seed, contestant.decline_threshold
         )
         result.special[detector.name] = special(judged_parts, alerts, season.begins)
         result.drawings[detector.name] = drawn(judged_part, scores["standard"], contestant.threshold)

@@ -47,7 +47,9 @@ def world_trial(
             found[learner.name] = str(error)
             continue
         scores = contestant.scores(judged_part.test)
-        found[learner.name] = judge(judged_part, scores, contestant.alerts(scores), budget, replicates, seed)
+        found[learner.name] = judge(
+            judged_part, scores, contestant.alerts(scores), budget, replicates, seed, contestant.decline_threshold
+        )
     progress("judging with profiles", len(CONTESTANTS), len(CONTESTANTS))
     return found
 

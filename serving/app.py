@@ -16,7 +16,7 @@ from ml.schema import Score, Transaction
 from serving import answers
 from serving.access import Access
 from serving.answers import Answer, NotJudged, Prediction, Refused
-from serving.desk import Busy, Desk, Lost
+from serving.desk import Busy, Desk, Differs, Lost
 from serving.http import (
     Disconnected,
     Receive,
@@ -28,9 +28,10 @@ from serving.http import (
     send_refusal,
     too_large,
 )
+from serving.mappings import Mappings
 from serving.metrics import Metrics
 from serving.policy import Policy, Thresholds
-from serving.requests import Limits, batch_of, timeout_of, trace_of
+from serving.requests import Limits, batch_of, parameter_of, timeout_of, trace_of
 from serving.share import Elsewhere
 
 _log = logging.getLogger(__name__)
@@ -66,27 +67,36 @@ class Lane:
     async def transaction(self, value: bytes, began: float, timeout_ms: float, trace: str | None) -> Answer:
         """Put a transaction into the log and answer with its judgement. Raises `RequestRefused`."""
         transaction = self._parsed(value)
-        known = self._desk.known(transaction.transaction_id)
-        if known is not None:
-            return msgspec.structs.replace(known, repeated=True)
         try:
+            known = self._desk.known(transaction)
+            if known is not None:
+                return msgspec.structs.replace(known, repeated=True)
             future = self._desk.enter(transaction, value, trace)
+        except Differs as differs:
+            raise _differs(differs) from differs
         except Busy as busy:
             raise RequestRefused(Refused("busy", 503, str(busy)), {"retry-after": "1"}) from busy
         patience = timeout_ms / 1000 - (perf_counter() - began)
         done, _ = await asyncio.wait([future], timeout=max(0.0, patience))
         if not done:
             future.add_done_callback(self._keep_late)
-            return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began)
+            return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began, trace)
         try:
             return self._judged(future.result(), began)
         except Lost as lost:
-            return self._without(transaction, f"the transaction did not reach the log: {lost}", began)
+            return self._without(transaction, f"the transaction did not reach the log: {lost}", began, trace)
         except NotJudged as refused:
-            known = self._desk.known(transaction.transaction_id)  # it was under way by another replica
-            if known is not None:
-                return msgspec.structs.replace(known, repeated=True)
+            return self._known_by_now(transaction, refused)
+
+    def _known_by_now(self, transaction: Transaction, refused: NotJudged) -> Answer:
+        """The answer of a transaction that was under way by another replica too. Raises `RequestRefused` where it was not."""
+        try:
+            known = self._desk.known(transaction)
+        except Differs as differs:
+            raise _differs(differs) from differs
+        if known is None:
             raise _not_judged(str(refused)) from refused
+        return msgspec.structs.replace(known, repeated=True)
 
     def predict(self, value: bytes, began: float) -> Prediction:
         """What a transaction's score would be. Raises `RequestRefused`."""
@@ -102,9 +112,7 @@ class Lane:
         try:
             return parse(value)
         except Invalid as error:
-            found = _FIELD.search(str(error))
-            field = next((name for name in found.groups() if name), None) if found else None
-            raise RequestRefused(Refused("not a transaction", 422, str(error), field)) from error
+            raise RequestRefused(Refused("not a transaction", 422, str(error), _field_of(str(error)))) from error
 
     def _parsed(self, value: bytes) -> Transaction:
         transaction = self._read(value)
@@ -117,8 +125,10 @@ class Lane:
         return transaction
 
     def _judged(self, score: Score, began: float) -> Answer:
-        answer = self._answer(score, _elapsed(began))
-        self._desk.keep(answer)
+        new = self._answer(score, _elapsed(began))
+        answer = self._desk.keep(score, new)
+        if answer is not new:
+            return msgspec.structs.replace(answer, repeated=True)
         self._metrics.decisions.labels(answer.decision, answer.decided_by).inc()
         return answer
 
@@ -128,9 +138,11 @@ class Lane:
 
     def _remember(self, score: Score) -> None:
         """An answer that another replica gave, or that was given before a restart."""
-        self._desk.keep(self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
+        self._desk.keep(score, self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
 
-    def _without(self, transaction: Transaction, why: str, began: float) -> Answer:
+    def _without(self, transaction: Transaction, why: str, began: float, trace: str | None) -> Answer:
+        if trace is not None:
+            _log.info("%s was answered by the fallback (%s), trace %s", transaction.transaction_id, why, trace)
         decided = self._policy().fallback(why)
         self._metrics.degraded.inc()
         self._metrics.decisions.labels(decided.decision, decided.decided_by).inc()
@@ -153,6 +165,7 @@ class App:
         self._metrics = metrics
         self._limits = limits
         self._others = others
+        self._mappings = Mappings()
         self._latency = {route: metrics.latency.labels(route) for route in ("/transactions", "/predict")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,7 +184,7 @@ class App:
         except Disconnected:
             self._metrics.requests.labels(route, "gone").inc()
         except Exception:  # noqa: BLE001  # our own bugs too: a stack trace is for the log alone
-            _log.exception("a request failed")
+            _log.exception("a request failed, trace %s", trace_of(scope) or "none")
             self._metrics.requests.labels(route, "500").inc()
             await send_refusal(send, RequestRefused(Refused("failed", 500, "an error of ours; it is in the log")))
         else:
@@ -182,7 +195,8 @@ class App:
     async def _answer(self, route: str, scope: Scope, body: bytes, caller: str, began: float) -> object:
         if route == "/predict":
             self._access.spend(caller)
-            return self._lane.predict(body, began)
+            name = parameter_of(scope, "mapping")
+            return self._lane.predict(body if name is None else await self._mapped(name, body), began)
         timeout_ms = timeout_of(scope, self._limits)
         trace = trace_of(scope)
         if not body.lstrip().startswith(b"["):
@@ -192,6 +206,11 @@ class App:
         self._access.spend(caller, len(values))
         return await asyncio.gather(*(self._one(value, began, timeout_ms, trace) for value in values))
 
+    async def _mapped(self, name: str, body: bytes) -> bytes:
+        if len(body) > self._limits.transaction_bytes:
+            raise too_large(len(body), self._limits.transaction_bytes)
+        return await asyncio.to_thread(self._mappings.transaction, name, body)
+
     async def _one(self, value: bytes, began: float, timeout_ms: float, trace: str | None) -> Answer | Refused:
         try:
             return await self._lane.transaction(value, began, timeout_ms, trace)
@@ -199,10 +218,21 @@ class App:
             return refused.refused
 
 
+def _field_of(why: str) -> str | None:
+    found = _FIELD.search(why)
+    return next((name for name in found.groups() if name), None) if found else None
+
+
+def _differs(differs: Differs) -> RequestRefused:
+    first = differs.answer
+    place = (None, None) if first is None else (first.partition, first.offset)
+    return RequestRefused(Refused("other contents", 409, str(differs), "transaction_id", *place))
+
+
 def _not_judged(why: str) -> RequestRefused:
     duplicate = _DUPLICATE.search(why)
     if duplicate is None:
-        return RequestRefused(Refused("not judged", 422, why))
+        return RequestRefused(Refused("not judged", 422, why, _field_of(why)))
     place = [None if number is None else int(number) for number in duplicate.groups()]
     return RequestRefused(Refused("duplicate", 409, why, "transaction_id", *place))
 

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from ml.schema import Score, Transaction
-from serving.answer_log import AnswerLog
+from serving.answer_log import AnswerLog, Given
 from serving.answers import Answer, NotJudged, score_of
+from serving.identity import Payment, contents_of, payment_of
 from serving.intake import Intake
 from serving.tail import Read
 
 _KEPT_SECONDS: Final = 600.0
 _MOST_KEPT: Final = 2_000_000
+_RETRY_SECONDS: Final = 1.0
 
 
 class Busy(Exception):
@@ -24,9 +26,23 @@ class Lost(Exception):
     """A transaction did not reach the log, or nobody knows whether it did; the text says why."""
 
 
+class Differs(Exception):
+    """A payment of this name was answered, or is under way, and something else was paid: `answer` is the first one's."""
+
+    def __init__(self, answer: Answer | None) -> None:
+        super().__init__("another transaction of this customer has the same transaction_id, and other contents")
+        self.answer = answer
+
+
 class _Kept(NamedTuple):
     until: float
+    contents: int
     answer: Answer
+
+
+class _UnderWay(NamedTuple):
+    contents: int
+    future: "asyncio.Future[Score]"
 
 
 class Desk:
@@ -45,11 +61,16 @@ class Desk:
         self._loop = loop
         self._most = most_waiting
         self._waiting: dict[bytes, asyncio.Future[Score]] = {}
-        self._under_way: dict[str, asyncio.Future[Score]] = {}
+        self._under_way: dict[Payment, _UnderWay] = {}
         now = time.monotonic()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict(
-            (answer.transaction_id, _Kept(now - age + _KEPT_SECONDS, answer)) for age, answer in log.read()
+        self._kept: OrderedDict[Payment, _Kept] = OrderedDict(
+            (
+                Payment(given.customer_id, given.answer.transaction_id),
+                _Kept(now - age + _KEPT_SECONDS, given.contents, given.answer),
+            )
+            for age, given in log.read()
         )
+        self._retrying = False
         self.unasked: Callable[[Score], None] = lambda score: None
         """Told the score of a transaction that came by HTTP and that nobody here waits for: another replica's, or one of
         before a restart. Its caller may ask again, here."""
@@ -59,30 +80,48 @@ class Desk:
         """How many requests wait for their record."""
         return len(self._waiting)
 
-    def known(self, transaction_id: str) -> Answer | None:
-        """What was answered for a transaction within the last ten minutes."""
-        found = self._kept.get(transaction_id)
-        return found.answer if found is not None and found.until > time.monotonic() else None
+    def known(self, transaction: Transaction) -> Answer | None:
+        """What was answered for a transaction within the last ten minutes. Raises `Differs`."""
+        found = self._kept.get(payment_of(transaction))
+        if found is None or found.until <= time.monotonic():
+            return None
+        if found.contents != contents_of(transaction):
+            raise Differs(found.answer)
+        return found.answer
 
-    def keep(self, answer: Answer) -> None:
-        """Keep an answer, so that whoever asks again gets the same."""
-        now = time.monotonic()
-        known = self._kept.get(answer.transaction_id)
-        if known is None or known.until <= now:
-            self._kept.pop(answer.transaction_id, None)
-            self._kept[answer.transaction_id] = _Kept(now + _KEPT_SECONDS, answer)
-            self._log.add(answer)
+    def keep(self, score: Score, answer: Answer) -> Answer:
+        """Keep an answer, so that whoever asks again gets the same; returns the one that was kept first."""
+        now, payment = time.monotonic(), payment_of(score)
+        known = self._kept.get(payment)
+        if known is not None and known.until > now:
+            return known.answer
+        self._kept.pop(payment, None)
+        contents = contents_of(score)
+        self._kept[payment] = _Kept(now + _KEPT_SECONDS, contents, answer)
+        self._log.add(Given(time.time(), score.customer_id, contents, answer))
+        if self._log.is_behind and not self._retrying:
+            self._retrying = True
+            self._loop.call_later(_RETRY_SECONDS, self._retry)
         while self._kept and (len(self._kept) > _MOST_KEPT or next(iter(self._kept.values())).until < now):
             self._kept.popitem(last=False)
+        return answer
+
+    def _retry(self) -> None:
+        self._retrying = not self._log.retry()
+        if self._retrying:
+            self._loop.call_later(_RETRY_SECONDS, self._retry)
 
     def enter(self, transaction: Transaction, value: bytes, trace: str | None) -> "asyncio.Future[Score]":
         """Put a transaction into the log; the future is its score, or raises `NotJudged` or `Lost`.
 
-        Of a transaction that is under way already it is the same future. Raises `Busy`.
+        Of a transaction that is under way already it is the same future. Raises `Busy`, and `Differs`.
         """
-        under_way = self._under_way.get(transaction.transaction_id)
+        payment, contents = payment_of(transaction), contents_of(transaction)
+        under_way = self._under_way.get(payment)
         if under_way is not None:
-            return under_way
+            if under_way.contents != contents:
+                raise Differs(None)
+            return under_way.future
         if len(self._waiting) >= self._most:
             raise Busy(f"{self._most:,} requests wait already")
         future: asyncio.Future[Score] = self._loop.create_future()
@@ -90,10 +129,11 @@ class Desk:
             request = self._intake.send(value, transaction.customer_id, trace)
         except BufferError as error:
             raise Busy(str(error)) from error
-        self._waiting[request] = self._under_way[transaction.transaction_id] = future
+        self._waiting[request] = future
+        self._under_way[payment] = _UnderWay(contents, future)
 
         def done(_: "asyncio.Future[Score]") -> None:
-            self._under_way.pop(transaction.transaction_id, None)
+            self._under_way.pop(payment, None)
             if not future.cancelled():
                 future.exception()  # whoever waited may have gone
 

@@ -3,26 +3,21 @@
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from messaging.config import KafkaConfig
+from serving.intake import TRACE_HEADER
+from serving.sent_alerts import KEPT_SECONDS, PLACE_HEADER, Place, Sent
 
 _log = logging.getLogger(__name__)
 
-PLACE_HEADER: Final = "scoreline-place"
-"""PARTITION/OFFSET of the transaction, by which a reader, and every replica, knows what was alerted."""
-
-_KEPT_SECONDS: Final = 120.0
 _MOST_HELD: Final = 100_000
 _SESSION_MS: Final = 6_000
 _ANSWER_SECONDS: Final = 10.0
-_LONGEST_PLACE: Final = 40
-"""Bytes of a place's text. Anybody may write to the topic, and Python refuses to read very long numbers."""
-
-Place = tuple[int, int]
+_PAUSE_SECONDS: Final = 2.0
 
 
 class _Held(NamedTuple):
@@ -32,69 +27,7 @@ class _Held(NamedTuple):
     place: Place
     key: bytes | None
     value: bytes
-
-
-class Sent:
-    """Which alerts are on the topic, by their places: those of the last two minutes and all that come."""
-
-    def __init__(self, kafka: KafkaConfig, topic: str) -> None:
-        self._topic = topic
-        self._places: OrderedDict[Place, float] = OrderedDict()
-        self._consumer = Consumer(
-            {
-                **kafka.for_confluent_consumer(),
-                "group.id": "serving",  # librdkafka wants one; nothing is committed, partitions are assigned by hand
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 50,
-                "log_level": 2,
-            }
-        )
-        self._assign()
-
-    def __contains__(self, place: Place) -> bool:
-        return place in self._places
-
-    def read(self, seconds: float = 0.0) -> None:
-        """Take in what has come."""
-        now = time.monotonic()
-        for message in self._consumer.consume(1_000, seconds):
-            if message.error() is None:
-                self._next[message.partition()] = (message.offset() or 0) + 1
-                place = place_of(message)
-                if place is not None:
-                    self._places[place] = now
-        while self._places and next(iter(self._places.values())) < now - 2 * _KEPT_SECONDS:
-            self._places.popitem(last=False)
-
-    def read_all(self) -> None:
-        """Take in all that is on the topic by now. Raises `KafkaException` where Kafka does not give it."""
-        ends = {
-            part.partition: self._consumer.get_watermark_offsets(part, _ANSWER_SECONDS)[1]
-            for part in self._consumer.assignment()
-        }
-        deadline = time.monotonic() + _ANSWER_SECONDS
-        while any(self._next[partition] < end for partition, end in ends.items()):
-            if time.monotonic() > deadline:
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{self._topic} was not read"))
-            self.read(0.1)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._consumer.close()
-
-    def _assign(self) -> None:
-        listed = self._consumer.list_topics(self._topic, _ANSWER_SECONDS).topics[self._topic]
-        if listed.error is not None:
-            raise KafkaException(listed.error)
-        since = round((time.time() - _KEPT_SECONDS) * 1000)
-        parts = [TopicPartition(self._topic, number, since) for number in listed.partitions]
-        found = self._consumer.offsets_for_times(parts, _ANSWER_SECONDS)
-        for part in found:
-            if part.offset < 0:
-                part.offset = self._consumer.get_watermark_offsets(part, _ANSWER_SECONDS)[1]
-        self._next: dict[int | None, int] = {part.partition: part.offset for part in found}
-        self._consumer.assign(found)
+    trace: bytes | None
 
 
 class Lease:
@@ -130,7 +63,10 @@ class Lease:
 
     def _serve(self) -> None:
         while not self._stopped.is_set():
-            self._consumer.poll(0.2)  # what is assigned is paused: this calls us back, and reads nothing
+            try:
+                self._consumer.poll(0.2)  # what is assigned is paused: this calls us back, and reads nothing
+            except KafkaException as error:
+                _log.warning("the lease of early alerts: %s", error.args[0].str())
         self.held = set()
         self._consumer.close()
 
@@ -158,6 +94,7 @@ class EarlyAlerts:
         self._sent = sent
         self._held: deque[_Held] = deque(maxlen=_MOST_HELD)
         self._ours: set[int] = set()
+        self._not_before = 0.0
         self.sent = 0
         self.failed = 0
         self._producer = Producer(
@@ -175,26 +112,38 @@ class EarlyAlerts:
         self._thread = threading.Thread(target=self._serve, name="early alerts", daemon=True)
         self._thread.start()
 
-    def send(self, partition: int, offset: int, key: bytes | None, value: bytes) -> None:
-        """One anomaly's score as JSON."""
+    def send(self, partition: int, offset: int, key: bytes | None, value: bytes, trace: bytes | None = None) -> None:
+        """One anomaly's score as JSON, and the W3C trace context of its transaction."""
+        alert = _Held(time.monotonic(), (partition, offset), key, value, trace)
         if partition in self._ours:
-            self._produce((partition, offset), key, value)
+            self._produce(alert)
         else:
-            self._held.append(_Held(time.monotonic(), (partition, offset), key, value))
+            self._held.append(alert)
 
     def look(self) -> None:
         """Between two reads of the log: take up a change of the lease, and forget what is too old."""
         self._sent.read()
         ours = self._lease.held
-        if ours - self._ours:
-            self._sent.read_all()
+        self._ours &= ours
+        if ours - self._ours and self._knows_all():
             self._ours = set(ours)
             for held in [held for held in self._held if held.place[0] in ours]:
-                self._produce(held.place, held.key, held.value)
+                self._produce(held)
             self._held = deque((held for held in self._held if held.place[0] not in ours), _MOST_HELD)
-        self._ours = set(ours)
-        while self._held and self._held[0].at < time.monotonic() - _KEPT_SECONDS:
+        while self._held and self._held[0].at < time.monotonic() - KEPT_SECONDS:
             self._held.popleft()
+
+    def _knows_all(self) -> bool:
+        """Whether all that others have sent was read. While Kafka is unavailable, what is ours is held."""
+        if time.monotonic() < self._not_before:
+            return False
+        try:
+            self._sent.read_all()
+        except KafkaException as error:
+            self._not_before = time.monotonic() + _PAUSE_SECONDS
+            _log.warning("early alerts are held until their topic can be read: %s", error.args[0].str())
+            return False
+        return True
 
     def close(self, seconds: float) -> int:
         """Wait at most so long for what is on its way, then hand the lease over; returns how many are left."""
@@ -205,14 +154,20 @@ class EarlyAlerts:
         self._sent.close()
         return left
 
-    def _produce(self, place: Place, key: bytes | None, value: bytes) -> None:
+    def _produce(self, alert: _Held) -> None:
         """Where the queue is full, it waits: the log then waits, and nothing is lost."""
-        if place in self._sent:
+        if alert.place in self._sent:
             return
-        headers: list[tuple[str, str | bytes | None]] = [(PLACE_HEADER, f"{place[0]}/{place[1]}".encode())]
+        partition, offset = alert.place
+        headers: list[tuple[str, str | bytes | None]] = [(PLACE_HEADER, f"{partition}/{offset}".encode())]
+        if alert.trace is not None:
+            headers.append((TRACE_HEADER, alert.trace))
+            _log.info("early alert of %d/%d, trace %s", partition, offset, alert.trace.decode("ascii"))
         while True:
             try:
-                self._producer.produce(self._topic, value, key, headers=headers, on_delivery=self._delivered)
+                self._producer.produce(
+                    self._topic, alert.value, alert.key, headers=headers, on_delivery=self._delivered
+                )
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as error:
@@ -234,13 +189,3 @@ class EarlyAlerts:
     def _serve(self) -> None:
         while not self._stopped.is_set():
             self._producer.poll(0.1)
-
-
-def place_of(message: Message) -> Place | None:
-    """The place of the transaction that an alert is of; None where its header does not say."""
-    for header in message.headers() or ():
-        if header[0] == PLACE_HEADER and isinstance(header[1], bytes):
-            partition, _, offset = header[1].partition(b"/")
-            if partition.isdigit() and offset.isdigit() and len(header[1]) <= _LONGEST_PLACE:
-                return int(partition), int(offset)
-    return None

@@ -1,5 +1,6 @@
 """HTTP, by hand: reading a request's body and sending an answer as plain ASGI, without a framework between."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from serving.answers import Refused
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_SECONDS: Final = 10.0
+"""How long a request may take to arrive: who sends a byte a second must not hold memory and a connection for ever."""
 
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
@@ -29,8 +33,17 @@ class Disconnected(Exception):
     """The client has gone before its request was whole."""
 
 
-async def body_of(scope: Scope, receive: Receive, most_bytes: int) -> bytes:
-    """The request's body. Raises `RequestRefused` (413) where it is larger than allowed, `Disconnected`."""
+async def body_of(scope: Scope, receive: Receive, most_bytes: int, seconds: float = BODY_SECONDS) -> bytes:
+    """The request's body. Raises `RequestRefused` (413, larger than allowed; 408, not here in time), `Disconnected`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _body_of(scope, receive, most_bytes)
+    except TimeoutError:
+        refused = Refused("too slow", 408, f"the request did not arrive whole within {seconds:g} s")
+        raise RequestRefused(refused, {"connection": "close"}) from None
+
+
+async def _body_of(scope: Scope, receive: Receive, most_bytes: int) -> bytes:
     length = header(scope, b"content-length")
     if length is not None and length.isdigit() and int(length) > most_bytes:
         raise too_large(int(length), most_bytes)

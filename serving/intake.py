@@ -1,6 +1,7 @@
 """Transactions that come by HTTP, on their way into the log."""
 
 import itertools
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -9,11 +10,15 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from messaging.config import KafkaConfig
+from messaging.headers import Headers, value_of
 
 REQUEST_HEADER: Final = "scoreline-request"
 """Names the service's process and request on a record, so that whoever reads it back finds who waits for it."""
 
 TRACE_HEADER: Final = "traceparent"
+TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""A W3C trace context."""
+
 _REQUEST_BYTES: Final = 16
 
 Failed = Callable[[bytes, str], None]
@@ -78,10 +83,13 @@ class Intake:
             self._producer.poll(0.1)
 
 
-def request_of(message: Message) -> bytes | None:
+def request_of(headers: Headers) -> bytes | None:
     """The name of the request that a record came by; None where it came another way."""
-    for header in message.headers() or ():
-        if header[0] == REQUEST_HEADER:
-            found = header[1]
-            return found if isinstance(found, bytes) and len(found) == _REQUEST_BYTES else None
-    return None
+    found = value_of(headers, REQUEST_HEADER)
+    return found if found is not None and len(found) == _REQUEST_BYTES else None
+
+
+def trace_of(headers: Headers) -> bytes | None:
+    """The W3C trace context (`traceparent`) of a record, whoever sent it; None where there is none, or another text."""
+    found = value_of(headers, TRACE_HEADER)
+    return found if found is not None and TRACE.fullmatch(found) else None

@@ -81,26 +81,43 @@ class Judge:
         self._load = decision
         self._topic_id = topic_id
         self._decisions: dict[Versions, Decision] = {}
-        self._unavailable: Versions | None = None
+        self._trouble = ""
 
     def current(self, next_offsets: Mapping[int, int]) -> Decision:
-        """The decision for the records from `next_offsets` on, by partition. A change is durable before it is returned."""
-        newest = self._newest()
+        """The decision for the records from `next_offsets` on, by partition. A change is durable before it is returned.
+
+        Where the newest versions can't be had, or a full disk does not take their record, those before go on.
+        """
         epochs = self._ledger.epochs
-        if not epochs or epochs[-1].versions != newest:
-            try:
-                decision = self.decision(newest)
-            except VersionUnavailable as error:
-                if not epochs:
-                    raise
-                self._report(newest, error)
-                return self.decision(epochs[-1].versions)
+        try:
+            newest = self._newest()
+            if epochs and epochs[-1].versions == newest:
+                return self.decision(newest)
+            decision = self.decision(newest)
             self._ledger.begin(newest, next_offsets, self._topic_id)
-            _log.info(
-                "version %d of %s, thresholds %d judge from here on", newest.model, newest.name, newest.thresholds
-            )
-            return decision
-        return self.decision(newest)
+        except (VersionUnavailable, OSError) as error:
+            if not epochs:
+                raise
+            self._report(str(error))
+            return self.decision(epochs[-1].versions)
+        self._trouble = ""
+        _log.info("version %d of %s, thresholds %d judge from here on", newest.model, newest.name, newest.thresholds)
+        return decision
+
+    def newest(self) -> Decision:
+        """What the next record will be judged by, for whoever only asks: nothing is recorded. For any thread."""
+        try:
+            return self.decision(self._newest())
+        except (VersionUnavailable, OSError):
+            if not self._ledger.epochs:
+                raise
+            return self.decision(self._ledger.epochs[-1].versions)
+
+    @property
+    def versions(self) -> Versions | None:
+        """What judged last; None before the first record."""
+        epochs = self._ledger.epochs
+        return epochs[-1].versions if epochs else None
 
     def at(self, partition: int, offset: int) -> Versions | None:
         """What judged a record before; None where nothing did, as far as the ledger knows."""
@@ -114,8 +131,8 @@ class Judge:
             self._decisions = {**dict(list(self._decisions.items())[-7:]), versions: known}
         return known
 
-    def _report(self, newest: Versions, error: VersionUnavailable) -> None:
-        """Once for each that can't be had."""
-        if newest != self._unavailable:
-            self._unavailable = newest
-            _log.error("version %d of %s can't judge (%s): the one before goes on", newest.model, newest.name, error)
+    def _report(self, why: str) -> None:
+        """Once for each trouble."""
+        if why != self._trouble:
+            self._trouble = why
+            _log.error("the newest versions can't judge (%s): those before go on", why)

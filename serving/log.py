@@ -1,6 +1,8 @@
 """What Kafka says of the topic that the service follows."""
 
+import base64
 import threading
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
@@ -80,13 +82,20 @@ class Log(NamedTuple):
 
 
 class PartitionWatch(threading.Thread):
-    """Looks every five seconds how many partitions the log has; `seen` gets their numbers, in this thread."""
+    """Looks every five seconds how many partitions the log has, and whether it is still the same one.
 
-    def __init__(self, kafka: KafkaConfig, topic: str, seen: Callable[[Iterable[int]], None]) -> None:
+    seen: gets the partitions' numbers. gone: told in words that the topic was made again. Both are called in this thread.
+    """
+
+    def __init__(
+        self, kafka: KafkaConfig, log: Log, seen: Callable[[Iterable[int]], None], gone: Callable[[str], None]
+    ) -> None:
         super().__init__(name="partitions", daemon=True)
         self._kafka = kafka
-        self._topic = topic
+        self._topic = log.topic
+        self._id = log.id
         self._seen = seen
+        self._gone = gone
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -97,8 +106,16 @@ class PartitionWatch(threading.Thread):
                 listed = admin.list_topics(self._topic, _ANSWER_SECONDS).topics[self._topic]
             except KafkaException:
                 continue
-            if listed.error is None:
-                self._seen(listed.partitions)
+            if listed.error is not None:
+                continue
+            now = _id_of(self._kafka, self._topic)
+            if self._id and now and now != self._id:
+                self._gone(
+                    f"the topic {self._topic} was made again ({self._id} then, {now} now), and this service knows the one "
+                    "before: start it with --rebuild"
+                )
+                return
+            self._seen(listed.partitions)
 
     def stop(self) -> None:
         """End before the next look."""
@@ -111,4 +128,6 @@ def _id_of(kafka: KafkaConfig, topic: str) -> str:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_SECONDS)[topic].result()
     except KafkaException:  # brokers before 2.8, or one that does not let us ask
         return ""
-    return str(described.topic_id or "")
+    named = str(described.topic_id or "")
+    # As Kafka's tools print it; the job's records have the form of Java's UUID.
+    return str(uuid.UUID(bytes=base64.urlsafe_b64decode(f"{named}=="))) if named else ""

@@ -15,6 +15,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._totals: dict[Counter, float] = {}
         self.requests = Counter(
             "scoreline_requests", "Requests by route and outcome.", ["route", "outcome"], registry=self.registry
         )
@@ -57,3 +58,8 @@ class Metrics:
         self.waiting = Gauge(
             "scoreline_requests_waiting", "Requests that wait for their record.", registry=self.registry
         )
+
+    def bring(self, counter: Counter, total: float) -> None:
+        """Bring a counter to a total that is counted elsewhere."""
+        counter.inc(total - self._totals.get(counter, 0.0))
+        self._totals[counter] = total

@@ -51,12 +51,14 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy as it is written. review, decline: shares of the traffic; null: the model's own threshold, and nothing.
 
+    decline may be `training` too: above the threshold that training found for declines, where the model has one.
+
     fallback: what is answered where no judgement came in time. shadow: all is approved, and what would have been said is
     recorded. released: the share of would-be declines that pass at random, so that their truth becomes known.
     """
 
     review: Share | None = None
-    decline: Share | None = None
+    decline: Share | Literal["training"] | None = None
     fallback: Verdict = "approve"
     shadow: bool = False
     released: Annotated[float, Meta(ge=0, le=0.01)] = 0.0
@@ -82,9 +84,11 @@ class Policy:
     def read(cls, path: Path) -> "Policy":
         """The policy in a YAML file. Raises `PolicyError`."""
         try:
+            if not path.is_file():  # a pipe would be waited for
+                raise PolicyError(f"the policy {path} is not there, or no file")
             plain = yaml.safe_load(path.read_text())
             return cls(msgspec.convert({} if plain is None else plain, PolicyFile))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as error:
             raise PolicyError(f"the policy {path} can't be used: {' '.join(str(error).split())}") from error
 
     def decide(self, score: Score, thresholds: Thresholds, now: datetime) -> Decided:

@@ -1,6 +1,5 @@
 """What a request says besides its transactions: how long it waits, its trace, how many there are."""
 
-import re
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -8,9 +7,10 @@ import msgspec
 
 from serving.answers import Refused
 from serving.http import RequestRefused, Scope, header
+from serving.intake import TRACE
 
 MOST_IN_A_BATCH: Final = 1_000
-_TRACE: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_MOST_PARAMETERS: Final = 20
 _raw_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -23,13 +23,22 @@ class Limits(msgspec.Struct, frozen=True):
     longest_timeout_ms: float = 60_000.0
 
 
+def parameter_of(scope: Scope, name: str) -> str | None:
+    """A parameter of the query, the last of several; None where it is not there or empty. Raises `RequestRefused`."""
+    query: bytes = scope.get("query_string") or b""
+    if not query:
+        return None
+    try:
+        given = parse_qs(query.decode("latin-1"), max_num_fields=_MOST_PARAMETERS).get(name)
+    except ValueError as error:
+        raise RequestRefused(Refused("wrong parameter", 422, f"the query can't be read: {error}")) from error
+    return given[-1] if given else None
+
+
 def timeout_of(scope: Scope, limits: Limits) -> float:
     """How long a request waits, ms: what it names, else the setting. Raises `RequestRefused`."""
-    query = scope.get("query_string") or b""
-    if not query:
-        return limits.timeout_ms
-    given = parse_qs(query.decode("latin-1")).get("timeout_ms", [""])[-1]
-    if not given:
+    given = parameter_of(scope, "timeout_ms")
+    if given is None:
         return limits.timeout_ms
     try:
         timeout_ms = float(given)
@@ -38,7 +47,9 @@ def timeout_of(scope: Scope, limits: Limits) -> float:
     if not 1 <= timeout_ms <= limits.longest_timeout_ms:
         most = limits.longest_timeout_ms
         raise RequestRefused(
-            Refused("wrong parameter", 422, f"timeout_ms is a number from 1 to {most:g}, not {given!r}", "timeout_ms")
+            Refused(
+                "wrong parameter", 422, f"timeout_ms is a number from 1 to {most:g}, not {given[:80]!r}", "timeout_ms"
+            )
         )
     return timeout_ms
 
@@ -60,5 +71,4 @@ def batch_of(body: bytes) -> list[bytes]:
 def trace_of(scope: Scope) -> str | None:
     """The W3C trace context that came, where it is one."""
     given = header(scope, b"traceparent")
-    text = None if given is None else given.decode("latin-1")
-    return text if text is not None and _TRACE.fullmatch(text) else None
+    return given.decode("ascii") if given is not None and TRACE.fullmatch(given) else None

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scoreline import __version__
 from serving.access import Access
 from serving.answers import Refused
 from serving.app import App
+from serving.customers import Lookup
 from serving.description import description
 from serving.http import Receive, RequestRefused, Scope, Send, send_refusal
 from serving.metrics import Metrics
@@ -38,7 +41,10 @@ class Server:
         self._access = Access.read(settings.serve_keys)
         self.service = Service(settings, policies, self.metrics, rebuild)
         self._limits = Limits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms)
-        self._pages = pages(lambda: self.service.state, self.metrics, self.service.refresh, description(__version__))
+        lookup = Lookup(self.service.customers, self.service.states, self._access)
+        self._pages = pages(
+            lambda: self.service.state, self.metrics, self.service.refresh, description(__version__), lookup.answer
+        )
         self._app: App | None = None
 
     def run(self) -> None:
@@ -50,9 +56,9 @@ class Server:
             host=settings.serve_host,
             port=settings.serve_port,
             loop="uvloop",
-            http="httptools",
+            http=_Protocol,
             access_log=False,
-            log_level="warning",
+            log_config=None,
             server_header=False,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
             ssl_certfile=settings.serve_tls_certificate,
@@ -86,6 +92,17 @@ class Server:
                 await asyncio.to_thread(self.service.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, which answers what is no HTTP in the form of all refusals."""
+
+    def send_400_response(self, msg: str) -> None:
+        """See `HttpToolsProtocol`."""
+        body = msgspec.json.encode(Refused("no HTTP", 400, msg))
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n"
+        self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        self.transport.close()
 
 
 class _HTTP(uvicorn.Server):

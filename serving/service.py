@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final, NamedTuple, TypeVar
 
-from confluent_kafka import KafkaException
-
 from detection.engine import Engine
 from detection.engine import Limits as EngineLimits
 from detection.folding import Messages
@@ -25,7 +23,7 @@ from serving.answer_log import AnswerLog
 from serving.answers import score_of
 from serving.app import Lane
 from serving.desk import Desk
-from serving.early_alerts import EarlyAlerts, Lease, Sent
+from serving.early_alerts import EarlyAlerts, Lease
 from serving.errors import ServiceError
 from serving.intake import Intake
 from serving.judge import Judge
@@ -35,8 +33,10 @@ from serving.metrics import Metrics
 from serving.policies import Policies
 from serving.policy import PolicyError
 from serving.requests import Limits as RequestLimits
+from serving.sent_alerts import Sent
 from serving.share import Elsewhere, Share
 from serving.snapshots import Snapshots
+from serving.startup import until_available
 from serving.tail import Limits as TailLimits
 from serving.tail import Tail
 from settings import Settings, local_path
@@ -46,7 +46,6 @@ _log = logging.getLogger(__name__)
 
 _READY_RECORDS: Final = 1_000
 _DRAIN_SECONDS: Final = 10.0
-_PAUSE_SECONDS: Final = 2.0
 
 T = TypeVar("T")
 
@@ -56,6 +55,13 @@ class State(NamedTuple):
 
     ready: bool
     words: str
+
+
+class _Parts(NamedTuple):
+    tail: Tail
+    judge: Judge
+    alerts: EarlyAlerts
+    desk: Desk
 
 
 class Service:
@@ -69,6 +75,7 @@ class Service:
         self._kafka = KafkaConfig.from_settings(settings)
         self._folder = settings.serve_state
         self._rates = default_rates() if settings.currency_rates is None else Rates.read(settings.currency_rates)
+        self._currency_version = self._rates.version  # a digest: too much to make for each request
         self._declared = read(settings.extras_file)
         self._share = Share.read(settings.serve_partitions, settings.serve_elsewhere)
         self._partitions = 0
@@ -78,7 +85,7 @@ class Service:
         self.customers = Customers(capacity=1 << 16)
         self.states = threading.Lock()
         self.lane: Lane | None = None
-        self._tail: Tail | None = None
+        self._parts: _Parts | None = None
         self._closers: list[Callable[[], object]] = []
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -88,9 +95,9 @@ class Service:
     @property
     def state(self) -> State:
         """Whether it answers."""
-        tail = self._tail
-        if tail is None or self.lane is None:
+        if self._parts is None or self.lane is None:
             return State(False, self._why)
+        tail = self._parts.tail
         if tail.failure is not None:
             return State(False, f"the log is no longer followed: {tail.failure}")
         if not self._caught_up:
@@ -98,13 +105,21 @@ class Service:
         return State(True, "ready")
 
     def refresh(self) -> None:
-        """Bring the gauges up to date."""
-        tail, metrics = self._tail, self.metrics
-        if tail is None:
+        """Bring the metrics up to date that are not counted request by request."""
+        parts, metrics = self._parts, self.metrics
+        if parts is None:
             return
+        tail, versions = parts.tail, parts.judge.versions
+        metrics.bring(metrics.records, tail.read)
+        metrics.bring(metrics.early_alerts, parts.alerts.sent)
         metrics.lag_records.set(tail.behind)
         metrics.lag_seconds.set(tail.age_seconds if tail.behind else 0.0)
         metrics.customers.set(self.customers.count)
+        metrics.waiting.set(parts.desk.waiting)
+        if versions is not None:
+            metrics.model_version.set(versions.model)
+            metrics.threshold_version.set(versions.thresholds)
+            metrics.profile_version.set(versions.profiles)
 
     def close(self) -> None:
         """Let what is under way finish, keep the state, and end."""
@@ -128,7 +143,9 @@ class Service:
         log = self._until(lambda: Log.look(self._kafka, settings.transactions_topic, self._share.has))
         judge = self._until(lambda: self._judge(log))
         self._partitions = log.partitions
-        snapshots = Snapshots(self._folder / "state", log.topic, log.id, settings.serve_snapshot_seconds)
+        snapshots = Snapshots(
+            self._folder / "state", log.topic, log.id, self._currency_version, settings.serve_snapshot_seconds
+        )
         start = self._states(log, snapshots)
         limits = EngineLimits(settings.max_transaction_bytes, settings.max_future_hours, self._rates)
         engine = Engine(self.customers, limits, self._declared)
@@ -149,9 +166,9 @@ class Service:
             *(self._kafka, log.topic, start, engine, judge, desk.deliver, alerts),
             TailLimits(settings.serve_late_seconds),
             self.states,
-            self._rates.version,
+            self._currency_version,
         )
-        tail.between += [alerts.look, lambda: self._between(tail, engine, snapshots)]
+        tail.between += [alerts.look, lambda: self._between(tail, engine, snapshots, answers)]
         self._closers.append(lambda: self._end(tail, engine, snapshots))
         self.lane = Lane(
             desk,
@@ -162,26 +179,21 @@ class Service:
             RequestLimits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms),
             self.elsewhere,
         )
-        watch = PartitionWatch(self._kafka, log.topic, lambda seen: self._widen(tail, seen))
+        watch = PartitionWatch(self._kafka, log, lambda seen: self._widen(tail, seen), tail.fail)
         self._closers.append(watch.stop)
-        self._tail = tail
+        self._parts = _Parts(tail, judge, alerts, desk)
         gc.collect()
         gc.freeze()
         tail.start()
         watch.start()
 
     def _until(self, step: Callable[[], T]) -> T:
-        """Do a step again and again until what it needs is available; why it is not is what `state` says."""
-        while True:
-            try:
-                return step()
-            except (ServiceError, NoModel, KafkaException) as error:
-                if self._stopping:
-                    raise
-                if self._why != str(error):
-                    _log.warning("%s; trying again", error)
-                self._why = str(error)
-                time.sleep(_PAUSE_SECONDS)
+        return until_available(step, lambda: not self._stopping, self._say)
+
+    def _say(self, why: str) -> None:
+        if self._why != why:
+            _log.warning("%s; trying again", why)
+        self._why = why
 
     def _widen(self, tail: Tail, seen: Iterable[int]) -> None:
         numbers = sorted(seen)
@@ -199,7 +211,7 @@ class Service:
             return log.start(offsets)
         given = self._settings.initial_state
         if given is not None:
-            offsets = initial_state.load(local_path(given), self.customers, log.topic, log.id)
+            offsets = initial_state.load(local_path(given), self.customers, log, self._currency_version)
         else:
             _log.warning("no --initial-state and no snapshot: all customers are new to this service")
         start = log.start(offsets)
@@ -215,18 +227,17 @@ class Service:
 
     def _peek(self, engine: Engine, judge: Judge, value: bytes, transaction: Transaction) -> Score:
         now = round(time.time() * 1000)
-        tail = self._tail
-        decision = judge.current(tail.next if tail is not None else {})
+        decision = judge.newest()
         message = Messages([value], [transaction.customer_id.encode()], [now], [0], [0])
         with self.states:
             (outcome,) = engine.peek(
-                message, decision, closing("early", None, now, decision.versions.profiles, self._rates.version)
+                message, decision, closing("early", None, now, decision.versions.profiles, self._currency_version)
             )
         return score_of(outcome)
 
-    def _between(self, tail: Tail, engine: Engine, snapshots: Snapshots) -> None:
+    def _between(self, tail: Tail, engine: Engine, snapshots: Snapshots, answers: AnswerLog) -> None:
         """Between two reads of the log, in the tail's thread."""
-        if engine.touched:
+        if engine.touched and not answers.is_behind:
             snapshots.take(self.customers, engine.touched, tail.next)
         if not self._caught_up and tail.behind <= _READY_RECORDS and tail.idle:
             self._caught_up = True

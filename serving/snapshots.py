@@ -39,6 +39,7 @@ class About(msgspec.Struct, frozen=True):
     topic_id: str
     fold_version: int = FOLD_VERSION
     feature_set: str = FEATURE_SET
+    currency_version: str = ""
 
 
 _decode: Final = msgspec.json.Decoder(About).decode
@@ -80,10 +81,13 @@ class Snapshots:
     one has all that was touched meanwhile.
     """
 
-    def __init__(self, folder: Path, topic: str, topic_id: str, every_seconds: float = 5.0) -> None:
+    def __init__(
+        self, folder: Path, topic: str, topic_id: str, currency_version: str = "", every_seconds: float = 5.0
+    ) -> None:
         self._folder = DurableFolder.on_disk(folder)
         self._topic = topic
         self._topic_id = topic_id
+        self._currency_version = currency_version
         self._every = every_seconds
         self._files = _Files(self._folder, None)
         self._last = time.monotonic()
@@ -165,7 +169,9 @@ class Snapshots:
                 return
 
     def _name(self, files: _Files, offsets: Mapping[int, int]) -> None:
-        about = About(files.head or b"", dict(offsets), self._topic, self._topic_id)
+        about = About(
+            files.head or b"", dict(offsets), self._topic, self._topic_id, currency_version=self._currency_version
+        )
         self._folder.write_newest(_ABOUT, msgspec.json.encode(about))
 
     def _delete_unnamed(self, log: ChunkLog) -> None:
@@ -180,10 +186,15 @@ class Snapshots:
         if about.topic != self._topic or (about.topic_id and self._topic_id and about.topic_id != self._topic_id):
             raise StateRefused(
                 f"the snapshot is of the topic {about.topic} ({about.topic_id or 'id not known'}), but this service follows "
-                f"{self._topic} ({self._topic_id or 'id not known'}): give another --state folder, or start with --rebuild"
+                f"{self._topic} ({self._topic_id or 'id not known'}): give another --serve-state, or start with --rebuild"
             )
         if (about.fold_version, about.feature_set) != (FOLD_VERSION, FEATURE_SET):
             raise StateRefused(
                 f"the snapshot holds states of fold version {about.fold_version} ({about.feature_set}), and this release folds "
                 f"by {FOLD_VERSION} ({FEATURE_SET}): start with --rebuild and the state of a new training"
+            )
+        if about.currency_version != self._currency_version:
+            raise StateRefused(
+                f"the snapshot holds sums of amounts by the currency rates {about.currency_version or 'none'}, and this "
+                f"service folds by {self._currency_version or 'none'}: give it those --currency-rates, or start with --rebuild"
             )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Literal, NamedTuple, Protocol
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from detection.engine import Engine, Outcome, Scored
 from detection.folding import Messages
@@ -16,8 +16,9 @@ from detection.ranges import Versions
 from detection.score_json import closing
 from messaging.config import KafkaConfig
 from ml.schema import Lane
-from serving.intake import request_of
+from serving.errors import RecordsMissing
 from serving.judge import Judge
+from serving.records import Record, record_of
 
 _log = logging.getLogger(__name__)
 
@@ -38,15 +39,6 @@ class Read(NamedTuple):
     outcome: Outcome
 
 
-class _Record(NamedTuple):
-    partition: int
-    offset: int
-    kafka_time: int
-    key: bytes | None
-    value: bytes | None
-    request: bytes | None
-
-
 How = Literal["alerted", "answered", "folded"]
 """A record is judged and alerted early; or, being older, only judged, for whoever asked for it; or only folded."""
 
@@ -57,8 +49,8 @@ Deliver = Callable[[list[Read]], None]
 class Alerts(Protocol):
     """Takes anomalies as they are found."""
 
-    def send(self, partition: int, offset: int, key: bytes | None, value: bytes) -> None:
-        """One anomaly's score as JSON."""
+    def send(self, partition: int, offset: int, key: bytes | None, value: bytes, trace: bytes | None = None) -> None:
+        """One anomaly's score as JSON, and the W3C trace context of its transaction."""
 
 
 class Limits(NamedTuple):
@@ -129,6 +121,11 @@ class Tail(threading.Thread):
         """These partitions are there now; those that are new are read from their beginning. Called in any thread."""
         self._partitions = frozenset(partitions)
 
+    def fail(self, why: str) -> None:
+        """End, for this reason. Called in any thread."""
+        self.failure = RecordsMissing(why)
+        self._stopped.set()
+
     def stop(self) -> None:
         """End after the records at hand."""
         self._stopped.set()
@@ -166,8 +163,15 @@ class Tail(threading.Thread):
         for message in messages:
             error = message.error()
             if error is None:
-                good.append(_record(message))
-            elif error.fatal() or error.code() in _GONE:
+                good.append(record_of(message))
+            elif error.code() in _GONE:
+                partition = message.partition()
+                raise RecordsMissing(
+                    f"{self._topic} no longer has what comes next in partition {partition} (offset "
+                    f"{self.next.get(partition or 0, 0):,}): it has been cut, or made again. Take the state of the running job "
+                    "(scoreline state export) or of a training, and start with --rebuild"
+                )
+            elif error.fatal():
                 raise KafkaException(error)
             else:
                 self._report(error)
@@ -184,7 +188,7 @@ class Tail(threading.Thread):
             self._silent_until = time.monotonic() + _SILENT_SECONDS
             _log.warning("reading the log: %s", error.str())
 
-    def _way(self, record: _Record, now: float) -> tuple[How, Versions | None]:
+    def _way(self, record: Record, now: float) -> tuple[How, Versions | None]:
         """What is done with a record, and by which versions: None for the newest.
 
         What was there when this process began is judged by what judged it then, so that no answer is ever contradicted.
@@ -196,8 +200,8 @@ class Tail(threading.Thread):
         versions = None if fresh else self._judge.at(record.partition, record.offset)
         return "alerted" if age <= self._limits.late_seconds else "answered", versions
 
-    def _work(self, records: Sequence[_Record], how: How, versions: Versions | None) -> list[Read]:
-        partitions, offsets, times, keys, values, _ = zip(*records, strict=True)
+    def _work(self, records: Sequence[Record], how: How, versions: Versions | None) -> list[Read]:
+        partitions, offsets, times, keys, values, *_ = zip(*records, strict=True)
         batch = Messages(values, keys, times, partitions, offsets)
         if how == "folded":
             with self._states:
@@ -214,32 +218,17 @@ class Tail(threading.Thread):
         self._advance(records)
         for record, outcome in zip(records, outcomes, strict=True):
             if how == "alerted" and isinstance(outcome, Scored) and outcome.is_anomaly:
-                self._alerts.send(record.partition, record.offset, record.key, outcome.value)
+                self._alerts.send(record.partition, record.offset, record.key, outcome.value, record.trace)
         return [
             Read(record.request, record.partition, record.offset, outcome)
             for record, outcome in zip(records, outcomes, strict=True)
             if record.request is not None
         ]
 
-    def _advance(self, records: Sequence[_Record]) -> None:
+    def _advance(self, records: Sequence[Record]) -> None:
         for record in records:
             self.next[record.partition] = record.offset + 1
         for partition in {record.partition for record in records}:
             self._end[partition] = max(self._watermarks(partition, cached=True)[1], self.next[partition])
         self.read += len(records)
         self.age_seconds = time.time() - records[-1].kafka_time / 1000
-
-
-def _record(message: Message) -> _Record:
-    partition, offset = message.partition(), message.offset()
-    assert partition is not None  # as is every record's that was read
-    assert offset is not None
-    kind, kafka_time = message.timestamp()
-    return _Record(
-        partition,
-        offset,
-        -1 if kind == TIMESTAMP_NOT_AVAILABLE else kafka_time,
-        message.key(),
-        message.value(),
-        request_of(message),
-    )

@@ -8,7 +8,19 @@ from serving.policy import PolicyError, PolicyFile, Thresholds
 
 def thresholds_for(file: PolicyFile, model: Model) -> Thresholds:
     """A policy's thresholds as scores of a model. Raises `PolicyError` where the model can't say."""
-    return Thresholds(_above(file.review, model, "review"), _above(file.decline, model, "decline"))
+    review = _above(file.review, model, "review")
+    if file.decline == "training":
+        return Thresholds(review, _of_training(model))
+    return Thresholds(review, _above(file.decline, model, "decline"))
+
+
+def _of_training(model: Model) -> float:
+    if model.decline_threshold is None:
+        raise PolicyError(
+            f"decline is the threshold of training, but version {model.version} of {model.name} has none: it was trained "
+            "without labels, with too few known frauds, or by an earlier release. Give decline as a share of the traffic"
+        )
+    return model.decline_threshold
 
 
 def _above(share: float | None, model: Model, name: str) -> float | None:

@@ -8,6 +8,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from messaging.config import KafkaConfig
+from messaging.headers import headers_of
 from ml.features.currencies import Rates, default_rates
 from ml.registry.model_store import ModelStore
 from settings import Settings
@@ -38,9 +39,7 @@ def _accounted(settings: Settings, entries: Sequence[Entry], registry: ModelStor
         for messages in records(settings.kafka_bootstrap_servers, topic):
             account.take_scores([message.value() or b"" for message in messages], alerts)
     for messages in records(settings.kafka_bootstrap_servers, settings.invalid_topic):
-        account.take_letters(
-            [Letter(m.key(), m.value(), {n: v or b"" for n, v in m.headers() or []}) for m in messages]
-        )
+        account.take_letters([Letter(m.key(), m.value(), {n: v or b"" for n, v in headers_of(m)}) for m in messages])
     for found in points(settings.influxdb_url, settings.influxdb_bucket.split("/")[0], log.kafka_time):
         account.take_points(found)
     return account.figures()

@@ -24,7 +24,7 @@ from generator.population import Population
 from generator.randomness import scrambled
 from generator.scenarios.bust_out import awake
 from generator.scenarios.parts import amounts, laid_out, spread_out, strange_devices, web_place
-from generator.scenarios.scenario import Scenario, Style
+from generator.scenarios.scenario import STRANGE_PURCHASE, Scenario, Style
 
 FEWEST, MOST = 1, 2
 LASTS_DAYS, CHANGE_DAYS = 28, 14
@@ -70,18 +70,7 @@ CATEGORY_SHIFT: Final = Scenario(
         * t["amount_ratio"]
         * (t["new_device"] + (t["device_id"] == ""))
     ),
-    tampers=frozenset(
-        {
-            "log_amount_ratio",
-            "log_device_age_seconds",
-            "no_device",
-            "new_merchant",
-            "new_device",
-            "amount_z",
-            "amount_ratio",
-            "log_amount",
-        }
-    ),
+    tampers=STRANGE_PURCHASE,
     hours=24,
     across=True,
 )

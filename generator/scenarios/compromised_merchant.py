@@ -22,7 +22,7 @@ from generator.categories import numbers
 from generator.drafts import CONTACTLESS, HOUR_MS, ONLINE
 from generator.population import Population
 from generator.scenarios.parts import amounts, city_of, laid_out, online_shops, shops_at, spread_out, strange_devices
-from generator.scenarios.scenario import Scenario, Style, repeated
+from generator.scenarios.scenario import STRANGE_PURCHASE, Scenario, Style, repeated
 
 CARDS_FEWEST, CARDS_MOST = 4, 8
 FEWEST, MOST = 2, 4
@@ -68,21 +68,6 @@ COMPROMISED_MERCHANT: Final = Scenario(
     share=0.1218,
     size=(CARDS_FEWEST + CARDS_MOST) / 2 * (FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * (t["device_id"] == "") * t["log_amount"],
-    tampers=frozenset(
-        {
-            "first_countries_24h",
-            "first_merchants_24h",
-            "log_amount_ratio",
-            "log_device_age_seconds",
-            "no_device",
-            "new_merchant",
-            "new_device",
-            "amount_z",
-            "amount_ratio",
-            "log_amount",
-            "count_1h",
-            "sum_1h",
-        }
-    ),
+    tampers=STRANGE_PURCHASE | {"first_countries_24h", "first_merchants_24h", "count_1h", "sum_1h"},
     hours=(LATEST_DAYS + 1) * 24,
 )

@@ -18,6 +18,14 @@ MINUTE_MS: Final = 60_000
 BUILD_UP: Final = -2
 """In a draft's `scenario`: part of a campaign that harms nobody, such as the payments that make an account look honest."""
 
+STRANGE_PURCHASE: Final = frozenset(
+    {
+        *("log_amount", "amount_z", "amount_ratio", "log_amount_ratio"),
+        *("new_merchant", "new_device", "no_device", "log_device_age_seconds"),
+    }
+)
+"""What is unusual where a stolen card pays: a shop and a device that its customer never used, and an amount."""
+
 
 @dataclass(frozen=True)
 class Style:

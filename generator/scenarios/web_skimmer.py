@@ -25,7 +25,7 @@ from generator.places import WEB
 from generator.population import Population
 from generator.scenarios.bust_out import awake
 from generator.scenarios.parts import amounts, any_of, quiet_shops, strange_devices, visitors
-from generator.scenarios.scenario import Scenario, Style, repeated
+from generator.scenarios.scenario import STRANGE_PURCHASE, Scenario, Style, repeated
 
 FEWEST, MOST = 30, 50
 SOONEST_DAYS, DAYS = 2, (24, 38)
@@ -60,18 +60,7 @@ WEB_SKIMMER: Final = Scenario(
     share=0.03,
     size=(FEWEST + MOST) / 2,
     rule=lambda t: (t["channel"] == "online") * t["merchant_chargebacks"] * (t["new_device"] + (t["device_id"] == "")),
-    tampers=frozenset(
-        {
-            "log_amount_ratio",
-            "log_device_age_seconds",
-            "no_device",
-            "new_merchant",
-            "new_device",
-            "amount_z",
-            "amount_ratio",
-            "log_amount",
-        }
-    ),
+    tampers=STRANGE_PURCHASE,
     hours=(SOONEST_DAYS + DAYS[1] + 1) * 24,
     across=True,
 )

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from detection import durable_folder
 from detection.storage import decoded
 from jobs.runtime import logs
 from jobs.runtime.errors import Fatal, Unavailable
@@ -87,6 +88,15 @@ class InputTopics:
     def id_of(self, topic: str) -> str:
         """The id of a topic that the query reads."""
         return self._ids[topic]
+
+    def id_now(self, topic: str) -> str | None:
+        """The id of any topic by now: None where there is none, empty where Kafka does not say. Raises KafkaError."""
+        try:
+            return self._kafka.topics([topic])[topic].id
+        except Unavailable:
+            return None
+        except TopicAuthorizationFailedError:
+            return ""
 
     def check(self) -> None:
         """At the start and at the end of a micro-batch, before anything is recorded or committed. Raises `MadeAgain`.
@@ -164,7 +174,7 @@ def _made_again(name: str) -> str:
     return f"the topic {name} was deleted and made again"
 
 
-def recorded_ids(folder: DurableFolder, query: str) -> dict[str, str]:
+def recorded_ids(folder: durable_folder.DurableFolder, query: str) -> dict[str, str]:
     """The ids by which a query knows its topics, by name; {} before its first start. Raises `CheckpointIncomplete`."""
     content = folder.read_newest(query)
     return {} if content is None else decoded(content, f"topics/{query}", msgspec.json.Decoder(dict[str, str]).decode)

@@ -59,7 +59,7 @@ def evaluate_command(
     known_days: KnownDays = None,
     profiles: Profiles = True,
     profile_delay_hours: Annotated[
-        int, typer.Option(min=0, help="How many hours later than at once a table of profiles comes.")
+        int, typer.Option(min=0, help="Judge as if each table of profiles came so many hours late.")
     ] = 0,
 ) -> None:
     """Judge detectors, a model, or what the streaming job wrote, on the last quarter of a history. The last line is JSON.

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ml import console
 from ml.commands import common
 from ml.commands.champion import make_new_champion
 from ml.detectors import DEFAULT, DETECTORS
@@ -62,6 +63,7 @@ def train_command(
         f"version {model.version} of {model.name}, {detector}: threshold {model.threshold:.4f}; "
         f"flags {share:.2%} of the last tenth of {past}, with a budget of {budget:.2%}"
     )
+    common.out.print(console.declines(trained.model.decline_threshold, trained.metrics))
     if promote:
         make_new_champion(registry, model.version)
 

@@ -21,6 +21,8 @@ LEAST_ROWS: Final = 2
 class IsolationForest:
     """The paper's 100 trees, on more than its 256 rows each: on simulated fraud 1,024 rank clearly better.
 
+    columns: places of those that it reads, () for all; see `ml.detectors.columns`.
+
     F. T. Liu, K. M. Ting & Z.-H. Zhou, "Isolation Forest", ICDM 2008, section 5.
     """
 
@@ -28,10 +30,14 @@ class IsolationForest:
     needs_labels: ClassVar[bool] = False
     trees: int = 100
     rows_per_tree: int = 1024
+    columns: tuple[int, ...] = ()
 
     def fit(self, features: Floats, is_fraud: Flags, seed: int) -> IsolationScore:
         """See `Detector.fit`; is_fraud plays no part."""
-        return scorer_of(self.forest(features, seed))
+        if not self.columns:
+            return scorer_of(self.forest(features, seed))
+        of_columns = scorer_of(self.forest(np.ascontiguousarray(features[:, self.columns]), seed))
+        return replace(of_columns, trees=of_columns.trees.placed(self.columns, features.shape[1]))
 
     def forest(self, features: Floats, seed: int) -> Forest:
         """scikit-learn's forest, fitted to (n, F)."""

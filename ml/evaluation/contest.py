@@ -13,6 +13,9 @@ from ml.dataset.split import Split
 from ml.dataset.transactions import Transactions
 from ml.dataset.truth import Knowledge
 from ml.detectors import Detector, TooFewRows
+from ml.detectors.columns import choose
+from ml.detectors.combined import Combined
+from ml.detectors.isolation_forest import IsolationForest
 from ml.evaluation.data import Data, Extras, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
@@ -23,6 +26,7 @@ from ml.features.profile_schema import BLOCK_SECONDS
 from ml.model import Model
 from ml.progress import Progress, silent
 from ml.thresholds.budget import DEFAULT_BUDGET, threshold_for_budget
+from ml.thresholds.decline import Declines, declines
 
 
 class Fitted(Protocol):
@@ -46,20 +50,36 @@ class Learner(Protocol):
         ...
 
 
+def fitted(detector: Learner, data: Data, seed: int) -> Fitted:
+    """Fit a detector to some data; where it has a forest, to the columns that are best for it. Raises `TooFewRows`."""
+    fit, known = data.fit.features, data.fit_labels
+    if isinstance(detector, IsolationForest | Combined):
+        detector = choose(detector, data.feature_names, fit, known, seed).detector
+    return detector.fit(fit, known, seed)
+
+
 @dataclass(frozen=True)
 class Contestant:
-    """A detector that has been fitted, with the threshold that the gap part gave for the budget."""
+    """A detector that has been fitted, with the threshold that the gap part gave for the budget.
+
+    decline_threshold: what the labels of the gap part gave that had arrived when the test began; None without one.
+    """
 
     name: str
     scorer: Fitted
     threshold: float
+    decline_threshold: float | None = None
 
     @classmethod
     def fitted(cls, detector: Learner, data: Data, budget: float, seed: int) -> "Contestant":
         """Fit a detector to some data. Raises `ml.detectors.TooFewRows` where there is not enough to fit it to."""
-        scorer = detector.fit(data.fit.features, data.fit_labels, seed)
-        threshold = threshold_for_budget(scorer.anomaly_score(data.gap.features), budget)
-        return cls(detector.name, scorer, threshold)
+        scorer = fitted(detector, data, seed)
+        scores = np.asarray(scorer.anomaly_score(data.gap.features), np.float64)
+        threshold = threshold_for_budget(scores, budget)
+        declined = (
+            declines(scores, data.gap_labels, threshold) if getattr(detector, "needs_labels", False) else Declines()
+        )
+        return cls(detector.name, scorer, threshold, declined.threshold)
 
     def alerts(self, scores: Floats) -> Flags:
         """Which scores are above the threshold."""
@@ -120,9 +140,16 @@ def evaluate(folder: Path, judged: Judged, terms: Terms, progress: Progress = si
     if isinstance(judged, Model):
         columns = [data.feature_names.index(name) for name in judged.features]
         scores = judged.anomaly_score(data.test.features[:, columns])
-        name = f"{judged.name} version {judged.version}"
+        name, part = f"{judged.name} version {judged.version}", JudgedPart.from_data(data)
         return {
-            name: judge(JudgedPart.from_data(data), scores, judged.is_anomaly(scores), terms.budget, seed=terms.seed)
+            name: judge(
+                part,
+                scores,
+                judged.is_anomaly(scores),
+                terms.budget,
+                seed=terms.seed,
+                decline_threshold=judged.decline_threshold,
+            )
         }
     return contest(data, judged, terms, progress)
 
@@ -149,7 +176,12 @@ def contest(
         else:
             scores = contestant.scores(data.test)
             results[detector.name] = judge(
-                judged_part, scores, contestant.alerts(scores), terms.budget, seed=terms.seed
+                judged_part,
+                scores,
+                contestant.alerts(scores),
+                terms.budget,
+                seed=terms.seed,
+                decline_threshold=contestant.decline_threshold,
             )
     progress("fitting and judging", len(detectors), len(detectors))
     return results

@@ -67,6 +67,11 @@ class Data:
         """Which transactions of the fit part were known as fraud when the test began."""
         return self.outline.knowledge.labels.fraud_of(self.fit.transaction, by=self.split.test_start)
 
+    @property
+    def gap_labels(self) -> Flags:
+        """Which transactions of the gap part were known as fraud when the test began."""
+        return self.outline.knowledge.labels.fraud_of(self.gap.transaction, by=self.split.test_start)
+
 
 def outline(folder: Path, extras: bool = True, progress: Progress = silent, rates: Rates = AS_PAID) -> Outline:
     """A first look at the history in a folder, without features; extras: whether its extras count too.

@@ -25,10 +25,13 @@ FIGURES: Final = (
     "recall_at_precision_95",
     "recall_at_precision_78",
     "recall_at_2_percent_false",
+    "decline_precision",
+    "decline_recall",
 )
-"""The last three are of the threshold that hindsight would choose: how much fraud it finds if 95 or 78 % of its alerts have to
-be right, or if 2 % of the honest transactions may be alerted."""
+"""Those with `_at_` are of the threshold that hindsight would choose: how much fraud it finds if 95 or 78 % of its alerts have
+to be right, or if 2 % of the honest transactions may be alerted. The last two are of the decline threshold."""
 
+_NO_THRESHOLD: Final = Figure(None, "there is no decline threshold")
 
 ACROSS_CUSTOMERS: Final = frozenset({"terminal_takeover", "web_skimmer", "rogue_shop", "category_shift"})
 """The simulated kinds of fraud that no single customer's past shows."""
@@ -104,9 +107,18 @@ class JudgedPart(msgspec.Struct, frozen=True):
 
 
 def judge(
-    judged_part: JudgedPart, scores: Floats, is_alert: Flags, budget: float, replicates: int = REPLICATES, seed: int = 0
+    judged_part: JudgedPart,
+    scores: Floats,
+    is_alert: Flags,
+    budget: float,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    decline_threshold: float | None = None,
 ) -> Judgement:
-    """Judge anomaly scores (n,) and alerts (n,) of the part's transactions; intervals are over the days."""
+    """Judge anomaly scores (n,) and alerts (n,) of the part's transactions; intervals are over the days.
+
+    decline_threshold: what scores more is declined; None: nothing is known of that.
+    """
     test, truth = judged_part.test, judged_part.data.outline.knowledge.truth
     prevalence = float(judged_part.is_fraud.mean())
     cards = card_precision(test.day, test.customer, judged_part.is_fraud, scores, judged_part.known)
@@ -119,7 +131,7 @@ def judge(
         prevalence,
         budget,
         judged_part.data.outline.currency,
-        _figures(judged_part, scores, is_alert, cards, (seed, replicates)),
+        _figures(judged_part, scores, (is_alert, decline_threshold), cards, (seed, replicates)),
         {
             "auc": 1.0,
             "average_precision": 1.0,
@@ -144,18 +156,25 @@ def _of_one_customer(
     if left.all() or not part.is_fraud.any():
         return {}
     cards = card_precision(part.test.day, part.test.customer, part.is_fraud, scores[left], part.known)
-    return _figures(part, scores[left], is_alert[left], cards, draws)
+    return _figures(part, scores[left], (is_alert[left], None), cards, draws)
 
 
 def _figures(
-    judged_part: JudgedPart, scores: Floats, is_alert: Flags, cards: CardPrecision, draws: tuple[int, int]
+    judged_part: JudgedPart,
+    scores: Floats,
+    above: tuple[Flags, float | None],
+    cards: CardPrecision,
+    draws: tuple[int, int],
 ) -> dict[str, Estimate]:
     ranking = Ranking.from_scores(judged_part.is_fraud, scores)
+    is_alert, decline_threshold = above
     by_day = _by_day(judged_part, is_alert)
+    declined_by_day = None if decline_threshold is None else _by_day(judged_part, scores > decline_threshold)
 
     def figures(weight: Floats) -> Mapping[str, Figure]:
         curve = ranking.curve(weight[judged_part.day])
         counts = Counts(*(weight @ by_day))
+        declined = None if declined_by_day is None else Counts(*(weight @ declined_by_day))
         values = (
             curve.roc_auc,
             curve.average_precision,
@@ -168,6 +187,8 @@ def _figures(
             curve.most_recall(precision=0.95),
             curve.most_recall(precision=0.78),
             curve.most_recall(false_positive_rate=0.02),
+            _NO_THRESHOLD if declined is None else declined.precision,
+            _NO_THRESHOLD if declined is None else declined.recall,
         )
         return dict(zip(FIGURES, values, strict=True))
 

@@ -17,7 +17,7 @@ from ml.arrays import Flags, Floats
 from ml.dataset.split import Split
 from ml.dataset.transactions import Transactions
 from ml.detectors import Detector, TooFewRows
-from ml.evaluation.contest import Terms, profile_pass
+from ml.evaluation.contest import Terms, fitted, profile_pass
 from ml.evaluation.data import Data, Extras, Outline, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.estimates import Estimate, over_seeds
@@ -177,7 +177,7 @@ def outcome_of(data: Data, test: JudgingPart, detector: Detector, seeds: Sequenc
     """The outcome of one detector, fitted once a seed. Raises `TooFewRows`."""
     runs = []
     for seed in seeds:
-        scorer = detector.fit(data.fit.features, data.fit_labels, seed)
+        scorer = fitted(detector, data, seed)
         runs.append(_figures(test, np.asarray(scorer.anomaly_score(test.part.features), np.float64)))
     figures, scenarios = zip(*runs, strict=True)
     return Outcome(_means(figures), _means(scenarios))

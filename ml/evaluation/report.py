@@ -18,6 +18,8 @@ COLUMNS: Final = {
     "false-positive rate": "false_positive_rate",
     "F1": "f1",
     "alerts": "alert_share",
+    "declines: precision": "decline_precision",
+    "declines: recall": "decline_recall",
 }
 SCENARIO_COLUMNS: Final = (
     "scenario",
@@ -31,7 +33,8 @@ SCENARIO_COLUMNS: Final = (
 )
 CEILING: Final = "(perfect, at the budget)"
 _SHARES: Final = {"false_positive_rate": 3, "alert_share": 2}  # decimals of those that are given in per cent
-_LAST_LINE: Final = tuple(COLUMNS.values())[:6]
+_DECLINE_CEILINGS: Final = {"decline_precision": 1.0, "decline_recall": 1.0}
+_LAST_LINE: Final = (*tuple(COLUMNS.values())[:6], "decline_precision", "decline_recall")
 
 
 def detector_rows(results: Results) -> list[list[str]]:
@@ -40,7 +43,7 @@ def detector_rows(results: Results) -> list[list[str]]:
     rows = [[name, *(cell(field, j.figures[field]) for field in COLUMNS.values())] for name, j in judged.items()]
     rows += [[name, why, *[""] * (len(COLUMNS) - 1)] for name, why in results.items() if isinstance(why, str)]
     for judgement in list(judged.values())[:1]:
-        ceilings = {**judgement.ceilings, "alert_share": judgement.budget}
+        ceilings = {**judgement.ceilings, "alert_share": judgement.budget, **_DECLINE_CEILINGS}
         rows.append([CEILING, *(cell(field, Estimate(ceilings[field])) for field in COLUMNS.values())])
     return rows
 

@@ -21,29 +21,29 @@ def needs_profiles(features: tuple[str, ...]) -> bool:
     return not set(PROFILE_FEATURES).isdisjoint(features)
 
 
-class Block(NamedTuple):
+class Numbers(NamedTuple):
     """Numbers of n transactions from one source: values (n, len(names)), a column for each name."""
 
     names: tuple[str, ...]
     values: Floats
 
 
-def columns(features: tuple[str, ...], blocks: Sequence[Block]) -> Floats:
-    """The columns of these names, in their order: (n, len(features)), of blocks of n rows each.
+def columns(features: tuple[str, ...], sources: Sequence[Numbers]) -> Floats:
+    """The columns of these names, in their order: (n, len(features)), of sources of n rows each.
 
-    Where they are all columns of the first block the array is that block's own. Raises KeyError where a name is in no block.
+    Where they are all columns of the first source the array is that source's own. Raises KeyError where a name is in no source.
 
-    >>> block = Block(("a", "b"), np.array([[1.0, 2.0]]))
-    >>> columns(("a", "b"), [block]) is block.values
+    >>> first = Numbers(("a", "b"), np.array([[1.0, 2.0]]))
+    >>> columns(("a", "b"), [first]) is first.values
     True
-    >>> columns(("c", "a"), [block, Block(("c",), np.array([[3.0]]))])
+    >>> columns(("c", "a"), [first, Numbers(("c",), np.array([[3.0]]))])
     array([[3., 1.]])
     """
-    first = blocks[0]
+    first = sources[0]
     if features == first.names:
         return first.values
-    names = tuple(name for block in blocks for name in block.names)
-    values = np.hstack([block.values for block in blocks]) if len(blocks) > 1 else first.values
+    names = tuple(name for source in sources for name in source.names)
+    values = np.hstack([source.values for source in sources]) if len(sources) > 1 else first.values
     return values if features == names else np.ascontiguousarray(values[:, _places(features, names)])
 
 

@@ -18,7 +18,8 @@ from ml.schema import EXTRA_PREFIX
 class Metadata(msgspec.Struct):
     """What is stored with a scorer, as MLflow's model metadata. Earlier releases ignore what they do not know of it.
 
-    extras: of those among the features, by name, what an unknown one becomes; left out where there is none.
+    extras: of those among the features, by name, what an unknown one becomes. Left out where there is none, as is
+    decline_threshold.
     """
 
     threshold: float
@@ -28,6 +29,7 @@ class Metadata(msgspec.Struct):
     probe_scores: list[float]
     fold_version: int = 1
     extras: dict[str, float] = {}
+    decline_threshold: float | None = None
 
     @property
     def names(self) -> list[str]:
@@ -51,8 +53,9 @@ def metadata_of(model: Model) -> dict[str, Any]:
     metadata = Metadata(
         model.threshold, model.budget, list(model.features), model.usual.tolist(), probe_scores, FOLD_VERSION
     )
-    of_extras = {"extras": dict(model.extras)} if model.extras else {}
-    return {name: value for name, value in msgspec.structs.asdict(metadata).items() if name != "extras"} | of_extras
+    optional = {"extras": dict(model.extras), "decline_threshold": model.decline_threshold}
+    required = {name: value for name, value in msgspec.structs.asdict(metadata).items() if name not in optional}
+    return required | {name: value for name, value in optional.items() if value not in (None, {})}
 
 
 def probe(usual: Floats) -> Floats:

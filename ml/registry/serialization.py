@@ -134,9 +134,14 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     )
     refuse_unless(0 <= metadata.threshold < 1, f"its threshold is {metadata.threshold}, not between 0 and 1")
     scorer = _read_scorer(folder / PLACE)
+    decline = metadata.decline_threshold
+    refuse_unless(
+        decline is None or metadata.threshold <= decline < 1,
+        f"its decline threshold is {decline}, not between its threshold and 1",
+    )
     reference = _read_reference(folder / PLACE, metadata.threshold)
     judged_by = metadata.threshold, tuple(metadata.names), usual, metadata.budget, reference
-    model = Model(name, version, scorer, *judged_by, digest, extras=metadata.unknown)
+    model = Model(name, version, scorer, *judged_by, digest, extras=metadata.unknown, decline_threshold=decline)
     refuse_other_scores(model, metadata.probe_scores)
     return model
 

@@ -166,8 +166,8 @@ def talking_to(uri: str) -> Iterator[None]:
             raise RegistryUnavailable(_locked(_sqlite_file(uri))) from error
         if cause is not None:
             raise RegistryUnavailable(
-                f"the model registry {without_secrets(uri)} does not answer ({cause}); start it (make stack), or set "
-                "MLFLOW_TRACKING_URI to another"
+                f"the model registry {without_secrets(uri)} does not answer ({cause}); start it, or set "
+                "MLFLOW_TRACKING_URI to another (after make stack: `python -m stack run COMMAND` sets it)"
             ) from error
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, alembic.util.CommandError):

@@ -7,8 +7,9 @@ can work on many rows at a time.
 Why our own: scikit-learn takes milliseconds for a single row, and XGBoost adds up in float32, in an order of its own.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numba
 import numpy as np
@@ -55,6 +56,10 @@ class Trees:
     def depth(self) -> int:
         """Levels of splits."""
         return int(self.leaf.shape[1]).bit_length() - 1
+
+    def placed(self, columns: Sequence[int], features: int) -> Self:
+        """The same trees over rows of so many features, in which those of these trees have the places `columns`."""
+        return replace(self, feature=np.asarray(columns, np.int32)[self.feature], features=features)
 
     def sums(self, features: Floats) -> Floats:
         """The sum of each row's leaves, tree by tree in their order: (n, F) → (n,)."""

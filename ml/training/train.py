@@ -11,11 +11,11 @@ The history is folded once, in time order, and cut in time:
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from ml.dataset.history import History
 from ml.dataset.labels import Labels
 from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
-from ml.dataset.transactions import fold_history
-from ml.detectors import DETECTORS, Detector, TooFewRows
+from ml.dataset.transactions import Transactions, fold_history
+from ml.detectors import DETECTORS, Detector, Scorer, TooFewRows
+from ml.detectors.columns import Choice, choose, narrowed
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.declared import NOTHING, Declared
@@ -34,6 +35,7 @@ from ml.features.profile_schema import PROFILE_FEATURES, PROFILE_SET
 from ml.model import Model, usual_ranges
 from ml.progress import Progress, silent, staged
 from ml.thresholds.budget import threshold_for_budget
+from ml.thresholds.decline import Declines, declines
 from ml.thresholds.reference import Reference
 from ml.training.policy import Policy
 from ml.training.search import search
@@ -82,25 +84,22 @@ def train(
         )
     features = (*FEATURES, *(PROFILE_FEATURES if policy.profiles else ()), *history.extras)
     unknown = for_unknown(folded.parts["fit"].features, history.extras, declared)
-    parts = folded.filled(features, unknown)
-    rows = parts["fit"].features
-    is_fraud = np.zeros(len(rows), np.bool_)
-    if labels is not None and policy.needs_labels:
-        is_fraud = labels.fraud_of(parts["fit"].transaction, by=folded.end)
+    seen = _Seen(features, folded.filled(features, unknown), unknown)
+    known = np.zeros(len(seen.rows), np.bool_)
+    if labels is not None:
+        known = labels.fraud_of(seen.parts["fit"].transaction, by=folded.end)
     try:
         with seconds.timed("search"):
-            found = search(DETECTORS[policy.detector], rows, is_fraud, policy.trials, policy.seed, progress)
+            chosen = choose(DETECTORS[policy.detector], features, seen.rows, known, policy.seed)
+            detector, columns = narrowed(chosen.detector, features)
+            seen = seen.of(columns)
+            found = search(detector, seen.rows, known, policy.trials, policy.seed, progress)
         with seconds.timed("fit"), staged(progress, f"fitting {policy.detector}"):
-            scorer = found.detector.fit(rows, is_fraud, policy.seed)
+            scorer = found.detector.fit(seen.rows, known, policy.seed)
     except TooFewRows as error:
         raise TrainingError(str(error)) from error
     with seconds.timed("threshold"), staged(progress, "choosing the threshold"):
-        scores = scorer.anomaly_score(parts["threshold"].features)
-        threshold = threshold_for_budget(scores, policy.budget)
-        reference = Reference.from_scores(scores, parts["threshold"].segment, threshold, policy.budget)
-        checked = scorer.anomaly_score(parts["check"].features)
-    usual = usual_ranges(rows)
-    model = Model(policy.name, 0, scorer, threshold, features, usual, policy.budget, reference, extras=unknown)
+        model, alert_shares = _judging(policy, scorer, seen, labels, folded.end)
     params: dict[str, object] = {
         "rows": history.rows,
         "customers": customers.customers,
@@ -108,24 +107,82 @@ def train(
         "trials": policy.trials,
         "detector": policy.detector,
         "currency_version": history.rates.version or "none",
-        **_profile_params(policy, labels),
+        **_profile_params(policy, labels, chosen),
         **_hyper_parameters(found.detector),
     }
     metrics = {
-        "alert_share_threshold_part": float(model.is_anomaly(scores).mean()),
-        "alert_share_check_part": float(model.is_anomaly(checked).mean()),
-        "known_frauds_fit_part": float(is_fraud.sum()),
+        **alert_shares,
+        "known_frauds_fit_part": float(known.sum()),
         **found.metrics,
         **{f"{OUTSIDE}{name}": float(count) for name, count in folded.outside.items()},
-        **{f"rows_{name}_part": float(len(part.features)) for name, part in parts.items()},
+        **{f"rows_{name}_part": float(len(part.features)) for name, part in seen.parts.items()},
         **{f"seconds_{stage}": taken for stage, taken in seconds.taken.items()},
     }
-    return Trained(model, customers, profiles, rows, params, metrics)
+    return Trained(model, customers, profiles, seen.rows, params, metrics)
 
 
-def _profile_params(policy: Policy, labels: Labels | None) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Seen:
+    """What a detector sees: the names of the columns, the parts of the history, and what an unknown extra becomes."""
+
+    features: tuple[str, ...]
+    parts: Mapping[str, Transactions]
+    unknown: Mapping[str, float]
+
+    @property
+    def rows(self) -> Floats:
+        """(n, F) of the part that a detector is fitted to."""
+        return self.parts["fit"].features
+
+    def of(self, columns: Sequence[int]) -> Self:
+        """The same with these columns alone, ascending or not."""
+        if len(columns) == len(self.features):
+            return self
+        names = tuple(self.features[k] for k in columns)
+        few = {
+            name: replace(part, features=np.ascontiguousarray(part.features[:, columns]))
+            for name, part in self.parts.items()
+        }
+        return type(self)(names, few, {name: value for name, value in self.unknown.items() if name in names})
+
+
+def _judging(
+    policy: Policy, scorer: Scorer, seen: _Seen, labels: Labels | None, end: int
+) -> tuple[Model, dict[str, float]]:
+    """The model with its thresholds, and the metrics that say what they leave; end: when the history ended, ms."""
+    held_out = seen.parts["threshold"]
+    scores = scorer.anomaly_score(held_out.features)
+    threshold = threshold_for_budget(scores, policy.budget)
+    reference = Reference.from_scores(scores, held_out.segment, threshold, policy.budget)
+    declined = Declines()
+    if labels is not None and DETECTORS[policy.detector].needs_labels:
+        declined = declines(scores, labels.fraud_of(held_out.transaction, by=end), threshold)
+    model = Model(
+        policy.name,
+        0,
+        scorer,
+        threshold,
+        seen.features,
+        usual_ranges(seen.rows),
+        policy.budget,
+        reference,
+        extras=seen.unknown,
+        decline_threshold=declined.threshold,
+    )
+    checked = scorer.anomaly_score(seen.parts["check"].features)
+    return model, {
+        "alert_share_threshold_part": float(model.is_anomaly(scores).mean()),
+        "alert_share_check_part": float(model.is_anomaly(checked).mean()),
+        **{f"decline_{name}": value for name, value in declined._asdict().items() if value is not None},
+    }
+
+
+def _profile_params(policy: Policy, labels: Labels | None, chosen: Choice) -> dict[str, object]:
     """What the model sees of profiles; one that sees what labels say of merchants is not one that knows no label."""
-    return {"profiles": PROFILE_SET, "labels_in_profiles": labels is not None} if policy.profiles else {}
+    if not policy.profiles:
+        return {}
+    columns = {} if chosen.column_set is None else {"column_set": chosen.column_set}
+    return {"profiles": PROFILE_SET, "labels_in_profiles": labels is not None, **columns}
 
 
 def _hyper_parameters(detector: Detector) -> dict[str, object]:

@@ -115,6 +115,13 @@ def test_what_stands_in_a_field_that_is_ignored_must_be_utf_8_and_json_of_a_sane
             parse(value)
 
 
+@pytest.mark.parametrize("levels", [DEEPEST, 500, 5_000, 60_000])
+def test_what_is_nested_too_deep_has_this_reason_where_it_is_no_json_either(levels: int) -> None:
+    for end in (b"", b"x", b"\xff"):
+        with pytest.raises(Invalid, match="levels deep"):
+            parse(GOOD[:-1] + b',"n":' + levels * b"[" + end)
+
+
 @pytest.mark.parametrize("beside", [b"", ESCAPE])
 @pytest.mark.parametrize("fragment", SCORED.values(), ids=SCORED.keys())
 def test_what_stands_in_a_field_that_is_ignored_may_be_of_any_size(fragment: bytes, beside: bytes) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -82,6 +83,17 @@ class Application:
         children = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
         self._process.wait()
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive, f"left behind: {alive}"
+
+    def kill_python(self) -> None:
+        """SIGKILL the driver's Python process; the JVM has nothing to do then, and ends."""
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        for child in psutil.Process(self._process.pid).children():
+            with suppress(psutil.ZombieProcess):
+                if any(word.endswith("jobs/detect.py") for word in child.cmdline()):
+                    child.kill()
+        assert self._process.wait(60) != 0
         _, alive = psutil.wait_procs(children, timeout=30)
         assert not alive, f"left behind: {alive}"
 

@@ -60,6 +60,7 @@ class Service:
             except urllib3.exceptions.HTTPError:
                 pass
             time.sleep(0.05)
+        self.kill()
         raise AssertionError(f"not ready: {self.output.read_text()}")
 
     def said(self) -> str:
@@ -69,8 +70,8 @@ class Service:
         except urllib3.exceptions.HTTPError:
             return ""
 
-    def get(self, path: str) -> Response:
-        return self._ask("GET", path, None, {})
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Response:
+        return self._ask("GET", path, None, headers or {})
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -77,8 +77,12 @@ def table(spark: SparkSession, announcement: Announcement) -> Profiles:
     return ProfileStore(DurableFolder(spark, announcement.folder, create=False)).table(announcement.name)
 
 
+LIVE = 2**62
+"""A time (ms) after that of any live record."""
+
+
 def expected(records: Sequence[Record], as_of: int) -> Profiles:
-    found, _ = counted([records])
+    found, _ = counted([records], now=LIVE)
     out = Profiles.empty(as_of, BLOCK_SECONDS)
     out.take_in(found.counts[found.counts["block"] <= as_of])
     return out
@@ -282,7 +286,13 @@ def test_killed_at_any_moment_profiles_count_each_record_once(
         application.wait_until(lambda: max((one.block for one in announced(settings)), default=0) >= over, "the table")
         application.stop()
     last = announced(settings)[-1]
-    records = [Record("scores", 0, row, json.dumps(one).encode()) for row, one in enumerate(scores(settings).values())]
+    taken_in = last.offsets[settings.scores_topic]  # of the scores of `after` some may have come too late for it
+    records = [
+        Record("scores", record.partition, record.offset, record.value, LIVE)
+        for record in read_topic(settings.kafka_bootstrap_servers, settings.scores_topic)
+        if record.offset < taken_in[str(record.partition)]
+    ]
+    assert len({score["transaction_id"] for score in (json.loads(each.value or b"") for each in records)}) >= 3_000
     wanted, found = expected(records, last.block).pruned(), table(spark, last)
     other = [row for row, kept in enumerate(SUMS) if kept.counted != "frauds"]
     assert found.keys.tobytes() == wanted.keys.tobytes()

@@ -1,17 +1,25 @@
 """The fast lane, as a process with a real broker: what is answered is the judgement of what is in the log."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
+from kafka import KafkaProducer
 
 from detection.decision import Decision
 from detection.engine import Engine, Scored
+from detection.exported_state import OFFSETS_KEY, StateOf
 from detection.folding import Messages
 from detection.ranges import Versions
 from detection.score_json import closing
@@ -19,13 +27,15 @@ from messaging.config import KafkaConfig
 from ml.features.customers import Customers
 from ml.model import Model
 from ml.registry.model_store import ModelStore
-from ml.schema import Score
-from serving.early_alerts import PLACE_HEADER
+from ml.schema import Score, Transaction
+from serving.sent_alerts import PLACE_HEADER
 from settings import Settings
 from tests.detection.scores import exact
+from tests.integration.application import Application
 from tests.integration.service import Service
 from tests.integration.traffic import messages, send, traffic
 from tests.support.kafka import read_topic
+from tests.support.topics import make_again
 
 LIVE = datetime.now(UTC).replace(microsecond=0)
 OF_ANSWER = ("anomaly_score", "threshold", "is_anomaly", "model_version")
@@ -69,7 +79,10 @@ def test_an_answer_is_the_judgement_of_the_record_as_it_stands_in_the_log(
         again = service.post("/transactions", sent[7]).body
         looked = service.post("/predict", sent[7] | {"transaction_id": "new"}).body
         assert service.get("/health").status == 200
-        assert 'scoreline_requests_total{outcome="200",route="/transactions"} 102.0' in service.get("/metrics").body
+        metrics = service.get("/metrics").body
+        assert 'scoreline_requests_total{outcome="200",route="/transactions"} 102.0' in metrics
+        for line in ("records_total 300.0", "model_version 1.0", "threshold_version 0.0", "requests_waiting 0.0"):
+            assert f"\nscoreline_{line}\n" in metrics
     expected = judged(settings, models[0])
     assert len(expected) == len(sent)
     assert [answer for answer in answers if "degraded" in answer] == []
@@ -126,7 +139,7 @@ def test_killed_and_started_again_it_gives_the_same_answers_and_knows_what_came_
     with Service(settings, tmp_path / "one").wait_until_ready() as service:
         before = [service.post("/transactions", each).body for each in sent[:100]]
         service.kill()
-    send(settings, messages([msgspec.convert(each, type(traffic(1, 1, 1)[0])) for each in sent[100:150]]))
+    send(settings, messages([msgspec.convert(each, Transaction) for each in sent[100:150]]))
     with Service(settings, tmp_path / "one").wait_until_ready() as service:
         again = [service.post("/transactions", each).body for each in sent[:100]]
         twice = service.post("/transactions", sent[120])
@@ -185,10 +198,67 @@ def test_started_before_kafka_it_waits_and_says_for_what(settings: Settings, tmp
         assert service.stop() == 0
 
 
+class Unreadable(str):
+    """A header's name that is not UTF-8, which kafka-python would not send otherwise."""
+
+    def encode(self, *_: str) -> bytes:
+        return b"\xff\xfe\x80"
+
+
+def test_headers_that_are_not_utf_8_stop_nothing_on_any_topic_that_it_reads(settings: Settings, tmp_path: Path) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
+    first, second, third = payments(3)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        for topic in (settings.transactions_topic, settings.early_alerts_topic, settings.thresholds_topic):
+            for _ in range(20):
+                producer.send(topic, b"{}", b"k", headers=[(Unreadable("x"), b"y")])
+        producer.flush()
+        assert service.post("/transactions", first).status == 200
+        time.sleep(0.5)
+        assert service.post("/transactions", second).status == 200
+        assert service.get("/ready").status == 200
+        service.kill()
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        assert service.post("/transactions", third).status == 200
+    producer.close()
+
+
+def test_the_id_of_another_payment_gets_no_answer_of_it(settings: Settings, tmp_path: Path) -> None:
+    (payment,) = payments(1)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        first = service.post("/transactions", payment).body
+        of_another = service.post("/transactions", payment | {"customer_id": "somebody-else"})
+        more = service.post("/transactions", payment | {"amount": payment["amount"] + 1})
+        again = service.post("/transactions", payment).body
+    assert "repeated" not in of_another.body
+    assert of_another.body["offset"] is not None
+    assert (more.status, more.body["title"], more.body["offset"]) == (409, "other contents", first["offset"])
+    assert again == first | {"repeated": True}
+
+
+@pytest.mark.slow
+def test_a_topic_that_was_made_again_under_it_is_named_and_nothing_is_answered(
+    settings: Settings, tmp_path: Path
+) -> None:
+    sent = payments(60)
+    with Service(settings, tmp_path / "one").wait_until_ready() as service:
+        assert service.post("/transactions", sent[:20]).status == 200
+        service.process.send_signal(signal.SIGSTOP)
+        make_again(settings, settings.transactions_topic)
+        send(settings, messages([msgspec.convert(each, Transaction) for each in payments(400, seed=9)]))
+        service.process.send_signal(signal.SIGCONT)
+        deadline = time.monotonic() + 60
+        while service.get("/ready").status == 200 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert "made again" in service.said()
+        assert "--rebuild" in service.said()
+        assert service.post("/transactions", sent[30]).status == 503
+
+
 def test_two_replicas_send_each_early_alert_once_also_when_one_is_killed(
     settings: Settings, models: list[Model], tmp_path: Path
 ) -> None:
-    sent = [msgspec.convert(each, type(traffic(1, 1, 1)[0])) for each in payments(4_000, customers=300)]
+    sent = [msgspec.convert(each, Transaction) for each in payments(4_000, customers=300)]
     with (
         Service(settings, tmp_path / "one").wait_until_ready() as one,
         Service(settings, tmp_path / "two").wait_until_ready() as two,
@@ -233,6 +303,53 @@ def test_a_promotion_is_taken_up_without_a_request_that_fails(
                 break
         assert sorted(set(versions)) == [1, 2]
         assert versions == sorted(versions)
+
+
+def test_a_service_that_comes_to_a_running_job_begins_with_its_state(
+    settings: Settings, models: list[Model], start: Callable[..., Application], tmp_path: Path
+) -> None:
+    sent = payments(300)
+    early = [msgspec.convert(each, Transaction) for each in sent[:200]]
+    send(settings, messages(early))
+    out = tmp_path / "exported.parquet"
+    with start(settings) as job:
+        job.wait_until(lambda: count_of(settings, settings.scores_topic) == 200, "scores", 120)
+        job.wait_until(lambda: exported(settings, out).startswith(f"{out}: 40 customers"), "an export", 120)
+    with Service(settings, tmp_path / "one", "--initial-state", str(out)).wait_until_ready() as service:
+        assert "scoreline_customers 40.0" in service.get("/metrics").body
+        answers = [service.post("/transactions", each).body for each in sent[200:]]
+    expected = judged(settings, models[0])
+    assert all(same(answer, expected[answer["partition"], answer["offset"]]) for answer in answers)
+    about = msgspec.json.decode(pq.read_metadata(out).metadata[OFFSETS_KEY], type=StateOf)
+    assert sum(about.offsets.values()) == 200
+
+
+def count_of(settings: Settings, topic: str) -> int:
+    return len(read_topic(settings.kafka_bootstrap_servers, topic))
+
+
+def exported(settings: Settings, out: Path) -> str:
+    """What the command prints."""
+    command = [sys.executable, "-m", "jobs", "state", "export", "--out", str(out)]
+    return subprocess.run(command, env=os.environ | settings.environment(), capture_output=True, text=True).stdout
+
+
+def test_where_nothing_ran_there_is_no_state_to_export(settings: Settings, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "jobs",
+        "state",
+        "export",
+        "--out",
+        str(tmp_path / "x"),
+        "--checkpoint",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, env=os.environ | settings.environment(), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "has no finished micro-batch" in done.stderr
 
 
 @pytest.mark.parametrize("fallback", ["approve", "decline"])

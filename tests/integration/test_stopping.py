@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from kafka import KafkaAdminClient
 
 from messaging.topics import create_topics
+from ml.features import FEATURES
 from ml.model import Model
+from ml.registry.model_store import ModelStore
 from settings import Settings
 from stack.local import Stack
+from stack.mlflow import MLflow
 from stack.server import Server
 from tests.integration.application import ROOT, Application, status_of
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
@@ -101,6 +106,46 @@ def test_a_stop_takes_less_than_half_a_minute_whatever_is_away_and_loses_nothing
     last.wait_until(lambda: count_records(own.kafka_bootstrap_servers, own.scores_topic) >= sent, "all scores", 400)
     last.wait_until(lambda: len(scores(own)) == sent, "a score for each record", 400)
     assert last.stop() == 0
+    expected = judged(read_topic(own.kafka_bootstrap_servers, own.transactions_topic), models[0])
+    assert {place: judgement(score) for place, score in scores(own).items()} == expected
+
+
+def test_a_stop_in_the_pause_before_a_restart_and_while_mlflow_hangs_takes_seconds(
+    own: Settings, models: list[Model], start: Start, tmp_path: Path
+) -> None:
+    """In the pause: a topic that is missing makes detect fail after a minute, each time with a longer pause."""
+    mlflow = MLflow(tmp_path / "mlflow")
+    mlflow.start()
+    try:
+        registry = ModelStore(mlflow.url, own.model_name, own.model_alias)
+        registry.register(models[0], np.zeros((5, len(FEATURES))))
+        registry.promote(1)
+        settings = own.model_copy(update={"mlflow_tracking_uri": mlflow.url, "publish": False})
+        send(settings, messages(traffic(200, customers=50, seed=75)))
+        application = start(settings)
+        application.wait_for_commit()
+        with frozen(mlflow):
+            time.sleep(12)  # so that it waits for an answer
+            send(settings, messages(traffic(200, customers=50, seed=76)))
+            application.wait_until(
+                lambda: count_records(own.kafka_bootstrap_servers, own.scores_topic) == 400, "scores while MLflow hangs"
+            )
+            seconds, status = application.seconds_to_stop()
+            assert (seconds < 10, status) == (True, 0), application.output[-2000:]
+        with KafkaAdminClient(bootstrap_servers=own.kafka_bootstrap_servers) as admin:
+            application = start(settings)
+            application.wait_until(lambda: application.output.count("is ready") == 2, "that it is ready")
+            admin.delete_topics([own.alerts_topic])
+            send(settings, messages(traffic(200, customers=50, seed=77)))
+            application.wait_until(lambda: "starting again in 4 s" in application.log, "the third pause")
+            seconds, status = application.seconds_to_stop()
+            assert (seconds < 10, status) == (True, 0), application.output[-2000:]
+        create_topics(own)
+        last = start(settings)
+        last.wait_until(lambda: len(scores(own)) == 600, "a score for each record")
+        assert last.stop() == 0
+    finally:
+        mlflow.stop()
     expected = judged(read_topic(own.kafka_bootstrap_servers, own.transactions_topic), models[0])
     assert {place: judgement(score) for place, score in scores(own).items()} == expected
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from detection import message_parsing
-from detection.durable_folder import DurableFolder
+from detection import durable_folder, message_parsing
 from detection.ledger import Ledger
 from jobs.runtime.errors import Fatal
+from jobs.runtime.storage import DurableFolder
 from jobs.source.topic_offsets import QueryCheckpoint
 from ml import features
 from ml.features.customers import Customers, identify
@@ -164,7 +164,8 @@ def die_before(patched: pytest.MonkeyPatch, step: int) -> None:
         return changing
 
     for name in ("write", "delete"):
-        patched.setattr(DurableFolder, name, counted(getattr(DurableFolder, name)))
+        of_all = durable_folder.DurableFolder
+        patched.setattr(of_all, name, counted(getattr(of_all, name)))
 
 
 @pytest.mark.slow

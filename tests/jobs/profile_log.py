@@ -16,6 +16,8 @@ START = 1_700_000_040_000
 """The first event time (ms), where a block begins."""
 LATER = START + 10 * 24 * HOUR
 """A Kafka time (ms) after that of all transactions."""
+NOW = LATER
+"""The time (ms) at which tasks count."""
 MERCHANTS = 7
 NEW = FEATURES.index("new_merchant")
 
@@ -27,7 +29,7 @@ class Record(NamedTuple):
     partition: int
     offset: int
     value: bytes | None
-    time: int = 2**62
+    time: int = LATER
 
 
 def score(number: int, seconds: float, **changes: object) -> bytes:
@@ -73,9 +75,9 @@ def labels(values: Sequence[bytes], first_offset: int = 0) -> list[Record]:
     return [Record("labels", 0, first_offset + k, value) for k, value in enumerate(values)]
 
 
-def counted(pieces: Sequence[Sequence[Record]], seen: bytes | None = None) -> tuple[Counted, int]:
+def counted(pieces: Sequence[Sequence[Record]], seen: bytes | None = None, now: int = NOW) -> tuple[Counted, int]:
     """What tasks return, one for each piece."""
-    counting = Counting(("scores", "labels"), Span(BLOCK_SECONDS, 24.0), Seen().packed if seen is None else seen)
+    counting = Counting(("scores", "labels"), Span(BLOCK_SECONDS, 24.0, now), Seen().packed if seen is None else seen)
     tables = [rows for piece in pieces for rows in counting.count(iter([batch(piece[:50]), batch(piece[50:])]))]
     return added(pa.Table.from_batches(tables))
 

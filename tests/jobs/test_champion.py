@@ -132,8 +132,9 @@ def test_a_champion_whose_files_were_half_written_is_taken_up_once_they_are_whol
 def set_status(registry: ModelStore, version: int, status: str) -> None:
     """As a registry that takes its time has it; MLflow's own by file is always done at once."""
     import sqlite3
+    from contextlib import closing
 
-    with sqlite3.connect(registry.uri.removeprefix("sqlite:///")) as database:
+    with closing(sqlite3.connect(registry.uri.removeprefix("sqlite:///"))) as database, database:
         database.execute("UPDATE model_versions SET status = ? WHERE version = ?", (status, version))
 
 

@@ -17,6 +17,7 @@ from ml.model import Model
 from ml.registry.model_store import ModelStore
 from settings import Settings
 from versions.champion import ChampionPoller
+from versions.errors import NoModel
 
 A, B = Extra("a", 0, 9, "first"), Extra("b", -1, 1, "second")
 
@@ -103,11 +104,12 @@ def test_a_champion_that_needs_an_undeclared_extra_is_refused_at_the_start(
         store = model_store(given, declared)
         return ChampionPoller(store, ModelVersions(store, models)).current()
 
-    with pytest.raises(Fatal, match=r"no model to judge by: it judges by extras that are not declared \(a\)"):
+    with pytest.raises(NoModel, match=r"no model to judge by: it judges by extras that are not declared \(a\)"):
         first(B)
     model = first(B, A)
     assert model.features[-1] == "a" != last
     assert model.extras == {"a": 2.0}
     assert names((B, A)) == model_store(given, (B, A)).extras
-    with pytest.raises(Fatal, match="not declared"):  # a restart without the declaration, with the model kept beside it
+    # A restart without the declaration, with the model kept beside it.
+    with pytest.raises(NoModel, match="not declared"):
         first()

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from jobs.profile_counts import LABEL
 from jobs.seen import Seen
-from ml.features import FEATURES
+from ml.features import FEATURES, HOUR
 from ml.features.events import hash_id
 from ml.features.profile_counts import blocks_of, transaction_counts
 from ml.label_rule import FRAUD, HONEST, UNKNOWN
 from tests.jobs.foreign_scores import foreign
-from tests.jobs.profile_log import BLOCK_SECONDS, NEW, START, Record, counted, label, labels, score, scores
+from tests.jobs.profile_log import BLOCK_SECONDS, NEW, NOW, START, Record, counted, label, labels, score, scores
 
 RECORDS = scores(range(200))
 
@@ -45,7 +45,7 @@ def test_each_record_counts_once_whatever_the_cut_and_whatever_repeats(cuts: lis
     seen, total = Seen(), 0
     for start, end in pairwise(edges):
         piece, _ = counted([RECORDS[:end][max(0, start - 20) :]], seen.packed)
-        seen.take_in(piece.seen.chunks(), piece.seen.latest)
+        seen.take_in(piece.positions, piece.figures.latest)
         total += len(piece.entries)
     assert total == 200
 
@@ -56,12 +56,20 @@ def test_a_record_that_two_tasks_counted_is_noticed() -> None:
 
 def test_a_topic_that_was_made_again_is_noticed_by_the_times_of_its_records() -> None:
     first, _ = counted([RECORDS])
+    seen = Seen()
+    seen.take_in(first.positions, first.figures.latest)
     again = [Record("scores", 0, 500, score(0, 1_000.0)), Record("scores", 1, 501, score(1, 1_000.0))]
-    assert counted([again], first.seen.packed)[0].figures.again == [0, 1]
-    assert counted([RECORDS[:2]], first.seen.packed)[0].figures.again == []
-    first.seen.forget_partition(0)
-    first.seen.forget_partition(1)
-    assert len(counted([again], first.seen.packed)[0].entries) == 2
+    assert counted([again], seen.packed)[0].figures.again == [0, 1]
+    assert counted([RECORDS[:2]], seen.packed)[0].figures.again == []
+    seen.forget_partition(0)
+    seen.forget_partition(1)
+    assert len(counted([again], seen.packed)[0].entries) == 2
+
+
+def test_a_time_ahead_of_the_clock_does_not_hide_that_a_topic_was_made_again() -> None:
+    ahead = score(1_000, 1.0, partition=0, offset=10**6, kafka_time=NOW + HOUR)
+    first, _ = counted([[*RECORDS, Record("scores", 0, 500, ahead, NOW + HOUR)]])
+    assert first.figures.latest[0] == NOW
 
 
 def test_of_each_source_the_last_label_is_taken() -> None:

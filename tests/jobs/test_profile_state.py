@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.profile_store import ProfileStore
+from jobs import profile_state
 from jobs.known_labels import MOST_EARLY
 from jobs.profile_state import Limits, Made, ProfileState
 from jobs.runtime.storage import DurableFolder
@@ -208,6 +209,73 @@ def test_scores_that_are_dated_far_ahead_do_not_move_the_table(tmp_path: Path) -
     made = run(tmp_path, [whole[:200], records, whole[200:]])
     assert made[-1].as_of == FIRST + 5
     assert same(table(tmp_path, made[-1]), pure(whole, FIRST + 5))
+
+
+def test_invented_offsets_and_times_leave_honest_scores_what_they_count(tmp_path: Path) -> None:
+    whole = scores(range(400))
+    invented = [
+        score(5_000 + n, 1.0, partition=n % 2, offset=offset, event_time=f"{1000 + n}-01-01T00:00:00Z")
+        for n, offset in enumerate([2**48 - 1, 2**47, 2**30, 10**6] * 5)
+    ]
+    records = [Record("scores", 0, 9_000 + n, value) for n, value in enumerate(invented)]
+    made = run(tmp_path, [whole[:100], records, whole[50:200], records, whole[150:]], [3, 4])
+    assert made[-1].as_of == FIRST + 5
+    found, expected = table(tmp_path, made[-1]), pure(whole, FIRST + 5)
+    assert same(found, expected)
+
+
+def test_a_later_score_of_the_same_transaction_takes_no_label_with_it(tmp_path: Path) -> None:
+    whole = scores(range(400))
+    another = Record("scores", 0, 9_000, score(3, 100.0, merchant_id="another", partition=5, offset=7))
+    made = run(tmp_path, [whole[:200], [another], labels([label(3)]), whole[200:]])
+    expected = pure([*whole, another], FIRST + 5)
+    at = FIRST + 3  # after the first table, as of FIRST + 2
+    expected.take_in_labels(frauds([3], [FIRST], [at], [1]))
+    assert same(table(tmp_path, made[-1]), expected)
+
+
+def test_traffic_of_invented_times_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile_state, "_DAY_SECONDS", 432)  # some 7 blocks
+    whole, most = scores(range(400)), 4 * 57
+    old = [
+        Record("scores", 0, 9_000 + n, score(5_000 + n, -60.0 * n, kafka_time=START, partition=3, offset=n))
+        for n in range(500)
+    ]
+    kept = state(tmp_path)
+    for number, piece in enumerate([whole[:100], *(old[n : n + 100] for n in range(0, 500, 100)), whole[100:]]):
+        taken, _ = counted([piece], kept.state.seen)
+        kept.settle(kept.take_in(number, taken, {}, None))
+        assert len(kept.state.traffic) <= 16 * most
+    assert kept.state.made is not None
+    assert kept.state.made.as_of == FIRST + 5
+
+
+def test_a_table_keeps_the_busiest_however_many_names_are_invented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profile_state, "_MOST_ENTITIES", 8)
+    whole = scores(range(400))
+    invented = [
+        Record("scores", 0, 9_000 + n, score(5_000 + n, 1.0, merchant_id=f"invented {n}", partition=3, offset=n))
+        for n in range(300)
+    ]
+    made = run(tmp_path, [whole[:200], invented, whole[200:]])
+    assert made[-1].entities == 8
+    assert same(table(tmp_path, made[-1]), pure([*whole, *invented], FIRST + 5).pruned(8))
+
+
+def test_a_partition_begins_again_once_for_each_topic_that_kafka_knows(tmp_path: Path) -> None:
+    kept, whole = state(tmp_path), scores(range(100))
+    taken, _ = counted([whole], kept.state.seen)
+    kept.settle(kept.take_in(0, taken, {}, None))
+    assert kept.forget_partitions([0], "first id")
+    kept.settle(kept.take_in(1, counted([whole], kept.state.seen)[0], {}, None))
+    again = state(tmp_path)
+    assert not again.forget_partitions([0], "first id")
+    assert len(counted([whole], again.state.seen)[0].entries) == 0
+    assert again.forget_partitions([0], "second id")
+    assert len(counted([whole], again.state.seen)[0].entries) == 50
+    assert again.forget_partitions([0], "")
 
 
 def test_versions_go_on_from_what_the_topic_holds(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.publish_points import Publication, PublishedScore, draw, placed, requests
-from jobs.throughput import Tally
+from jobs.throughput import Tally, Throughput
 from ml.schema import Reason, Score
 from sinks.points_file import PointsFileSink
 from sinks.sink import PointsRefused
@@ -285,3 +285,19 @@ def test_a_sink_that_refuses_everything_fails_the_query(tmp_path: Path) -> None:
     sink.refused = tuple(b"t%d" % number for number in range(300))
     with pytest.raises(PointsRefused):
         list(Publication(sink).publish(iter([batch_of([record_of(number, "score") for number in range(300)])])))
+
+
+def test_scores_with_an_unknown_currency_or_refused_extras_are_counted(tmp_path: Path) -> None:
+    marked = [
+        score(1, currency_unknown=True),
+        score(2, refused_extras={"age": "out of range"}),
+        score(4, currency_unknown=True, refused_extras={"age": "a text", "risk": "a text"}),
+        score(5),
+    ]
+    records = [(msgspec.json.encode(one), False, 1_700_000_000_500, 0, n, None, None) for n, one in enumerate(marked)]
+    tally, lines = publish(tmp_path / "points", [batch_of(records[:2]), batch_of(records[2:])])
+    assert (tally.scored, tally.currency_unknown, tally.extras_refused) == (4, 2, 2)
+    assert len(lines) == 4
+    point = Throughput().point(tally, 0, None)
+    assert b"currency_unknown=2i" in point
+    assert b"extras_refused=2i" in point

@@ -15,7 +15,7 @@ import pytest
 
 from jobs.runtime.claim import LOCKS, Holder, holder_of, is_held
 from jobs.runtime.health import HEALTH, Health
-from jobs.status import QueryStatus, local_checkpoint, queries_of, statuses
+from jobs.status import QueryStatus, as_table, local_checkpoint, queries_of, statuses
 from settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -150,3 +150,14 @@ def test_a_full_disk_under_a_running_job_is_said(tmp_path: Path, monkeypatch: py
         assert "silent for" in (one(tmp_path).unhealthy or "")
         monkeypatch.setattr("jobs.status.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
         assert (one(tmp_path).unhealthy or "").startswith("the disk of the checkpoint is full")
+        healthy(tmp_path)
+        assert one(tmp_path).unhealthy == "the disk of the checkpoint is full"
+
+
+def test_a_person_sees_what_counts_as_unknown(tmp_path: Path) -> None:
+    with running(tmp_path):
+        healthy(tmp_path, facts={"currency_unknown": 1_200, "extras_refused": 0})
+        caption = as_table([one(tmp_path)], "127.0.0.1:1").caption
+    assert isinstance(caption, str)
+    assert "1,200 scores since the start have a currency that the rates lack" in caption
+    assert "extras" not in caption

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.features import FEATURES
-from ml.features.available import Block, available, columns, needs_profiles
+from ml.features.available import Numbers, available, columns, needs_profiles
 from ml.features.profile_schema import PROFILE_FEATURES
 
-CUSTOMER = Block(FEATURES, np.arange(3.0 * len(FEATURES)).reshape(3, -1))
-OTHER = Block(("own_a", "own_b"), np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]))
+CUSTOMER = Numbers(FEATURES, np.arange(3.0 * len(FEATURES)).reshape(3, -1))
+OTHER = Numbers(("own_a", "own_b"), np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]))
 
 
 def test_todays_models_get_the_very_array_of_the_customers_features() -> None:

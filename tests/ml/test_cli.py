@@ -160,4 +160,5 @@ def test_with_mlflow_away_a_real_process_leaves_with_one_line(monkeypatch: pytes
         )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"error: the model registry {uri} does not answer (no connection); start it")
+    assert "python -m stack run COMMAND" in ended.stderr
     assert ended.stderr.count("\n") == 1

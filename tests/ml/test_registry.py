@@ -19,6 +19,7 @@ from ml.registry.model_store import (
     ModelStore,
     NoChampion,
     RegistryError,
+    packed,
     promotion_history,
     serialization,
     tracking,
@@ -39,6 +40,26 @@ def test_a_registered_model_comes_back_as_it_was(registry: ModelStore, model: Mo
     assert again.usual.tolist() == model.usual.tolist()
     assert again.anomaly_score(features).tolist() == model.anomaly_score(features).tolist()
     assert again.reasons(features[:20]) == model.reasons(features[:20])
+
+
+def test_the_decline_threshold_is_kept_with_the_model_and_a_model_without_one_is_stored_as_before(
+    registry: ModelStore, model: Model, features: Floats
+) -> None:
+    before = registry.register(model, features)
+    registry.register(replace(model, decline_threshold=0.9), features)
+    came, packed_file = registry.fetch(2)
+    assert came.decline_threshold == 0.9
+    assert packed.unpack(packed_file, came.digest, FEATURES).decline_threshold == 0.9
+    assert registry.load(1).decline_threshold is None
+    assert came.digest != before.digest
+    text = (artifact_folder(registry, 1) / "MLmodel").read_text()
+    assert "decline_threshold:" not in text  # the folder has the name of this test
+
+
+def test_a_decline_threshold_below_the_alerts_is_refused(registry: ModelStore, model: Model, features: Floats) -> None:
+    registry.register(replace(model, decline_threshold=model.threshold / 2), features)
+    with pytest.raises(ModelRefused, match="its decline threshold is"):
+        registry.load(1)
 
 
 def test_models_lists_versions_with_alias_parameters_and_metrics_newest_first(

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from ml.dataset.history import History, HistoryError
 from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
+from ml.detectors.columns import CHOSEN
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
+from ml.features.profile_schema import PROFILE_FEATURES
 from ml.model import usual_ranges
 from ml.thresholds.budget import threshold_for_budget
+from ml.thresholds.decline import declines
 from ml.training.policy import Policy, labels_for
 from ml.training.train import Trained, TrainingError, train
 from tests.ml.conftest import isolation_scorer
@@ -162,6 +165,34 @@ def test_a_detector_learns_from_labels_what_fraud_is(tmp_path: Path, transaction
     assert scores[fraud].min() > scores[~fraud].max()
     assert trained.metrics["known_frauds_fit_part"] == 90
     assert trained.params["detector"] == detector
+
+
+def test_the_decline_threshold_comes_from_rows_that_the_model_never_saw(tmp_path: Path, transactions: pa.Table) -> None:
+    folder = with_fraud(tmp_path, transactions)
+    policy = Policy("scoreline", "xgboost", budget=0.06)
+    trained = train(History.open(folder), policy, labels_for(policy, folder))
+    changed = pq.read_table(folder / "transactions.parquet")
+    rows = CustomerTable().fold(changed["customer_id"], events_from_arrow(changed)).features[3_600:5_400]
+    fraud = np.arange(3_600, 5_400) % 20 == 0
+    found = declines(trained.model.anomaly_score(rows), fraud, trained.model.threshold)
+    assert trained.model.decline_threshold == found.threshold is not None
+    assert trained.metrics["decline_recall"] == found.recall == 1.0
+    assert trained.metrics["decline_share"] == found.share
+    assert train(History.open(folder), Policy("scoreline", budget=0.06)).model.decline_threshold is None
+
+
+def test_a_forest_with_profiles_needs_the_columns_alone_that_rank_the_known_frauds_best(
+    tmp_path: Path, transactions: pa.Table
+) -> None:
+    folder = with_fraud(tmp_path, transactions)
+    policy = Policy("scoreline", budget=0.06, profiles=True)
+    trained = train(History.open(folder), policy, labels_for(policy, folder))
+    assert trained.params["column_set"] == "amounts and risks"
+    assert trained.model.features == CHOSEN["amounts and risks"]
+    assert trained.model.usual.shape == (len(trained.model.features), 3)
+    assert trained.example.shape[1] == len(trained.model.features)
+    without = train(History.open(folder), policy)
+    assert without.model.features == (*FEATURES, *PROFILE_FEATURES)
 
 
 def test_a_search_is_never_worse_than_no_search_and_says_what_it_found(tmp_path: Path, transactions: pa.Table) -> None:

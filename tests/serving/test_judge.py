@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from detection.decision import Decision
 from detection.durable_folder import DurableFolder
 from detection.errors import VersionUnavailable
@@ -57,6 +59,38 @@ def test_where_the_newest_version_is_not_to_be_had_the_one_before_goes_on(tmp_pa
     assert judge.at(0, 10) == Versions(1, model_digest="a")
     newest[0] = Versions(3, model_digest="c")
     assert judge.current({0: 20}).versions.model == 3
+
+
+def test_where_the_disk_is_full_the_version_before_goes_on_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = [Versions(1, model_digest="a")]
+    kept = ledger(tmp_path)
+    judge = Judge(kept, lambda: newest[0], decision)
+    judge.current({0: 5})
+    newest[0] = Versions(2, model_digest="b")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kept, "begin", full)
+        assert judge.current({0: 10}).versions.model == 1
+    assert judge.at(0, 10) == Versions(1, model_digest="a")
+    assert judge.current({0: 20}).versions.model == 2
+    assert judge.at(0, 19) == Versions(1, model_digest="a")
+
+
+def test_who_only_asks_begins_no_epoch(tmp_path: Path) -> None:
+    newest = [Versions(1, model_digest="a")]
+    judge = Judge(ledger(tmp_path), lambda: newest[0], decision)
+    assert judge.newest().versions.model == 1
+    assert ledger(tmp_path).epochs == []
+    judge.current({0: 5})
+    newest[0] = Versions(2, model_digest="b")
+    assert judge.newest().versions.model == 2
+    assert judge.versions == Versions(1, model_digest="a")
+    assert len(ledger(tmp_path).epochs) == 1
 
 
 def test_a_topic_that_was_made_again_has_no_past(tmp_path: Path) -> None:

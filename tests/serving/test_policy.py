@@ -1,5 +1,6 @@
 """What a policy says of a payment, and what a policy file may hold."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ml.features import FEATURES
 from ml.schema import Score
 from serving.answers import Decided
 from serving.policy import Policy, PolicyError, PolicyFile, Thresholds
+from serving.thresholds import thresholds_for
+from tests.detection import recorded_log
 from tests.detection.scores import FORM
 
 NOW = datetime(2026, 5, 28, 12, tzinfo=UTC)
@@ -149,3 +152,16 @@ def test_what_is_wrong_in_a_file_is_named(text: str, words: str, tmp_path: Path)
 def test_a_policy_of_every_kind_of_decision_survives_json() -> None:
     decided = decide(Policy(PolicyFile()))
     assert msgspec.json.decode(msgspec.json.encode(decided), type=Decided) == decided
+
+
+def test_declines_may_begin_where_training_says(tmp_path: Path) -> None:
+    file = policy("decline: training", tmp_path).file
+    model = replace(recorded_log.model(), decline_threshold=0.87)
+    assert thresholds_for(file, model) == Thresholds(None, 0.87)
+    with pytest.raises(PolicyError, match="has none: it was trained without labels"):
+        thresholds_for(file, replace(model, decline_threshold=None))
+
+
+def test_a_word_that_is_no_share_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="decline"):
+        policy("decline: often", tmp_path)

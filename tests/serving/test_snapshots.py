@@ -28,7 +28,7 @@ def test_a_restart_has_the_states_of_the_last_snapshot_and_its_offsets(tmp_path:
     customers = Customers()
     engine = Engine(customers)
     engine.touched = []
-    snapshots = Snapshots(tmp_path, "transactions", "id", 0.0)
+    snapshots = Snapshots(tmp_path, "transactions", "id", "", 0.0)
     for start in range(0, len(LOG), 100):
         engine.fold(recorded_log.taken(LOG[start : start + 100]))
         if engine.touched:
@@ -42,7 +42,7 @@ def test_what_was_written_for_a_snapshot_that_never_counted_is_no_part_of_the_ne
     customers = Customers()
     engine = Engine(customers)
     engine.touched = []
-    snapshots = Snapshots(tmp_path, "transactions", "id", 0.0)
+    snapshots = Snapshots(tmp_path, "transactions", "id", "", 0.0)
     engine.fold(recorded_log.taken(LOG[:500]))
     snapshots.finish(customers, engine.touched, {0: 500}, 10)
     before = states(customers)
@@ -70,7 +70,7 @@ def test_after_a_restart_snapshots_go_on_where_they_were(tmp_path: Path) -> None
     for start in range(0, len(LOG), 400):
         again, _ = loaded(tmp_path)
         assert states(again) == states(customers)
-        snapshots = Snapshots(tmp_path, "transactions", "id", 0.0)
+        snapshots = Snapshots(tmp_path, "transactions", "id", "", 0.0)
         customers = Customers()
         snapshots.load(customers)
         engine = Engine(customers)
@@ -86,7 +86,7 @@ def test_the_folder_stays_bounded(tmp_path: Path) -> None:
     customers = Customers()
     engine = Engine(customers)
     engine.touched = []
-    snapshots = Snapshots(tmp_path, "transactions", "id", 0.0)
+    snapshots = Snapshots(tmp_path, "transactions", "id", "", 0.0)
     engine.fold(recorded_log.taken(LOG))
     for number in range(200):
         engine.touched.append(np.arange(customers.count))
@@ -101,6 +101,13 @@ def test_a_snapshot_of_another_topic_is_refused(tmp_path: Path, topic: str, topi
     Snapshots(tmp_path, "transactions", "id").seed(Customers(), {0: 0})
     with pytest.raises(StateRefused, match="of the topic"):
         loaded(tmp_path, topic, topic_id)
+
+
+def test_a_snapshot_by_other_currency_rates_is_refused(tmp_path: Path) -> None:
+    Snapshots(tmp_path, "transactions", "id", "of-may").seed(Customers(), {0: 0})
+    assert Snapshots(tmp_path, "transactions", "id", "of-may").load(Customers()) == {0: 0}
+    with pytest.raises(StateRefused, match=r"rates of-may, and this service folds by of-june.*--currency-rates"):
+        Snapshots(tmp_path, "transactions", "id", "of-june").load(Customers())
 
 
 def test_a_snapshot_that_lacks_a_chunk_is_refused(tmp_path: Path) -> None:
