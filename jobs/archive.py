@@ -216,7 +216,8 @@ def _near(places: Sequence[Row]) -> Column:
     each = (
         (F.col("partition") == partition) & F.col("offset").between(first, last) for partition, first, last, _ in places
     )
-    return functools.reduce(Column.__or__, each)
+    near: Column = functools.reduce(Column.__or__, each)
+    return near
 
 
 def _has(plan: Plan, topic: str) -> bool:

@@ -48,7 +48,7 @@ def sql(
 ) -> None:
     """Ask the lake by SQL (DuckDB's)."""
     with _errors(), connect(_place(lake)) as connection:
-        found = connection.sql(query)
+        found = _asked(connection, query)
         if found is None:
             return
         if form is Form.table:
@@ -129,6 +129,11 @@ def _place(lake: str | None) -> Place:
         print("error: no lake is named: set SCORELINE_LAKE to its folder, or say --lake FOLDER", file=sys.stderr)
         raise typer.Exit(2)
     return Place(uri)
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation | None:
+    """What a query finds; None where it is a statement without rows, which DuckDB's own types do not say."""
+    return connection.sql(query)
 
 
 @contextmanager

@@ -16,8 +16,9 @@ DAY: Final = "day"
 """By which both tables are partitioned."""
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
-_PLACE: Final = [("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())]
-_OF_TRANSACTIONS: Final = {
+_Columns = list[tuple[str, pa.DataType]]
+_PLACE: Final[_Columns] = [("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())]
+_OF_TRANSACTIONS: Final[dict[str, pa.DataType]] = {
     "event_time": _TIME,
     "amount": pa.float64(),
     "latitude": pa.float64(),

@@ -70,7 +70,9 @@ def label(transaction: str, is_fraud: bool | None, source: str = "analyst", days
 
 
 def put_scores(place: Place, values: list[bytes], pieces: list[Piece] | None = None) -> None:
-    batch = pa.record_batch({"value": pa.array(values, pa.binary()), "time": pa.array([NOON_MS] * len(values))})
+    batch = pa.RecordBatch.from_pydict(
+        {"value": pa.array(values, pa.binary()), "time": pa.array([NOON_MS] * len(values))}
+    )
     [rows] = ScoreRows(pieces or []).read(iter([batch]))
     write_deltalake(place.table(SCORES), pa.Table.from_batches([rows]), mode="append", partition_by=[DAY])
 
@@ -78,7 +80,9 @@ def put_scores(place: Place, values: list[bytes], pieces: list[Piece] | None = N
 def put_labels(place: Place, values: list[bytes], first: int = 0, archived_at: int = NOON_MS) -> None:
     offsets = pa.array(range(first, first + len(values)), pa.int64())
     partitions = pa.array([0] * len(values), pa.int32())
-    batch = pa.record_batch({"value": pa.array(values, pa.binary()), "partition": partitions, "offset": offsets})
+    batch = pa.RecordBatch.from_pydict(
+        {"value": pa.array(values, pa.binary()), "partition": partitions, "offset": offsets}
+    )
     [rows] = LabelRows("labels-id", archived_at).read(iter([batch]))
     write_deltalake(place.table(LABELS), pa.Table.from_batches([rows]), mode="append", partition_by=[DAY])
 
