@@ -37,6 +37,8 @@ COMMANDS: Final = (
     Command("stop", "jobs", "stop", _DETECT, "Stop the jobs whose checkpoints are below a folder."),
     Command("state", "jobs", "state", _DETECT, "Export the customers' states of a checkpoint, for the service."),
     Command("jars", "jobs", "jars", _DETECT, "Print the jars that spark-submit by hand needs."),
+    Command("lake", "lake", "", _DETECT, "Ask the lake of scores and labels by SQL, train on it, keep it small."),
+    Command("explain", "jobs", "explain", _DETECT, "Show all that led to one judgement; judge it again."),
     Command("generate", "generator", "send", _TRAFFIC, "Send simulated live traffic to Kafka."),
     Command("history", "generator", "history", _TRAFFIC, "Simulate a history to train on."),
     Command("replay", "generator", "replay", _TRAFFIC, "Send a data set to Kafka at the pace of its own clock."),
