@@ -1,8 +1,6 @@
 """`scoreline lake`: ask the lake by SQL, make a training set from it, and keep it small."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,21 +8,17 @@ from typing import Annotated
 
 import duckdb
 import typer
-from deltalake.exceptions import DeltaError
 from rich.console import Console
 
-from lake import maintenance
-from lake.place import Place
+from lake import maintenance, monitoring
+from lake.common import Where, errors, place_of
 from lake.training_set import write_training_set
 from lake.views import connect
 from ml.console import show_table
-from settings import Settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="The lake: every score and label."
 )
-
-Where = Annotated[str | None, typer.Option("--lake", help="The lake's folder; by default the setting SCORELINE_LAKE.")]
 
 
 class Form(StrEnum):
@@ -47,7 +41,7 @@ def sql(
     form: Annotated[Form, typer.Option("--form", help="How to print the rows.")] = Form.table,
 ) -> None:
     """Ask the lake by SQL (DuckDB's)."""
-    with _errors(), connect(_place(lake)) as connection:
+    with errors(), connect(place_of(lake)) as connection:
         found = _asked(connection, query)
         if found is None:
             return
@@ -74,15 +68,15 @@ def training_set(
     times = [None if time is None else time.replace(tzinfo=UTC) for time in (since, until, known_by)]
     assert times[0] is not None
     assert times[1] is not None
-    with _errors():
-        count = write_training_set(_place(lake), times[0], times[1], times[2], out)
+    with errors():
+        count = write_training_set(place_of(lake), times[0], times[1], times[2], out)
     print(f"{count} transactions are in {out}.")
 
 
 @app.command()
 def status(lake: Where = None) -> None:
     """Show what each table holds: files, bytes, version."""
-    with _errors():
+    with errors():
         rows = [[each.table, f"{each.files:,}", f"{each.bytes:,}", str(each.version)] for each in _figures(lake)]
     show_table(Console(), ["table", "files", "bytes", "version"], rows, "")
 
@@ -90,9 +84,9 @@ def status(lake: Where = None) -> None:
 @app.command()
 def compact(lake: Where = None) -> None:
     """Join small files, all days at once; the archive does it by itself for days that have many."""
-    with _errors():
+    with errors():
         before = sum(each.files for each in _figures(lake))
-        maintenance.compact(_place(lake))
+        maintenance.compact(place_of(lake))
         print(f"{before:,} files are now {sum(each.files for each in _figures(lake)):,}.")
 
 
@@ -102,8 +96,8 @@ def retain(
     lake: Where = None,
 ) -> None:
     """Delete older days; their files go with `clean`, once nobody can be reading them."""
-    with _errors():
-        maintenance.delete_before(_place(lake), days)
+    with errors():
+        maintenance.delete_before(place_of(lake), days)
     print(f"The lake has the last {days} days.")
 
 
@@ -115,20 +109,12 @@ def clean(
     lake: Where = None,
 ) -> None:
     """Delete files that no version needs any more, and old entries of the log."""
-    with _errors():
-        print(f"{maintenance.clean(_place(lake), hours):,} files were deleted.")
+    with errors():
+        print(f"{maintenance.clean(place_of(lake), hours):,} files were deleted.")
 
 
 def _figures(lake: str | None) -> list[maintenance.Figures]:
-    return maintenance.figures(_place(lake))
-
-
-def _place(lake: str | None) -> Place:
-    uri = lake or Settings.from_command_line([]).lake
-    if uri is None:
-        print("error: no lake is named: set SCORELINE_LAKE to its folder, or say --lake FOLDER", file=sys.stderr)
-        raise typer.Exit(2)
-    return Place(uri)
+    return maintenance.figures(place_of(lake))
 
 
 def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation | None:
@@ -136,14 +122,9 @@ def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPy
     return connection.sql(query)
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """What is wrong with a query or a table is one line."""
-    try:
-        yield
-    except (duckdb.Error, DeltaError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+app.command("quality")(monitoring.quality)
+app.command("review")(monitoring.review)
+app.command("drift")(monitoring.drift)
 
 
 if __name__ == "__main__":

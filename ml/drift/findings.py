@@ -43,7 +43,7 @@ def findings(counts: Counts, end: int, scale: Scale, reference: DriftReference, 
     if window.rows.sum() < scale.least_rows:
         return []
     made: list[tuple[Reference, Comparisons]] = []
-    for against in scale.against:
+    for against in scale.least_psi:
         other = compared(counts, end, scale, against, reference)
         if other.rows.sum() >= scale.least_rows:
             made.append((against, comparisons(window, other, scale, reference, policy)))
@@ -80,9 +80,9 @@ def _each(
     rows, others = of.window.sum(1), of.reference.sum(1)
     share, usual = (of.window[:, 0] + 0.5) / (rows + 1), (of.reference[:, 0] + 0.5) / (others + 1)
     ratio, rise = share / usual, share - usual
-    least = np.array([scale.least_psi * policy.factors.get(name, 1.0) for name in of.names])
-    shares = np.maximum(ratio, 1 / ratio) >= scale.least_alert_ratio, rise >= policy.least_rise
-    large = np.choose(of.kind, (beyond >= least, *shares))
+    factor = np.array([policy.factor(name) for name in of.names])
+    shares = np.maximum(ratio, 1 / ratio) >= scale.least_alert_ratio**factor, rise >= policy.least_rise
+    large = np.choose(of.kind, (beyond >= scale.least_psi[against] * factor, *shares))
     for row, name in enumerate(of.names):
         kind = of.kind[row]
         yield Finding(

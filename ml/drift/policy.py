@@ -27,8 +27,8 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Windows of one length. An alarm takes `in_a_row` of them, one each `every_minutes`, that reach all the figures.
 
     least_rows: with fewer transactions a window says nothing. least_psi: beyond what chance gives, of a feature, the score or
-    the segments. least_alert_ratio: of the share of alerts and the expected one, either way, with `least_alerts` expected.
-    against: what windows are compared with.
+    the segments, by what windows are compared with. least_alert_ratio: of the share of alerts and the expected one, either way,
+    with `least_alerts` expected.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=40)]
@@ -36,10 +36,9 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every_minutes: Minutes
     in_a_row: Annotated[int, Meta(ge=1, le=100)]
     least_rows: Annotated[int, Meta(ge=1)]
-    least_psi: Annotated[float, Meta(gt=0)]
+    least_psi: Annotated[dict[Reference, Annotated[float, Meta(gt=0)]], Meta(min_length=1)]
     least_alerts: Annotated[float, Meta(gt=0)]
     least_alert_ratio: Annotated[float, Meta(gt=1)]
-    against: tuple[Reference, ...] = ("training", "last_week")
 
     @property
     def blocks(self) -> int:
@@ -54,7 +53,8 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class DriftPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """left_out: features that are compared with nothing. false_discoveries: the expected share of them among what is found in
-    a window. factors: of some features, by name, what `least_psi` is multiplied by. least_rise: how much more of the
+    a window. factors: of some comparisons, by name, what `least_psi` is multiplied by; of alerts the exponent of their ratio.
+    "alerts of" and "anomaly_score of" name those of all segments. least_rise: how much more of the
     transactions than before an issue of the data has to affect, as a share."""
 
     scales: Annotated[tuple[Scale, ...], Meta(min_length=1)]
@@ -62,6 +62,11 @@ class DriftPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     false_discoveries: Annotated[float, Meta(gt=0, lt=1)] = 0.01
     factors: dict[str, Annotated[float, Meta(gt=0)]] = {}
     least_rise: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+
+    def factor(self, what: str) -> float:
+        """By how much more than others a comparison has to differ."""
+        name, of, _ = what.partition(" of ")
+        return self.factors.get(f"{name} of" if of else name, 1.0)
 
     @classmethod
     def read(cls, path: Path | None = None) -> Self:

@@ -1,11 +1,13 @@
 """How long frauds take to become known, from labels of which the late ones are still missing."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
 from ml.arrays import Floats, Ints
+
+_LEAST_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,14 @@ class DelayCurve:
         later = np.append(np.cumsum(step[::-1])[::-1][1:], 0.0)
         variance = np.append(np.cumsum(spread[::-1])[::-1][1:], 0.0)
         return cls(steps, np.exp(later), variance, int(ages.max()))
+
+    def weights(self, ages: Ints) -> Floats:
+        """(n,) for how many each of n known frauds of these ages (ms) stands: 1 over the share that is known after so long; of
+        those after so short a time that hardly any is known 0, since one of them would stand for too many."""
+        if not len(self.delays):
+            return np.zeros(len(ages))
+        shares = np.append(0.0, self.shares)[np.searchsorted(self.delays, ages, "right")]
+        return np.where(shares >= _LEAST_SHARE, 1 / np.maximum(shares, _LEAST_SHARE), 0.0)
 
     def ripeness(self, ages: Ints, weights: Floats) -> tuple[float, float]:
         """Of frauds that are as old as these (k,) ms the share that is known, and the variance of its logarithm; NaN where

@@ -14,7 +14,7 @@ from ml.quality.intervals import NORMAL, Interval, part_of_both
 LEAST_RIPENESS: Final = 0.05
 """Where less of the frauds is known than this, nothing is corrected."""
 
-_LEAST_OF_OWN: Final = 30
+_LEAST_OF_OWN: Final = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +47,19 @@ class Traffic:
 
 
 class Curves(NamedTuple):
-    """How long it takes until a fraud is known that was alerted, and one that was not; now: ms since the epoch."""
+    """How long it takes until a fraud is known that was alerted, and one that was not; now: ms since the epoch.
+
+    alerted_share: of all frauds that will be known, the share that was alerted, which weighs the two.
+    """
 
     alerted: DelayCurve
     missed: DelayCurve
     now: int
+    alerted_share: float
 
     @classmethod
     def from_frauds(cls, frauds: Frauds, now: int) -> Self:
-        """From all that are known. Where one kind has fewer than 30, its delays are taken to be those of both."""
+        """From all that are known. Where one kind has fewer than 10, its delays are taken to be those of both."""
         plain = frauds.of(~frauds.by_review)
         delays = np.maximum(plain.known_since - plain.time, 0)
         ages = np.maximum(now - plain.time, delays)
@@ -64,7 +68,16 @@ class Curves(NamedTuple):
             DelayCurve.from_delays(delays[rows], ages[rows]) if rows.sum() >= _LEAST_OF_OWN else whole
             for rows in (plain.is_alert, ~plain.is_alert)
         ]
-        return cls(own[0], own[1], now)
+        weights = [curve.weights(ages) for curve in own]
+        comparable = (weights[0] > 0) & (
+            weights[1] > 0
+        )  # else young frauds that were alerted would count, and missed ones not
+        alerted, missed = (
+            float(of_kind[comparable & rows].sum())
+            for of_kind, rows in zip(weights, (plain.is_alert, ~plain.is_alert), strict=True)
+        )
+        together = alerted + missed
+        return cls(own[0], own[1], now, alerted / together if together else float("nan"))
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -120,7 +133,7 @@ def quality(frauds: Frauds, traffic: Traffic, curves: Curves, review_share: floa
     return Quality(
         transactions=transactions,
         alerts=alerts,
-        ripeness=_ripeness(ripe, caught, missed),
+        ripeness=_ripeness(ripe, curves.alerted_share),
         known_frauds=len(frauds.time),
         known_caught=caught,
         known_precision=caught / alerts if alerts else None,
@@ -143,14 +156,10 @@ def quality(frauds: Frauds, traffic: Traffic, curves: Curves, review_share: floa
 _NOTHING: Final = Interval(float("nan"), 0.0, 1.0)
 
 
-def _ripeness(ripe: list[tuple[float, float]], caught: int, missed: int) -> float | None:
-    """Of both kinds together: what is known, by what will be."""
-    (of_caught, _), (of_missed, _) = ripe
-    if not (of_caught > 0 and of_missed > 0):
-        return None if np.isnan(of_caught + of_missed) else 0.0
-    if not caught + missed:
-        return min(of_caught, of_missed)
-    return (caught + missed) / (caught / of_caught + missed / of_missed)
+def _ripeness(ripe: list[tuple[float, float]], alerted_share: float) -> float | None:
+    """Of both kinds together."""
+    whole = alerted_share * ripe[0][0] + (1 - alerted_share) * ripe[1][0]
+    return None if np.isnan(whole) else whole
 
 
 def _false_positives(caught: Interval, alerts: int, transactions: int) -> Interval:
