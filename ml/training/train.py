@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final, Self
 
@@ -105,6 +106,8 @@ def train(
     params: dict[str, object] = {
         "rows": history.rows,
         "customers": customers.customers,
+        "history_until": datetime.fromtimestamp(folded.end / 1000, UTC).isoformat(),
+        "labels": 0 if labels is None else len(labels.time),
         "seed": policy.seed,
         "trials": policy.trials,
         "detector": policy.detector,
