@@ -116,9 +116,7 @@ class Settings(BaseSettings):
         gt=0,
         description="about how many bytes of keys and values, unpacked, one micro-batch takes where records are large",
     )
-    accept_data_loss: bool = Field(
-        False, description="detect goes on when Kafka no longer has transactions that were not read yet"
-    )
+    accept_data_loss: bool = Field(False, description="detect goes on when unread transactions are gone from Kafka")
     replay_of: MaybeUri = Field(
         None,
         description="an earlier checkpoint (a path or a Hadoop URI): records that its ledger knows are judged by what it names",
@@ -147,9 +145,7 @@ class Settings(BaseSettings):
         True, description="with adaptive_thresholds: detect also runs thresholds, in the same Spark application"
     )
     thresholds_interval_seconds: float = Field(10.0, gt=0, description="pause between thresholds' micro-batches")
-    thresholds_accept_data_loss: bool = Field(
-        True, description="thresholds goes on when Kafka no longer has scores that were not read yet"
-    )
+    thresholds_accept_data_loss: bool = Field(True, description="thresholds goes on when unread scores are gone")
     profiles: bool = Field(
         True,
         description="a model that judges by profiles looks them up in the tables of the profiles topic; else it knows of none",
@@ -157,11 +153,9 @@ class Settings(BaseSettings):
     make_profiles: bool = Field(True, description="with profiles: detect also runs profiles, in one Spark application")
     profiles_interval_seconds: float = Field(10.0, gt=0, description="pause between profiles' micro-batches")
     profiles_accept_data_loss: bool = Field(
-        True, description="profiles goes on when Kafka no longer has scores or labels that were not read yet"
+        True, description="profiles goes on when unread scores or labels are gone from Kafka"
     )
-    profile_block_seconds: int = Field(
-        3_600, gt=0, description="length of a block: profiles are as of the last one that is over"
-    )
+    profile_block_seconds: int = Field(3_600, gt=0, description="length of a block: profiles are of the last full one")
     profile_index_days: int = Field(
         60, gt=0, description="for so long a label finds the merchant of its transaction, by event time"
     )
@@ -170,13 +164,9 @@ class Settings(BaseSettings):
     )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
-    publish_accept_data_loss: bool = Field(
-        True, description="publish goes on when Kafka no longer has scores that were not read yet"
-    )
+    publish_accept_data_loss: bool = Field(True, description="publish goes on when unread scores are gone from Kafka")
     publish_points: Literal["all", "sampled", "anomalies"] = Field("all", description="scores that become points")
-    publish_share: float = Field(
-        0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores that is written"
-    )
+    publish_share: float = Field(0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores")
     lake: MaybeUri = Field(
         None,
         description="folder of the lake (a path or a Hadoop URI): detect also runs archive, in the same Spark application; "
@@ -184,7 +174,7 @@ class Settings(BaseSettings):
     )
     lake_interval_seconds: float = Field(60.0, gt=0, description="pause between archive's micro-batches")
     archive_accept_data_loss: bool = Field(
-        True, description="archive goes on when Kafka no longer has scores or labels that were not read yet"
+        True, description="archive goes on when unread scores or labels are gone from Kafka"
     )
     review_share: float = Field(
         0.0,
@@ -201,12 +191,8 @@ class Settings(BaseSettings):
     serve_state: LocalPath = Field(
         Path(".scoreline/serving"), description="folder of the service's snapshots, ledger, models and tables"
     )
-    serve_policy: MaybeLocalPath = Field(
-        None, description="YAML file that says what to do with payments; read again when it changes"
-    )
-    serve_keys: MaybeLocalPath = Field(
-        None, description="YAML file of API keys by name (sha256, rate); without, nobody needs one"
-    )
+    serve_policy: MaybeLocalPath = Field(None, description="YAML file: what to do with payments; read again if changed")
+    serve_keys: MaybeLocalPath = Field(None, description="YAML file of API keys by name (sha256, rate), if needed")
     serve_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the service's certificate, for TLS")
     serve_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     serve_timeout_ms: float = Field(
