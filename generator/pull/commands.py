@@ -37,7 +37,8 @@ RecordsPath = Annotated[
     Option("--records", help="Where the list is in an answer, as in data.items.", show_default="its only list"),
 ]
 Next = Annotated[
-    str | None, Option(help="Where an answer has the next page's address or cursor.", show_default="its Link header")
+    str | None,
+    Option("--next", help="Where an answer has the next page's address or cursor.", show_default="its Link header"),
 ]
 Cursor = Annotated[str | None, Option(help="The parameter that takes the cursor that --next finds.")]
 Since = Annotated[

@@ -1,6 +1,7 @@
 """Trains a model, or takes one that is kept in a folder, and registers it."""
 
 import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,8 @@ from ml.commands.champion import make_new_champion
 from ml.commands.report import REPORT_FILE, labels_beside
 from ml.data_report.page import page
 from ml.data_report.summary import summarize
-from ml.dataset.history import History
+from ml.dataset.fingerprint import sha256
+from ml.dataset.history import History, HistoryError
 from ml.detectors import DEFAULT, DETECTORS
 from ml.features.declared import Declared, undeclared
 from ml.options import Extras, ExtrasFile, Profiles
@@ -62,7 +64,8 @@ def train_command(
         trained.customers.write(state / "customers.parquet", opened.rates.version)
         if trained.profiles is not None:
             trained.profiles.write(state)
-    whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
+    data = {"history": str(past.resolve()), "history_sha256": sha256(opened)}
+    whole = Unregistered(trained.model, trained.example, {**trained.params, **data}, trained.metrics, uuid.uuid4().hex)
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with common.err.status("registering"):
         model = unregistered.register(registry, whole, parent, datetime.now(UTC), promote)
@@ -73,25 +76,23 @@ def train_command(
         f"flags {share:.2%} of the last tenth of {past}, with a budget of {budget:.2%}"
     )
     common.out.print(console.declines(trained.model.decline_threshold, trained.metrics))
-    if report:
-        _keep_report(registry, model.version, opened, past)
     if promote:
         make_new_champion(registry, model.version)
+    if report:
+        _keep_report(registry, model.version, opened, past)
 
 
 def _keep_report(registry: ModelStore, version: int, history: History, past: Path) -> None:
     """Make the page about the history, and keep it with the version's run. That it fails is no reason to end."""
-    with common.bars() as bars:
-        made = page(summarize(history, labels_beside(past), bars), past.name)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / REPORT_FILE
-        file.write_text(made, "utf-8")
-        try:
+    try:
+        with common.bars() as bars:
+            made = page(summarize(history, labels_beside(past), bars), past.name)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / REPORT_FILE
+            file.write_text(made, "utf-8")
             attach(registry, version, file)
-        except RegistryError as error:
-            common.err.print(
-                f"warning: the page about {past} is not kept with version {version}: {error}", markup=False
-            )
+    except (RegistryError, HistoryError, OSError) as error:
+        common.err.print(f"warning: the page about {past} is not kept with version {version}: {error}", markup=False)
 
 
 def register_command(
