@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
-from ml.arrays import Floats, Ints
+from ml.arrays import Flags, Floats, Ints
 from ml.data_report.summary import AMOUNT_EDGES, Summary, Tally, commonest
 
 HONEST, FRAUD, ALL = "#3f8fcf", "#e0565b", "#3f8fcf"
@@ -144,13 +144,13 @@ def commonest_values(values: dict[str, Tally], total: int) -> go.Figure:
     return _plain(figure, height=90 + 26 * max(len(shown), 1))
 
 
-def number(values: Floats, fraud: Floats, labelled: bool) -> go.Figure:
+def number(values: Floats, fraud: Flags, labelled: bool) -> go.Figure:
     """How a number spreads between its 0.5th and its 99.5th percentile; fraud beside it where there is some."""
     known = np.isfinite(values)
     low, high = np.quantile(values[known], [0.005, 0.995])
     edges = np.linspace(low, high if high > low else low + 1, 41)
     figure = go.Figure()
-    groups = [("honest", HONEST, known & ~fraud.astype(bool)), ("fraud", FRAUD, known & fraud.astype(bool))]
+    groups = [("honest", HONEST, known & ~fraud), ("fraud", FRAUD, known & fraud)]
     if not labelled or groups[1][2].sum() < _LEAST_ROWS:
         groups = [("all", ALL, known)]
     for name, colour, rows in groups:
@@ -169,9 +169,10 @@ def correlations(summary: Summary) -> go.Figure:
     found = summary.correlations()
     names = list(found.columns)
     figure = go.Figure()
-    texts = np.where(np.isnan(found.to_numpy()), "", np.char.mod("%.2f", found.to_numpy())) if names else []
+    values: Floats = found.to_numpy(np.float64)
+    texts = [["" if np.isnan(value) else f"{value:.2f}" for value in row] for row in values]
     figure.add_heatmap(
-        z=found.to_numpy(),
+        z=values,
         x=names,
         y=names,
         zmin=-1,

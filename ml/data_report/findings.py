@@ -24,11 +24,10 @@ def _of_labels(summary: Summary) -> Iterator[str]:
         yield f"{summary.fraud_share:.0%} of it are fraud: are the label's values the right way round?"
     found = summary.correlations()
     if "fraud" in found:
-        for name in found.columns:
-            if name != "fraud" and abs(found.at[name, "fraud"]) >= _STRONG:
+        for name, with_fraud in zip(found.columns, found["fraud"].to_numpy(), strict=True):
+            if name != "fraud" and abs(with_fraud) >= _STRONG:
                 yield (
-                    f"{name} goes along with fraud almost perfectly ({found.at[name, 'fraud']:.2f}): is it known when the "
-                    "payment is made?"
+                    f"{name} goes along with fraud almost perfectly ({with_fraud:.2f}): is it known when the payment is made?"
                 )
 
 
