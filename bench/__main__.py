@@ -16,8 +16,9 @@ from bench.encoded import with_transactions
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import prepare
+from bench.lane_figures import lane_figures
 from bench.large_messages import Load, large_messages
-from bench.quick import lane_figures, quick_figures
+from bench.quick import quick_figures
 from bench.report import write_report
 from bench.result import RESULTS, Result, load
 from bench.session import Choices, Session, session
@@ -190,7 +191,7 @@ def full(context: typer.Context, flags: Flags = None, small: Small = False) -> N
             "growth": partial(parts.measure_growth, bench, sizes.growth_customers, sizes.growth),
             "peers": partial(_trials, bench, sizes, []),
             "soak": partial(parts.measure_soak, bench, sizes.customers, sizes.soak_rate, sizes.soak_minutes * 60),
-            "lane": partial(parts.measure_lane, bench, sizes.customers, sizes.lane),
+            "lane": partial(parts.measure_lane, bench, sizes.customers, sizes.whole_lane),
             "lane's peer": partial(parts.measure_lane_peer, bench, sizes.customers, sizes.lane),
         }
         for title, measure in measured.items():

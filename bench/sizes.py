@@ -10,11 +10,14 @@ _GROWTH: Final = Plan(seconds=60.0, backlog=2_000_000)
 _TRIAL: Final = Plan(seconds=60.0, backlog=1_000_000)
 _PEER_TRIAL: Final = replace(_TRIAL, backlog=400_000, limit_seconds=120.0)
 _LANE: Final = LanePlan()
+_WHOLE_LANE: Final = replace(_LANE, backlog=1_000_000)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """growth: the plan for each number of customers. trial: Scoreline's; peer_trial: the same with a shorter backlog."""
+    """growth: the plan for each number of customers. trial: Scoreline's; peer_trial: the same with a shorter backlog.
+    lane: of the lane by itself; whole_lane: the same with a million records that both lanes have taken in and that are
+    compared."""
 
     customers: int = 100_000
     generated: int = 1_000_000
@@ -32,6 +35,7 @@ class Sizes:
     soak_rate: float = 1_000.0
     soak_minutes: float = 10.0
     lane: LanePlan = _LANE
+    whole_lane: LanePlan = _WHOLE_LANE
 
 
 FULL: Final = Sizes()
@@ -82,6 +86,7 @@ SMALL: Final = replace(
     piece_repetitions=3,
     soak_minutes=0.3,
     lane=_TINY_LANE,
+    whole_lane=_TINY_LANE,
 )
 
 _TINY_QUICK: Final = replace(_TINY, rate=1_000.0)
