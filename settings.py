@@ -204,7 +204,7 @@ class Settings(BaseSettings):
         None, description="YAML file that says what to do with payments; read again when it changes"
     )
     serve_keys: MaybeLocalPath = Field(
-        None, description="YAML file of API keys by name (sha256, rate); without, nobody needs one"
+        None, description="YAML file of API keys by name (sha256, rate), read again when it changes; without, nobody needs one"
     )
     serve_tls_certificate: MaybeLocalPath = Field(
         None, description="PEM file of the service's certificate; then it speaks TLS"

@@ -32,7 +32,7 @@ from serving.mappings import Mappings
 from serving.metrics import Metrics
 from serving.policy import Policy, Thresholds
 from serving.requests import Limits, batch_of, parameter_of, timeout_of, trace_of
-from serving.share import Elsewhere
+from serving.share import Elsewhere, served_elsewhere
 
 _log = logging.getLogger(__name__)
 
@@ -118,10 +118,7 @@ class Lane:
         transaction = self._read(value)
         other = self._elsewhere(transaction.customer_id)
         if other is not None:
-            where = other.address or "another machine"
-            detail = f"the customer's partition {other.partition} is served by {where}"
-            headers = {} if other.address is None else {"location": other.address}
-            raise RequestRefused(Refused("served elsewhere", 421, detail, "customer_id", other.partition), headers)
+            raise served_elsewhere(other)
         return transaction
 
     def _judged(self, score: Score, began: float) -> Answer:

@@ -164,6 +164,7 @@ def _customer(schema: object, problem: object) -> dict[str, Any]:
     words = {
         "401": "A key is needed.",
         "404": "The service has no keys, or the customer is not known.",
+        "421": "Another machine has the customer's partition; `location` says which.",
         "429": "The caller's rate is used up; Retry-After says when to come back.",
         "503": "The service is not ready.",
     }

@@ -1,20 +1,16 @@
 """The policy that is in force: its file is looked at again when it changes, and its thresholds follow the champion."""
 
 import logging
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from ml.model import Model
 from ml.schema import Score
 from serving.policy import Policy, PolicyError, PolicyFile, Thresholds
 from serving.thresholds import thresholds_for
+from serving.watched_file import WatchedFile
 
 _log = logging.getLogger(__name__)
-
-_LOOK_SECONDS: Final = 1.0
 
 
 class Policies:
@@ -22,7 +18,7 @@ class Policies:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._stamp = self._stamp_now()
+        self._watch = None if path is None else WatchedFile(path, self._read_again)
         self._policy = Policy(PolicyFile()) if path is None else Policy.read(path)
         self._champion: Callable[[], Model] | None = None
         self._for: tuple[Policy, str] | None = None
@@ -36,8 +32,8 @@ class Policies:
         """Take the thresholds from this model from now on. Raises `PolicyError` where its shares can't be met."""
         self._champion = champion
         self._refresh()
-        if self._path is not None:
-            threading.Thread(target=self._poll, name="policy", daemon=True).start()
+        if self._watch is not None:
+            self._watch.start()
 
     def thresholds(self, score: Score) -> Thresholds:
         """The thresholds for a score: those of the model that made it."""
@@ -58,32 +54,11 @@ class Policies:
             self._thresholds = Thresholds()
         self._for = (policy, model.digest[:16])
 
-    def _poll(self) -> None:
-        while True:
-            time.sleep(_LOOK_SECONDS)
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001  # one look that fails is not the last one
-                _log.exception("the policy could not be looked at; the one before stays in force")
-
-    def look(self) -> None:
-        """Read the file again where it has changed."""
-        stamp = self._stamp_now()
-        if self._path is None or stamp == self._stamp:
-            return
-        self._stamp = stamp
+    def _read_again(self) -> None:
+        assert self._path is not None
         try:
             self._policy = Policy.read(self._path)
             self._refresh()
             _log.info("the policy was read again")
         except PolicyError as error:
             _log.error("%s; the one before stays in force", error)
-
-    def _stamp_now(self) -> tuple[int, int] | None:
-        if self._path is None:
-            return None
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size
