@@ -33,6 +33,7 @@ from serving.metrics import Metrics
 from serving.policy import Policy, Thresholds
 from serving.requests import Limits, batch_of, parameter_of, timeout_of, trace_of
 from serving.share import Elsewhere, served_elsewhere
+from serving.waiting import within
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +78,9 @@ class Lane:
         except Busy as busy:
             raise RequestRefused(Refused("busy", 503, str(busy)), {"retry-after": "1"}) from busy
         patience = timeout_ms / 1000 - (perf_counter() - began)
-        done, _ = await asyncio.wait([future], timeout=max(0.0, patience))
-        if not done:
+        if not await within(future, max(0.0, patience)):
             future.add_done_callback(self._keep_late)
+            self._desk.leave(transaction)
             return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began, trace)
         try:
             return self._judged(future.result(), began)
@@ -126,7 +127,7 @@ class Lane:
         answer = self._desk.keep(score, new)
         if answer is not new:
             return msgspec.structs.replace(answer, repeated=True)
-        self._metrics.decisions.labels(answer.decision, answer.decided_by).inc()
+        self._metrics.count(self._metrics.decisions, answer.decision, answer.decided_by)
         return answer
 
     def _answer(self, score: Score, elapsed_ms: float) -> Answer:
@@ -142,7 +143,7 @@ class Lane:
             _log.info("%s was answered by the fallback (%s), trace %s", transaction.transaction_id, why, trace)
         decided = self._policy().fallback(why)
         self._metrics.degraded.inc()
-        self._metrics.decisions.labels(decided.decision, decided.decided_by).inc()
+        self._metrics.count(self._metrics.decisions, decided.decision, decided.decided_by)
         return answers.degraded(transaction.transaction_id, decided, why, _elapsed(began))
 
     def _keep_late(self, future: "asyncio.Future[Score]") -> None:
@@ -176,16 +177,16 @@ class App:
             body = await body_of(scope, receive, self._limits.request_bytes)
             answer = await self._answer(route, scope, body, caller, began)
         except RequestRefused as refused:
-            self._metrics.requests.labels(route, str(refused.refused.status)).inc()
+            self._metrics.count(self._metrics.requests, route, str(refused.refused.status))
             await send_refusal(send, refused)
         except Disconnected:
-            self._metrics.requests.labels(route, "gone").inc()
+            self._metrics.count(self._metrics.requests, route, "gone")
         except Exception:  # noqa: BLE001  # our own bugs too: a stack trace is for the log alone
             _log.exception("a request failed, trace %s", trace_of(scope) or "none")
-            self._metrics.requests.labels(route, "500").inc()
+            self._metrics.count(self._metrics.requests, route, "500")
             await send_refusal(send, RequestRefused(Refused("failed", 500, "an error of ours; it is in the log")))
         else:
-            self._metrics.requests.labels(route, "200").inc()
+            self._metrics.count(self._metrics.requests, route, "200")
             self._latency[route].observe(perf_counter() - began)
             await send_json(send, answer)
 

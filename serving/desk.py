@@ -16,6 +16,7 @@ from serving.tail import Read
 _KEPT_SECONDS: Final = 600.0
 _MOST_KEPT: Final = 2_000_000
 _RETRY_SECONDS: Final = 1.0
+_MOST_LATE: Final = 100_000
 
 
 class Busy(Exception):
@@ -42,6 +43,7 @@ class _Kept(NamedTuple):
 
 class _UnderWay(NamedTuple):
     contents: int
+    request: bytes
     future: "asyncio.Future[Score]"
 
 
@@ -50,7 +52,8 @@ class Desk:
 
     log: where answers are kept over a restart.
 
-    most_waiting: how many may wait at once; a request more is refused rather than let wait longer and longer.
+    most_waiting: how many may wait at once; a request more is refused rather than let wait longer and longer. Who was
+    answered by the fallback waits no more (`leave`), so that an outage of Kafka does not refuse everybody after a moment.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Desk:
         self._loop = loop
         self._most = most_waiting
         self._waiting: dict[bytes, asyncio.Future[Score]] = {}
+        self._late: dict[bytes, asyncio.Future[Score]] = {}
         self._under_way: dict[Payment, _UnderWay] = {}
         now = time.monotonic()
         self._kept: OrderedDict[Payment, _Kept] = OrderedDict(
@@ -124,13 +128,15 @@ class Desk:
             return under_way.future
         if len(self._waiting) >= self._most:
             raise Busy(f"{self._most:,} requests wait already")
+        if len(self._late) >= _MOST_LATE:
+            raise Busy(f"{_MOST_LATE:,} transactions are on their way into the log already")
         future: asyncio.Future[Score] = self._loop.create_future()
         try:
             request = self._intake.send(value, transaction.customer_id, trace)
         except BufferError as error:
             raise Busy(str(error)) from error
         self._waiting[request] = future
-        self._under_way[payment] = _UnderWay(contents, future)
+        self._under_way[payment] = _UnderWay(contents, request, future)
 
         def done(_: "asyncio.Future[Score]") -> None:
             self._under_way.pop(payment, None)
@@ -139,6 +145,13 @@ class Desk:
 
         future.add_done_callback(done)
         return future
+
+    def leave(self, transaction: Transaction) -> None:
+        """Nobody waits for this transaction any more; it is on its way into the log all the same."""
+        under_way = self._under_way.get(payment_of(transaction))
+        future = None if under_way is None else self._waiting.pop(under_way.request, None)
+        if under_way is not None and future is not None:
+            self._late[under_way.request] = future
 
     def deliver(self, read: list[Read]) -> None:
         """Records that the tail has judged. Called in the tail's thread."""
@@ -150,7 +163,7 @@ class Desk:
 
     def _deliver(self, read: Sequence[Read]) -> None:
         for each in read:
-            future = self._waiting.pop(each.request, None)
+            future = self._of(each.request)
             try:
                 score = score_of(each.outcome)
             except NotJudged as why:
@@ -163,6 +176,10 @@ class Desk:
                 future.set_result(score)
 
     def _fail(self, request: bytes, why: str) -> None:
-        future = self._waiting.pop(request, None)
+        future = self._of(request)
         if future is not None and not future.done():
             future.set_exception(Lost(why))
+
+    def _of(self, request: bytes) -> "asyncio.Future[Score] | None":
+        """What waits for a request's record, or waited too long; it is forgotten here."""
+        return self._waiting.pop(request, None) or self._late.pop(request, None)

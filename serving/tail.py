@@ -103,6 +103,7 @@ class Tail(threading.Thread):
                 "auto.offset.reset": "error",
                 "fetch.wait.max.ms": 5,
                 "fetch.error.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 1_000,
                 "queued.min.messages": 20_000,
                 "queued.max.messages.kbytes": 65_536,
                 "log_level": 2,
