@@ -4,6 +4,7 @@ import msgspec
 
 from bench.lane import held
 from bench.result import Result
+from bench.robustness import unexpected
 
 
 class LaneFigures(msgspec.Struct):
@@ -40,6 +41,47 @@ def lane_figures(result: Result) -> LaneFigures:
         highest_rate_at_p99_20_ms=max((load.rate for load in found.transactions if held(load)), default=0.0),
         records_compared=found.records_compared,
         differing=found.differing,
+    )
+
+
+class RobustnessFigures(msgspec.Struct):
+    """All measured in this run; null for what could not be measured.
+
+    bad_requests_errors: good requests without a judgement, and bad ones that were not refused.
+    """
+
+    start_customers: int = 0
+    start_s: float | None = None
+    start_memory_mib: float | None = None
+    kill_customers: int = 0
+    kill_to_first_answer_s: float | None = None
+    promotions: int = 0
+    versions_seen: int = 0
+    promotion_slowest_ms: float | None = None
+    promotion_errors: int | None = None
+    bad_requests_sent: int = 0
+    bad_requests_errors: int | None = None
+
+
+def robustness_figures(result: Result) -> RobustnessFigures:
+    """What a large start, a kill, promotions and bad requests cost the service."""
+    found = result.robustness
+    if found is None:
+        return RobustnessFigures()
+    across, bad = found.across_promotions, found.with_bad
+    memory = found.start_memory_bytes
+    return RobustnessFigures(
+        found.start_customers,
+        rounded(found.start_seconds, 2),
+        None if memory is None else rounded(memory / (1 << 20), 0),
+        found.kill_customers,
+        rounded(found.kill_seconds, 2),
+        found.promotions,
+        found.versions_seen,
+        rounded(across.latency.max if across else None, 1),
+        across.errors if across else None,
+        found.bad_sent,
+        unexpected(bad, found.bad_sent) if bad else None,
     )
 
 

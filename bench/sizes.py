@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bench.lane import LanePlan
+from bench.robustness import RobustnessPlan
 from bench.trial import Plan
 
 _GROWTH: Final = Plan(seconds=60.0, backlog=2_000_000)
 _TRIAL: Final = Plan(seconds=60.0, backlog=1_000_000)
 _PEER_TRIAL: Final = replace(_TRIAL, backlog=400_000, limit_seconds=120.0)
 _LANE: Final = LanePlan()
+_ROBUSTNESS: Final = RobustnessPlan()
 _WHOLE_LANE: Final = replace(_LANE, backlog=1_000_000)
 
 
@@ -36,6 +38,7 @@ class Sizes:
     soak_minutes: float = 10.0
     lane: LanePlan = _LANE
     whole_lane: LanePlan = _WHOLE_LANE
+    robustness: RobustnessPlan = _ROBUSTNESS
 
 
 FULL: Final = Sizes()
@@ -69,6 +72,16 @@ _TINY_LANE: Final = LanePlan(
     peer_seconds=4.0,
 )
 
+_TINY_ROBUSTNESS: Final = RobustnessPlan(
+    many=3_000,
+    rate=100.0,
+    before_kill_seconds=2.0,
+    warm_up_seconds=1.0,
+    promotion_seconds=6.0,
+    promotion_every=2.0,
+    bad_seconds=6.0,
+)
+
 SMALL: Final = replace(
     FULL,
     customers=2_000,
@@ -87,6 +100,7 @@ SMALL: Final = replace(
     soak_minutes=0.3,
     lane=_TINY_LANE,
     whole_lane=_TINY_LANE,
+    robustness=_TINY_ROBUSTNESS,
 )
 
 _TINY_QUICK: Final = replace(_TINY, rate=1_000.0)

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from bench.figures import Latency, share
-from bench.lane_figures import lane_figures
+from bench.lane_figures import lane_figures, robustness_figures
 from bench.result import Paced, Result, Soak, Trial
 from bench.systems import TEXTBOOK, Scoreline
 
@@ -183,6 +183,16 @@ def _beside_p50(result: Result) -> float | None:
     return found.early_beside_spark.p50 if found and found.early_beside_spark else None
 
 
+def _robustness(name: str) -> Callable[[Result], float | None]:
+    """A figure of `RobustnessFigures`; None where it was not measured."""
+
+    def value(result: Result) -> float | None:
+        figure: float | None = getattr(robustness_figures(result), name)
+        return figure
+
+    return value
+
+
 _LANE_TARGETS: Final = (
     Target("/predict at 1,000 a second, p50", "ms", 0.8, 0.8, _lane("predict_ms_p50"), False),
     Target("/predict at 1,000 a second, p99", "ms", 2, 2, _lane("predict_ms_p99"), False),
@@ -196,6 +206,11 @@ _LANE_TARGETS: Final = (
     Target("early alerts beside the Spark job, p99", "ms", 60, 60, _lane("early_alert_ms_p99_beside_spark"), False),
     Target("both lanes: records compared", "records", 100_000, 1_000_000, _lane("records_compared")),
     Target("both lanes: records that differ", "records", 0, 0, _lane("differing"), False),
+    Target("service: start with 1 M customers", "s", 20, 20, _robustness("start_s"), False),
+    Target("service: memory after that", "MiB", 1_229, 1_229, _robustness("start_memory_mib"), False),
+    Target("service: kill to the first answer", "s", 5, 5, _robustness("kill_to_first_answer_s"), False),
+    Target("service: slowest request across promotions", "ms", 30, 30, _robustness("promotion_slowest_ms"), False),
+    Target("service: errors with 1 % bad requests", "requests", 0, 0, _robustness("bad_requests_errors"), False),
 )
 """Of the service each figure has one target."""
 

@@ -32,6 +32,11 @@ LANE_TARGETS = (
     "early alerts beside the Spark job, p99",
     "both lanes: records compared",
     "both lanes: records that differ",
+    "service: start with 1 M customers",
+    "service: memory after that",
+    "service: kill to the first answer",
+    "service: slowest request across promotions",
+    "service: errors with 1 % bad requests",
 )
 """Not measured in a result without the lane; tests/bench/test_lane.py has their figures."""
 
