@@ -11,12 +11,21 @@ from serving.answer_log import AnswerLog, Given
 from serving.answers import Answer, NotJudged, score_of
 from serving.identity import Payment, contents_of, payment_of
 from serving.intake import Intake
+from serving.stamp import Stamp
 from serving.tail import Read
 
 _KEPT_SECONDS: Final = 600.0
 _MOST_KEPT: Final = 2_000_000
 _RETRY_SECONDS: Final = 1.0
 _MOST_LATE: Final = 100_000
+
+
+class Judged(NamedTuple):
+    """A record's score. stamp: by what it was to be judged, where it says so; agreed: whether it was."""
+
+    score: Score
+    stamp: Stamp | None = None
+    agreed: bool = True
 
 
 class Busy(Exception):
@@ -44,7 +53,7 @@ class _Kept(NamedTuple):
 class _UnderWay(NamedTuple):
     contents: int
     request: bytes
-    future: "asyncio.Future[Score]"
+    future: "asyncio.Future[Judged]"
 
 
 class Desk:
@@ -63,8 +72,8 @@ class Desk:
         self._log = log
         self._loop = loop
         self._most = most_waiting
-        self._waiting: dict[bytes, asyncio.Future[Score]] = {}
-        self._late: dict[bytes, asyncio.Future[Score]] = {}
+        self._waiting: dict[bytes, asyncio.Future[Judged]] = {}
+        self._late: dict[bytes, asyncio.Future[Judged]] = {}
         self._under_way: dict[Payment, _UnderWay] = {}
         now = time.monotonic()
         self._kept: OrderedDict[Payment, _Kept] = OrderedDict(
@@ -75,7 +84,7 @@ class Desk:
             for age, given in log.read()
         )
         self._retrying = False
-        self.unasked: Callable[[Score], None] = lambda score: None
+        self.unasked: Callable[[Judged], None] = lambda judged: None
         """Told the score of a transaction that came by HTTP and that nobody here waits for: another replica's, or one of
         before a restart. Its caller may ask again, here."""
 
@@ -115,7 +124,9 @@ class Desk:
         if self._retrying:
             self._loop.call_later(_RETRY_SECONDS, self._retry)
 
-    def enter(self, transaction: Transaction, value: bytes, trace: str | None) -> "asyncio.Future[Score]":
+    def enter(
+        self, transaction: Transaction, value: bytes, trace: str | None, stamp: Stamp | None = None
+    ) -> "asyncio.Future[Judged]":
         """Put a transaction into the log; the future is its score, or raises `NotJudged` or `Lost`.
 
         Of a transaction that is under way already it is the same future. Raises `Busy`, and `Differs`.
@@ -130,15 +141,15 @@ class Desk:
             raise Busy(f"{self._most:,} requests wait already")
         if len(self._late) >= _MOST_LATE:
             raise Busy(f"{_MOST_LATE:,} transactions are on their way into the log already")
-        future: asyncio.Future[Score] = self._loop.create_future()
+        future: asyncio.Future[Judged] = self._loop.create_future()
         try:
-            request = self._intake.send(value, transaction.customer_id, trace)
+            request = self._intake.send(value, transaction.customer_id, trace, stamp)
         except BufferError as error:
             raise Busy(str(error)) from error
         self._waiting[request] = future
         self._under_way[payment] = _UnderWay(contents, request, future)
 
-        def done(_: "asyncio.Future[Score]") -> None:
+        def done(_: "asyncio.Future[Judged]") -> None:
             self._under_way.pop(payment, None)
             if not future.cancelled():
                 future.exception()  # whoever waited may have gone
@@ -165,21 +176,21 @@ class Desk:
         for each in read:
             future = self._of(each.request)
             try:
-                score = score_of(each.outcome)
+                judged = Judged(score_of(each.outcome), each.stamp, each.agreed)
             except NotJudged as why:
                 if future is not None and not future.done():
                     future.set_exception(why)
                 continue
             if future is None or future.done():
-                self.unasked(score)
+                self.unasked(judged)
             else:
-                future.set_result(score)
+                future.set_result(judged)
 
     def _fail(self, request: bytes, why: str) -> None:
         future = self._of(request)
         if future is not None and not future.done():
             future.set_exception(Lost(why))
 
-    def _of(self, request: bytes) -> "asyncio.Future[Score] | None":
+    def _of(self, request: bytes) -> "asyncio.Future[Judged] | None":
         """What waits for a request's record, or waited too long; it is forgotten here."""
         return self._waiting.pop(request, None) or self._late.pop(request, None)

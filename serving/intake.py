@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from messaging.config import KafkaConfig
 from messaging.headers import Headers, value_of
+from serving.stamp import STAMP_HEADER, Stamp
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +62,15 @@ class Intake:
         """(8,) what begins the names of this process's requests."""
         return self._instance
 
-    def send(self, value: bytes, customer_id: str, trace: str | None = None) -> bytes:
-        """Put a transaction on its way; returns the request's name (16 bytes). Raises BufferError where too many are on it."""
+    def send(self, value: bytes, customer_id: str, trace: str | None = None, stamp: Stamp | None = None) -> bytes:
+        """Put a transaction on its way; returns the request's name (16 bytes). Raises BufferError where too many are on it.
+
+        stamp: by what it is to be judged, here and by every other replica.
+        """
         request = self._instance + next(self._numbers).to_bytes(8, "big")
         headers: list[tuple[str, Any]] = [(REQUEST_HEADER, request)]
+        if stamp is not None:
+            headers.append((STAMP_HEADER, stamp.header))
         if trace is not None:
             headers.append((TRACE_HEADER, trace))
 
