@@ -1,6 +1,7 @@
 """Requests and their answers, on the event loop: who waits for which record, and what was answered lately."""
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from serving.identity import Payment, contents_of, payment_of
 from serving.intake import Intake
 from serving.stamp import Stamp
 from serving.tail import Read
+
+_log = logging.getLogger(__name__)
 
 _KEPT_SECONDS: Final = 600.0
 _MOST_KEPT: Final = 2_000_000
@@ -176,15 +179,22 @@ class Desk:
         for each in read:
             future = self._of(each.request)
             try:
-                judged = Judged(score_of(each.outcome), each.stamp, each.agreed)
+                self._hand_over(Judged(score_of(each.outcome), each.stamp, each.agreed), future)
             except NotJudged as why:
-                if future is not None and not future.done():
-                    future.set_exception(why)
-                continue
-            if future is None or future.done():
-                self.unasked(judged)
-            else:
-                future.set_result(judged)
+                self._refuse(future, why)
+            except Exception as error:  # noqa: BLE001  # our own bugs too: what fails for one record fails for it alone
+                _log.exception("the answer of %d/%d failed", each.partition, each.offset)
+                self._refuse(future, NotJudged(f"an error of ours: {type(error).__name__}"))
+
+    def _hand_over(self, judged: Judged, future: "asyncio.Future[Judged] | None") -> None:
+        if future is None or future.done():
+            self.unasked(judged)
+        else:
+            future.set_result(judged)
+
+    def _refuse(self, future: "asyncio.Future[Judged] | None", why: NotJudged) -> None:
+        if future is not None and not future.done():
+            future.set_exception(why)
 
     def _fail(self, request: bytes, why: str) -> None:
         future = self._of(request)
