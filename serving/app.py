@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from time import perf_counter
+from typing import Final
 
 import msgspec
 
@@ -35,6 +36,8 @@ from serving.stamp import Stamp
 from serving.waiting import within
 
 _log = logging.getLogger(__name__)
+
+_POST: Final = "this is asked by POST; GET /docs says how"
 
 
 class Lane:
@@ -176,8 +179,11 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["path"] not in self._latency or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["path"] not in self._latency:
             await self._others(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            await send_refusal(send, RequestRefused(Refused("method not allowed", 405, _POST), {"allow": "POST"}))
             return
         route, began = scope["path"], perf_counter()
         try:

@@ -86,7 +86,8 @@ def description(version: str) -> dict[str, Any]:
     duplicate = {
         "409": {"description": "The transaction was judged before, at that place in the log.", "content": problem}
     }
-    batch = {"type": "array", "items": transaction, "minItems": 1, "maxItems": MOST_IN_A_BATCH}
+    other = {"description": "Anything else is answered by a refusal in its place; the others are judged."}
+    batch = {"type": "array", "items": {"anyOf": [transaction, other]}, "minItems": 1, "maxItems": MOST_IN_A_BATCH}
     answers = {"type": "array", "items": {"anyOf": [answer, refused]}}
     timeout = {
         "name": "timeout_ms",

@@ -17,7 +17,7 @@ from torture.caller import Caller
 from torture.early import EarlyAccount, EarlyFigures, lines
 from torture.hostile import kinds
 from torture.reference import Limits, expected
-from torture.topics import log_of, records
+from torture.topics import Spool, log_of, records
 from torture.traffic import Message, Payments, message
 
 PIECES, A_PIECE = 12, 400
@@ -45,6 +45,9 @@ def accounted(settings: Settings, models: list[Model], answers: Path, folder: Pa
     for found in records(settings.kafka_bootstrap_servers, settings.early_alerts_topic):
         account.take_alerts(each.value() or b"" for each in found)
     account.take_answers(lines(answers.read_bytes()))
+    for spool in (log.keys, log.values):
+        assert isinstance(spool, Spool)
+        spool.close()
     return account.figures, n
 
 
