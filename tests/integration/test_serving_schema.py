@@ -17,7 +17,7 @@ CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance"),
     *("response_schema_conformance", "negative_data_rejection", "unsupported_method", "allow_header_conformance"),
 )
-"""Not positive_data_acceptance: a time in the future, or the columns of another data set, are refused, and no schema says so."""
+"""Not positive_data_acceptance: a time in the future, or another data set's columns, are refused, which no schema can say."""
 
 
 @pytest.mark.slow
