@@ -40,8 +40,8 @@ class RobustnessPlan:
     rate: float = 1_000.0
     before_kill_seconds: float = 5.0
     warm_up_seconds: float = 5.0
-    promotion_seconds: float = 30.0
-    promotion_every: float = 5.0
+    promotion_seconds: float = 40.0
+    promotion_every: float = 8.0
     bad_seconds: float = 600.0
 
     @property

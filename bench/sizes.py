@@ -77,8 +77,8 @@ _TINY_ROBUSTNESS: Final = RobustnessPlan(
     rate=100.0,
     before_kill_seconds=2.0,
     warm_up_seconds=1.0,
-    promotion_seconds=6.0,
-    promotion_every=2.0,
+    promotion_seconds=14.0,
+    promotion_every=6.0,
     bad_seconds=6.0,
 )
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | register | evaluate | models | promote | rollback`."""
+"""The command line: `python -m ml train | register | evaluate | models | promote | rollback | challenge`."""
 
 import sys
 from typing import Final
@@ -36,6 +36,7 @@ app.command("evaluate")(evaluate.evaluate_command)
 app.command("models")(champion.models_command)
 app.command("promote")(champion.promote_command)
 app.command("rollback")(champion.rollback_command)
+app.command("challenge")(champion.challenge_command)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import typer
 from ml import console
 from ml.commands import common
 from ml.commands.champion import make_new_champion
+from ml.dataset.fingerprint import sha256
 from ml.detectors import DEFAULT, DETECTORS
 from ml.features.declared import Declared, undeclared
 from ml.options import Extras, ExtrasFile, Profiles
@@ -53,7 +54,8 @@ def train_command(
         trained.customers.write(state / "customers.parquet", opened.rates.version)
         if trained.profiles is not None:
             trained.profiles.write(state)
-    whole = Unregistered(trained.model, trained.example, trained.params, trained.metrics)
+    data = {"history": str(past.resolve()), "history_sha256": sha256(opened)}
+    whole = Unregistered(trained.model, trained.example, {**trained.params, **data}, trained.metrics)
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with common.err.status("registering"):
         model = unregistered.register(registry, whole, parent, datetime.now(UTC), promote)

@@ -1,4 +1,4 @@
-"""The registry of models in MLflow: which versions exist, which one is the champion, and how to change that."""
+"""The registry of models in MLflow: which versions exist, and how one is registered and read."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,46 +6,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import mlflow
-from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 
 from ml.arrays import Floats
 from ml.features.available import available
-from ml.model import Model, Origin
-from ml.registry import packed, promotion_history, serialization, tracking
+from ml.model import Model
+from ml.registry import packed, serialization, tracking
+from ml.registry.aliases import Aliases, Entry, NoChampion
+from ml.registry.promotion_history import Check, Event, Note
 from ml.registry.refusals import ModelRefused, NotReady, refuse_unfinished
 from ml.registry.tracking import RegistryError, RegistryUnavailable, is_missing, talking_to
 
 __all__ = [
+    "Check",
     "Entry",
+    "Event",
     "ModelRefused",
     "ModelStore",
     "NoChampion",
     "NotReady",
+    "Note",
     "Registered",
     "RegistryError",
     "RegistryUnavailable",
 ]
-
-_TRAIN: Final = "train one with `make train`"
-
-
-class NoChampion(RegistryError):
-    """No version has the alias that judging follows."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A version as its registry names it. A registry that was built again gives a version to another model: then the origin
-    is another one."""
-
-    version: int
-    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -60,57 +48,14 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class ModelStore:
-    """The versions of one model in one MLflow, and the alias that names the version in use.
+class ModelStore(Aliases):
+    """The versions of one model in one MLflow, and the aliases that name those in use.
 
-    uri: `http://host:port` or `sqlite:///path/to/file.db`. extras: those that are declared, so that a model may need them.
-    Every method raises `RegistryUnavailable` where MLflow does not answer.
+    extras: those that are declared, so that a model may need them. Every method raises `RegistryUnavailable` where MLflow does
+    not answer.
     """
 
-    uri: str
-    name: str = "scoreline"
-    alias: str = "champion"
     extras: tuple[str, ...] = ()
-
-    @property
-    def _client(self) -> MlflowClient:
-        return tracking.client(self.uri)
-
-    def champion(self) -> int:
-        """The version that has the alias: a millisecond by sqlite, five over HTTP. Raises `NoChampion` where there is none."""
-        return self.champion_entry().version
-
-    def champion_entry(self) -> Entry:
-        """The version that has the alias, with its origin. Raises `NoChampion` where there is none."""
-        found = self._champion()
-        if found is None:
-            raise NoChampion(
-                f"no version of the model {self.name!r} in {self.address} has the alias {self.alias!r}; "
-                f"{_TRAIN}, or name one with `python -m ml promote VERSION`"
-            )
-        return found
-
-    @property
-    def address(self) -> str:
-        """The uri without secrets."""
-        return tracking.without_secrets(self.uri)
-
-    def check(self) -> None:
-        """Ask for anything at all. Raises `RegistryUnavailable` or `RegistryError` where the registry can't be used."""
-        self._champion()
-
-    def _champion(self) -> Entry | None:
-        with talking_to(self.uri):
-            try:
-                return self._entry(self._client.get_model_version_by_alias(self.name, self.alias))
-            except MlflowException as error:
-                if is_missing(error) or f"alias {self.alias} not found" in str(error):
-                    return None
-                raise
-
-    def _entry(self, version: ModelVersion) -> Entry:
-        origin = Origin(self.address, version.run_id or "", int(version.creation_timestamp or 0))
-        return Entry(int(version.version), origin)
 
     def load(self, version: int, extras: Sequence[str] = ()) -> Model:
         """A version, checked by `serialization.read`. Raises `ModelRefused` where it must not be used, `NotReady` if not yet.
@@ -171,37 +116,6 @@ class ModelStore:
                 raise
         return self._client.create_model_version(self.name, logged.model_uri, run_id, model_id=logged.model_id)
 
-    def promote(self, version: int) -> None:
-        """Give a version the alias. What judges by the alias takes it up at once, or refuses it with a reason."""
-        with talking_to(self.uri):
-            if version not in (known := self._versions()):
-                raise RegistryError(
-                    f"there is no version {version} of the model {self.name!r} in {self.address}; "
-                    + (f"there are {', '.join(map(str, sorted(known)))}" if known else _TRAIN)
-                )
-            history = promotion_history.promoted(self._history(), self._champion_version(), version)
-            # In this order: a promotion that was interrupted after its first half is rolled back to the right version.
-            self._client.set_registered_model_alias(self.name, self.alias, str(version))
-            self._remember(history)
-
-    def rollback(self) -> int:
-        """Give the alias back to the champion before this one, and return its version; again, and to the one before that."""
-        with talking_to(self.uri):
-            known = self._versions()
-            history = promotion_history.rolled_back(self._history() if known else [], self._champion_version())
-            history = [version for version in history if version in known]
-            if not history:
-                raise RegistryError(
-                    f"the model {self.name!r} had no champion before this one; promote what `python -m ml models` lists"
-                )
-            self._remember(history)  # the other order than in `promote`, for the same reason
-            self._client.set_registered_model_alias(self.name, self.alias, str(history[-1]))
-            return history[-1]
-
-    def _champion_version(self) -> int | None:
-        found = self._champion()
-        return None if found is None else found.version
-
     def models(self) -> list[Registered]:
         """All versions, the newest first."""
         with talking_to(self.uri):
@@ -209,15 +123,6 @@ class ModelStore:
             aliases = self._client.get_registered_model(self.name).aliases if versions else {}
             named = {v: tuple(sorted(a for a, of in aliases.items() if int(of) == v)) for v in versions}
             return [self._row(versions[v], named[v]) for v in sorted(versions, reverse=True)]
-
-    def _versions(self) -> dict[int, ModelVersion]:
-        found: dict[int, ModelVersion] = {}
-        token = None
-        while token is None or token:
-            page = self._client.search_model_versions(f"name = '{self.name}'", page_token=token)
-            found |= {int(version.version): version for version in page}
-            token = page.token or ""
-        return found
 
     def _row(self, version: ModelVersion, aliases: tuple[str, ...]) -> Registered:
         trained_at = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
@@ -231,14 +136,3 @@ class ModelStore:
                 return unknown
             raise
         return replace(unknown, params=run.params, metrics=run.metrics)
-
-    @property
-    def _history_tag(self) -> str:
-        return f"scoreline.{self.alias}.history"
-
-    def _history(self) -> list[int]:
-        tags = self._client.get_registered_model(self.name).tags
-        return [int(version) for version in tags.get(self._history_tag, "").split(",") if version]
-
-    def _remember(self, history: list[int]) -> None:
-        self._client.set_registered_model_tag(self.name, self._history_tag, ",".join(map(str, history)))

@@ -14,15 +14,12 @@ from hypothesis import strategies as st
 from ml.arrays import Floats
 from ml.features import FEATURES
 from ml.model import Model
+from ml.registry import packed, promotion_history, serialization, tracking
 from ml.registry.model_store import (
     ModelRefused,
     ModelStore,
     NoChampion,
     RegistryError,
-    packed,
-    promotion_history,
-    serialization,
-    tracking,
 )
 from stack.mlflow import MLflow
 
