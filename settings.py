@@ -196,7 +196,9 @@ class Settings(BaseSettings):
         Path(".scoreline/serving"), description="folder of the service's snapshots, ledger, models and tables"
     )
     serve_policy: MaybeLocalPath = Field(None, description="YAML file: what to do with payments; read again if changed")
-    serve_keys: MaybeLocalPath = Field(None, description="YAML file of API keys by name (sha256, rate), if needed")
+    serve_keys: MaybeLocalPath = Field(
+        None, description="YAML file of API keys by name (sha256, rate); read again if changed"
+    )
     serve_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the service's certificate, for TLS")
     serve_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     serve_timeout_ms: float = Field(
