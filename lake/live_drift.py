@@ -13,7 +13,7 @@ from lake.views import connect
 from ml.arrays import Flags, Floats
 from ml.drift.bins import Bins
 from ml.drift.counts import BLOCK, ISSUES, OPTIONAL, Counts, Rows, merged
-from ml.features import FEATURES
+from ml.features import DAY, FEATURES
 from ml.features.events import milliseconds
 from ml.features.profile_schema import PROFILE_FEATURES
 from ml.segments import segment_names
@@ -102,6 +102,21 @@ def _issues(table: pa.Table, bins: Bins) -> Flags:
     issues: Flags = np.stack([*lacking, unknown, table["late"].to_numpy()], axis=1)
     assert issues.shape[1] == len(ISSUES)
     return issues
+
+
+def scored(place: Place) -> tuple[int, int, int]:
+    """The newest score's Kafka time (ms, 0 where there is none), and how many scores there are of the day up to it, and of the
+    week before that."""
+    with connect(place) as connection:
+        found = connection.execute(
+            """
+            with latest as (select max(kafka_time) as now from scores)
+            select now, count_if(kafka_time > now - $day), count_if(kafka_time <= now - $day and kafka_time > now - 8 * $day)
+            from scores, latest group by now
+            """,
+            {"day": DAY},
+        ).fetchone()
+    return (0, 0, 0) if found is None else found
 
 
 def block_of(time: datetime) -> int:
