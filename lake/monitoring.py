@@ -109,10 +109,12 @@ def drift(
         place, read = place_of(lake), DriftPolicy.read(policy)
         registry = common.registry()
         version = registry.champion() if model is None else model
-        reference = DriftReference.of_model(registry.load(version, names(common.declared(None))))
+        loaded = registry.load(version, names(common.declared(None)))
+        reference = DriftReference.of_model(loaded)
         end = _utc(until) or live_drift.newest(place) or datetime.now(UTC)
         begin = _utc(since) or end - timedelta(days=3)
-        counts = live_drift.counts(place, (registry.name, version), reference.bins, begin, end)
+        first = live_drift.needed_since(begin, read)
+        counts = live_drift.counts(place, loaded, reference.bins, first, end)
         found = look(counts, reference, read, live_drift.block_of(begin), live_drift.block_of(end))
         found = _with_dead_letters(place, found, read) if dead else found
         _write(json, {"model_name": registry.name, "model_version": version, "from": begin, "to": end, "look": found})
@@ -121,7 +123,7 @@ def drift(
     show_table(_out, *drift_rows(found, every), "")
     transactions, lasting = int(counts.rows.sum()), len(found.lasting)
     _out.print(
-        f"version {version} of {registry.name}: {transactions:,} scores from {begin - live_drift.WEEK:%Y-%m-%d %H:%M} to "
+        f"version {version} of {registry.name}: {transactions:,} scores from {first:%Y-%m-%d %H:%M} to "
         f"{end:%Y-%m-%d %H:%M}, {lasting or 'no'} alarm{'s' * (lasting != 1)}"
     )
     if lasting:
