@@ -1,5 +1,6 @@
 """Drift in the lake: the command compares what was scored with what the champion was trained on, and with last week."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,17 +44,28 @@ def traffic(seed: int, days: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return np.sort(rng.integers(0, round(days * DAY), n)), some_features(n, seed), rng.random(n) * 0.5
 
 
-@pytest.fixture
-def champion(registry: ModelStore, small_model: Model, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A registered champion whose training's traffic was a week like that of the lake."""
+@pytest.fixture(scope="module")
+def trained_on_a_week(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, small_model: Model
+) -> tuple[ModelStore, Model]:
+    """A registry, and its champion, whose training's traffic was a week like that of the lake."""
+    file = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    shutil.copy(empty_database, file)
+    registry = ModelStore(f"sqlite:///{file}")
     time, rows, scores = traffic(1, 7)
     segments = np.full(len(time), segment_name("chip", "food"), object)
     made = Rows(START_MS - 7 * DAY + time, rows, scores, segments, np.zeros(len(time), np.bool_))
     stored = replace(small_model, drift_reference=DriftReference.from_rows(FEATURES, made).to_json())
     registry.register(stored, rows[:5])
     registry.promote(1)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
-    return registry.load(1)
+    return registry, registry.load(1)
+
+
+@pytest.fixture
+def champion(trained_on_a_week: tuple[ModelStore, Model], monkeypatch: pytest.MonkeyPatch) -> Model:
+    """The champion of the registry that the settings name."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained_on_a_week[0].uri)
+    return trained_on_a_week[1]
 
 
 @pytest.fixture
