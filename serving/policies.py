@@ -1,14 +1,14 @@
-"""The policy that is in force: its file is looked at again when it changes, and its thresholds follow the champion."""
+"""The policy that is in force: its file is looked at again when it changes, and its thresholds follow the models that judge."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from ml.model import Model
-from ml.schema import Score
+from ml.schema import DIGEST_DIGITS, Score
 from serving.policy import Policy, PolicyError, PolicyFile, Thresholds
 from serving.thresholds import thresholds_for
 
@@ -24,39 +24,43 @@ class Policies:
         self._path = path
         self._stamp = self._stamp_now()
         self._policy = Policy(PolicyFile()) if path is None else Policy.read(path)
-        self._champion: Callable[[], Model] | None = None
-        self._for: tuple[Policy, str] | None = None
-        self._thresholds = Thresholds()
+        self._models: Callable[[], Sequence[Model]] | None = None
+        self._for: Policy | None = None
+        self._champion = ""
+        self._thresholds: dict[str, Thresholds] = {}
 
     def current(self) -> Policy:
         """The policy that decides now. Never waits."""
         return self._policy
 
-    def bind(self, champion: Callable[[], Model]) -> None:
-        """Take the thresholds from this model from now on. Raises `PolicyError` where its shares can't be met."""
-        self._champion = champion
+    def bind(self, models: Callable[[], Sequence[Model]]) -> None:
+        """Take the thresholds from these models from now on: the champion, and what else judges. Raises `PolicyError` where
+        the champion can't meet the policy's shares."""
+        self._models = models
         self._refresh()
         if self._path is not None:
             threading.Thread(target=self._poll, name="policy", daemon=True).start()
 
     def thresholds(self, score: Score) -> Thresholds:
-        """The thresholds for a score: those of the model that made it."""
-        if self._champion is not None and (self._for is None or self._for != (self._policy, score.model_digest)):
+        """The thresholds for a score: those of the model that made it; of one that judges no more, the champion's."""
+        digest = score.model_digest
+        if self._models is not None and (self._for is not self._policy or digest not in self._thresholds):
             self._refresh()
-        return self._thresholds
+        return self._thresholds.get(digest, self._thresholds.get(self._champion, Thresholds()))
 
     def _refresh(self) -> None:
-        assert self._champion is not None
-        model = self._champion()
-        policy = self._policy
-        try:
-            self._thresholds = thresholds_for(policy.file, model)
-        except PolicyError as error:
-            if self._for is None:
-                raise
-            _log.error("%s; until then its own threshold is the review's, and nothing is declined by score", error)
-            self._thresholds = Thresholds()
-        self._for = (policy, model.digest[:16])
+        assert self._models is not None
+        policy, models = self._policy, self._models()
+        found: dict[str, Thresholds] = {}
+        for model in models:
+            try:
+                found[model.digest[:DIGEST_DIGITS]] = thresholds_for(policy.file, model)
+            except PolicyError as error:
+                if self._for is None and model is models[0]:
+                    raise
+                _log.error("%s; until then its own threshold is the review's, and nothing is declined by score", error)
+                found[model.digest[:DIGEST_DIGITS]] = Thresholds()
+        self._thresholds, self._champion, self._for = found, models[0].digest[:DIGEST_DIGITS], policy
 
     def _poll(self) -> None:
         while True:

@@ -222,7 +222,7 @@ class Service:
         self._why = "asking the registry for the champion"
         newest, judge = judging(self._settings, self._folder, self._declared, log.id)
         newest.poll(lambda: not self._stopping)
-        self._policies.bind(lambda: newest.model)
+        self._policies.bind(lambda: newest.models)
         return judge
 
     def _peek(self, engine: Engine, judge: Judge, value: bytes, transaction: Transaction) -> Score:
