@@ -191,6 +191,21 @@ class Settings(BaseSettings):
     publish_share: float = Field(
         0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores that is written"
     )
+    lake: MaybeUri = Field(
+        None,
+        description="folder of the lake (a path or a Hadoop URI): detect also runs archive, in the same Spark application; "
+        "else there is none",
+    )
+    lake_interval_seconds: float = Field(60.0, gt=0, description="pause between archive's micro-batches")
+    archive_accept_data_loss: bool = Field(
+        True, description="archive goes on when Kafka no longer has scores or labels that were not read yet"
+    )
+    review_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.01,
+        description="share of what is not alerted that analysts review all the same, chosen at random",
+    )
     points_file: MaybeLocalPath = Field(None, description="write line protocol to this file instead of InfluxDB")
     stalled_after_minutes: float = Field(
         5.0, gt=0, description="a query with records to read that finishes no micro-batch for so long is unhealthy"

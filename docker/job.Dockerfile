@@ -20,13 +20,14 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 # The jars rarely change, so they come before the code, which often does.
 COPY settings.py ./
 COPY stack stack
-RUN python -c "from stack.jars import connector_jars; connector_jars()"
+RUN python -c "from stack.jars import connector_jars, lake_jars; connector_jars(); lake_jars()"
 
 COPY docker/first_model.sh docker/traffic.py docker/
 COPY generator generator
 COPY detection detection
 COPY messaging messaging
 COPY jobs jobs
+COPY lake lake
 COPY ml ml
 COPY sinks sinks
 COPY versions versions

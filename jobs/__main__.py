@@ -18,7 +18,7 @@ from jobs.runtime.stopping import running_under, stop
 from jobs.status import QUERIES, as_table, local_checkpoint, queries_of, statuses
 from settings import Settings
 from stack.errors import StackError
-from stack.jars import connector_jars
+from stack.jars import connector_jars, lake_jars
 from stack.java import java
 
 _LOGGING: Final = ROOT / "jobs" / "log4j2.properties"
@@ -41,7 +41,7 @@ def _jobs() -> None:
 def submit(
     context: typer.Context,
     job: Annotated[
-        str, typer.Option(help="detect (runs the others too), or publish, thresholds or profiles alone.")
+        str, typer.Option(help="detect (runs the others too), or publish, thresholds, profiles or archive alone.")
     ] = "detect",
     master: Annotated[
         str, typer.Option(envvar="SPARK_MASTER", help="Spark master.")
@@ -53,15 +53,15 @@ def submit(
     `python -m jobs.detect --help`.
     """
     script = ROOT / "jobs" / f"{job}.py"
-    if job not in ("detect", "publish", "thresholds", "profiles"):
-        raise typer.BadParameter(f"a job is detect, publish, thresholds or profiles, but {job!r} was asked for")
+    if job not in QUERIES:
+        raise typer.BadParameter(f"a job is {', '.join(QUERIES[:-1])} or {QUERIES[-1]}, but {job!r} was asked for")
     if not re.fullmatch("[0-9]+[kmgKMG]", driver_memory):
         raise typer.BadParameter(
             f"the driver's memory is a number and k, m or g, as in 1536m, but it is {driver_memory!r}"
         )
     try:
         environment = os.environ | {"JAVA_HOME": str(Path(java()).resolve().parent.parent)}
-        connectors = connector_jars()
+        connectors = connector_jars() + (lake_jars() if _has_lake(environment, context.args) else [])
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -78,6 +78,11 @@ def submit(
     _filter_errors()
     # The job takes the place of this process, so that a signal sent to it reaches Spark.
     os.execve(command[0], [*command, str(script), *context.args], environment)
+
+
+def _has_lake(environment: Mapping[str, str], arguments: Sequence[str]) -> bool:
+    """Whether the job will find a lake among its settings."""
+    return bool(environment.get("SCORELINE_LAKE")) or any(re.match("--lake(=|$)", argument) for argument in arguments)
 
 
 def _filter_errors() -> None:
@@ -131,6 +136,36 @@ def status(
     else:
         print(f"No query has run on the checkpoint {uri}.")
     raise typer.Exit(0 if found and all(one.unhealthy is None for one in found) else 1)
+
+
+@app.command()
+def explain(
+    transaction_id: Annotated[str, typer.Argument(help="Of which transaction.")],
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Judge it again, and say whether it is the same; else the exit status is 1."),
+    ] = False,
+) -> None:
+    """Show all that led to a judgement: from the lake, the ledger of the checkpoint, and the models kept beside it."""
+    from jobs.explain import Explainer, archived  # it brings DuckDB, which no other command of these needs
+    from lake.place import Place
+
+    settings = Settings.from_command_line([])
+    if settings.lake is None:
+        print("error: no lake is named: set SCORELINE_LAKE to its folder", file=sys.stderr)
+        raise typer.Exit(2)
+    found = archived(Place(settings.lake), transaction_id)
+    if not found:
+        print(f"error: the lake {settings.lake} has no score of {transaction_id!r}", file=sys.stderr)
+        raise typer.Exit(1)
+    explainer, same = Explainer(settings, local_checkpoint(settings.checkpoint)), True
+    for one in found:
+        print("\n".join(explainer.lines(one)))
+        if recompute:
+            said = explainer.recomputed(one.score)
+            same = same and said.endswith(": the same")
+            print(said)
+    raise typer.Exit(0 if same else 1)
 
 
 @app.command()

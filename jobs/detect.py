@@ -85,6 +85,11 @@ def main() -> int:
     if settings.profiles and champion_needs_profiles(settings):
         wanted.append(settings.profiles_topic)
         starters |= {profiles.QUERY: profiles.start} if settings.make_profiles else {}
+    if settings.lake is not None:
+        from jobs import archive  # with the library of Delta tables, which a job without a lake does not load
+
+        wanted.append(settings.labels_topic)
+        starters[archive.QUERY] = archive.start
     there = partial(check_kafka, settings, *topics, wanted=wanted)
     return run(
         settings,

@@ -19,7 +19,7 @@ from jobs.runtime.lag import ends, lag
 from jobs.runtime.progress import Offsets, Progress, progress
 from settings import Settings
 
-QUERIES: Final = ("detect", "publish", "thresholds", "profiles")
+QUERIES: Final = ("detect", "publish", "thresholds", "profiles", "archive")
 
 _FULL_BYTES: Final = 64 << 10
 """With less room than this a disk is full."""

@@ -1,4 +1,4 @@
-"""The pinned jars of Spark's Kafka connector and of the Kafka broker, fetched once, without Maven."""
+"""The pinned jars of Spark's Kafka connector, of Delta tables and of the Kafka broker, fetched once, without Maven."""
 
 import hashlib
 import os
@@ -19,10 +19,17 @@ from stack.java import java
 
 LOCK = Path(__file__).with_name("jars.lock")
 
+_NAMES = {"connector": "Kafka connector", "broker": "Kafka broker", "lake": "lake"}
+
 
 def connector_jars(report: cache.Report | None = None) -> list[Path]:
     """What `spark.jars` needs so that Spark reads and writes Kafka, and commits checkpoints without a process per file."""
     return _jars("connector", report)
+
+
+def lake_jars(report: cache.Report | None = None) -> list[Path]:
+    """What `spark.jars` needs besides, so that Spark writes Delta tables."""
+    return _jars("lake", report)
 
 
 def broker_jars(report: cache.Report | None = None) -> list[Path]:
@@ -67,7 +74,7 @@ def _fetch(wanted: str, locked: dict[str, str], folder: Path, report: cache.Repo
         ) as resolver,
     ):
         title, arrived = (
-            f"Fetching jars of the Kafka {wanted}",
+            f"Fetching jars of the {_NAMES[wanted]}",
             lambda: len(list((ivy / "cache").glob("*/*/jars/*.jar"))),
         )
         if report is None:
@@ -76,7 +83,7 @@ def _fetch(wanted: str, locked: dict[str, str], folder: Path, report: cache.Repo
             _report_progress(resolver, report, title, arrived, len(locked))
     if resolver.returncode:
         raise StackError(
-            f"The jars of the Kafka {wanted} could not be fetched: check the network; Ivy's reasons are in {log}."
+            f"The jars of the {_NAMES[wanted]} could not be fetched: check the network; Ivy's reasons are in {log}."
         )
     for coordinate, sha256 in locked.items():
         admit(ivy / "jars" / file_name(coordinate), sha256, folder)

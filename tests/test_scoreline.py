@@ -135,4 +135,4 @@ def test_a_job_that_there_is_not_is_refused_as_by_the_package(tmp_path: Path) ->
     code, out, err = run(tmp_path, "submit", "--job", "bake")
     assert (code, out) == (2, "")
     assert "Usage: scoreline submit" in err
-    assert "a job is detect, publish, thresholds or profiles, but 'bake' was asked for" in err
+    assert "a job is detect, publish, thresholds, profiles or archive, but 'bake' was asked for" in err

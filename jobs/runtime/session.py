@@ -37,6 +37,16 @@ LOCAL: Final = {
 }
 """Where workers run on this machine, with this very code. For a cluster see `jobs.runtime.shipped_code`."""
 
+DELTA: Final = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # A table's log is read by so many tasks, at each commit; by default by 50.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    # A version a minute: by default a month of them is kept, 43,000 files.
+    "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 7 days",
+}
+"""What writes Delta tables, where there is a lake. Its classes are in the jars of `stack.jars.lake_jars`."""
+
 
 def launch_java() -> tuple[Any, Any]:
     """(gateway, JVM), before any session: the JVM that spark-submit started, or a new one."""
@@ -59,7 +69,7 @@ def build_session(settings: Settings, name: str, scratch: Path) -> SparkSession:
     if local and "SPARK_LOCAL_DIRS" not in os.environ and _ours(scratch):
         own["spark.local.dir"] = str(scratch)
     builder = SparkSession.builder.appName(name).config("spark.sql.shuffle.partitions", settings.state_partitions)
-    for key, value in (CONFIGURATION | own | (LOCAL if local else {})).items():
+    for key, value in (CONFIGURATION | own | (LOCAL if local else {}) | (DELTA if settings.lake else {})).items():
         if key not in given:
             builder = builder.config(key, value)
     for key, value in ({} if local else shipped_code.configuration(given)).items():

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
-SHIPPED: Final = ("detection", "jobs", "messaging", "ml", "sinks", "versions", "settings.py")
+SHIPPED: Final = ("detection", "jobs", "lake", "messaging", "ml", "sinks", "versions", "settings.py")
 """What a Python worker of Spark may import of ours: packages, and one module."""
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)

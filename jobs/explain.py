@@ -1,0 +1,164 @@
+"""Everything that led to a judgement, from the lake, the ledger and the models kept beside the checkpoint."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from detection.decision import basis_type, extras_in
+from detection.durable_folder import DurableFolder
+from detection.errors import VersionUnavailable
+from detection.ledger import Ledger, Versions
+from detection.model_versions import ModelVersions
+from detection.profile_store import ProfileStore
+from detection.threshold_store import ThresholdStore
+from detection.version_store import VersionStore
+from jobs.declared_extras import declared_in, model_store
+from lake.place import Place
+from lake.views import connect
+from ml.explanation import in_words, number
+from ml.features import FEATURE_SET, FEATURES
+from ml.features.events import hash_id, milliseconds
+from ml.features.profiles import PROFILE_FEATURES
+from ml.model import Model
+from ml.schema import TRANSACTION_FIELDS, Reason
+from ml.segments import segment_ids_of
+from settings import Settings
+
+_reasons: Final = msgspec.json.Decoder(list[Reason]).decode
+
+Row = dict[str, Any]
+
+
+class Archived(NamedTuple):
+    """A record of a transaction: its row of the lake's scores, and its labels in the order in which they came."""
+
+    score: Row
+    labels: list[Row]
+
+
+def archived(place: Place, transaction_id: str) -> list[Archived]:
+    """The records of a transaction, in the order of the log; several where producers sent it again."""
+    with connect(place) as lake:
+        order = 'topic_id, "partition", "offset"'
+        scores = _rows(
+            lake.execute(f"select * from scores where transaction_id = ? order by {order}", [transaction_id])
+        )
+        labels = _rows(
+            lake.execute(
+                'select * from label_log where transaction_id = ? order by archived_at, "partition", "offset"',
+                [transaction_id],
+            )
+        )
+    return [Archived(score, labels) for score in scores]
+
+
+def _rows(found: Any) -> list[Row]:
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+class Explainer:
+    """Explains records by what one checkpoint's ledger names; nothing is written there."""
+
+    def __init__(self, settings: Settings, checkpoint: Path) -> None:
+        def folder(name: str) -> DurableFolder:
+            return DurableFolder.on_disk(checkpoint / name, create=False)
+
+        self._ledger = Ledger(folder("ledger"))
+        registry = model_store(settings, declared_in(settings))
+        self._versions = VersionStore(
+            ModelVersions(registry, folder("models"), others=True),
+            ThresholdStore(folder("tables")),
+            ProfileStore(folder("profile-tables")),
+        )
+
+    def versions(self, score: Row) -> Versions | None:
+        """What the ledger says that the record was judged by; None where it does not know the record."""
+        found = self._ledger.versions_at(score["partition"], score["offset"], score["topic_id"])
+        same = found is not None and found.model_digest.startswith(score["model_digest"])
+        return found if same else None
+
+    def lines(self, one: Archived) -> Iterator[str]:
+        """The explanation, line by line."""
+        score = one.score
+        yield f"transaction {score['transaction_id']}"
+        for name in TRANSACTION_FIELDS[1:]:
+            if score[name] is not None:
+                yield f"  {name}: {score[name]}"
+        yield f"  record: partition {score['partition']}, offset {score['offset']} of topic {score['topic_id'] or 'unknown'}"
+        word = "an anomaly" if score["is_anomaly"] else "normal"
+        yield f"judged {word}: score {score['anomaly_score']:.6f}, threshold {score['threshold']:.6f}"
+        versions = self.versions(score)
+        yield from self._judges(score, versions)
+        for reason in [] if score["reasons"] is None else _reasons(score["reasons"]):
+            yield f"  because: {in_words(reason)}"
+        yield "features, and what is usual (98 % of the training transactions)"
+        yield from _features(score, self._model(versions))
+        yield "labels" if one.labels else "labels: none so far"
+        for label in one.labels:
+            said = {True: "fraud", False: "honest", None: "withdrawn"}[label["is_fraud"]]
+            yield f"  {label['label_time']:%Y-%m-%d %H:%M:%S} {label['source']}: {said}"
+
+    def recomputed(self, score: Row) -> str:
+        """What the same model, thresholds and profiles say now, and whether it is the same. Raises `VersionUnavailable`."""
+        versions = self.versions(score)
+        if versions is None:
+            raise VersionUnavailable("the ledger does not know this record, so what judged it is not known for sure")
+        judged = self._versions.decision(versions).judge(basis_of(score))
+        now = (float(judged.anomaly_score[0]), float(judged.threshold[0]), bool(judged.is_anomaly[0]))
+        then = (score["anomaly_score"], score["threshold"], score["is_anomaly"])
+        word = "the same" if now == then else "NOT the same"
+        return f"judged again: score {now[0]!r}, threshold {now[1]!r}, {'an anomaly' if now[2] else 'normal'}: {word}"
+
+    def _judges(self, score: Row, versions: Versions | None) -> Iterator[str]:
+        yield (
+            f"  model {score['model_name']} version {score['model_version']} ({score['model_digest']}), "
+            f"thresholds {_table(score['threshold_version'])}, profiles {score['profile_version'] or 'none'}, "
+            f"micro-batch {score['micro_batch']}"
+        )
+        if versions is None:
+            yield "  the ledger does not know this record"
+            return
+        model = self._model(versions)
+        yield "  the ledger names the same"
+        if model is not None and model.origin.registry:
+            yield f"  the model came from {model.origin.registry}, run {model.origin.run or 'unknown'}"
+
+    def _model(self, versions: Versions | None) -> Model | None:
+        try:
+            return None if versions is None else self._versions.model(versions)
+        except VersionUnavailable:
+            return None
+
+
+def basis_of(score: Row) -> np.ndarray:
+    """(1,) `detection.decision.basis_type`: what the judgement of an archived score rested on."""
+    extras: dict[str, float | None] = {} if score["extras"] is None else msgspec.json.decode(score["extras"])
+    basis = np.zeros(1, basis_type(tuple(extras)))
+    basis["features"] = score["features"]
+    basis["segment"] = np.array(segment_ids_of([(score["channel"], score["merchant_category"])]), np.uint64)
+    basis["merchant"], basis["category"] = hash_id(score["merchant_id"]), hash_id(score["merchant_category"])
+    basis["time"] = milliseconds(score["event_time"])
+    if extras:
+        extras_in(basis)[:] = [np.nan if value is None else value for value in extras.values()]
+    return basis
+
+
+def _features(score: Row, model: Model | None) -> Iterator[str]:
+    known = score["feature_set"] == FEATURE_SET
+    names: Sequence[str] = FEATURES if known else [f"feature {i}" for i in range(len(score["features"]))]
+    values = dict(zip(names, score["features"], strict=True))
+    values |= dict(zip(PROFILE_FEATURES, score["profile_features"] or [], strict=False))
+    usual = {} if model is None else dict(zip(model.features, model.usual.tolist(), strict=True))
+    for name, value in values.items():
+        low, _, high = usual.get(name, (None, None, None))
+        said = "" if low is None else f"  usually {number(low)} to {number(high)}"
+        mark = " *" if low is not None and not low <= value <= high else ""
+        yield f"  {name}: {number(value)}{said}{mark}"
+
+
+def _table(version: int) -> str:
+    return f"table {version}" if version else "the model's own"

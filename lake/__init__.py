@@ -1,0 +1,1 @@
+"""The lake: every score and every label, in Delta tables, to ask by SQL and to train on."""

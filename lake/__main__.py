@@ -1,0 +1,131 @@
+"""`scoreline lake`: ask the lake by SQL, make a training set from it, and keep it small."""
+
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+from rich.console import Console
+
+from lake import maintenance, monitoring
+from lake.common import Where, errors, place_of
+from lake.training_set import write_training_set
+from lake.views import connect
+from ml.console import show_table
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="The lake: every score and label."
+)
+
+
+class Form(StrEnum):
+    """How `sql` prints its rows."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.callback()
+def _lake() -> None:
+    pass
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="Of the views transactions, predictions, labels and training_data.")],
+    lake: Where = None,
+    form: Annotated[Form, typer.Option("--form", help="How to print the rows.")] = Form.table,
+) -> None:
+    """Ask the lake by SQL (DuckDB's)."""
+    with errors(), connect(place_of(lake)) as connection:
+        found = _asked(connection, query)
+        if found is None:
+            return
+        if form is Form.table:
+            rows = [["" if value is None else str(value) for value in row] for row in found.fetchall()]
+            show_table(Console(), found.columns, rows, "")
+        elif form is Form.csv:
+            found.to_df().to_csv(sys.stdout, index=False)
+        else:
+            found.to_df().to_json(sys.stdout, orient="records", lines=True, date_format="iso")
+
+
+@app.command(name="training-set")
+def training_set(
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    since: Annotated[datetime, typer.Option("--from", help="The first event time, UTC.")],
+    until: Annotated[datetime, typer.Option("--to", help="The first event time that is left out, UTC.")],
+    known_by: Annotated[
+        datetime | None, typer.Option(help="Labels from after then are left out; by default none are.")
+    ] = None,
+    lake: Where = None,
+) -> None:
+    """Write transactions with their features as they were scored, and the labels known by a date."""
+    times = [None if time is None else time.replace(tzinfo=UTC) for time in (since, until, known_by)]
+    assert times[0] is not None
+    assert times[1] is not None
+    with errors():
+        count = write_training_set(place_of(lake), times[0], times[1], times[2], out)
+    print(f"{count} transactions are in {out}.")
+
+
+@app.command()
+def status(lake: Where = None) -> None:
+    """Show what each table holds: files, bytes, version."""
+    with errors():
+        rows = [[each.table, f"{each.files:,}", f"{each.bytes:,}", str(each.version)] for each in _figures(lake)]
+    show_table(Console(), ["table", "files", "bytes", "version"], rows, "")
+
+
+@app.command()
+def compact(lake: Where = None) -> None:
+    """Join small files, all days at once; the archive does it by itself for days that have many."""
+    with errors():
+        before = sum(each.files for each in _figures(lake))
+        maintenance.compact(place_of(lake))
+        print(f"{before:,} files are now {sum(each.files for each in _figures(lake)):,}.")
+
+
+@app.command()
+def retain(
+    days: Annotated[int, typer.Option(min=1, help="Days that are kept.")],
+    lake: Where = None,
+) -> None:
+    """Delete older days; their files go with `clean`, once nobody can be reading them."""
+    with errors():
+        maintenance.delete_before(place_of(lake), days)
+    print(f"The lake has the last {days} days.")
+
+
+@app.command()
+def clean(
+    hours: Annotated[
+        int, typer.Option(min=0, help="Files that a version of the last so many hours has are kept.")
+    ] = 168,
+    lake: Where = None,
+) -> None:
+    """Delete files that no version needs any more, and old entries of the log."""
+    with errors():
+        print(f"{maintenance.clean(place_of(lake), hours):,} files were deleted.")
+
+
+def _figures(lake: str | None) -> list[maintenance.Figures]:
+    return maintenance.figures(place_of(lake))
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation | None:
+    """What a query finds; None where it is a statement without rows, which DuckDB's own types do not say."""
+    return connection.sql(query)
+
+
+app.command("quality")(monitoring.quality)
+app.command("review")(monitoring.review)
+app.command("drift")(monitoring.drift)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,133 @@
+"""The lake on real Kafka and Spark: each score and label is in it once, whatever is killed."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from lake.place import Place
+from lake.views import connect
+from ml.features import FEATURES
+from ml.schema import Label, Transaction
+from settings import Settings
+from tests.integration.application import ROOT, Application
+from tests.integration.traffic import messages, scores, send, traffic
+
+Start = Callable[..., Application]
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """A lake that is written to every second, and no points."""
+    return settings.model_copy(
+        update={"lake": str(tmp_path / "lake"), "lake_interval_seconds": 1.0, "publish": False, "profiles": False}
+    )
+
+
+def send_labels(settings: Settings, transactions: list[Transaction]) -> list[Label]:
+    labels = [
+        Label(t.transaction_id, t.customer_id, i % 2 == 0, t.event_time + timedelta(days=3), "analyst")
+        for i, t in enumerate(transactions)
+    ]
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    for label in labels:
+        producer.produce(settings.labels_topic, msgspec.json.encode(label), label.customer_id.encode())
+    producer.flush(30)
+    return labels
+
+
+def asked(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    assert settings.lake is not None
+    with connect(Place(settings.lake)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def count(settings: Settings, view: str) -> int:
+    return int(asked(settings, f"select count(*) from {view}")[0][0])
+
+
+def check(settings: Settings) -> None:
+    """What the lake has of each score is what the topic says, once."""
+    wanted = scores(settings)
+    rows = asked(settings, 'select "partition", "offset", features, anomaly_score, topic_id from scores')
+    assert len(rows) == len(wanted)
+    assert {(p, o): (f, s) for p, o, f, s, _ in rows} == {
+        place: (score["features"], score["anomaly_score"]) for place, score in wanted.items()
+    }
+    assert len({topic_id for *_, topic_id in rows}) == 1
+
+
+def explained(settings: Settings, transaction_id: str) -> None:
+    """`scoreline explain --recompute` judges again what the lake has, and comes to the same."""
+    command = [sys.executable, "-m", "jobs", "explain", transaction_id, "--recompute"]
+    environment = os.environ | settings.environment()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the ledger names the same" in done.stdout
+    assert "analyst: fraud" in done.stdout
+    assert done.stdout.rstrip().endswith(": the same")
+
+
+def wait_for_more(settings: Settings, application: Application, before: int) -> None:
+    application.wait_until(lambda: count(settings, "scores") > before, "a further score in the lake")
+
+
+def run_with_kills(settings: Settings, start: Start, kills: int, seed: int) -> None:
+    rng = random.Random(seed)
+    for round_number in range(kills):
+        application = start(settings)
+        application.wait_for_commit()
+        send(settings, messages(traffic(300, customers=50, seed=seed * 100 + round_number)))
+        if round_number % 2:
+            wait_for_more(settings, application, count(settings, "scores"))
+        time.sleep(rng.uniform(0, 3))
+        application.kill()
+
+
+@pytest.mark.slow
+def test_the_lake_has_each_score_and_label_once_after_a_kill_and_with_a_new_checkpoint(
+    settings: Settings, start: Start
+) -> None:
+    sent = traffic(600, customers=50, seed=7)
+    send(settings, messages(sent))
+    labels = send_labels(settings, sent[:40])
+    run_with_kills(settings, start, 1, seed=8)
+    total = 600 + 300
+    application = start(settings)
+    application.wait_until(lambda: count(settings, "scores") >= total, "every score in the lake")
+    application.wait_until(lambda: count(settings, "label_log") >= 40, "every label in the lake")
+    application.stop()
+    check(settings)
+    known = asked(settings, "select transaction_id, is_fraud from training_data where is_fraud is not null")
+    assert dict(known) == {label.transaction_id: label.is_fraud for label in labels}
+    named = asked(settings, f"select {FEATURES[0]}, features[1] from training_data join scores using (transaction_id)")
+    assert all(one == other for one, other in named)
+    explained(settings, sent[0].transaction_id)
+    # The archive begins again from the oldest record, under another application id.
+    for folder in Path(settings.checkpoint).glob("archive*"):
+        shutil.rmtree(folder)
+    application = start(settings)
+    commits = Path(settings.checkpoint) / "archive" / "commits" / "0"
+    application.wait_until(commits.exists, "the first micro-batch of the new checkpoint")
+    application.stop()
+    check(settings)
+    assert count(settings, "label_log") == 40
+
+
+@pytest.mark.long
+def test_the_lake_has_each_score_once_after_thirty_kills(settings: Settings, start: Start) -> None:
+    run_with_kills(settings, start, 30, seed=9)
+    application = start(settings)
+    application.wait_until(lambda: count(settings, "scores") >= 30 * 300, "every score in the lake")
+    application.stop()
+    check(settings)
