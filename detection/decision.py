@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, Self
 
-import msgspec
 import numpy as np
 
 from detection.halves import Rows, in_halves
@@ -137,17 +136,9 @@ class Decision(NamedTuple):
 
     def by_challenger(self) -> Self | None:
         """The decision on those whom the challenger judges, with the champion beside it; None where it judges nobody."""
-        if self.trial is None or self.trial.by.judges <= 0:
+        own, versions = self.versions, self.versions.by_challenger
+        if versions is None or self.trial is None or self.trial.by.judges <= 0:
             return None
-        by, own = self.trial.by, self.versions
-        versions = msgspec.structs.replace(
-            own,
-            model=by.model,
-            thresholds=by.thresholds,
-            name=by.name,
-            model_digest=by.model_digest,
-            table_digest=by.table_digest,
-        )
         champion = Challenger(own.model, own.name, own.model_digest, own.thresholds, own.table_digest)
         trial = Trial(champion, self.model, self.thresholds, "champion")
         return self._replace(versions=versions, model=self.trial.model, thresholds=self.trial.thresholds, trial=trial)

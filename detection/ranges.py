@@ -41,6 +41,22 @@ class Versions(msgspec.Struct, frozen=True):
     profiles_digest: str = ""
     challenger: Challenger | None = None
 
+    @property
+    def by_challenger(self) -> "Versions | None":
+        """What those records are judged by that the challenger judges; None where there is none."""
+        by = self.challenger
+        if by is None:
+            return None
+        return msgspec.structs.replace(
+            self,
+            model=by.model,
+            thresholds=by.thresholds,
+            name=by.name,
+            model_digest=by.model_digest,
+            table_digest=by.table_digest,
+            challenger=None,
+        )
+
 
 class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     """Records that were judged by the same versions: start ≤ offset < end by partition.

@@ -227,6 +227,11 @@ def test_the_ledger_names_the_challenger_its_shares_and_its_salt_and_ranges_keep
     assert [piece.versions for piece in merged([], [*entries, plain])] == [on_trial, CHAMPION]
 
 
+def test_what_the_challenger_judged_was_judged_by_its_own_model_and_table(on_trial: Versions) -> None:
+    assert on_trial.by_challenger == Versions(8, 3, "m", "d" * 64, "t" * 16)
+    assert CHAMPION.by_challenger is None
+
+
 def test_an_entry_of_an_earlier_release_has_no_challenger() -> None:
     plain = msgspec.to_builtins(Entry.from_versions(0, CHAMPION, {"0": 0}, {"0": 1}))
     del plain["challenger"]
