@@ -236,6 +236,11 @@ _decode_old: Final = msgspec.json.Decoder(_OldScore).decode
 _version_of: Final = msgspec.json.Decoder(_Version).decode
 
 
+def read_own(value: bytes) -> Score:
+    """A score that this process has just written, which needs no look at its version."""
+    return _decode(value)
+
+
 def read(value: bytes | None) -> Score:
     """A score of this release or of an earlier one, in today's form. Raises `Unreadable`, and nothing else."""
     if value is None:

@@ -17,7 +17,7 @@ from versions.challenger import ChallengerPoller
 from versions.champion import ChampionPoller
 from versions.past_profiles import PastProfiles
 from versions.profiles import From, ProfilePoller, ReadFile
-from versions.thresholds import ThresholdPoller
+from versions.thresholds import ThresholdPoller, newest_kept
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Newest:
         if self._champion.available:  # else a start would wait for the registry once more
             self._challenger.look_once()
         kafka = KafkaConfig.from_settings(settings)
-        newest = versions.tables.newest if settings.adaptive_thresholds else None
+        newest = newest_kept(versions.tables) if settings.adaptive_thresholds else None
         self._tables = ThresholdPoller(settings.thresholds_topic, kafka, newest, settings.model_name)
         needed = settings.profiles and needs_profiles(self.model.features)
         if needed and versions.kept_profiles.newest is None:
@@ -59,12 +59,6 @@ class Newest:
     def model(self) -> Model:
         """The champion."""
         return self._champion.current()
-
-    @property
-    def models(self) -> list[Model]:
-        """Those that judge anybody: the champion, and what is on trial where it judges a share of the customers."""
-        trial = self._challenger.current()
-        return [self.model, *([trial.model] if trial is not None and trial.by.judges > 0 else [])]
 
     def poll(self, wanted: Callable[[], bool]) -> None:
         """Begin to poll, for as long as `wanted()`; tables of profiles from the first model on that needs them."""

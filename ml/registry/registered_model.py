@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from ml.model import Origin
 from ml.registry import tracking
+from ml.registry.registration import versions
 from ml.registry.tracking import RegistryError, is_missing, talking_to
 
 TRAIN: Final = "train one with `make train`"
@@ -58,13 +59,7 @@ class RegisteredModel:
         return Entry(int(version.version), origin)
 
     def _versions(self) -> dict[int, ModelVersion]:
-        found: dict[int, ModelVersion] = {}
-        token = None
-        while token is None or token:
-            page = self._client.search_model_versions(f"name = '{self.name}'", page_token=token)
-            found |= {int(version.version): version for version in page}
-            token = page.token or ""
-        return found
+        return versions(self._client, self.name)
 
     def _known(self, version: int) -> None:
         """Raise `RegistryError` where there is no such version."""
