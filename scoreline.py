@@ -51,6 +51,7 @@ COMMANDS: Final = (
     Command("history", "generator", "history", _TRAFFIC, "Simulate a history to train on."),
     Command("replay", "generator", "replay", _TRAFFIC, "Send a data set to Kafka at the pace of its own clock."),
     Command("convert", "generator", "convert", _TRAFFIC, "Convert a data set into a history to train on."),
+    Command("pull", "generator", "pull", _TRAFFIC, "Pull transactions from a REST service into Kafka."),
     Command("train", "ml", "train", _MODELS, "Train a detector on a history and register it."),
     Command("register", "ml", "register", _MODELS, "Register a model trained while the registry was unavailable."),
     Command("models", "ml", "models", _MODELS, "List the registered versions."),
