@@ -13,7 +13,8 @@ from ml.data_report.summary import AMOUNT_EDGES, Summary, Tally, commonest
 HONEST, FRAUD, ALL = "#3f8fcf", "#e0565b", "#3f8fcf"
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MOST_SHOWN: Final = 12
-_LEAST_ROWS: Final = 30
+LEAST_ROWS: Final = 30
+LEAST_OF_AN_HOUR: Final = 200
 _Z: Final = 1.96
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,7 +65,7 @@ def rhythm(counts: Ints) -> go.Figure:
 
 def fraud_rhythm(summary: Summary) -> go.Figure:
     """The share that is known as fraud, by weekday and hour; blank where there are too few rows to say."""
-    enough = summary.rhythm >= _LEAST_ROWS
+    enough = summary.rhythm >= LEAST_OF_AN_HOUR
     share = np.where(enough, summary.fraud_rhythm / np.maximum(summary.rhythm, 1), np.nan)
     return _week(share, ".2%", "fraud", "red")
 
@@ -108,7 +109,7 @@ def missing(summary: Summary) -> go.Figure:
 
 def fraud_by(values: dict[str, Tally]) -> go.Figure:
     """The share of fraud of a field's commonest values, with 95 % intervals (Wilson 1927)."""
-    shown = [(name, tally) for name, tally in commonest(values, MOST_SHOWN) if tally.rows >= _LEAST_ROWS]
+    shown = [(name, tally) for name, tally in commonest(values, MOST_SHOWN) if tally.rows >= LEAST_ROWS]
     shown.sort(key=lambda item: item[1].frauds / item[1].rows)
     rows = np.array([tally.rows for _, tally in shown], np.float64)
     share = np.array([tally.frauds for _, tally in shown]) / np.maximum(rows, 1)
@@ -151,7 +152,7 @@ def number(values: Floats, fraud: Flags, labelled: bool) -> go.Figure:
     edges = np.linspace(low, high if high > low else low + 1, 41)
     figure = go.Figure()
     groups = [("honest", HONEST, known & ~fraud), ("fraud", FRAUD, known & fraud)]
-    if not labelled or groups[1][2].sum() < _LEAST_ROWS:
+    if not labelled or groups[1][2].sum() < LEAST_ROWS:
         groups = [("all", ALL, known)]
     for name, colour, rows in groups:
         share = np.histogram(values[rows], edges)[0] / max(int(rows.sum()), 1)
@@ -170,7 +171,9 @@ def correlations(summary: Summary) -> go.Figure:
     names = list(found.columns)
     figure = go.Figure()
     values: Floats = found.to_numpy(np.float64)
-    texts = [["" if np.isnan(value) else f"{value:.2f}" for value in row] for row in values]
+    texts = [
+        ["" if np.isnan(value) else f"{value + 0.0:.2f}".replace("-0.00", "0.00") for value in row] for row in values
+    ]
     figure.add_heatmap(
         z=values,
         x=names,
@@ -226,7 +229,7 @@ def _plain(figure: go.Figure, height: int = 300, legend: bool = False) -> go.Fig
     figure.update_layout(
         template="none",
         height=height,
-        margin={"t": 24, "r": 16, "l": 16, "b": 16},
+        margin={"t": 36 if legend else 8, "r": 16, "l": 16, "b": 16},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 12},

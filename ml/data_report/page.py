@@ -75,7 +75,7 @@ def _sections(summary: Summary) -> Iterator[Section]:
         days.append(_plot("Fraud", figures.fraud_by_day(summary), True))
     yield Section("Over the days", "Gaps and jumps here are often those of an export, not of customers.", days)
     weeks = [_plot("Traffic", figures.rhythm(summary.rhythm))]
-    if summary.frauds:
+    if summary.frauds and (summary.rhythm >= figures.LEAST_OF_AN_HOUR).any():
         weeks.append(_plot("Share of fraud", figures.fraud_rhythm(summary)))
     yield Section("The week's rhythm", "By weekday and hour, in UTC. Blank: too few transactions to say.", weeks)
     note = f"In {summary.currency}, on a logarithmic scale" if summary.currency else "As paid, on a logarithmic scale"
@@ -92,12 +92,15 @@ def _sections(summary: Summary) -> Iterator[Section]:
         plots = [_plot(name, figures.commonest_values(values, summary.rows)) for name, values in known.items()]
         yield Section("Values", f"The {figures.MOST_SHOWN} commonest values of each field.", plots)
     if known and summary.frauds:
-        plots = [_plot(name, figures.fraud_by(values)) for name, values in known.items()]
-        yield Section(
-            "Fraud by field",
-            "The share of fraud of the commonest values, those with at least 30 transactions; lines are 95 % intervals.",
-            plots,
+        plots = [
+            _plot(name, figures.fraud_by(values))
+            for name, values in known.items()
+            if any(tally.rows >= figures.LEAST_ROWS for tally in values.values())
+        ]
+        note = (
+            "The share of fraud of the commonest values, those with at least 30 transactions; lines are 95 % intervals."
         )
+        yield from [Section("Fraud by field", note, plots)] if plots else []
     yield from _numbers(summary)
     yield Section(
         "Correlations",
@@ -137,7 +140,7 @@ def _common(summary: Summary, name: str) -> str:
         values = values[np.isfinite(values)]
         if len(values):
             low, middle, high = np.quantile(values, [0.01, 0.5, 0.99])
-            return f"median {middle:,.6g}; 98 % between {low:,.6g} and {high:,.6g}"
+            return f"median {middle:,.4g}; 98 % between {low:,.4g} and {high:,.4g}"
     return ""
 
 

@@ -100,7 +100,7 @@ def test_the_page_asks_nothing_of_the_network_and_shows_names_as_they_are(
     assert len(made) - len(ours) > 1_000_000
     assert evil not in ours
     assert not re.search(r"""<(script|link|img|iframe)[^>]*(src|href)|@import|url\(|fetch\(""", ours)
-    assert ours.count('class="plotly-graph-div"') == 17
+    assert ours.count('class="plotly-graph-div"') == 18
 
 
 def test_a_history_of_one_transaction_without_labels_has_a_page(tmp_path: Path, transactions: pa.Table) -> None:
