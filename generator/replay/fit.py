@@ -148,7 +148,7 @@ class _Fitting:
         return values
 
     def label(self, label: LabelColumn) -> dict[str, Column]:
-        raw = texts(self._column(label.column), self._words("label"))
+        raw = texts(self._column(label.column), self._words("label") - {*label.fraud, *label.honest})
         values = pc.replace_substring_regex(pc.utf8_lower(raw), r"^(-?\d+)\.0+$", r"\1")
         fraud = pc.is_in(values, pa.array([whole(value) for value in label.fraud]))
         honest = pc.is_in(values, pa.array([whole(value) for value in label.honest]))
@@ -166,7 +166,7 @@ class _Fitting:
         if field.row is not None:
             digits = pc.utf8_lpad(pa.array(self._block.rows).cast(pa.string()), _ROW_DIGITS, "0")
             return pc.binary_join_element_wise(field.row, digits, "")
-        words = self._words(name, field)
+        words = self._words(name, field) - {value.lower() for value in field.values}
         values = (
             texts(self._column(field.column), words) if field.column else self._joined(field.read, field.joined, words)
         )

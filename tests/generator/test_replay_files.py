@@ -94,7 +94,7 @@ def shuffled(folder: Path, rows: int = 300) -> Path:
     return csv_file(folder, *(f"{at},c{at % 7},{at},{int(at % 10 == 0)}" for at in times))
 
 
-def test_a_shuffled_file_is_told_from_small_disorder_and_its_advice_is_enough(tmp_path: Path) -> None:
+def test_a_shuffled_file_is_distinguished_from_small_disorder_and_its_advice_is_enough(tmp_path: Path) -> None:
     assert complaint(shuffled(tmp_path), tmp_path).endswith("so it has no order: have it sorted with --sort")
     made = converted(DataSet(shuffled(tmp_path), mapping(tmp_path), sort=True), tmp_path / "out")
     assert made["amount"].to_pylist() == list(range(300))

@@ -63,6 +63,13 @@ def test_a_mapping_says_which_words_mean_nothing_for_all_columns_and_for_one(tmp
     assert (made["customer_id"], made["merchant_id"], made["extra_risk"]) == ("NULL", None, None)
 
 
+def test_a_word_that_the_mapping_gives_a_meaning_has_that_meaning(tmp_path: Path) -> None:
+    header = "at,who,amount,fraud,shop"
+    fields = {"merchant_category": {"column": "shop", "values": {"NA": "not asked"}}}
+    label = {"column": "fraud", "fraud": ["yes"], "honest": ["NULL"]}
+    assert one(tmp_path, "1,c,5,NULL,NA", header, label=label, **fields)["merchant_category"] == "not asked"
+
+
 @pytest.mark.parametrize(
     ("text", "decimal", "amount"),
     [
