@@ -22,6 +22,7 @@ from serving import initial_state
 from serving.answer_log import AnswerLog
 from serving.answers import score_of
 from serving.app import Lane
+from serving.choosing import Limits as TailLimits
 from serving.desk import Desk
 from serving.early_alerts import EarlyAlerts, Lease
 from serving.errors import ServiceError
@@ -37,7 +38,6 @@ from serving.sent_alerts import Sent
 from serving.share import Elsewhere, Share
 from serving.snapshots import Snapshots
 from serving.startup import until_available
-from serving.tail import Limits as TailLimits
 from serving.tail import Tail
 from settings import Settings, local_path
 from versions.errors import NoModel, PastUnusable
@@ -173,8 +173,8 @@ class Service:
         self.lane = Lane(
             desk,
             lambda value, transaction: self._peek(engine, judge, value, transaction),
-            self._policies.current,
-            self._policies.thresholds,
+            self._policies,
+            lambda: judge.stamp(self._policies.digest),
             self.metrics,
             RequestLimits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms),
             self.elsewhere,
@@ -222,7 +222,7 @@ class Service:
         self._why = "asking the registry for the champion"
         newest, judge = judging(self._settings, self._folder, self._declared, log.id)
         newest.poll(lambda: not self._stopping)
-        self._policies.bind(lambda: newest.model)
+        self._policies.bind(lambda: newest.model, judge.model)
         return judge
 
     def _peek(self, engine: Engine, judge: Judge, value: bytes, transaction: Transaction) -> Score:
