@@ -74,7 +74,7 @@ def _block(columns: pa.Table, row: int, position: Position) -> Block:
     columns, wrong = _in_utf8(columns)
     rejects = [Reject(row + n, reason, _text(columns.slice(n, 1))) for n, reason in sorted(wrong.items())]
     right = np.array([n for n in range(columns.num_rows) if n not in wrong], np.int64) if wrong else None
-    kept = columns if right is None else columns.take(pa.array(right))
+    kept = columns if right is None else columns.take(right)
     rows = np.arange(row, last + 1)
     return Block(
         kept, rows if right is None else rows[right], rejects, lambda n: _text(kept.slice(n, 1)), position, last, last
@@ -85,7 +85,7 @@ def _in_utf8(columns: pa.Table) -> tuple[pa.Table, dict[int, str]]:
     """The columns with texts that are UTF-8, and of the rows whose texts were not, why: nothing else checks a file's texts."""
     wrong: dict[int, str] = {}
     for place, name in enumerate(columns.column_names):
-        column = columns[name].combine_chunks()
+        column: Any = columns[name].combine_chunks()
         if pa.types.is_dictionary(column.type):
             column = (
                 column.cast(column.type.value_type)

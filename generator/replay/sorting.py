@@ -38,7 +38,7 @@ def in_time_order(
             for bucket in range(len(bounds) + 1):
                 table = pq.read_table(folder / str(bucket))
                 order = np.argsort(table[TIME].to_numpy(), kind="stable")
-                yield Fitted(table.take(pa.array(order)), [], first.position, first.last, first.done)
+                yield Fitted(table.take(order), [], first.position, first.last, first.done)
 
 
 def _bounds(times: Array) -> Array:

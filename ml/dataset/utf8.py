@@ -14,8 +14,9 @@ class NotUtf8(NamedTuple):
 
 def not_utf8(batch: pa.RecordBatch) -> NotUtf8 | None:
     """The first text of a batch that is not UTF-8; None where all are."""
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        texts: Any = column.dictionary if pa.types.is_dictionary(column.type) else column
+    columns: list[Any] = batch.columns
+    for name, column in zip(batch.schema.names, columns, strict=True):
+        texts = column.dictionary if pa.types.is_dictionary(column.type) else column
         if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
             continue
         try:
