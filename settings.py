@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         description="TOML file of the numbers that transactions carry beside the contract's fields (docs/replay.md)",
     )
 
+    pull_authorization: SecretStr | None = Field(
+        None, description="what `scoreline pull` sends as the header Authorization, as in Bearer …"
+    )
+
     transactions_topic: str = Field("transactions", description="topic of incoming transactions")
     scores_topic: str = Field("scores", description="topic of every scored transaction")
     alerts_topic: str = Field("alerts", description="topic of the anomalies alone")

@@ -160,7 +160,9 @@ class Judge:
     def model(self, digest: str) -> Model | None:
         """A model that judges, or judged lately, by the beginning of its digest."""
         decisions = self._decisions.values()
-        return next((each.model for each in decisions if each.model.digest.startswith(digest)), None)
+        trials = [each.trial.model for each in decisions if each.trial is not None]
+        models = (*(each.model for each in decisions), *trials)
+        return next((model for model in models if model.digest.startswith(digest)), None)
 
     def newest(self) -> Decision:
         """What the next record will be judged by, for whoever only asks: nothing is recorded. For any thread."""
