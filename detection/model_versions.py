@@ -1,4 +1,4 @@
-"""The models in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the registry.
+"""The models in use, kept where their ledger is, so that neither a restart nor a replay depends on the registry.
 
 Each is one file, named by its digest: what a model is, and not what a registry calls it. Reading
 runs no code from it, and refuses content that does not match its digest.
@@ -63,7 +63,7 @@ class Loaded(NamedTuple):
 
 
 class ModelVersions:
-    """The models beside one checkpoint, and the registry for what is not kept. others: nothing is written there."""
+    """The models of one ledger, and the registry for what is not kept. others: nothing is written there."""
 
     def __init__(self, registry: ModelStore, folder: Storage, others: bool = False) -> None:
         self._others = others
@@ -76,7 +76,7 @@ class ModelVersions:
         """A model that is kept. Raises `ModelRefused` where it is not, or where its file is not what its name says."""
         content = self._folder.read(digest + _ENDING)
         if content is None:
-            raise ModelRefused(f"the model {digest} is not kept beside the checkpoint")
+            raise ModelRefused(f"the model {digest} is not kept")
         return unpack(content, digest, available(), self._registry.extras)
 
     def of_entry(self, entry: Entry) -> Loaded:

@@ -1,4 +1,4 @@
-"""What a ledger's versions stand for: the models and tables that are kept beside its checkpoint."""
+"""What a ledger's versions stand for: the models and tables that are kept beside it."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ _DELETED_AT_ONCE: Final = 200
 
 
 class VersionStore:
-    """The decisions of one checkpoint's ledger."""
+    """The decisions of one ledger."""
 
     def __init__(self, models: ModelVersions, tables: ThresholdStore, profiles: ProfileStore) -> None:
         self.models = models

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -10,12 +11,15 @@ import msgspec
 from detection.decision import Decision
 from detection.errors import VersionUnavailable
 from detection.ranges import Versions
-from detection.storage import Storage, decoded
+from detection.storage import Storage
+from serving.errors import StateRefused
+from serving.kept_files import decoded
 
 _log = logging.getLogger(__name__)
 
 _KEPT: Final = 1_000
 _NAME: Final = re.compile(r"([0-9]+)\.json")
+_REMEDY: Final = "put the folder ledger back from a copy, or start with another --serve-state"
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -31,11 +35,18 @@ _decode: Final = msgspec.json.Decoder(Epoch).decode
 
 
 class ServiceLedger:
-    """Epochs, each a file, durable before the first answer that rests on it. The newest `_KEPT` stay."""
+    """Epochs, each a file, durable before the first answer that rests on it. The newest `_KEPT` stay.
+
+    Raises `StateRefused` where a file is damaged, or one is lost from between others: by its neighbour's versions, answers
+    could be contradicted.
+    """
 
     def __init__(self, folder: Storage) -> None:
         self._folder = folder
         numbers = sorted(int(found[1]) for found in map(_NAME.fullmatch, folder.names()) if found)
+        for number, after in pairwise(numbers):
+            if after > number + 1:
+                raise StateRefused(f"the file ledger/{number + 1}.json of --serve-state is lost: {_REMEDY}")
         self.epochs = [self._read(number) for number in numbers]
 
     def begin(self, versions: Versions, start: Mapping[int, int], topic_id: str = "") -> Epoch:
@@ -58,9 +69,11 @@ class ServiceLedger:
         return None
 
     def _read(self, number: int) -> Epoch:
-        name = f"{number}.json"
-        content = self._folder.read(name) or b""
-        return decoded(content, f"ledger/{name}", _decode)
+        file = f"{number}.json"
+        epoch = decoded(self._folder.read(file) or b"", f"ledger/{file}", _decode, _REMEDY)
+        if epoch.number != number:
+            raise StateRefused(f"the file ledger/{file} of --serve-state is that of epoch {epoch.number}: {_REMEDY}")
+        return epoch
 
 
 class Judge:

@@ -14,7 +14,7 @@ from ml.schema import Transaction
 from ml.scorers.warm_up import warm_up
 from serving.answers import NotJudged
 from serving.description import EXAMPLE
-from serving.errors import ServiceError
+from serving.errors import ServiceError, StateRefused
 from versions.errors import NoModel
 
 _PAUSE_SECONDS: Final = 2.0
@@ -29,11 +29,13 @@ T = TypeVar("T")
 def until_available(step: Callable[[], T], wanted: Callable[[], bool], say: Callable[[str], None]) -> T:
     """Do a step again and again until what it needs is available; `say` gets the reason why it is not.
 
-    When it is wanted no more, it raises what the step raised last.
+    When it is wanted no more, it raises what the step raised last. What no waiting changes it raises at once.
     """
     while True:
         try:
             return step()
+        except StateRefused:
+            raise
         except (ServiceError, NoModel, KafkaException) as error:
             if not wanted():
                 raise

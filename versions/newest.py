@@ -16,7 +16,7 @@ from settings import Settings
 from versions.champion import ChampionPoller
 from versions.past_profiles import PastProfiles
 from versions.profiles import From, ProfilePoller, ReadFile
-from versions.thresholds import ThresholdPoller
+from versions.thresholds import ThresholdPoller, newest_kept
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Newest:
         self._versions = versions
         self._champion = ChampionPoller(registry, versions.models)
         kafka = KafkaConfig.from_settings(settings)
-        newest = versions.tables.newest if settings.adaptive_thresholds else None
+        newest = newest_kept(versions.tables) if settings.adaptive_thresholds else None
         self._tables = ThresholdPoller(settings.thresholds_topic, kafka, newest, settings.model_name)
         needed = settings.profiles and needs_profiles(self.model.features)
         if needed and versions.kept_profiles.newest is None:

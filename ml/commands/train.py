@@ -1,5 +1,6 @@
 """Trains a model, or takes one that is kept in a folder, and registers it."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +56,7 @@ def train_command(
         if trained.profiles is not None:
             trained.profiles.write(state)
     data = {"history": str(past.resolve()), "history_sha256": sha256(opened)}
-    whole = Unregistered(trained.model, trained.example, {**trained.params, **data}, trained.metrics)
+    whole = Unregistered(trained.model, trained.example, {**trained.params, **data}, trained.metrics, uuid.uuid4().hex)
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with common.err.status("registering"):
         model = unregistered.register(registry, whole, parent, datetime.now(UTC), promote)

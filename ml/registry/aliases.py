@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from ml.model import Origin
 from ml.registry import promotion_history, tracking
 from ml.registry.promotion_history import Action, Event, Note
+from ml.registry.registration import versions
 from ml.registry.tracking import RegistryError, is_missing, talking_to
 
 CHAMPION: Final = "champion"
@@ -165,13 +166,7 @@ class Aliases:
         return Entry(int(version.version), origin)
 
     def _versions(self) -> dict[int, ModelVersion]:
-        found: dict[int, ModelVersion] = {}
-        token = None
-        while token is None or token:
-            page = self._client.search_model_versions(f"name = '{self.name}'", page_token=token)
-            found |= {int(version.version): version for version in page}
-            token = page.token or ""
-        return found
+        return versions(self._client, self.name)
 
     def _known(self, version: int) -> None:
         """Raise `RegistryError` where there is no such version."""

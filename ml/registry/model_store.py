@@ -1,6 +1,7 @@
 """The registry of models in MLflow: which versions exist, and how one is registered and read."""
 
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,6 @@ from pathlib import Path
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models.model import ModelInfo
 
 from ml.arrays import Floats
 from ml.features.available import available
@@ -19,6 +19,7 @@ from ml.registry import packed, serialization, tracking
 from ml.registry.aliases import Aliases, Entry, NoChampion
 from ml.registry.promotion_history import Check, Event, Note
 from ml.registry.refusals import ModelRefused, NotReady, refuse_unfinished
+from ml.registry.registration import new_version, registered
 from ml.registry.tracking import RegistryError, RegistryUnavailable, is_missing, talking_to
 
 __all__ = [
@@ -94,27 +95,24 @@ class ModelStore(Aliases):
         example: Floats,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
+        registration: str = "",
     ) -> Model:
         """Store a trained model as the newest version, with the run that made it; returns it under its version.
 
-        example: rows of features (n, len(model.features)), of which the first few are stored with it.
+        example: rows of features (n, len(model.features)), of which the first few are stored with it. registration: the same
+        again makes no second version, and returns the first; an empty one is like no other.
         """
+        registration = registration or uuid.uuid4().hex
         with talking_to(self.uri), tracking.chosen(self.uri):
+            if (made := registered(self._client, self.name, registration)) is not None:
+                return self.load(int(made.version), list(model.extras))
             with tracking.run(self.uri, self.name) as run_id:
                 mlflow.log_params({"budget": model.budget, "features": ",".join(model.features), **(params or {})})
                 mlflow.log_metrics({"threshold": model.threshold, **(metrics or {})})
                 logged, digest = serialization.log(model, example)
             # As the last of all: a registry that ends before this has no version, and one that ends after it has all of it.
-            entry = self._entry(self._new_version(logged, run_id))
+            entry = self._entry(new_version(self._client, self.name, logged, run_id, registration))
         return replace(model, name=self.name, version=entry.version, digest=digest, origin=entry.origin)
-
-    def _new_version(self, logged: ModelInfo, run_id: str) -> ModelVersion:
-        try:
-            self._client.create_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        return self._client.create_model_version(self.name, logged.model_uri, run_id, model_id=logged.model_id)
 
     def models(self) -> list[Registered]:
         """All versions, the newest first."""

@@ -25,15 +25,20 @@ class _Training(msgspec.Struct):
     params: dict[str, str]
     metrics: dict[str, float]
     example: list[list[float]]
+    registration: str = ""
 
 
 class Unregistered(NamedTuple):
-    """All that `ml.registry.model_store.ModelStore.register` takes. example: rows of features (n, len(model.features))."""
+    """All that `ml.registry.model_store.ModelStore.register` takes. example: rows of features (n, len(model.features)).
+
+    registration: by which the registry has one version of it at most, however often it is registered.
+    """
 
     model: Model
     example: Floats
     params: dict[str, object]
     metrics: dict[str, float]
+    registration: str = ""
 
 
 def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
@@ -46,7 +51,7 @@ def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     digest = serialization.save(trained.model, trained.example, unfinished)
     params = {name: str(value) for name, value in trained.params.items()}
-    training = _Training(params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist())
+    training = _Training(params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist(), trained.registration)
     (unfinished / _TRAINING).write_bytes(msgspec.json.encode(training))
     return unfinished.rename(parent / f"{now:%Y%m%d-%H%M%S}-{digest[:8]}")
 
@@ -66,7 +71,7 @@ def read(folder: Path, name: str) -> Unregistered:
         raise ModelRefused(f"its file {_TRAINING} can't be read: {error}") from error
     if example.ndim != 2 or example.shape[1] != len(model.features):
         raise ModelRefused(f"its file {_TRAINING} is another model's")
-    return Unregistered(model, example, dict(training.params), training.metrics)
+    return Unregistered(model, example, dict(training.params), training.metrics, training.registration)
 
 
 def register(registry: ModelStore, trained: Unregistered, parent: Path, now: datetime, promote: bool) -> Model:
