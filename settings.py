@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         description="TOML file of the numbers that transactions carry beside the contract's fields (docs/replay.md)",
     )
 
+    pull_authorization: SecretStr | None = Field(
+        None, description="what `scoreline pull` sends as the header Authorization, as in Bearer …"
+    )
+
     transactions_topic: str = Field("transactions", description="topic of incoming transactions")
     scores_topic: str = Field("scores", description="topic of every scored transaction")
     alerts_topic: str = Field("alerts", description="topic of the anomalies alone")
@@ -192,7 +196,9 @@ class Settings(BaseSettings):
         Path(".scoreline/serving"), description="folder of the service's snapshots, ledger, models and tables"
     )
     serve_policy: MaybeLocalPath = Field(None, description="YAML file: what to do with payments; read again if changed")
-    serve_keys: MaybeLocalPath = Field(None, description="YAML file of API keys by name (sha256, rate), if needed")
+    serve_keys: MaybeLocalPath = Field(
+        None, description="YAML file of API keys by name (sha256, rate); read again if changed"
+    )
     serve_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the service's certificate, for TLS")
     serve_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     serve_timeout_ms: float = Field(

@@ -1,6 +1,7 @@
 """Transactions that come by HTTP, on their way into the log."""
 
 import itertools
+import logging
 import re
 import threading
 import time
@@ -12,6 +13,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from messaging.config import KafkaConfig
 from messaging.headers import Headers, value_of
+from serving.stamp import STAMP_HEADER, Stamp
+
+_log = logging.getLogger(__name__)
 
 REQUEST_HEADER: Final = "scoreline-request"
 """Names the service's process and request on a record, so that whoever reads it back finds who waits for it."""
@@ -31,9 +35,12 @@ Failed = Callable[[bytes, str], None]
 
 
 class Intake:
-    """Writes transactions to their topic, each once (idempotent producer), and says which could not be written."""
+    """Writes transactions to their topic, each once (idempotent producer), and says which could not be written.
 
-    def __init__(self, kafka: KafkaConfig, topic: str, failed: Failed, *, timeout_seconds: float = 30.0) -> None:
+    timeout_seconds: so long it tries; who waits for an answer is answered by the fallback long before.
+    """
+
+    def __init__(self, kafka: KafkaConfig, topic: str, failed: Failed, *, timeout_seconds: float = 300.0) -> None:
         self._topic = topic
         self._failed = failed
         self._instance = uuid.uuid4().bytes[:8]
@@ -47,6 +54,8 @@ class Intake:
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": round(1000 * timeout_seconds),
                 "queue.buffering.max.messages": 100_000,
+                "reconnect.backoff.max.ms": 1_000,
+                "topic.metadata.refresh.interval.ms": 10_000,
                 "log_level": 2,
             }
         )
@@ -59,10 +68,15 @@ class Intake:
         """(8,) what begins the names of this process's requests."""
         return self._instance
 
-    def send(self, value: bytes, customer_id: str, trace: str | None = None) -> bytes:
-        """Put a transaction on its way; returns the request's name (16 bytes). Raises BufferError where too many are on it."""
+    def send(self, value: bytes, customer_id: str, trace: str | None = None, stamp: Stamp | None = None) -> bytes:
+        """Put a transaction on its way; returns the request's name (16 bytes). Raises BufferError where too many are on it.
+
+        stamp: by what it is to be judged, here and by every other replica.
+        """
         request = self._instance + next(self._numbers).to_bytes(8, "big")
         headers: list[tuple[str, Any]] = [(REQUEST_HEADER, request)]
+        if stamp is not None:
+            headers.append((STAMP_HEADER, stamp.header))
         if trace is not None:
             headers.append((TRACE_HEADER, trace))
 
@@ -79,6 +93,8 @@ class Intake:
     def close(self, seconds: float) -> int:
         """Wait at most so long for what is on its way; returns how many are left."""
         left: int = self._producer.flush(seconds)
+        if left:
+            _log.error("%d transactions did not reach the log; they were answered by the fallback", left)
         self._stopped.set()
         self._thread.join(1)
         return left

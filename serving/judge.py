@@ -12,8 +12,10 @@ from detection.decision import Decision
 from detection.errors import VersionUnavailable
 from detection.ranges import Versions
 from detection.storage import Storage
+from ml.model import Model
 from serving.errors import StateRefused
 from serving.kept_files import decoded
+from serving.stamp import Stamp, digest_of
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ class Judge:
         self._load = decision
         self._topic_id = topic_id
         self._decisions: dict[Versions, Decision] = {}
+        self._named = {digest_of(epoch.versions): epoch.versions for epoch in ledger.epochs}
+        self._digests: dict[Versions, bytes] = {}
         self._trouble = ""
 
     def current(self, next_offsets: Mapping[int, int]) -> Decision:
@@ -116,6 +120,44 @@ class Judge:
         self._trouble = ""
         _log.info("version %d of %s, thresholds %d judge from here on", newest.model, newest.name, newest.thresholds)
         return decision
+
+    def agreed(self, versions: Versions, next_offsets: Mapping[int, int]) -> Decision:
+        """The decision for records whose stamp says by what they are judged; where that is the newest, it begins as such."""
+        try:
+            newest = self._newest()
+        except (VersionUnavailable, OSError):
+            newest = None
+        return self.current(next_offsets) if versions == newest else self.decision(versions)
+
+    def stamped(self, digest: bytes) -> Versions | None:
+        """The versions of this digest, where they are the newest here or have judged before; no others are loaded for it."""
+        versions = self._named.get(digest)
+        if versions is not None and versions in self._decisions:
+            return versions
+        try:
+            versions = versions or self._newest()
+            self.decision(versions)
+        except (VersionUnavailable, OSError):
+            return None
+        return versions if digest_of(versions) == digest else None
+
+    def stamp(self, policy: bytes) -> Stamp | None:
+        """By what the next record is judged, and this policy; None while there is nothing to judge by. For any thread."""
+        try:
+            versions = self.newest().versions
+        except (VersionUnavailable, OSError):
+            return None
+        found = self._digests.get(versions)
+        if found is None:
+            found = self._digests[versions] = digest_of(versions)
+        return Stamp(found, policy)
+
+    def model(self, digest: str) -> Model | None:
+        """A model that judges, or judged lately, by the beginning of its digest."""
+        decisions = self._decisions.values()
+        trials = [each.trial.model for each in decisions if each.trial is not None]
+        models = (*(each.model for each in decisions), *trials)
+        return next((model for model in models if model.digest.startswith(digest)), None)
 
     def newest(self) -> Decision:
         """What the next record will be judged by, for whoever only asks: nothing is recorded. For any thread."""
@@ -142,6 +184,7 @@ class Judge:
         if known is None:
             known = self._load(versions)
             self._decisions = {**dict(list(self._decisions.items())[-7:]), versions: known}
+            self._named = {**self._named, digest_of(versions): versions}
         return known
 
     def _report(self, why: str) -> None:

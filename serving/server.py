@@ -43,7 +43,7 @@ class Server:
         self._access = Access.read(settings.serve_keys)
         self.service = Service(settings, policies, self.metrics, rebuild)
         self._limits = Limits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms)
-        lookup = Lookup(self.service.customers, self.service.states, self._access)
+        lookup = Lookup(self.service.customers, self.service.states, self._access, self.service.elsewhere)
         self._pages = pages(
             lambda: self.service.state, self.metrics, self.service.refresh, description(__version__), lookup.answer
         )

@@ -21,6 +21,7 @@ from serving import initial_state
 from serving.answer_log import AnswerLog
 from serving.answers import score_of
 from serving.app import Lane
+from serving.choosing import Limits as TailLimits
 from serving.desk import Desk
 from serving.early_alerts import EarlyAlerts, Lease
 from serving.errors import ServiceError
@@ -36,7 +37,6 @@ from serving.sent_alerts import Sent
 from serving.share import Elsewhere, Share
 from serving.snapshots import Snapshots
 from serving.startup import until_available, warmed
-from serving.tail import Limits as TailLimits
 from serving.tail import Tail
 from settings import Settings, local_path
 from versions.errors import NoModel, PastUnusable
@@ -172,8 +172,8 @@ class Service:
         self.lane = Lane(
             desk,
             lambda value, transaction: self._peek(engine, judge, value, transaction),
-            self._policies.current,
-            self._policies.thresholds,
+            self._policies,
+            lambda: judge.stamp(self._policies.digest),
             self.metrics,
             RequestLimits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms),
             self.elsewhere,
@@ -220,7 +220,7 @@ class Service:
         self._why = "asking the registry for the champion"
         newest, judge = judging(self._settings, self._folder, self._declared, log.id)
         newest.poll(lambda: not self._stopping)
-        self._policies.bind(lambda: newest.model)
+        self._policies.bind(lambda: newest.model, judge.model)
         return judge
 
     def _peek(self, engine: Engine, judge: Judge, value: bytes, transaction: Transaction) -> Score:

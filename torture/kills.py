@@ -16,14 +16,15 @@ from torture.proxy import Proxy
 from torture.servers import Servers
 
 SHARES: Final[dict[str, int]] = {
-    "driver": 18,
+    "driver": 16,
     "driver's Python": 7,
-    "worker": 22,
+    "worker": 17,
     "worker daemon": 5,
     "broker": 10,
-    "InfluxDB": 10,
+    "InfluxDB": 9,
     "MLflow": 8,
-    "connections to Kafka": 8,
+    "connections to Kafka": 6,
+    "service": 10,
     "connections to InfluxDB": 5,
     "Kafka hangs": 4,
     "InfluxDB hangs": 3,
@@ -94,10 +95,11 @@ def _apportioned(kills: int) -> list[str]:
 
 
 class Targets(NamedTuple):
-    """What can be killed; worked: how many micro-batches the application has begun by now."""
+    """What can be killed; service: what answers by HTTP; worked: how many micro-batches the application has begun by now."""
 
     servers: Servers
     application: Application
+    service: Application
     worked: Callable[[], int]
 
 
@@ -107,7 +109,7 @@ class Killer(threading.Thread):
     def __init__(self, plan: Sequence[Planned], targets: Targets, seed: int, note: Callable[[Done], None]) -> None:
         super().__init__(daemon=True, name="killer")
         self._plan, self._note = plan, note
-        self._servers, self._application, self._worked = targets
+        self._servers, self._application, self._service, self._worked = targets
         self._worked_before = -1
         self._rng = random.Random(seed)
         self._threads: list[threading.Thread] = []
@@ -152,6 +154,8 @@ class Killer(threading.Thread):
         match kill.kind:
             case "driver":
                 return "SIGKILL" if application.kill() else None
+            case "service":
+                return "SIGKILL" if self._service.kill() else None
             case "driver's Python" | "worker" | "worker daemon":
                 return self._kill_python(
                     {"driver's Python": "driver", "worker daemon": "daemon"}.get(kill.kind, "worker")

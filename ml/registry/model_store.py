@@ -16,9 +16,10 @@ from ml.arrays import Floats
 from ml.features.available import available
 from ml.model import Model
 from ml.registry import packed, serialization, tracking
-from ml.registry.aliases import Aliases, Entry, NoChampion
-from ml.registry.promotion_history import Check, Event, Note
+from ml.registry.aliases import Aliases, NoChampion, OnTrial
+from ml.registry.promotion_history import Check, Event, Note, Terms
 from ml.registry.refusals import ModelRefused, NotReady, refuse_unfinished
+from ml.registry.registered_model import Entry
 from ml.registry.registration import new_version, registered
 from ml.registry.tracking import RegistryError, RegistryUnavailable, is_missing, talking_to
 
@@ -31,9 +32,11 @@ __all__ = [
     "NoChampion",
     "NotReady",
     "Note",
+    "OnTrial",
     "Registered",
     "RegistryError",
     "RegistryUnavailable",
+    "Terms",
 ]
 
 
@@ -63,17 +66,17 @@ class ModelStore(Aliases):
 
         extras: more of them that it may need.
         """
-        with self._stored(version, extras) as (model, _):
+        with self.stored(version, extras) as (model, _):
             return model
 
     def fetch(self, version: int) -> tuple[Model, bytes]:
         """The same, and the model as one file (see `ml.registry.packed`)."""
-        with self._stored(version) as (model, folder):
+        with self.stored(version) as (model, folder):
             return model, packed.pack(folder, model)
 
     @contextmanager
-    def _stored(self, version: int, extras: Sequence[str] = ()) -> Iterator[tuple[Model, Path]]:
-        """A version that was checked, and the folder of its files."""
+    def stored(self, version: int, extras: Sequence[str] | None = ()) -> Iterator[tuple[Model, Path]]:
+        """A version that was checked, and the folder of its files, which is gone afterwards. extras: None: it may need any."""
         with tempfile.TemporaryDirectory(prefix="scoreline-model-") as folder, talking_to(self.uri):
             try:
                 found = self._client.get_model_version(self.name, str(version))
@@ -86,7 +89,8 @@ class ModelStore(Aliases):
                 raise ModelRefused(
                     "there is no such version" if missing else f"its files are not available: {error}"
                 ) from error
-            model = serialization.read(path, self.name, version, available(), (*self.extras, *extras))
+            allowed = None if extras is None else (*self.extras, *extras)
+            model = serialization.read(path, self.name, version, available(), allowed)
             yield replace(model, origin=self._entry(found).origin), path
 
     def register(
@@ -121,6 +125,11 @@ class ModelStore(Aliases):
             aliases = self._client.get_registered_model(self.name).aliases if versions else {}
             named = {v: tuple(sorted(a for a, of in aliases.items() if int(of) == v)) for v in versions}
             return [self._row(versions[v], named[v]) for v in sorted(versions, reverse=True)]
+
+    def training(self, version: int) -> Registered:
+        """One version, with what is known of its training."""
+        with talking_to(self.uri):
+            return self._row(self._client.get_model_version(self.name, str(version)), ())
 
     def _row(self, version: ModelVersion, aliases: tuple[str, ...]) -> Registered:
         trained_at = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)

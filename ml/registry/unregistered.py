@@ -50,10 +50,15 @@ def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
     unfinished = parent / f".{now:%Y%m%d-%H%M%S}"
     shutil.rmtree(unfinished, ignore_errors=True)
     digest = serialization.save(trained.model, trained.example, unfinished)
+    write_training(trained, unfinished)
+    return unfinished.rename(parent / f"{now:%Y%m%d-%H%M%S}-{digest[:8]}")
+
+
+def write_training(trained: Unregistered, folder: Path) -> None:
+    """Write what is known of the training beside a model's files. Raises OSError."""
     params = {name: str(value) for name, value in trained.params.items()}
     training = _Training(params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist(), trained.registration)
-    (unfinished / _TRAINING).write_bytes(msgspec.json.encode(training))
-    return unfinished.rename(parent / f"{now:%Y%m%d-%H%M%S}-{digest[:8]}")
+    (folder / _TRAINING).write_bytes(msgspec.json.encode(training))
 
 
 def read(folder: Path, name: str) -> Unregistered:

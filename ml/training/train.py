@@ -107,6 +107,7 @@ def train(
         "rows": history.rows,
         "customers": customers.customers,
         "history_until": datetime.fromtimestamp(folded.end / 1000, UTC).isoformat(),
+        "unseen_from": datetime.fromtimestamp(seen.parts["check"].time[0] / 1000, UTC).isoformat(),
         "labels": 0 if labels is None else len(labels.time),
         "seed": policy.seed,
         "trials": policy.trials,
