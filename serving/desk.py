@@ -32,6 +32,7 @@ class Judged(NamedTuple):
     stamp: Stamp | None = None
     agreed: bool = True
 
+
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Answer).decode
 
