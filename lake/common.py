@@ -10,6 +10,7 @@ import typer
 from deltalake.exceptions import DeltaError
 
 from lake.place import Place
+from messaging.errors import KafkaConfigError, ReadError
 from ml.drift.policy import DriftPolicyError
 from ml.drift.reference import NoReference
 from ml.registry.model_store import ModelRefused, RegistryError
@@ -28,6 +29,8 @@ _FOR_PEOPLE = (
     RegistryError,
     SinkRejected,
     SinkUnavailable,
+    KafkaConfigError,
+    ReadError,
 )
 
 

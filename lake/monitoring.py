@@ -8,14 +8,16 @@ import msgspec
 import typer
 from rich.console import Console
 
-from lake import live_drift, quality_report
+from lake import dead_letters, live_drift, quality_report
 from lake.common import Where, errors, place_of
 from lake.drift_report import drift_points, drift_rows
 from lake.live_quality import live_quality
+from lake.place import Place
 from lake.review import to_review
+from messaging.config import KafkaConfig
 from ml.commands import common
 from ml.console import show_table
-from ml.drift.alarms import look
+from ml.drift.alarms import Look, look
 from ml.drift.policy import DriftPolicy
 from ml.drift.reference import DriftReference
 from ml.features.declared import names
@@ -96,6 +98,9 @@ def drift(
     ] = None,
     policy: Annotated[Path | None, typer.Option(show_default="the built-in one", help="YAML file.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show all comparisons, not only what drifts.")] = False,
+    dead: Annotated[
+        bool, typer.Option("--dead-letters", help="Compare dead letters by reason too, from Kafka.")
+    ] = False,
     json: Json = None,
     influxdb: ToInfluxDB = False,
 ) -> None:
@@ -104,22 +109,32 @@ def drift(
         place, read = place_of(lake), DriftPolicy.read(policy)
         registry = common.registry()
         version = registry.champion() if model is None else model
-        reference = DriftReference.of_model(registry.load(version, names(common.declared(None))))
+        loaded = registry.load(version, names(common.declared(None)))
+        reference = DriftReference.of_model(loaded)
         end = _utc(until) or live_drift.newest(place) or datetime.now(UTC)
         begin = _utc(since) or end - timedelta(days=3)
-        counts = live_drift.counts(place, (registry.name, version), reference.bins, begin, end)
+        first = live_drift.needed_since(begin, read)
+        counts = live_drift.counts(place, loaded, reference.bins, first, end)
         found = look(counts, reference, read, live_drift.block_of(begin), live_drift.block_of(end))
+        found = _with_dead_letters(place, found, read) if dead else found
         _write(json, {"model_name": registry.name, "model_version": version, "from": begin, "to": end, "look": found})
         if influxdb:
             _send(Settings.from_command_line([]), drift_points(found, registry.name, version))
     show_table(_out, *drift_rows(found, every), "")
     transactions, lasting = int(counts.rows.sum()), len(found.lasting)
     _out.print(
-        f"version {version} of {registry.name}: {transactions:,} scores from {begin - live_drift.WEEK:%Y-%m-%d %H:%M} to "
+        f"version {version} of {registry.name}: {transactions:,} scores from {first:%Y-%m-%d %H:%M} to "
         f"{end:%Y-%m-%d %H:%M}, {lasting or 'no'} alarm{'s' * (lasting != 1)}"
     )
     if lasting:
         raise typer.Exit(ALARM_STATUS)
+
+
+def _with_dead_letters(place: Place, found: Look, policy: DriftPolicy) -> Look:
+    now, *scores = live_drift.scored(place)
+    settings = Settings.from_command_line([])
+    counted = dead_letters.read(KafkaConfig.from_settings(settings), settings.invalid_topic, now + 1)
+    return dead_letters.with_dead_letters(found, counted, (scores[0], scores[1]), now + 1, policy)
 
 
 def _utc(time: datetime | None) -> datetime | None:

@@ -81,7 +81,8 @@ def _each(
     share, usual = (of.window[:, 0] + 0.5) / (rows + 1), (of.reference[:, 0] + 0.5) / (others + 1)
     ratio, rise = share / usual, share - usual
     factor = np.array([policy.factor(name) for name in of.names])
-    shares = np.maximum(ratio, 1 / ratio) >= scale.least_alert_ratio**factor, rise >= policy.least_rise
+    of_alerts = np.log(np.maximum(ratio, 1 / ratio)) >= factor * np.log(scale.least_alert_ratio)
+    shares = of_alerts, rise >= policy.least_rise
     large = np.choose(of.kind, (beyond >= scale.least_psi[against] * factor, *shares))
     for row, name in enumerate(of.names):
         kind = of.kind[row]

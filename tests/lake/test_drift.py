@@ -1,5 +1,6 @@
 """Drift in the lake: the command compares what was scored with what the champion was trained on, and with last week."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lake.drift_report import drift_points
 from lake.live_drift import counts
 from lake.place import Place
 from ml.drift.alarms import look
+from ml.drift.bins import Bins
 from ml.drift.counts import BLOCK, ISSUES, Rows
 from ml.drift.policy import DriftPolicy
 from ml.drift.reference import DriftReference
@@ -42,17 +44,28 @@ def traffic(seed: int, days: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return np.sort(rng.integers(0, round(days * DAY), n)), some_features(n, seed), rng.random(n) * 0.5
 
 
-@pytest.fixture
-def champion(registry: ModelStore, small_model: Model, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A registered champion whose training's traffic was a week like that of the lake."""
+@pytest.fixture(scope="module")
+def trained_on_a_week(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, small_model: Model
+) -> tuple[ModelStore, Model]:
+    """A registry, and its champion, whose training's traffic was a week like that of the lake."""
+    file = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    shutil.copy(empty_database, file)
+    registry = ModelStore(f"sqlite:///{file}")
     time, rows, scores = traffic(1, 7)
     segments = np.full(len(time), segment_name("chip", "food"), object)
     made = Rows(START_MS - 7 * DAY + time, rows, scores, segments, np.zeros(len(time), np.bool_))
     stored = replace(small_model, drift_reference=DriftReference.from_rows(FEATURES, made).to_json())
     registry.register(stored, rows[:5])
     registry.promote(1)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
-    return registry.load(1)
+    return registry, registry.load(1)
+
+
+@pytest.fixture
+def champion(trained_on_a_week: tuple[ModelStore, Model], monkeypatch: pytest.MonkeyPatch) -> Model:
+    """The champion of the registry that the settings name."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained_on_a_week[0].uri)
+    return trained_on_a_week[1]
 
 
 @pytest.fixture
@@ -99,19 +112,19 @@ def test_where_nothing_changes_the_exit_status_is_0(tmp_path: Path, policy: Path
 def test_each_score_is_counted_once_with_what_it_lacks(tmp_path: Path, champion: Model) -> None:
     place = lake_of(tmp_path, shifted=False, device_id=[None] * (A_DAY * DAYS))
     bins = DriftReference.of_model(champion).bins
-    found = counts(place, ("scoreline", 1), bins, day_of(8), day_of(9))
+    found = counts(place, champion, bins, day_of(0), day_of(9))
     assert found.rows.sum() == A_DAY * DAYS
     assert found.blocks[0] == START_MS // BLOCK
     lacking = dict(zip(ISSUES, found.affected.sum(0).tolist(), strict=True))
     assert lacking["no device_id"] == A_DAY * DAYS
     assert (lacking["no channel"], lacking["unknown category"], lacking["late"]) == (0, 0, 0)
-    assert counts(place, ("scoreline", 2), bins, day_of(8), day_of(9)).rows.sum() == 0
+    assert counts(place, replace(champion, version=2), bins, day_of(0), day_of(9)).rows.sum() == 0
 
 
 def test_points_of_drift_are_stored_once(tmp_path: Path, champion: Model, database: Database) -> None:
     """On a real InfluxDB: one a comparison of the newest window."""
     reference = DriftReference.of_model(champion)
-    found_counts = counts(lake_of(tmp_path, shifted=True), ("scoreline", 1), reference.bins, day_of(8.4), day_of(9))
+    found_counts = counts(lake_of(tmp_path, shifted=True), champion, reference.bins, day_of(0), day_of(9))
     end = START_MS // BLOCK + 9 * DAY // BLOCK
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY)
@@ -140,3 +153,11 @@ def test_a_model_without_a_reference_is_an_error_that_names_the_way_out(
     done = drift(lake_of(tmp_path, shifted=False), policy)
     assert done.exit_code == 1
     assert "was stored without what its training's traffic was like: train a new one" in done.stderr
+
+
+def test_an_extra_is_counted_and_an_unknown_one_is_what_the_model_takes_for_it(tmp_path: Path, champion: Model) -> None:
+    place = Place(str(tmp_path / "lake"))
+    write_scores(place, np.arange(3), some_features(3, 0), extras=['{"age":40}', '{"age":null}', None])
+    aged = replace(champion, extras={"age": 7.0})
+    bins = Bins(("age", "anomaly_score"), ((6.5, 7.5, 50.0), (0.5,)), ())
+    assert counts(place, aged, bins, day_of(0), day_of(1)).columns[0, 0, :4].tolist() == [0, 2, 1, 0]
