@@ -52,6 +52,7 @@ COMMANDS: Final = (
     Command("replay", "generator", "replay", _TRAFFIC, "Send a data set to Kafka at the pace of its own clock."),
     Command("convert", "generator", "convert", _TRAFFIC, "Convert a data set into a history to train on."),
     Command("pull", "generator", "pull", _TRAFFIC, "Pull transactions from a REST service into Kafka."),
+    Command("report", "ml", "report", _TRAFFIC, "Make a page about a history: what the data holds."),
     Command("train", "ml", "train", _MODELS, "Train a detector on a history and register it."),
     Command("register", "ml", "register", _MODELS, "Register a model trained while the registry was unavailable."),
     Command("models", "ml", "models", _MODELS, "List the registered versions."),

@@ -156,9 +156,7 @@ class Settings(BaseSettings):
     )
     make_profiles: bool = Field(True, description="with profiles: detect also runs profiles, in one Spark application")
     profiles_interval_seconds: float = Field(10.0, gt=0, description="pause between profiles' micro-batches")
-    profiles_accept_data_loss: bool = Field(
-        True, description="profiles goes on when unread scores or labels are gone from Kafka"
-    )
+    profiles_accept_data_loss: bool = Field(True, description="profiles goes on when unread scores or labels are gone")
     profile_block_seconds: int = Field(3_600, gt=0, description="length of a block: profiles are of the last full one")
     profile_index_days: int = Field(
         60, gt=0, description="for so long a label finds the merchant of its transaction, by event time"
@@ -168,7 +166,7 @@ class Settings(BaseSettings):
     )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
-    publish_accept_data_loss: bool = Field(True, description="publish goes on when unread scores are gone from Kafka")
+    publish_accept_data_loss: bool = Field(True, description="publish goes on when unread scores are gone")
     publish_points: Literal["all", "sampled", "anomalies"] = Field("all", description="scores that become points")
     publish_share: float = Field(0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores")
     lake: MaybeUri = Field(
@@ -177,9 +175,7 @@ class Settings(BaseSettings):
         "else there is none",
     )
     lake_interval_seconds: float = Field(60.0, gt=0, description="pause between archive's micro-batches")
-    archive_accept_data_loss: bool = Field(
-        True, description="archive goes on when unread scores or labels are gone from Kafka"
-    )
+    archive_accept_data_loss: bool = Field(True, description="archive goes on when unread scores or labels are gone")
     review_share: float = Field(
         0.0,
         ge=0,

@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | register | evaluate | models | promote | rollback | challenge | gate | backtest`."""
+"""The command line: `python -m ml train | register | report | evaluate | models | promote | rollback | gate | …`."""
 
 import sys
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from messaging.errors import KafkaConfigError
-from ml.commands import backtest, champion, evaluate, gate, models, train
+from ml.commands import backtest, champion, evaluate, gate, models, report, train
 from ml.dataset.history import HistoryError
 from ml.evaluation.errors import EvaluationError
 from ml.features.currencies import RatesUnreadable
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train_command)
 app.command("register")(train.register_command)
+app.command("report")(report.report_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.add_typer(models.app, name="models")
 app.command("promote")(champion.promote_command)

@@ -8,9 +8,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from messaging.config import KafkaConfig
 from ml.features import HOUR
 from ml.model import Model
+from ml.schema import DIGEST_DIGITS
 from ml.segments import segment_name
+from ml.thresholds.counts import BLOCK
 from ml.thresholds.table import Table
 from settings import Settings
 from tests.integration.application import Application
@@ -20,6 +23,7 @@ from tests.support.kafka import read_topic
 from torture.audit import ends_of
 from torture.batches import Entry, LedgerWatch, assigned
 from torture.checkpoint import reached
+from versions.thresholds import publish_table
 
 RECORDS, PIECE = 9_000, 500
 
@@ -67,20 +71,30 @@ def test_executors_and_workers_that_are_killed_cost_no_judgement_by_tables_eithe
         application = start(settings, *cluster.flags())
         application.wait_until(lambda: newest_commit(settings) >= 0, "the first commit", 600)
         first = day.send_until(application, settings, 0)
+        model = models[0]
 
         [executor] = workers[0].executors()
         day.send(PIECE)
         executor.kill()
         wait_for_executor(workers[0], executor.pid, application)
-        second = day.send_until(application, settings, first)
+        publish_from_elsewhere(settings, model, first + 1)
+        second = day.send_until(application, settings, first + 1)
 
         workers[1].kill()
         day.send(PIECE)
         cluster.add_worker()
-        day.send_until(application, settings, second)
+        publish_from_elsewhere(settings, model, second + 1)
+        day.send_until(application, settings, second + 1)
         assert application.stop() == 0
     assert not watch.changed
-    assert_judged_by_the_ledger(settings, models[0], watch.entries, day.sent)
+    assert_judged_by_the_ledger(settings, model, watch.entries, day.sent)
+
+
+def publish_from_elsewhere(settings: Settings, model: Model, version: int) -> None:
+    """A table that thresholds did not make: it answers with its own, under a higher number, once it is at work."""
+    now = int(time.time() * 1000)
+    table = Table(version, model.version, now - BLOCK, now, 0, model.threshold, {}, model.digest[:DIGEST_DIGITS])
+    publish_table(settings.thresholds_topic, KafkaConfig.from_settings(settings), settings.model_name, table)
 
 
 def assert_judged_by_the_ledger(settings: Settings, model: Model, entries: list[Entry], count: int) -> None:
