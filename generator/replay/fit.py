@@ -187,7 +187,7 @@ class _Fitting:
         parts = [texts(self._column(name), words) for name in names]
         known = np.stack([part.is_valid().to_numpy(zero_copy_only=False) for part in parts])
         text = pc.binary_join_element_wise(*(pc.fill_null(part, "") for part in parts), between)
-        enough: Array = known.all(axis=0) if all_of_them else known.any(axis=0)
+        enough = known.sum(axis=0) >= (len(parts) if all_of_them else 1)
         return pc.if_else(pa.array(enough), text, None)
 
     def _column(self, name: str) -> Column:
