@@ -194,7 +194,7 @@ def test_the_two_phases_come_to_what_the_engine_does_with_a_model_on_trial_too()
 
 
 def test_a_score_that_only_the_trial_makes_too_large_is_judged_by_the_champion_alone() -> None:
-    log = recorded_log.messages()[:200]
+    log = recorded_log.messages()  # an anomaly's score is the longest
     champion = recorded_log.model()
     by = Challenger(8, "recorded", "e" * 64)
     model: Any = SimpleNamespace(value=champion)
