@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from ml.schema import Score, Transaction
 from serving.answer_log import AnswerLog, Given
 from serving.answers import Answer, NotJudged, score_of
@@ -31,6 +33,10 @@ class Judged(NamedTuple):
     agreed: bool = True
 
 
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Answer).decode
+
+
 class Busy(Exception):
     """Too many requests wait already; the text says how many may."""
 
@@ -47,10 +53,9 @@ class Differs(Exception):
         self.answer = answer
 
 
-class _Kept(NamedTuple):
-    until: float
-    contents: int
-    answer: Answer
+_Kept = tuple[float, int, bytes]
+"""(until when it is kept, hash of the payment's contents, the answer's JSON): nothing that the garbage collector looks through,
+since there are hundreds of thousands."""
 
 
 class _UnderWay(NamedTuple):
@@ -79,10 +84,10 @@ class Desk:
         self._late: dict[bytes, asyncio.Future[Judged]] = {}
         self._under_way: dict[Payment, _UnderWay] = {}
         now = time.monotonic()
-        self._kept: OrderedDict[Payment, _Kept] = OrderedDict(
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict(
             (
-                Payment(given.customer_id, given.answer.transaction_id),
-                _Kept(now - age + _KEPT_SECONDS, given.contents, given.answer),
+                (given.customer_id, given.answer.transaction_id),
+                (now - age + _KEPT_SECONDS, given.contents, _encode(given.answer)),
             )
             for age, given in log.read()
         )
@@ -99,26 +104,29 @@ class Desk:
     def known(self, transaction: Transaction) -> Answer | None:
         """What was answered for a transaction within the last ten minutes. Raises `Differs`."""
         found = self._kept.get(payment_of(transaction))
-        if found is None or found.until <= time.monotonic():
+        if found is None:
             return None
-        if found.contents != contents_of(transaction):
-            raise Differs(found.answer)
-        return found.answer
+        until, contents, answer = found
+        if until <= time.monotonic():
+            return None
+        if contents != contents_of(transaction):
+            raise Differs(_decode(answer))
+        return _decode(answer)
 
     def keep(self, score: Score, answer: Answer) -> Answer:
         """Keep an answer, so that whoever asks again gets the same; returns the one that was kept first."""
         now, payment = time.monotonic(), payment_of(score)
         known = self._kept.get(payment)
-        if known is not None and known.until > now:
-            return known.answer
+        if known is not None and known[0] > now:
+            return _decode(known[2])
         self._kept.pop(payment, None)
         contents = contents_of(score)
-        self._kept[payment] = _Kept(now + _KEPT_SECONDS, contents, answer)
+        self._kept[score.customer_id, score.transaction_id] = now + _KEPT_SECONDS, contents, _encode(answer)
         self._log.add(Given(time.time(), score.customer_id, contents, answer))
         if self._log.is_behind and not self._retrying:
             self._retrying = True
             self._loop.call_later(_RETRY_SECONDS, self._retry)
-        while self._kept and (len(self._kept) > _MOST_KEPT or next(iter(self._kept.values())).until < now):
+        while self._kept and (len(self._kept) > _MOST_KEPT or next(iter(self._kept.values()))[0] < now):
             self._kept.popitem(last=False)
         return answer
 

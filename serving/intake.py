@@ -4,6 +4,7 @@ import itertools
 import logging
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
@@ -24,6 +25,10 @@ TRACE: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """A W3C trace context."""
 
 _REQUEST_BYTES: Final = 16
+_REPORTS_SECONDS: Final = 0.05
+"""Between two looks at what was delivered. Only failures matter there, and taking each report as it comes makes the requests
+wait for the interpreter.
+"""
 
 Failed = Callable[[bytes, str], None]
 """(request, why): told in the producer's thread that a record did not reach the log, or that nobody knows whether it did."""
@@ -96,7 +101,8 @@ class Intake:
 
     def _serve(self) -> None:
         while not self._stopped.is_set():
-            self._producer.poll(0.1)
+            time.sleep(_REPORTS_SECONDS)
+            self._producer.poll(0)
 
 
 def request_of(headers: Headers) -> bytes | None:

@@ -97,7 +97,8 @@ class Judge:
         self._topic_id = topic_id
         self._decisions: dict[Versions, Decision] = {}
         self._named = {digest_of(epoch.versions): epoch.versions for epoch in ledger.epochs}
-        self._digests: dict[Versions, bytes] = {}
+        self._loaded: dict[bytes, Versions] = {}
+        self._stamped: tuple[Versions, Stamp] | None = None
         self._trouble = ""
 
     def current(self, next_offsets: Mapping[int, int]) -> Decision:
@@ -131,11 +132,11 @@ class Judge:
 
     def stamped(self, digest: bytes) -> Versions | None:
         """The versions of this digest, where they are the newest here or have judged before; no others are loaded for it."""
-        versions = self._named.get(digest)
-        if versions is not None and versions in self._decisions:
-            return versions
+        loaded = self._loaded.get(digest)
+        if loaded is not None:
+            return loaded
         try:
-            versions = versions or self._newest()
+            versions = self._named.get(digest) or self._newest()
             self.decision(versions)
         except (VersionUnavailable, OSError):
             return None
@@ -143,14 +144,18 @@ class Judge:
 
     def stamp(self, policy: bytes) -> Stamp | None:
         """By what the next record is judged, and this policy; None while there is nothing to judge by. For any thread."""
+        last = self._stamped
         try:
+            newest = self._newest()
+            if last is not None and last[1].policy == policy and last[0] == newest:
+                return last[1]
             versions = self.newest().versions
         except (VersionUnavailable, OSError):
             return None
-        found = self._digests.get(versions)
-        if found is None:
-            found = self._digests[versions] = digest_of(versions)
-        return Stamp(found, policy)
+        stamp = Stamp(digest_of(versions), policy)
+        if versions == newest:
+            self._stamped = versions, stamp
+        return stamp
 
     def model(self, digest: str) -> Model | None:
         """A model that judges, or judged lately, by the beginning of its digest."""
@@ -185,6 +190,7 @@ class Judge:
             known = self._load(versions)
             self._decisions = {**dict(list(self._decisions.items())[-7:]), versions: known}
             self._named = {**self._named, digest_of(versions): versions}
+            self._loaded = {digest_of(each): each for each in self._decisions}
         return known
 
     def _report(self, why: str) -> None:

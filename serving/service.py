@@ -1,7 +1,6 @@
 """The service as a whole: what it starts, in which order, and how it ends."""
 
 import asyncio
-import gc
 import logging
 import threading
 import time
@@ -37,7 +36,7 @@ from serving.requests import Limits as RequestLimits
 from serving.sent_alerts import Sent
 from serving.share import Elsewhere, Share
 from serving.snapshots import Snapshots
-from serving.startup import until_available
+from serving.startup import until_available, warmed
 from serving.tail import Tail
 from settings import Settings, local_path
 from versions.errors import NoModel, PastUnusable
@@ -182,8 +181,7 @@ class Service:
         watch = PartitionWatch(self._kafka, log, lambda seen: self._widen(tail, seen), tail.fail)
         self._closers.append(watch.stop)
         self._parts = _Parts(tail, judge, alerts, desk)
-        gc.collect()
-        gc.freeze()
+        warmed(lambda value, transaction: self._peek(engine, judge, value, transaction))
         tail.start()
         watch.start()
 

@@ -28,7 +28,7 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, headers: Headers) -> Self | None:
         """What a record says; None where it came another way, or by a release before."""
-        found = value_of(headers, STAMP_HEADER)
+        found = value_of(headers, STAMP_HEADER) if headers else None
         if found is None or len(found) != 2 * _DIGEST_BYTES:
             return None
         return cls(found[:_DIGEST_BYTES], found[_DIGEST_BYTES:])

@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 500
 _WAIT_SECONDS: Final = 0.05
+_GATHER_SECONDS: Final = 0.001
+"""How long more records are waited for after the first: each look at the log costs as much as judging a record."""
 _SILENT_SECONDS: Final = 60.0
 _LANE: Final[Lane] = "early"
 _GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -132,7 +134,7 @@ class Tail(threading.Thread):
                 first = self._consumer.poll(_WAIT_SECONDS)
                 self.idle = first is None
                 if first is not None:
-                    self._take([first, *self._consumer.consume(_AT_ONCE - 1, 0)])
+                    self._take([first, *self._consumer.consume(_AT_ONCE - 1, _GATHER_SECONDS)])
                 if not self._partitions <= self.next.keys():
                     self._take_up(sorted(self._partitions - self.next.keys()))
                 for step in self.between:

@@ -42,12 +42,16 @@ class EarlyAccount:
     """Compares bit for bit: of an early alert features and judgement, of an answer the judgement.
 
     The reference's features are judged again by the model that an alert or an answer names, since the service takes up a
-    promotion at another place in the log than the job.
+    promotion at another place in the log than the job. tables: thresholds by the version of their table, for every segment;
+    a version that is not among them is the model's own threshold.
     """
 
-    def __init__(self, expected: Expected, model: Callable[[int], Model]) -> None:
+    def __init__(
+        self, expected: Expected, model: Callable[[int], Model], tables: Mapping[int, float] | None = None
+    ) -> None:
         self._expected = expected
         self._model = model
+        self._tables = tables or {}
         self._models: dict[int, Model] = {}
         self._apart = apart(expected)
         self._seen: set[int] = set()
@@ -63,7 +67,7 @@ class EarlyAccount:
             self.figures.alerts += 1
             self.figures.sent_twice += row in self._seen
             self._seen.add(row)
-            wanted = self._judged(row, score.model_version)
+            wanted = self._judged(row, score.model_version, score.threshold_version)
             said = {name: getattr(score, name) for name in wanted}
             said["features"] = np.array(score.features, np.float64).tobytes()
             if said != wanted or not score.is_anomaly or self._expected.dead[row]:
@@ -77,7 +81,7 @@ class EarlyAccount:
             if row is None:
                 continue
             self.figures.answers += 1
-            wanted = self._judged(row, answer["model_version"])
+            wanted = self._judged(row, answer["model_version"], answer.get("threshold_version", 0))
             wanted = {name: wanted[name] for name in ("anomaly_score", "threshold", "is_anomaly")}
             said = {name: answer[name] for name in wanted}
             if said != wanted or self._expected.dead[row]:
@@ -96,17 +100,18 @@ class EarlyAccount:
             return None
         return row
 
-    def _judged(self, row: int, version: int) -> dict[str, Any]:
+    def _judged(self, row: int, version: int, table: int) -> dict[str, Any]:
         expected = self._expected
         model = self._models.get(version)
         if model is None:
             model = self._models[version] = self._model(version)
         score = float(model.anomaly_score(expected.features[row : row + 1])[0])
+        threshold = self._tables.get(table, model.threshold)
         return {
             "features": expected.features[row].tobytes(),
             "anomaly_score": score,
-            "threshold": model.threshold,
-            "is_anomaly": bool(model.is_anomaly(np.array([score]))[0]),
+            "threshold": threshold,
+            "is_anomaly": score > threshold,
             "kafka_time": int(expected.kafka_time[row]),
             "late": bool(expected.late[row]),
             "order_undefined": bool(expected.order_undefined[row]),

@@ -1,6 +1,6 @@
 """Which version of a model is the champion, which was before it, and which is on trial; each change is recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -84,13 +84,12 @@ class Aliases(RegisteredModel):
     def promote(self, version: int, note: Note = _NOBODY) -> None:
         """Make a version the champion. What judges by the alias takes it up at once, or refuses it with a reason."""
         with talking_to(self.uri):
-            self._known(version)
-            champion = self._version_of(self.alias)
+            known, champion = self._known(version), self._version_of(self.alias)
             history = promotion_history.promoted(self._history(), champion, version)
             # In this order: a promotion that was interrupted is rolled back to the right version, and its record is not lost.
             self._record("promote", version, champion, note)
             self._client.set_registered_model_alias(self.name, self.alias, str(version))
-            self._remember(history)
+            self._remember(history, known)
             if self._version_of(self._other("challenger")) == version:
                 self._client.delete_registered_model_alias(self.name, self._other("challenger"))
 
@@ -105,7 +104,7 @@ class Aliases(RegisteredModel):
                     f"the model {self.name!r} had no champion before this one; promote what `python -m ml models` lists"
                 )
             self._record("rollback", history[-1], champion, note)
-            self._remember(history)  # the other order than in `promote`, for the same reason
+            self._remember(history, known)  # the other order than in `promote`, for the same reason
             self._client.set_registered_model_alias(self.name, self.alias, str(history[-1]))
             return history[-1]
 
@@ -180,10 +179,11 @@ class Aliases(RegisteredModel):
     def _history(self) -> list[int]:
         return [int(version) for version in self._tags().get(self._history_tag, "").split(",") if version]
 
-    def _remember(self, history: list[int]) -> None:
-        """The champions that a rollback goes back by; the one before the champion has the alias `previous`."""
+    def _remember(self, history: list[int], known: Collection[int]) -> None:
+        """The champions that a rollback goes back by; the one before the champion, of those still known, is `previous`."""
         self._client.set_registered_model_tag(self.name, self._history_tag, ",".join(map(str, history)))
-        if len(history) > 1:
-            self._client.set_registered_model_alias(self.name, self._other("previous"), str(history[-2]))
+        before = [version for version in history[:-1] if version in known]
+        if before:
+            self._client.set_registered_model_alias(self.name, self._other("previous"), str(before[-1]))
         elif self._version_of(self._other("previous")) is not None:
             self._client.delete_registered_model_alias(self.name, self._other("previous"))

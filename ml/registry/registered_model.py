@@ -61,14 +61,15 @@ class RegisteredModel:
     def _versions(self) -> dict[int, ModelVersion]:
         return versions(self._client, self.name)
 
-    def _known(self, version: int) -> None:
-        """Raise `RegistryError` where there is no such version."""
+    def _known(self, version: int) -> dict[int, ModelVersion]:
+        """All versions. Raises `RegistryError` where this is none of them."""
         known = self._versions()
         if version not in known:
             raise RegistryError(
                 f"there is no version {version} of the model {self.name!r} in {self.address}; "
                 + (f"there are {', '.join(map(str, sorted(known)))}" if known else TRAIN)
             )
+        return known
 
     def _tags(self) -> Mapping[str, str]:
         tags: Mapping[str, str] = self._client.get_registered_model(self.name).tags

@@ -1,4 +1,4 @@
-"""The service under hostile traffic, kills and promotions: all that it said is what one fold along the log makes of it."""
+"""The service under hostile traffic, kills, promotions and new tables: all that it said is what one fold makes of the log."""
 
 import itertools
 import time
@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from messaging.config import KafkaConfig
 from ml.features.currencies import default_rates
 from ml.model import Model
 from ml.registry.model_store import ModelStore
+from ml.schema import DIGEST_DIGITS
+from ml.thresholds.table import Table
 from settings import Settings
 from tests.integration.service import Service
 from tests.integration.traffic import send
@@ -19,8 +22,11 @@ from torture.hostile import kinds
 from torture.reference import Limits, expected
 from torture.topics import Spool, log_of, records
 from torture.traffic import Message, Payments, message
+from versions.thresholds import publish_table
 
 PIECES, A_PIECE = 12, 400
+TABLES = {1: 0.52, 2: 0.57}
+"""Thresholds for all segments, by the version of their table."""
 
 
 def hostile_traffic(seed: int) -> Iterator[Message]:
@@ -41,7 +47,7 @@ def accounted(settings: Settings, models: list[Model], answers: Path, folder: Pa
     limits = Limits(settings.max_transaction_bytes, settings.max_future_hours, default_rates())
     by_version = {model.version: model for model in models}
     reference = expected(log, np.zeros(n, np.int64), np.ones(n, np.int64), by_version, limits)
-    account = EarlyAccount(reference, by_version.__getitem__)
+    account = EarlyAccount(reference, by_version.__getitem__, TABLES)
     for found in records(settings.kafka_bootstrap_servers, settings.early_alerts_topic):
         account.take_alerts(each.value() or b"" for each in found)
     account.take_answers(lines(answers.read_bytes()))
@@ -51,9 +57,18 @@ def accounted(settings: Settings, models: list[Model], answers: Path, folder: Pa
     return account.figures, n
 
 
-def test_alerts_and_answers_are_one_folds_through_hostile_records_kills_and_promotions(
+def announce(settings: Settings, version: int, model: Model) -> None:
+    """A new table of thresholds for a model."""
+    now = int(time.time() * 1000)
+    digest = model.digest[:DIGEST_DIGITS]
+    table = Table(version, model.version, now - 1_000, now, 0, TABLES[version], {}, digest)
+    publish_table(settings.thresholds_topic, KafkaConfig.from_settings(settings), settings.model_name, table)
+
+
+def test_alerts_and_answers_are_one_folds_through_hostile_records_kills_promotions_and_tables(
     settings: Settings, models: list[Model], registry: ModelStore, tmp_path: Path
 ) -> None:
+    settings = settings.model_copy(update={"adaptive_thresholds": True})
     sent = hostile_traffic(seed=101)
     folder, answers = tmp_path / "one", tmp_path / "answers.jsonl"
     service = Service(settings, folder).wait_until_ready()
@@ -65,6 +80,8 @@ def test_alerts_and_answers_are_one_folds_through_hostile_records_kills_and_prom
             time.sleep(0.7)
             if piece in (3, 8):
                 registry.promote(2 if piece == 3 else 1)
+            if piece in (5, 10):
+                announce(settings, *((1, models[1]) if piece == 5 else (2, models[0])))
             if piece in (2, 6, 9):
                 service.kill()
                 service = Service(settings, folder, "--serve-port", port)
@@ -86,4 +103,6 @@ def test_alerts_and_answers_are_one_folds_through_hostile_records_kills_and_prom
     assert found.alerts > 50
     assert found.answers > 100
     assert called.repeated > 0
-    assert {answer["model_version"] for answer in lines(answers.read_bytes())} == {1, 2}
+    said = lines(answers.read_bytes())
+    assert {answer["model_version"] for answer in said} == {1, 2}
+    assert {answer["threshold_version"] for answer in said} >= {0, 1}

@@ -42,6 +42,21 @@ def test_previous_is_the_champion_before_this_one_through_promotions_and_rollbac
     assert aliases(three) == {"champion": 1}
 
 
+def test_where_the_champion_before_was_deleted_previous_is_the_one_before_that(three: ModelStore) -> None:
+    three.promote(1)
+    three.promote(2)
+    tracking.client(three.uri).delete_model_version("scoreline", "2")
+    three.promote(3)
+    assert aliases(three) == {"champion": 3, "previous": 1}
+
+
+def test_where_no_champion_before_is_left_there_is_no_previous(three: ModelStore) -> None:
+    three.promote(1)
+    tracking.client(three.uri).delete_model_version("scoreline", "1")
+    three.promote(2)
+    assert aliases(three) == {"champion": 2}
+
+
 def test_a_challenger_is_on_trial_until_it_is_promoted_or_withdrawn(three: ModelStore) -> None:
     three.promote(1)
     assert three.on_trial() is None

@@ -139,7 +139,7 @@ def test_a_reference_is_the_same_after_it_was_stored() -> None:
 
 
 def test_the_built_in_policy_can_be_read() -> None:
-    assert [scale.name for scale in DriftPolicy.read().scales] == ["quick", "slow"]
+    assert [scale.name for scale in DriftPolicy.read().scales] == ["sudden", "short", "slow"]
 
 
 @pytest.mark.parametrize(
