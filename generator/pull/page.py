@@ -40,7 +40,7 @@ def for_pulling(mapping: Mapping) -> Mapping:
     """
     for name in ("transaction_id", "customer_id"):
         field = getattr(mapping, name)
-        if field is None or field.column is None:
+        if field is None or not field.read:
             raise PullError(
                 f"a pull requires a column for {name}, which stays the same however often a record comes, but the mapping "
                 f"{mapping.name} has none: name one"

@@ -68,12 +68,17 @@ class Puller:
 
     def __post_init__(self) -> None:
         self.mapping = for_pulling(self.mapping)
+        if self.paging.since is not None and not self._since_column:
+            raise PullError(
+                "--since takes event_time as the service writes it, which stands in several fields here: write "
+                "--since PARAMETER=FIELD"
+            )
         self.stopped = threading.Event()
         self._position = Position("", "", "")
 
     @property
     def _since_column(self) -> str:
-        return self.paging.field or self.mapping.event_time.column
+        return self.paging.field or self.mapping.event_time.column or ""
 
     def run(self, every: float | None) -> Pulled:
         """Pull all there is; again `every` so many seconds until it is stopped, or None for once.

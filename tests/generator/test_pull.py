@@ -241,6 +241,12 @@ def test_what_asking_again_cannot_help_is_one_line(
         ({}, "http://x/", ("--every", "0"), "--every has to be a time above 0"),
         ({}, "http://x/", ("--cursor", "after"), "--cursor names the parameter"),
         ({}, "http://x/", ("--from", "1"), "--from is what --since begins by"),
+        (
+            {"event_time": {"columns": ["day", "time"]}},
+            "http://x/",
+            ("--since", "after"),
+            "--since takes event_time as",
+        ),
     ],
 )
 def test_wrong_use_is_one_line(
