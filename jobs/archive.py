@@ -48,7 +48,7 @@ _RECORD: Final = ["partition", "offset", "kafka_time", "transaction_id"]
 
 _LABEL: Final = ["topic_id", "partition", "offset"]
 
-_COMPACT_EVERY: Final = 30
+_UPKEEP_EVERY: Final = 30
 _MOST_PARTITIONS: Final = 256
 _MOST_FILES: Final = 64
 """Of a day in a micro-batch; each has the records of one partition, or of few, so that its offsets are a short range."""
@@ -98,6 +98,7 @@ class Archive:
         folder = functools.partial(DurableFolder, spark)
         self._settings = settings
         self._place = place
+        self._upkeep = Upkeep(place, settings.lake_days)
         self._gate = gate
         self._inputs = inputs
         self._ledger = f"{settings.checkpoint}/ledger"
@@ -122,8 +123,8 @@ class Archive:
             if _has(plan, self._settings.labels_topic):
                 added[LABELS] = self._append(self._labels(few), LABELS, _LABEL, plan)
             self._inputs.check()
-            if micro_batch % _COMPACT_EVERY == _COMPACT_EVERY - 1:
-                compact_small(self._place)
+            if micro_batch % _UPKEEP_EVERY == _UPKEEP_EVERY - 1:
+                self._upkeep.look()
         self._gate.report(QUERY, **added)
 
     def _planned(self, micro_batch: int) -> Plan:

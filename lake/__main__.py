@@ -15,6 +15,7 @@ from rich.console import Console
 
 from lake import maintenance
 from lake.place import Place
+from lake.refolding import StatesUnusable, refold, take_in
 from lake.training_set import write_training_set
 from lake.views import connect
 from ml.console import show_table
@@ -90,9 +91,10 @@ def status(lake: Where = None) -> None:
 @app.command()
 def compact(lake: Where = None) -> None:
     """Join small files, all days at once; the archive does it by itself for days that have many."""
-    with _errors():
+    place = _place(lake)
+    with _errors(), place.writing():
         before = sum(each.files for each in _figures(lake))
-        maintenance.compact(_place(lake))
+        maintenance.compact(place)
         print(f"{before:,} files are now {sum(each.files for each in _figures(lake)):,}.")
 
 
@@ -102,8 +104,9 @@ def retain(
     lake: Where = None,
 ) -> None:
     """Delete older days; their files go with `clean`, once nobody can be reading them."""
-    with _errors():
-        maintenance.delete_before(_place(lake), days)
+    place = _place(lake)
+    with _errors(), place.writing():
+        maintenance.delete_before(place, days)
     print(f"The lake has the last {days} days.")
 
 
@@ -111,12 +114,13 @@ def retain(
 def clean(
     hours: Annotated[
         int, typer.Option(min=0, help="Files that a version of the last so many hours has are kept.")
-    ] = 168,
+    ] = maintenance.KEPT_HOURS,
     lake: Where = None,
 ) -> None:
     """Delete files that no version needs any more, and old entries of the log."""
-    with _errors():
-        print(f"{maintenance.clean(_place(lake), hours):,} files were deleted.")
+    place = _place(lake)
+    with _errors(), place.writing():
+        print(f"{maintenance.clean(place, hours):,} files were deleted.")
 
 
 def _figures(lake: str | None) -> list[maintenance.Figures]:
