@@ -35,7 +35,8 @@ from jobs.runtime.supervisor import run
 from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
 from jobs.source.topic_offsets import ByTopic, QueryCheckpoint
-from lake.maintenance import compact_small
+from jobs.warehousing import Warehousing
+from lake.maintenance import Upkeep
 from lake.place import Place
 from lake.rows import DAY, LABEL_ROW, LABELS, SCORE_ROW, SCORES, LabelRows, Piece, ScoreRows
 from lake.settling import settle
@@ -75,6 +76,9 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         interval = settings.lake_interval_seconds
         query = start_at_intervals(records, gate, QUERY, archive.write, settings, interval)
     inputs.watch(query)
+    if settings.warehouse is not None:
+        address = settings.warehouse.get_secret_value()
+        Warehousing(Place(settings.lake), address, interval).poll(lambda: query.isActive and not gate.closed)
     return query
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import duckdb
+import psycopg
 import typer
 from deltalake.exceptions import DeltaError
 from rich.console import Console
@@ -18,7 +19,11 @@ from lake.place import Place
 from lake.refolding import StatesUnusable, refold, take_in
 from lake.training_set import write_training_set
 from lake.views import connect
+from lake.warehouse import export
 from ml.console import show_table
+from ml.features.currencies import Rates, RatesUnreadable, default_rates
+from ml.features.customers import Customers
+from ml.one_line import one_line
 from settings import Settings
 
 app = typer.Typer(
@@ -78,6 +83,46 @@ def training_set(
     with _errors():
         count = write_training_set(_place(lake), times[0], times[1], times[2], out)
     print(f"{count} transactions are in {out}.")
+
+
+@app.command()
+def verify(
+    initial_state: Annotated[
+        Path | None, typer.Option(help="The states that the job's first start was given.", show_default=False)
+    ] = None,
+    lake: Where = None,
+) -> None:
+    """Fold all transactions again: their features must be those that were scored, bit for bit; else the exit status is 1."""
+    customers = Customers()
+    with _errors():
+        rates_file = Settings.from_command_line([]).currency_rates
+        rates = Rates.read(rates_file) if rates_file else default_rates()
+        if initial_state is not None:
+            take_in(initial_state, customers)
+        found = refold(_place(lake), rates, customers)
+    print(
+        f"{found.transactions:,} transactions were folded again: {found.different:,} have other features than were scored."
+    )
+    for example in found.examples:
+        print(f"  {example}")
+    if found.left_out:
+        print(f"{found.left_out:,} of another release or of other currency rates were left out.")
+    raise typer.Exit(1 if found.different else 0)
+
+
+@app.command(name="export")
+def export_to_warehouse(lake: Where = None) -> None:
+    """Copy what the lake gained to the PostgreSQL database that the setting SCORELINE_WAREHOUSE names."""
+    warehouse = Settings.from_command_line([]).warehouse
+    if warehouse is None:
+        print(
+            "error: no database is named: set SCORELINE_WAREHOUSE to postgresql://user:password@host/name",
+            file=sys.stderr,
+        )
+        raise typer.Exit(2)
+    with _errors():
+        copied = export(_place(lake), warehouse.get_secret_value())
+    print("Copied: " + (", ".join(f"{count:,} {view}" for view, count in copied.items()) or "nothing new") + ".")
 
 
 @app.command()
@@ -145,8 +190,8 @@ def _errors() -> Iterator[None]:
     """What is wrong with a query or a table is one line."""
     try:
         yield
-    except (duckdb.Error, DeltaError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (duckdb.Error, DeltaError, psycopg.Error, RatesUnreadable, StatesUnusable, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 
