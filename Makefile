@@ -16,8 +16,9 @@ PYTHON := .venv/bin/python
 # Runs a command with the settings of the local stack; what the environment sets already takes precedence.
 WITH_STACK := $(PYTHON) -m stack run
 
-# Most tests wait for servers for half of their time. Each process has servers of its own.
-SIDE_BY_SIDE := $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Most tests wait for servers for half of their time. Each process has servers of its own, with which it takes up to 3 GB.
+PROCESSES ?= auto
+SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint wheel lock bench bench-quick load stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
@@ -51,7 +52,7 @@ setup-dev: ## the same from requirements-dev.lock, with what tests and lint need
 demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=500 DURATION=60; without DURATION until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
-test: lint ## check style, types, and what the tests against real servers show in some 25 minutes
+test: lint ## check style, types, and what the tests against real servers show in some 25 minutes (PROCESSES=3 where there is memory)
 	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
 
 test-quick: setup-dev ## run the tests that take less than half a minute each

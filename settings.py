@@ -61,9 +61,7 @@ class Settings(BaseSettings):
         cli_parse_none_str="<not set>",
     )
 
-    kafka_bootstrap_servers: str = _named(
-        "kafka_bootstrap_servers", "localhost:9092", "Kafka brokers, host:port, comma-separated"
-    )
+    kafka_bootstrap_servers: str = _named("kafka_bootstrap_servers", "localhost:9092", "brokers: host:port,host:port")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _named(
         "kafka_security_protocol", "PLAINTEXT", "how to talk to Kafka"
     )
@@ -72,9 +70,7 @@ class Settings(BaseSettings):
     )
     kafka_sasl_username: str | None = _named("kafka_sasl_username", None, "SASL user")
     kafka_sasl_password: SecretStr | None = _named("kafka_sasl_password", None, "SASL password")
-    kafka_ssl_ca: MaybeLocalPath = _named(
-        "kafka_ssl_ca", None, "PEM file of the authority that signed the brokers' certificates"
-    )
+    kafka_ssl_ca: MaybeLocalPath = _named("kafka_ssl_ca", None, "PEM file of the brokers' certificate authority")
     kafka_isolation_level: Literal["read_committed", "read_uncommitted"] = _named(
         "kafka_isolation_level", "read_committed", "whether records of aborted or open Kafka transactions are left out"
     )
@@ -82,12 +78,8 @@ class Settings(BaseSettings):
     influxdb_url: str = _named("influxdb_url", "http://localhost:8086", "InfluxDB 1.8, 2 or 3")
     influxdb_token: SecretStr = _named("influxdb_token", "", "InfluxDB token; for 1.8 user:password")
     influxdb_org: str = _named("influxdb_org", "scoreline", "InfluxDB organisation")
-    influxdb_bucket: str = _named(
-        "influxdb_bucket", "scoreline/autogen", "InfluxDB bucket; for 1.8 database/retention-policy"
-    )
-    influxdb_ca: MaybeLocalPath = _named(
-        "influxdb_ca", None, "PEM file of the authority that signed InfluxDB's certificate"
-    )
+    influxdb_bucket: str = _named("influxdb_bucket", "scoreline/autogen", "bucket; for 1.8 database/retention-policy")
+    influxdb_ca: MaybeLocalPath = _named("influxdb_ca", None, "PEM file of InfluxDB's certificate authority")
 
     mlflow_tracking_uri: str = _named("mlflow_tracking_uri", "http://localhost:5000", "MLflow registry")
 
@@ -97,6 +89,10 @@ class Settings(BaseSettings):
     extras_file: MaybeLocalPath = Field(
         None,
         description="TOML file of the numbers that transactions carry beside the contract's fields (docs/replay.md)",
+    )
+
+    pull_authorization: SecretStr | None = Field(
+        None, description="what `scoreline pull` sends as the header Authorization, as in Bearer …"
     )
 
     transactions_topic: str = Field("transactions", description="topic of incoming transactions")
@@ -117,9 +113,7 @@ class Settings(BaseSettings):
     initial_state: MaybeUri = Field(
         None, description="customers' folded past, for a first start (written by make train; a path or a Hadoop URI)"
     )
-    starting_offsets: Literal["earliest", "latest"] = Field(
-        "earliest", description="where a first start begins to read"
-    )
+    starting_offsets: Literal["earliest", "latest"] = Field("earliest", description="from where a first start reads")
     # In catch-up detect alone comes to 43,100 txn/s with 200,000 of them, to 47,600 with 400,000.
     max_offsets_per_trigger: int = Field(400_000, gt=0, description="most records in one micro-batch")
     max_bytes_per_trigger: int = Field(
@@ -127,9 +121,7 @@ class Settings(BaseSettings):
         gt=0,
         description="about how many bytes of keys and values, unpacked, one micro-batch takes where records are large",
     )
-    accept_data_loss: bool = Field(
-        False, description="detect goes on when Kafka no longer has transactions that were not read yet"
-    )
+    accept_data_loss: bool = Field(False, description="detect goes on when unread transactions are gone from Kafka")
     replay_of: MaybeUri = Field(
         None,
         description="an earlier checkpoint (a path or a Hadoop URI): records that its ledger knows are judged by what it names",
@@ -158,23 +150,15 @@ class Settings(BaseSettings):
         True, description="with adaptive_thresholds: detect also runs thresholds, in the same Spark application"
     )
     thresholds_interval_seconds: float = Field(10.0, gt=0, description="pause between thresholds' micro-batches")
-    thresholds_accept_data_loss: bool = Field(
-        True, description="thresholds goes on when Kafka no longer has scores that were not read yet"
-    )
+    thresholds_accept_data_loss: bool = Field(True, description="thresholds goes on when unread scores are gone")
     profiles: bool = Field(
         True,
         description="a model that judges by profiles looks them up in the tables of the profiles topic; else it knows of none",
     )
-    make_profiles: bool = Field(
-        True, description="with profiles: detect also runs profiles, in the same Spark application"
-    )
+    make_profiles: bool = Field(True, description="with profiles: detect also runs profiles, in one Spark application")
     profiles_interval_seconds: float = Field(10.0, gt=0, description="pause between profiles' micro-batches")
-    profiles_accept_data_loss: bool = Field(
-        True, description="profiles goes on when Kafka no longer has scores or labels that were not read yet"
-    )
-    profile_block_seconds: int = Field(
-        3_600, gt=0, description="length of a block: profiles are as of the last one that is over"
-    )
+    profiles_accept_data_loss: bool = Field(True, description="profiles goes on when unread scores or labels are gone")
+    profile_block_seconds: int = Field(3_600, gt=0, description="length of a block: profiles are of the last full one")
     profile_index_days: int = Field(
         60, gt=0, description="for so long a label finds the merchant of its transaction, by event time"
     )
@@ -183,15 +167,9 @@ class Settings(BaseSettings):
     )
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
-    publish_accept_data_loss: bool = Field(
-        True, description="publish goes on when Kafka no longer has scores that were not read yet"
-    )
-    publish_points: Literal["all", "sampled", "anomalies"] = Field(
-        "all", description="scores written one by one to InfluxDB"
-    )
-    publish_share: float = Field(
-        0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores that is written"
-    )
+    publish_accept_data_loss: bool = Field(True, description="publish goes on when unread scores are gone")
+    publish_points: Literal["all", "sampled", "anomalies"] = Field("all", description="scores that become points")
+    publish_share: float = Field(0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores")
     lake: MaybeUri = Field(
         None,
         description="folder of the lake (a path or a Hadoop URI): detect also runs archive, in the same Spark application; "
@@ -200,12 +178,14 @@ class Settings(BaseSettings):
     lake_interval_seconds: float = Field(60.0, gt=0, description="pause between archive's micro-batches")
     lake_days: int | None = Field(None, ge=1, description="days that the lake keeps, by the days of its rows; else all")
     warehouse: MaybeSecret = Field(
-        None,
-        description="a PostgreSQL database, postgresql://user:password@host/name: archive copies the lake's views there; else "
-        "nothing is copied",
+        None, description="postgresql://user:password@host/name: archive copies the lake there"
     )
-    archive_accept_data_loss: bool = Field(
-        True, description="archive goes on when Kafka no longer has scores or labels that were not read yet"
+    archive_accept_data_loss: bool = Field(True, description="archive goes on when unread scores or labels are gone")
+    review_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.01,
+        description="share of what is not alerted that analysts review all the same, chosen at random",
     )
     points_file: MaybeLocalPath = Field(None, description="write line protocol to this file instead of InfluxDB")
     stalled_after_minutes: float = Field(
@@ -216,15 +196,11 @@ class Settings(BaseSettings):
     serve_state: LocalPath = Field(
         Path(".scoreline/serving"), description="folder of the service's snapshots, ledger, models and tables"
     )
-    serve_policy: MaybeLocalPath = Field(
-        None, description="YAML file that says what to do with payments; read again when it changes"
-    )
+    serve_policy: MaybeLocalPath = Field(None, description="YAML file: what to do with payments; read again if changed")
     serve_keys: MaybeLocalPath = Field(
-        None, description="YAML file of API keys by name (sha256, rate); without, nobody needs one"
+        None, description="YAML file of API keys by name (sha256, rate); read again if changed"
     )
-    serve_tls_certificate: MaybeLocalPath = Field(
-        None, description="PEM file of the service's certificate; then it speaks TLS"
-    )
+    serve_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the service's certificate, for TLS")
     serve_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     serve_timeout_ms: float = Field(
         1_000.0,
@@ -239,13 +215,9 @@ class Settings(BaseSettings):
     )
     serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
     serve_partitions: str = Field("", description="partitions that this machine serves, as in 0-2,5; by default all")
-    serve_elsewhere: MaybeLocalPath = Field(
-        None, description="YAML file of the other machines: their partitions by address"
-    )
+    serve_elsewhere: MaybeLocalPath = Field(None, description="YAML file of other machines' partitions by address")
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="least severe line in the log files"
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 
     @classmethod
     def from_command_line(cls, arguments: list[str] | None = None) -> Self:

@@ -16,10 +16,11 @@ from bench.encoded import with_transactions
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import prepare
+from bench.lane_commands import Small, end, lane, service
 from bench.large_messages import Load, large_messages
-from bench.quick import lane_figures, quick_figures
+from bench.quick import quick_figures
 from bench.report import write_report
-from bench.result import RESULTS, Result, load
+from bench.result import RESULTS, load
 from bench.session import Choices, Session, session
 from bench.sizes import FULL, QUICK, SMALL, SMALL_QUICK, Sizes
 from bench.stages import Stages, progress_on
@@ -32,7 +33,10 @@ Customers = Annotated[int, Option(min=1, help="Customers whose state the job beg
 Count = Annotated[int, Option(min=1_000, help="Transactions.")]
 Seconds = Annotated[float, Option(min=1, help="Seconds to measure, after the warm-up.")]
 WarmUp = Annotated[float, Option(min=0, help="Seconds that do not count.")]
-Small = Annotated[bool, Option("--small", help="Tiny sizes, to see whether it works; the figures mean nothing.")]
+
+
+app.command()(lane)
+app.command()(service)
 
 
 @app.callback()
@@ -62,7 +66,7 @@ def catch_up(
     """Work off a topic that was filled before: detect alone, and detect with publish."""
     with session("catch-up", _choices(context, flags)) as bench:
         bench.part("catch-up", partial(parts.measure_catch_up, bench, customers, count, warm_up))
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -78,7 +82,7 @@ def sustained(
     with session("sustained", _choices(context, flags)) as bench:
         rates = rate or FULL.rates
         bench.part("sustained", partial(parts.measure_sustained, bench, customers, rates, (warm_up, seconds)))
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -93,7 +97,7 @@ def growth(
     plan = replace(FULL.growth, backlog=count, seconds=seconds)
     with session("growth", _choices(context, flags)) as bench:
         bench.part("growth", partial(parts.measure_growth, bench, customers or FULL.growth_customers, plan))
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -107,7 +111,7 @@ def soak(
     """Memory and latency over ten minutes."""
     with session("soak", _choices(context, flags)) as bench:
         bench.part("soak", partial(parts.measure_soak, bench, customers, rate, minutes * 60))
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -122,7 +126,7 @@ def pieces(
     with session("pieces", _choices(context)) as bench:
         bench.part("pieces", partial(parts.measure_pieces, bench, customers, rows, repetitions))
         bench.part("generator", partial(parts.measure_generator, bench, customers, count))
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -148,7 +152,7 @@ def peers(
         chosen, peer_plan = parts.chosen_peers(peer or []), replace(plan, backlog=peer_count)
         measure = partial(parts.measure_trials, bench, customers, plan, chosen, peer_plan)
         bench.part("peers", measure)
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -159,19 +163,7 @@ def quick(context: typer.Context, small: Small = False) -> None:
         bench.part("generator", partial(parts.measure_generator, bench, sizes.customers, sizes.generated))
         bench.part("trials", partial(_trials, bench, sizes, ["textbook"]))
     print(msgspec.json.encode(quick_figures(bench.result)).decode(), flush=True)
-    _end(bench.result)
-
-
-@app.command()
-def lane(context: typer.Context, customers: Customers = FULL.customers, small: Small = False) -> None:
-    """The fast lane in eight minutes; the last line on standard output is one JSON object of its figures."""
-    sizes = SMALL if small else FULL
-    with session("lane", _choices(context), strict=False) as bench:
-        size = sizes.customers if small else customers
-        bench.part("lane", partial(parts.measure_lane, bench, size, sizes.lane))
-        bench.part("lane's peer", partial(parts.measure_lane_peer, bench, size, sizes.lane))
-    print(msgspec.json.encode(lane_figures(bench.result)).decode(), flush=True)
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -190,12 +182,12 @@ def full(context: typer.Context, flags: Flags = None, small: Small = False) -> N
             "growth": partial(parts.measure_growth, bench, sizes.growth_customers, sizes.growth),
             "peers": partial(_trials, bench, sizes, []),
             "soak": partial(parts.measure_soak, bench, sizes.customers, sizes.soak_rate, sizes.soak_minutes * 60),
-            "lane": partial(parts.measure_lane, bench, sizes.customers, sizes.lane),
+            "lane": partial(parts.measure_lane, bench, sizes.customers, sizes.whole_lane),
             "lane's peer": partial(parts.measure_lane_peer, bench, sizes.customers, sizes.lane),
         }
         for title, measure in measured.items():
             bench.part(title, measure)
-    _end(bench.result)
+    end(bench.result)
 
 
 @app.command()
@@ -226,13 +218,6 @@ def report(file: Annotated[Path, Argument(exists=True, help="A result: bench/res
 def _trials(bench: Session, sizes: Sizes, peers: list[str], say) -> None:  # type: ignore[no-untyped-def]
     chosen = parts.chosen_peers(peers)
     parts.measure_trials(bench, sizes.customers, sizes.trial, chosen, sizes.peer_trial, say)
-
-
-def _end(result: Result) -> None:
-    """Exit status 1 where something could not be measured."""
-    failed = [f"{trial.system}: {trial.failed}" for trial in (*result.trials, *result.growth) if trial.failed]
-    if result.failures or failed:
-        raise typer.Exit(1)
 
 
 def main() -> None:

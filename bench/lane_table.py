@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from bench.figures import Latency
+from bench.lane_figures import RobustnessFigures, robustness_figures
 from bench.open_loop import Load
-from bench.result import Lane
+from bench.result import Lane, Result
 
 
 def lane_section(found: Lane | None) -> str:
@@ -21,6 +22,19 @@ def lane_section(found: Lane | None) -> str:
     if found.differing is None:
         return table
     return f"{table}\n\n{found.records_compared:,} records compared with one fold along the log: {found.differing:,} differ."
+
+
+def robustness_section(result: Result) -> str:
+    """Markdown; nothing where it was not measured."""
+    if result.robustness is None:
+        return ""
+    figures = robustness_figures(result)
+    rows = [[name.replace("_", " "), "–" if value is None else f"{value:,}"] for name, value in _items(figures)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [["", ""], ["---", "---"], *rows])
+
+
+def _items(figures: RobustnessFigures) -> list[tuple[str, float | None]]:
+    return [(name, getattr(figures, name)) for name in figures.__struct_fields__]
 
 
 def _load(name: str, load: Load) -> list[str]:

@@ -8,6 +8,8 @@ from bench.full_speed import full_speed
 from bench.lane import LanePlan, lane, lane_peer
 from bench.peer_model import write_peer_model
 from bench.pieces import pieces
+from bench.result import Robustness
+from bench.robustness import RobustnessPlan, killed, large_start, nonsense, promoted
 from bench.run import STARTERS
 from bench.session import Session
 from bench.stages import Say
@@ -71,6 +73,23 @@ def measure_lane_peer(bench: Session, customers: int, plan: LanePlan, say: Say) 
         say("fitting scikit-learn's forest for the peers")
         write_peer_model(made, bench.progress)
     bench.result.lane.peer = lane_peer(bench.environment, made, plan, say)
+
+
+def measure_large_start(bench: Session, plan: RobustnessPlan, say: Say) -> None:
+    large_start(bench.environment, bench.input(plan.many, 0), _robustness(bench), say)
+
+
+def measure_robustness(bench: Session, customers: int, plan: RobustnessPlan, say: Say) -> None:
+    """A kill, promotions under load, and bad requests, each kept as soon as it is measured."""
+    made, found = bench.input(customers, plan.transactions), _robustness(bench)
+    for measure in (killed, promoted, nonsense):
+        measure(bench.environment, made, plan, found, say)
+        bench.save()
+
+
+def _robustness(bench: Session) -> Robustness:
+    bench.result.robustness = bench.result.robustness or Robustness()
+    return bench.result.robustness
 
 
 def measure_trials(

@@ -149,6 +149,26 @@ class Lane(msgspec.Struct):
     differing: int | None = None
 
 
+class Robustness(msgspec.Struct):
+    """The service when something happens to it.
+
+    start: until it is ready, with so many customers' states, and its memory then. kill: from SIGKILL until the next process
+    answers. across_promotions: a steady rate while other versions were promoted, of which the answers show so many.
+    with_bad: a steady rate with so many requests that have to be refused.
+    """
+
+    start_customers: int = 0
+    start_seconds: float | None = None
+    start_memory_bytes: int | None = None
+    kill_customers: int = 0
+    kill_seconds: float | None = None
+    promotions: int = 0
+    versions_seen: int = 0
+    across_promotions: Load | None = None
+    bad_sent: int = 0
+    with_bad: Load | None = None
+
+
 class Machine(msgspec.Struct):
     """What all was measured on. load_average: of the last minute at the start; busy: share of the CPU that others used then."""
 
@@ -177,6 +197,7 @@ class Result(msgspec.Struct):
     trials: list[Trial] = []
     generator: Generator | None = None
     lane: Lane | None = None
+    robustness: Robustness | None = None
     failures: dict[str, str] = {}
 
     @property

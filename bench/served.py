@@ -62,17 +62,26 @@ class Served:
 
     def get(self, path: str) -> int:
         """The status of an answer. Raises OSError where there is none."""
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body)
             return connection.getresponse().status
         except http.client.HTTPException as error:
             raise OSError(str(error)) from error
         finally:
             connection.close()
 
-    def load(self, file: Path, path: str, rate: float, rows: tuple[int, int], warm_up: float) -> tuple[Load, list[Any]]:
-        """Post rows (first, count) of a file at a rate, in a process of its own; also the answers' JSON."""
+    def post(self, path: str, body: bytes) -> int:
+        """The status of an answer. Raises OSError where there is none."""
+        return self._ask("POST", path, body)
+
+    def load(
+        self, file: Path, path: str, rate: float, rows: tuple[int, int], warm_up: float, keep: bool = True
+    ) -> tuple[Load, list[Any]]:
+        """Post rows (first, count) of a file at a rate, in a process of its own; also the answers' JSON, where it is kept."""
         self._loads += 1
         answers = self._folder / f"answers{self._loads}"
         flags = {
@@ -81,15 +90,14 @@ class Served:
             "skip": rows[0],
             "count": rows[1],
             "warm-up": warm_up,
-            "answers": answers,
-        }
+        } | ({"answers": answers} if keep else {})
         given = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
         loop = Running(f"load{self._loads}", self._folder, [*PYTHON, "bench.open_loop", str(file), *given], {})
         try:
             found = msgspec.json.decode(loop.wait().strip().splitlines()[-1], type=Load)
         finally:
             loop.end(1.0)
-        return found, [json.loads(line) for line in answers.read_bytes().splitlines() if line]
+        return found, [json.loads(line) for line in answers.read_bytes().splitlines() if line] if keep else []
 
     def batches(self, values: Sequence[bytes]) -> Iterator[dict[str, Any]]:
         """Post transactions in arrays, one array after the other; the answers."""

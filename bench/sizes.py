@@ -4,17 +4,22 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bench.lane import LanePlan
+from bench.robustness import RobustnessPlan
 from bench.trial import Plan
 
 _GROWTH: Final = Plan(seconds=60.0, backlog=2_000_000)
 _TRIAL: Final = Plan(seconds=60.0, backlog=1_000_000)
 _PEER_TRIAL: Final = replace(_TRIAL, backlog=400_000, limit_seconds=120.0)
 _LANE: Final = LanePlan()
+_ROBUSTNESS: Final = RobustnessPlan()
+_WHOLE_LANE: Final = replace(_LANE, backlog=1_000_000)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """growth: the plan for each number of customers. trial: Scoreline's; peer_trial: the same with a shorter backlog."""
+    """growth: the plan for each number of customers. trial: Scoreline's; peer_trial: the same with a shorter backlog.
+    lane: of the lane by itself; whole_lane: the same with a million records that both lanes have taken in and that are
+    compared."""
 
     customers: int = 100_000
     generated: int = 1_000_000
@@ -32,6 +37,8 @@ class Sizes:
     soak_rate: float = 1_000.0
     soak_minutes: float = 10.0
     lane: LanePlan = _LANE
+    whole_lane: LanePlan = _WHOLE_LANE
+    robustness: RobustnessPlan = _ROBUSTNESS
 
 
 FULL: Final = Sizes()
@@ -65,6 +72,16 @@ _TINY_LANE: Final = LanePlan(
     peer_seconds=4.0,
 )
 
+_TINY_ROBUSTNESS: Final = RobustnessPlan(
+    many=3_000,
+    rate=100.0,
+    before_kill_seconds=2.0,
+    warm_up_seconds=1.0,
+    promotion_seconds=14.0,
+    promotion_every=6.0,
+    bad_seconds=6.0,
+)
+
 SMALL: Final = replace(
     FULL,
     customers=2_000,
@@ -82,6 +99,8 @@ SMALL: Final = replace(
     piece_repetitions=3,
     soak_minutes=0.3,
     lane=_TINY_LANE,
+    whole_lane=_TINY_LANE,
+    robustness=_TINY_ROBUSTNESS,
 )
 
 _TINY_QUICK: Final = replace(_TINY, rate=1_000.0)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bench.figures import Latency
-from bench.lane_table import lane_section
+from bench.lane_table import lane_section, robustness_section
 from bench.result import Drained, Machine, Paced, Piece, Result, Trial
 from bench.targets import GIB, TARGETS, held, latency_ratio, soak_growth, throughput_ratio
 
@@ -43,6 +43,7 @@ def markdown(result: Result) -> str:
         ("Peers", _peers(result)),
         ("Generator", _generator(result)),
         ("The fast lane", lane_section(result.lane)),
+        ("The service when something happens to it", robustness_section(result)),
         ("Failed", "\n".join(f"- {name}: {why}" for name, why in result.failures.items())),
     ]
     title = f"# Benchmark: {result.name}, {result.started:%Y-%m-%d %H:%M} UTC"

@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from bench.figures import share
+from bench.figures import Latency, share
+from bench.lane_figures import lane_figures, robustness_figures
 from bench.result import Paced, Result, Soak, Trial
 from bench.systems import TEXTBOOK, Scoreline
 
@@ -157,6 +158,62 @@ def _soak(result: Result, part: int) -> float | None:
     return None if growth is None else 100 * growth[part]
 
 
+def _lane(name: str) -> Callable[[Result], float | None]:
+    """A figure of the fast lane, by its name in `LaneFigures`; None where the lane was not measured."""
+
+    def value(result: Result) -> float | None:
+        figure: float | None = getattr(lane_figures(result), name)
+        return figure if result.lane is not None else None
+
+    return value
+
+
+def _steady(result: Result) -> Latency | None:
+    found = result.lane
+    return found.transactions[0].latency if found and found.transactions else None
+
+
+def _p999(result: Result) -> float | None:
+    steady = _steady(result)
+    return steady.quantiles[-2] if steady and steady.quantiles else None
+
+
+def _beside_p50(result: Result) -> float | None:
+    found = result.lane
+    return found.early_beside_spark.p50 if found and found.early_beside_spark else None
+
+
+def _robustness(name: str) -> Callable[[Result], float | None]:
+    """A figure of `RobustnessFigures`; None where it was not measured."""
+
+    def value(result: Result) -> float | None:
+        figure: float | None = getattr(robustness_figures(result), name)
+        return figure
+
+    return value
+
+
+_LANE_TARGETS: Final = (
+    Target("/predict at 1,000 a second, p50", "ms", 0.8, 0.8, _lane("predict_ms_p50"), False),
+    Target("/predict at 1,000 a second, p99", "ms", 2, 2, _lane("predict_ms_p99"), False),
+    Target("/transactions at 1,000 a second, p50", "ms", 4, 4, _lane("transactions_ms_p50"), False),
+    Target("/transactions at 1,000 a second, p99", "ms", 10, 10, _lane("transactions_ms_p99"), False),
+    Target("/transactions at 1,000 a second, p99.9", "ms", 25, 25, _p999, False),
+    Target("/transactions: highest rate, p99 ≤ 20 ms", "txn/s", 3_000, 3_000, _lane("highest_rate_at_p99_20_ms")),
+    Target("early alerts at 1,000 txn/s, p50", "ms", 8, 8, _lane("early_alert_ms_p50"), False),
+    Target("early alerts at 1,000 txn/s, p99", "ms", 20, 20, _lane("early_alert_ms_p99"), False),
+    Target("early alerts beside the Spark job, p50", "ms", 15, 15, _beside_p50, False),
+    Target("early alerts beside the Spark job, p99", "ms", 60, 60, _lane("early_alert_ms_p99_beside_spark"), False),
+    Target("both lanes: records compared", "records", 100_000, 1_000_000, _lane("records_compared")),
+    Target("both lanes: records that differ", "records", 0, 0, _lane("differing"), False),
+    Target("service: start with 1 M customers", "s", 20, 20, _robustness("start_s"), False),
+    Target("service: memory after that", "MiB", 1_229, 1_229, _robustness("start_memory_mib"), False),
+    Target("service: kill to the first answer", "s", 5, 5, _robustness("kill_to_first_answer_s"), False),
+    Target("service: slowest request across promotions", "ms", 30, 30, _robustness("promotion_slowest_ms"), False),
+    Target("service: errors with 1 % bad requests", "requests", 0, 0, _robustness("bad_requests_errors"), False),
+)
+"""Of the service each figure has one target."""
+
 TARGETS: Final = (
     Target("catch-up, detect alone", "txn/s", 45_000, 100_000, catch_up_alone),
     Target("catch-up, detect + publish", "txn/s", 30_000, 60_000, catch_up_with_publish),
@@ -179,4 +236,5 @@ TARGETS: Final = (
     Target("memory of all processes, 1 M customers", "GiB", 8, 4, _memory_of_many, False),
     Target("soak: growth of memory after minute two", "%", 10, 0, lambda r: _soak(r, 0), False),
     Target("soak: growth of p99 after minute two", "%", 10, 0, lambda r: _soak(r, 1), False),
+    *_LANE_TARGETS,
 )

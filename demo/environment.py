@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from demo.errors import ended_badly
 from demo.folder import Folder
 from demo.programs import Program
+from demo.service import Service
 from settings import Settings
 from stack.local import Stack, influxdb_elsewhere
 
@@ -25,13 +26,15 @@ class Environment:
         self.training_with_labels: Final = self._program("training_with_labels")
         self.job: Final = self._program("job")
         self.generator: Final = self._program("generator")
+        self._serving: Final = self._program("service")
+        self.service: Final = Service(self._serving, folder)
 
     def _program(self, name: str) -> Program:
         return Program(name, self.folder.programs, self.folder.logs / f"{name}.console.log")
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        return self.generator, self.job, self.training_with_labels, self.training, self.history
+        return self.generator, self.job, self._serving, self.training_with_labels, self.training, self.history
 
     def settings(self) -> Settings:
         """The settings of the job and the generator: the environment's, except where the demo has its own."""
@@ -60,8 +63,9 @@ class Environment:
             if server is not self.stack.mlflow and server.pid is None:
                 raise ended_badly(f"{server.name} has ended", server.log)
 
-    def stop_job(self) -> None:
-        """SIGTERM: the running micro-batches are finished."""
+    def stop_judging(self) -> None:
+        """SIGTERM to service and job: the running micro-batches are finished."""
+        self.service.stop()
         self.job.end(JOB_PATIENCE_SECONDS)
 
     def kill(self) -> None:

@@ -66,6 +66,11 @@ class Folder:
         return self.root / "checkpoint"
 
     @property
+    def service(self) -> Path:
+        """The scoring service's state, models and ledger."""
+        return self.root / "service"
+
+    @property
     def points(self) -> Path:
         """Line protocol, where there is no InfluxDB."""
         return self.root / "points.line"
@@ -108,7 +113,8 @@ class Folder:
     def begin(self, origin: Origin) -> bool:
         """Empties the folder for a run; True where history and model of an earlier run are kept, because they serve again."""
         kept = self._read_origin() == origin
-        for path in (self.root / "kafka", self.root / "influxdb", self.checkpoint, self.logs, self.programs):
+        servers = self.root / "kafka", self.root / "influxdb"
+        for path in (*servers, self.checkpoint, self.service, self.logs, self.programs):
             shutil.rmtree(path, ignore_errors=True)
         for file in self.root.glob(f"{self.points.name}*"):
             file.unlink()

@@ -12,9 +12,14 @@ def status_line(snapshot: Snapshot) -> str:
     latency = (
         "" if s.latency_ms_p50 is None else f"latency p50 {s.latency_ms_p50:,.0f} ms, p99 {s.latency_ms_p99:,.0f} ms, "
     )
+    early = (
+        ""
+        if s.early_latency_ms_p50 is None
+        else f"{s.early_alerts:,} early alerts: p50 {s.early_latency_ms_p50:,.0f} ms, p99 {s.early_latency_ms_p99:,.0f} ms, "
+    )
     return (
         f"{s.seconds:4.0f} s: in {s.arrived_per_second:,.0f}/s, scored {s.scored_per_second:,.0f}/s ({s.scored:,} of "
-        f"{s.arrived:,}, {s.invalid:,} invalid), {latency}{s.quality.alerts:,} alerts, precision "
+        f"{s.arrived:,}, {s.invalid:,} invalid), {latency}{early}{s.quality.alerts:,} alerts, precision "
         f"{share(s.quality.precision)}, recall {share(s.quality.recall)}, "
         f"{s.campaigns_caught:,} of {s.campaigns:,} campaigns caught"
     )

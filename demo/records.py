@@ -21,7 +21,7 @@ from ml.schema import (
 
 
 class WatchedScore(msgspec.Struct, gc=False):
-    """What the live view needs of a `ml.schema.Score`, alike in all its versions."""
+    """What the live view needs of a `ml.schema.Score`, the job's or an early alert's, alike in all its versions."""
 
     transaction_id: Identifier
     event_time: Time

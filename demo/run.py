@@ -83,6 +83,7 @@ class Demo:
         origin = Origin.of(self._plan.seed, self._plan.customers, preparation.HISTORY_DAYS)
         preparation.start_servers_and_train(environment, origin, self._stages)
         settings = environment.settings()
+        environment.service.start(settings)
         preparation.start_job(environment, settings, self._stages)
         return settings
 
@@ -99,7 +100,7 @@ class Demo:
         with self._stages.shown():
             accounts = self._account(settings)
             points = self._await_points(settings, accounts, since_ms)
-            self._environment.stop_job()  # so that it takes no processor from what is fitted now
+            self._environment.stop_judging()  # so that it takes no processor from what is fitted now
             labelled = preparation.ask_with_labels(self._environment, watcher.tally.frauds, self._stages)
             with self._stages.stage("stopping"):
                 self._environment.stack.stop()
@@ -146,6 +147,9 @@ class Demo:
 
     def _look(self, watcher: Watcher, display: Display, doing: str) -> None:
         self._environment.check()
+        trouble = self._environment.service.trouble()
+        if trouble is not None:
+            self._console.print(trouble, markup=False, soft_wrap=True)
         watcher.check()
         display.show(watcher.snapshot, doing)
 
@@ -194,6 +198,9 @@ class Demo:
             points_in=self._points_in,
             latency_ms_p50=percentile(tally.latencies_ms, 0.50),
             latency_ms_p99=percentile(tally.latencies_ms, 0.99),
+            early_alerts=len(tally.early_alerts),
+            early_latency_ms_p50=percentile(tally.early_latencies_ms, 0.50),
+            early_latency_ms_p99=percentile(tally.early_latencies_ms, 0.99),
             quality=tally.quality,
             scenarios=by_scenario(tally.campaigns),
             labelled=labelled,
@@ -208,7 +215,7 @@ class Demo:
         if self._environment.stack.without_influxdb is None:
             points = "InfluxDB", f"{settings.influxdb_url}/query?db=scoreline&q=SELECT+*+FROM+alert"
         logs = f"{_short(self._folder.logs)} · Grafana: make up (needs Docker)"
-        return [points, ("models", self._list_models()), ("logs", logs)]
+        return [points, ("service", f"{self._environment.service.address}/docs"), ("logs", logs)]
 
     def _further_after(self) -> Sequence[tuple[str, str]]:
         start_again = f"{_PYTHON} -m stack up --data {_short(self._folder.root)}"

@@ -28,6 +28,10 @@ class Snapshot:
     """Transactions scored a second, in steps of BIN_SECONDS, the newest last."""
     latency_ms_p50: float | None = None
     latency_ms_p99: float | None = None
+    early_alerts: int = 0
+    early_latency_ms_p50: float | None = None
+    early_latency_ms_p99: float | None = None
+    """Of all early alerts so far: there are few of them."""
     quality: Quality = NO_ALERTS
     campaigns: int = 0
     campaigns_caught: int = 0
@@ -37,7 +41,7 @@ class Snapshot:
     model_version: int | None = None
     alerts: tuple[Alert, ...] = ()
     first_alert: float | None = None
-    """Monotonic time at which the first alert was seen."""
+    """Monotonic time at which the first alert was seen, the job's or the service's."""
 
     @property
     def lag(self) -> int:
@@ -72,7 +76,7 @@ class Gauges:
         """The snapshot of this moment, at which so many transactions are on Kafka."""
         if self._began is None and arrived:
             self._began = time
-        if self._first_alert is None and tally.alerts:
+        if self._first_alert is None and (tally.alerts or len(tally.early_alerts)):
             self._first_alert = time
         reading = _Reading(time, arrived, len(tally.scored), tally.clock)
         self._keep(reading)
@@ -82,6 +86,9 @@ class Gauges:
             seconds=0.0 if self._began is None else time - self._began,
             invalid=len(tally.invalid),
             scored_bins=tuple(self._bins),
+            early_alerts=len(tally.early_alerts),
+            early_latency_ms_p50=percentile(tally.early_latencies_ms, 0.50),
+            early_latency_ms_p99=percentile(tally.early_latencies_ms, 0.99),
             quality=tally.quality,
             campaigns=len(campaigns),
             campaigns_caught=sum(campaign.caught for campaign in campaigns),

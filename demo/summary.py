@@ -34,13 +34,16 @@ class Result:
     points_in: str
     latency_ms_p50: int | None
     latency_ms_p99: int | None
+    early_alerts: int
+    early_latency_ms_p50: int | None
+    early_latency_ms_p99: int | None
     quality: Quality
     scenarios: Sequence[ScenarioResult]
     labelled: Labelled
     """What a model finds in the same traffic that learned from labels."""
     model_version: int | None
     first_alert_seconds: float | None
-    """From the demo's start to the first alert."""
+    """From the demo's start to the first alert, the job's or the service's."""
     further: Sequence[tuple[str, str]]
     logs: Path
 
@@ -85,6 +88,10 @@ def json_line(result: Result) -> str:
         "influx_points": result.points,
         "latency_ms_p50": result.latency_ms_p50,
         "latency_ms_p99": result.latency_ms_p99,
+        "early_alerts": result.early_alerts,
+        "early_latency_ms_p50": result.early_latency_ms_p50,
+        "early_latency_ms_p99": result.early_latency_ms_p99,
+        "first_alert_s": None if result.first_alert_seconds is None else round(result.first_alert_seconds, 1),
         "precision": _rounded(quality.precision),
         "recall": _rounded(quality.recall),
         "model_version": result.model_version,
@@ -124,6 +131,7 @@ def figures_table(result: Result) -> Table:
         ("unaccounted", f"{len(accounts.missing):,}", "neither scored nor invalid, by partition and offset"),
         ("points", f"{result.points:,}", f"distinct ones in {result.points_in}"),
         ("latency", _ms(result.latency_ms_p50), f"median; p99 {_ms(result.latency_ms_p99)}; from Kafka to Kafka"),
+        ("early alerts", f"{result.early_alerts:,}", _early(result)),
         ("alerts", f"{accounts.alerts:,}", f"{_per_10_000(accounts.alerts, accounts)} in 10,000{first}"),
         ("precision", share(quality.precision), f"{quality.caught:,} of {quality.alerts:,} alerts are fraud"),
         ("recall", share(quality.recall), f"of {quality.frauds:,} frauds, by a model that saw no label"),
@@ -138,6 +146,12 @@ def figures_table(result: Result) -> Table:
     table.columns[1].justify = "right"
     table.columns[1].style = "bold"
     return table
+
+
+def _early(result: Result) -> str:
+    if result.early_latency_ms_p50 is None:
+        return "the service sent none"
+    return f"median {_ms(result.early_latency_ms_p50)}; p99 {_ms(result.early_latency_ms_p99)}; by the service"
 
 
 def _per_10_000(count: int, accounts: Accounts) -> str:

@@ -58,8 +58,11 @@ class Tally:
         self.frauds_scored = 0
         self.frauds_caught = 0
         self.latencies_ms: Counter[int] = Counter()
+        self.early_alerts = Places()
+        self.early_latencies_ms: Counter[int] = Counter()
         self.clock: datetime | None = None
         self.model_version: int | None = None
+        self._shown = Places()
         self._recent: deque[WatchedScore] = deque(maxlen=RECENT_ALERTS)
         self._known: dict[str, int] = {}
         self._frauds: dict[str, Fraud] = {}
@@ -76,13 +79,19 @@ class Tally:
         self.model_version = score.model_version
         if score.is_anomaly:
             self.alerts += 1
-            self._recent.append(score)
+            self._alerted(score)
         fraud = self._frauds.get(score.transaction_id)
         if fraud is not None:
             self._fraud_scored(fraud, score.event_time, score.is_anomaly)
         else:
             self._remember(score.transaction_id, score.event_time, score.is_anomaly)
         return latency_ms
+
+    def early_alert(self, early: WatchedScore, written_ms: int) -> None:
+        """An alert of the service's, which Kafka got at `written_ms`; the job's of the same transaction comes later."""
+        if self.early_alerts.add(early.partition, early.offset):
+            self.early_latencies_ms[written_ms - early.kafka_time] += 1
+            self._alerted(early)
 
     def dead_letter(self, partition: int, offset: int) -> None:
         """A transaction that was found invalid."""
@@ -117,6 +126,11 @@ class Tally:
     def recent_alerts(self) -> tuple[Alert, ...]:
         """The last few, the newest first."""
         return tuple(Alert(score, self._scenario(score.transaction_id)) for score in reversed(self._recent))
+
+    def _alerted(self, score: WatchedScore) -> None:
+        """By whichever lane was first."""
+        if self._shown.add(score.partition, score.offset):
+            self._recent.append(score)
 
     def _scenario(self, transaction_id: str) -> str | None:
         fraud = self._frauds.get(transaction_id)

@@ -35,7 +35,6 @@ def live_view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> Rend
     number = max(1, min(RECENT_ALERTS, (height - 1 - LINES_AROUND_ALERTS) // 2))
     return Group(
         _title(snapshot, frame, width),
-        Text(),
         _flow(snapshot, width),
         Text(),
         _judgement(snapshot),
@@ -76,16 +75,18 @@ def clock(seconds: float) -> str:
 
 
 def _flow(snapshot: Snapshot, width: int) -> RenderableType:
-    """Counts and rates at the left; latency, clock and model at the right."""
+    """Counts and rates at the left; the latency of the job and of the service, clock and model at the right."""
     s = snapshot
     wide = width >= WIDE
     bar_count = 20 if wide else 10
     bars = (
         f"{sparkline(s.scored_bins, bar_count):<{bar_count}}"  # as wide from the start, so that the columns do not move
     )
-    latency = f"p50 {_ms(s.latency_ms_p50)} · p99 {_ms(s.latency_ms_p99)}"
+    spark = f"p50 {_ms(s.latency_ms_p50)} · p99 {_ms(s.latency_ms_p99)}"
+    service = f"p50 {_ms(s.early_latency_ms_p50)} · p99 {_ms(s.early_latency_ms_p99)}"
     rows = [
-        ("in", f"{s.arrived_per_second:,.0f}/s", f"{s.arrived:,}", "", "latency", latency),
+        ("in", f"{s.arrived_per_second:,.0f}/s", f"{s.arrived:,}", "", "Spark", spark),
+        ("early", "", f"{s.early_alerts:,}", "alerts", "service", service),
         ("scored", f"{s.scored_per_second:,.0f}/s", f"{s.scored:,}", bars, "clock", _clock(s, wide)),
         ("lag", "", f"{s.lag:,}", f"{s.invalid:,} invalid", "model", _model(s)),
     ]

@@ -22,7 +22,7 @@ WAIT_SECONDS: Final = 0.1
 
 
 class Watcher(Background):
-    """Reads `scores`, dead letters and the truth from their beginning, and how far `transactions` is.
+    """Reads `scores`, early alerts, dead letters and the truth from their beginning, and how far `transactions` is.
 
     `snapshot` may be read at any time. `tally` may be read once the watcher was left.
     """
@@ -35,11 +35,12 @@ class Watcher(Background):
         self._gauges = Gauges()
 
     def work(self, stopped: Event) -> None:
-        names = self._settings.scores_topic, self._settings.invalid_topic, self._settings.truth_topic
-        with Reader(KafkaConfig.from_settings(self._settings), *names) as reader:
+        settings = self._settings
+        names = settings.scores_topic, settings.early_alerts_topic, settings.invalid_topic, settings.truth_topic
+        with Reader(KafkaConfig.from_settings(settings), *names) as reader:
             while not stopped.is_set():
                 self._take_until(time.monotonic() + SNAPSHOT_SECONDS, reader, stopped)
-                arrived = sum(reader.ends(self._settings.transactions_topic).values())
+                arrived = sum(reader.ends(settings.transactions_topic).values())
                 self.snapshot = self._gauges.read(time.monotonic(), arrived, self.tally)
 
     def _take_until(self, deadline: float, reader: Reader, stopped: Event) -> None:
@@ -54,6 +55,8 @@ class Watcher(Background):
             latency_ms = self.tally.score(decode_score(value), message.timestamp()[1])
             if latency_ms is not None:
                 self._gauges.latency(time.monotonic(), latency_ms)
+        elif topic == self._settings.early_alerts_topic and value is not None:
+            self.tally.early_alert(decode_score(value), message.timestamp()[1])
         elif topic == self._settings.truth_topic and value is not None:
             self.tally.truth(decode_label(value))
         elif topic == self._settings.invalid_topic:

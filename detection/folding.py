@@ -176,6 +176,7 @@ def _basis(
     rows["features"], rows["bytes"] = features, sizes
     for name in ("merchant", "category", "time", "position"):
         rows[name] = arrivals[name]
+    rows["customer"] = identify([t.customer_id for t in transactions])["high"] >> np.uint64(32)
     rows["segment"] = segment_ids_of([(t.channel, t.merchant_category) for t in transactions])
     return rows
 

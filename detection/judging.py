@@ -9,6 +9,7 @@ from detection.decision import Decision
 from detection.halves import Rows, in_halves, in_words
 from detection.ranges import Versions
 from detection.score_json import Objects, judgements
+from detection.trial import chosen
 from ml.features import NO_POSITION
 
 STEP = "judgement"
@@ -35,22 +36,39 @@ def judge(basis: np.ndarray, decisions: Sequence[tuple[int, Decision]]) -> Judge
     """Judge messages (n,) of a `basis_type`. decisions: each with the position in the log from which it judges, in order."""
     out = Judged(np.full(len(basis), None), np.full(len(basis), None), {})
     each_says = shared_profiles(by for _, by in decisions) is None
+    for number, rows in _by_decision(basis["position"], [start for start, _ in decisions]):
+        one = decisions[number][1]
+        _judge_by(one, basis, _left_by_challenger(one, basis, rows, out, each_says), out, each_says)
+    return out
+
+
+def _judge_by(
+    one: Decision, basis: np.ndarray, rows: Rows, out: Judged, each_says: bool, *, may_fail: bool = False
+) -> None:
+    """Judge some rows into `out`, with those that fail into its errors. may_fail: it need not be able to judge anything."""
 
     def failed(row: int, error: Exception) -> None:
         out.errors[row] = in_words(STEP, error)
 
-    for number, rows in _by_decision(basis["position"], [start for start, _ in decisions]):
-        one = decisions[number][1]
+    def work(some: Rows) -> tuple[Objects, list[bool]]:
+        return _judged(basis[some], one, each_says)
 
-        def work(some: Rows, one: Decision = one) -> tuple[Objects, list[bool]]:
-            return _judged(basis[some], one, each_says)
+    def sound() -> object:
+        return None if may_fail else _judged(one.typical(basis.dtype), one, each_says)
 
-        def sound(one: Decision = one) -> object:
-            return _judged(one.typical(basis.dtype), one, each_says)
+    for some, (parts, anomalies) in in_halves(work, rows, sound, failed):
+        out.json[some], out.is_anomaly[some] = parts, anomalies
 
-        for some, (parts, anomalies) in in_halves(work, rows, sound, failed):
-            out.json[some], out.is_anomaly[some] = parts, anomalies
-    return out
+
+def _left_by_challenger(one: Decision, basis: np.ndarray, rows: Rows, out: Judged, each_says: bool) -> Rows:
+    """Judge into `out` the rows that a model on trial judges; returns the others, and those that it fails for."""
+    challenger, trial = one.by_challenger(), one.trial
+    if challenger is None or trial is None:
+        return rows
+    own = chosen(basis["customer"][rows], trial.by.judges, trial.by.salt)
+    tried = Judged(out.json, out.is_anomaly, {})
+    _judge_by(challenger, basis, rows[own], tried, each_says, may_fail=True)
+    return np.sort(np.concatenate([rows[~own], np.array(list(tried.errors), np.int64)]))
 
 
 def _by_decision(positions: np.ndarray, starts: Sequence[int]) -> list[tuple[int, Rows]]:

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from detection.errors import CheckpointIncomplete
-from detection.ranges import Entry, Offsets, Range, Versions, judged_before, merged
+from detection.ranges import Challenger, Entry, Offsets, Range, Versions, judged_before, merged
 from detection.storage import Storage, decoded, is_number
 
-__all__ = ["Entry", "Ledger", "Offsets", "Range", "Versions", "merged"]
+__all__ = ["Challenger", "Entry", "Ledger", "Offsets", "Range", "Versions", "merged"]
 
 _SINGLE: Final = 100
 """How many micro-batches, at least, have a file each."""
@@ -123,7 +123,10 @@ class Ledger:
 
     def models_in_single_entries(self) -> set[str]:
         """The digests of the models that a restart may need."""
-        return {versions.model_digest for versions in self._recent_versions()}
+        recent = self._recent_versions()
+        return {
+            each.model_digest for versions in recent for each in (versions, versions.challenger) if each is not None
+        }
 
     def tables(self) -> Named:
         """The tables that anything kept names. A file of ranges is read once, until it changes."""
@@ -197,7 +200,8 @@ class Ledger:
 
 def _named(versions: Iterable[Versions]) -> Named:
     every = list(versions)
+    judges = [each for versions in every for each in (versions, versions.challenger) if each is not None]
     return Named(
-        frozenset(f"{each.thresholds}-{each.table_digest}" for each in every if each.thresholds),
+        frozenset(f"{each.thresholds}-{each.table_digest}" for each in judges if each.thresholds),
         frozenset(f"{each.profiles}-{each.profiles_digest}" for each in every if each.profiles),
     )

@@ -1,4 +1,4 @@
-"""The models in use, kept beside the checkpoint, so that neither a restart nor a replay depends on the registry.
+"""The models in use, kept where their ledger is, so that neither a restart nor a replay depends on the registry.
 
 Each is one file, named by its digest: what a model is, and not what a registry calls it. Reading
 runs no code from it, and refuses content that does not match its digest.
@@ -63,7 +63,7 @@ class Loaded(NamedTuple):
 
 
 class ModelVersions:
-    """The models beside one checkpoint, and the registry for what is not kept. others: nothing is written there."""
+    """The models of one ledger, and the registry for what is not kept. others: nothing is written there."""
 
     def __init__(self, registry: ModelStore, folder: Storage, others: bool = False) -> None:
         self._others = others
@@ -71,12 +71,13 @@ class ModelVersions:
         self._folder = folder
         self._lock = threading.RLock()  # the poller keeps models while micro-batches purge them
         self._uses = self._read_uses()
+        self._on_trial = ""
 
     def model(self, digest: str) -> Model:
         """A model that is kept. Raises `ModelRefused` where it is not, or where its file is not what its name says."""
         content = self._folder.read(digest + _ENDING)
         if content is None:
-            raise ModelRefused(f"the model {digest} is not kept beside the checkpoint")
+            raise ModelRefused(f"the model {digest} is not kept")
         return unpack(content, digest, available(), self._registry.extras)
 
     def of_entry(self, entry: Entry) -> Loaded:
@@ -137,6 +138,12 @@ class ModelVersions:
                 self._uses = [use, *(other for other in self._uses if other != use)][:_KEPT]
                 self._folder.write_newest(_USES, msgspec.json.encode(self._uses))
 
+    def keep_on_trial(self, loaded: Loaded) -> None:
+        """Keep a model that is about to be on trial, in place of the one before; it is not what a restart goes on with."""
+        with self._lock:
+            self._keep(loaded)
+            self._on_trial = loaded.model.digest
+
     def _keep(self, loaded: Loaded) -> None:
         """What is kept under its digest and is damaged is replaced."""
         name = loaded.model.digest + _ENDING
@@ -154,7 +161,7 @@ class ModelVersions:
     def purge(self, named: AbstractSet[str]) -> None:
         """Delete the models that are not named, by digest, and not among those used last."""
         with self._lock:
-            wanted = {*named, *(use.digest for use in self._uses)}
+            wanted = {*named, self._on_trial, *(use.digest for use in self._uses)}
             for name in self._folder.names():
                 if name.endswith(_ENDING) and name.removesuffix(_ENDING) not in wanted:
                     self._folder.delete(name)

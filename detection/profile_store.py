@@ -1,4 +1,4 @@
-"""The tables of profiles in use, kept beside the checkpoint, where those that look up map them into memory."""
+"""The tables of profiles in use, kept where their ledger is, and where those that look up map them into memory."""
 
 import tempfile
 from collections.abc import Set as AbstractSet
@@ -41,9 +41,9 @@ class ProfileStore:
                     copy.flush()
                     profiles, digest = read(Path(copy.name))
         except ProfilesUnreadable as error:
-            raise LookupError(f"the table of profiles {name} beside the checkpoint is damaged: {error}") from error
+            raise LookupError(f"the kept table of profiles {name} is damaged: {error}") from error
         if not digest.startswith(name.digest):
-            raise LookupError(f"the table of profiles {name.version} beside the checkpoint is not {name.digest}")
+            raise LookupError(f"the kept table of profiles {name.version} is not {name.digest}")
         return profiles
 
     def path(self, name: Name) -> Path | None:
@@ -74,4 +74,4 @@ class ProfileStore:
 
 
 def _lost(name: Name) -> LookupError:
-    return LookupError(f"the checkpoint lacks the table of profiles {name} that its ledger names")
+    return LookupError(f"what is kept lacks the table of profiles {name}, which the ledger names")

@@ -8,10 +8,28 @@ import msgspec
 Offsets = dict[str, int]
 
 
+class Challenger(msgspec.Struct, frozen=True):
+    """A second model, and the customers that it meets; see `Versions`.
+
+    share: of the customers, whose transactions it scores beside the champion. judges: of the customers, whose transactions
+    it judges. Which ones a share means says `detection.trial.chosen`, by the salt.
+    """
+
+    model: int
+    name: str = ""
+    model_digest: str = ""
+    thresholds: int = 0
+    table_digest: str = ""
+    share: float = 1.0
+    judges: float = 0.0
+    salt: str = ""
+
+
 class Versions(msgspec.Struct, frozen=True):
     """What a micro-batch judges by. thresholds: of the table; 0 is the model's own threshold. profiles: of theirs; 0: none.
 
     Models and tables are named by what they are, their digests; name, model, thresholds and profiles are what people call them.
+    challenger: the model that is on trial beside it; None for none.
     """
 
     model: int
@@ -21,6 +39,23 @@ class Versions(msgspec.Struct, frozen=True):
     table_digest: str = ""
     profiles: int = 0
     profiles_digest: str = ""
+    challenger: Challenger | None = None
+
+    @property
+    def by_challenger(self) -> "Versions | None":
+        """What those records are judged by that the challenger judges; None where there is none."""
+        by = self.challenger
+        if by is None:
+            return None
+        return msgspec.structs.replace(
+            self,
+            model=by.model,
+            thresholds=by.thresholds,
+            name=by.name,
+            model_digest=by.model_digest,
+            table_digest=by.table_digest,
+            challenger=None,
+        )
 
 
 class _Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +74,7 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
     profile_version: int = 0
     profile_digest: str = ""
     topic_id: str = ""
+    challenger: Challenger | None = None
 
     @property
     def versions(self) -> Versions:
@@ -51,6 +87,7 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
             self.table_digest,
             self.profile_version,
             self.profile_digest,
+            self.challenger,
         )
 
 
@@ -66,6 +103,7 @@ def _judged(versions: Versions, start: Offsets, end: Offsets, topic_id: str) -> 
         "profile_version": versions.profiles,
         "profile_digest": versions.profiles_digest,
         "topic_id": topic_id,
+        "challenger": versions.challenger,
     }
 
 

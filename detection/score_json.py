@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from detection.decision import Judgements, LookedUp
+from detection.decision import Beside, Judgements, LookedUp
 from detection.message_parsing import key_mismatch
 from detection.ranges import Versions
 from ml.features import FEATURE_SET, FEATURES, FOLD_VERSION
@@ -121,9 +121,7 @@ def _numbers(column: npt.NDArray[np.float64]) -> list[bytes]:
 def judgements(of: Judgements, by: Versions, says_profiles: bool = False) -> Objects:
     """(n,) bytes: what the decision adds to each of n scores; an anomaly has its reasons, and what the model saw, by name.
 
-    says_profiles: the version of the profiles too, where `closing` does not say it.
-
-    A challenger's judgement will be written here.
+    says_profiles: the version of the profiles too, where `closing` does not say it. What a model on trial says goes beside it.
     """
     parts = np.empty(len(of.anomaly_score), object)
     judged_by = _JudgedBy(by.name, by.model, by.model_digest[:DIGEST_DIGITS], by.thresholds)
@@ -138,6 +136,8 @@ def judgements(of: Judgements, by: Versions, says_profiles: bool = False) -> Obj
         ]
     if of.profile is not None:
         parts += _profiles(of.profile)
+    if of.beside is not None:
+        parts[of.beside.rows] += _of_trial(of.beside)
     anomalies = np.flatnonzero(of.is_anomaly).tolist()
     for k, reasons, seen in zip(anomalies, of.reasons, of.seen.tolist(), strict=True):
         named = dict(zip(of.features, seen, strict=True))
@@ -151,6 +151,22 @@ def _profiles(of: LookedUp) -> Objects:
         pattern, marks = b',"profile_features":[%b],"profile_set":"' + PROFILE_SET.encode() + b'"%b', (b"", _AHEAD)
         parts[:] = [
             pattern % (row, marks[ahead]) for row, ahead in zip(_rows(of.values), of.ahead.tolist(), strict=True)
+        ]
+    return parts
+
+
+def _of_trial(of: Beside) -> Objects:
+    """(m,) bytes: `ml.schema.Challenge`, under the name of its role."""
+    parts = np.empty(len(of.rows), object)
+    if len(parts):
+        by = of.trial.by
+        judged_by = _encode(_JudgedBy(by.name, by.model, by.model_digest[:DIGEST_DIGITS], by.thresholds))[:-1]
+        begin = b',"%b":%b' % (of.trial.role.encode(), judged_by)
+        parts[:] = [
+            b'%b,"anomaly_score":%b,"is_anomaly":%b,"threshold":%b}' % (begin, score, _BOOLEANS[anomaly], threshold)
+            for score, anomaly, threshold in zip(
+                _numbers(of.anomaly_score), of.is_anomaly.tolist(), _numbers(of.threshold), strict=True
+            )
         ]
     return parts
 
@@ -218,6 +234,11 @@ class _OldScore(Transaction, gc=False, kw_only=True):
 _decode: Final = msgspec.json.Decoder(Score).decode
 _decode_old: Final = msgspec.json.Decoder(_OldScore).decode
 _version_of: Final = msgspec.json.Decoder(_Version).decode
+
+
+def read_own(value: bytes) -> Score:
+    """A score that this process has just written, which needs no look at its version."""
+    return _decode(value)
 
 
 def read(value: bytes | None) -> Score:

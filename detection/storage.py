@@ -11,7 +11,7 @@ from detection.errors import CheckpointIncomplete
 
 T = TypeVar("T")
 
-_NO_CONTENT: Final = (msgspec.MsgspecError, ValueError, zlib.error)
+NO_CONTENT: Final = (msgspec.MsgspecError, ValueError, zlib.error)
 """What decoders raise for bytes that hold something else."""
 
 
@@ -45,7 +45,7 @@ def decoded(content: bytes, file: str, decode: Callable[[bytes], T]) -> T:
     """What a checkpoint's file holds. Raises `CheckpointIncomplete`, which names the file, where it is damaged."""
     try:
         return decode(content)
-    except _NO_CONTENT as error:
+    except NO_CONTENT as error:
         raise CheckpointIncomplete(
             f"the checkpoint's file {file} is damaged ({error}): put the checkpoint back from a copy, or start with another "
             "--checkpoint"

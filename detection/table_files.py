@@ -1,4 +1,4 @@
-"""The files of versioned tables beside a checkpoint, so that neither a restart nor a replay depends on a topic."""
+"""The files of versioned tables beside a ledger, so that neither a restart nor a replay depends on a topic."""
 
 import re
 from collections.abc import Set as AbstractSet

@@ -1,4 +1,4 @@
-"""The tables of thresholds in use, kept beside the checkpoint."""
+"""The tables of thresholds in use, kept where their ledger is."""
 
 import hashlib
 from collections import OrderedDict
@@ -29,12 +29,10 @@ class ThresholdStore:
             content = self._files.read(name)
             if content is None:
                 raise LookupError(
-                    f"the checkpoint lacks the table of thresholds {version} ({digest}) that its ledger names"
+                    f"what is kept lacks the table of thresholds {version} ({digest}), which the ledger names"
                 )
             if _digest(content) != digest:
-                raise LookupError(
-                    f"the table of thresholds {version} beside the checkpoint is not {digest}: it is damaged"
-                )
+                raise LookupError(f"the kept table of thresholds {version} is not {digest}: it is damaged")
             self._loaded[name] = _read(content, version)
             if len(self._loaded) > _LOADED:
                 self._loaded.popitem(last=False)
@@ -67,12 +65,10 @@ def _read(content: bytes, version: int) -> Table:
     try:
         table = msgspec.json.decode(content, type=Table)
     except ValueError as error:  # text that is not UTF-8 too
-        raise LookupError(
-            f"the file of the table of thresholds {version} beside the checkpoint holds no table: {error}"
-        ) from error
+        raise LookupError(f"the kept file of the table of thresholds {version} holds no table: {error}") from error
     if table.version != version:
         raise LookupError(
-            f"the file of the table of thresholds {version} beside the checkpoint holds table {table.version}: it was renamed"
+            f"the kept file of the table of thresholds {version} holds table {table.version}: it was renamed"
         )
     return table
 

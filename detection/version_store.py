@@ -1,33 +1,74 @@
-"""What a ledger's versions stand for: the models and tables that are kept beside its checkpoint."""
+"""What a ledger's versions stand for: the models and tables that are kept beside it."""
 
-from typing import Final
+import logging
+from collections.abc import Callable
+from typing import Final, TypeVar
 
-from detection.decision import Decision
+from detection.decision import Decision, Trial, lookup
 from detection.errors import VersionUnavailable
-from detection.ledger import Ledger, Versions
+from detection.ledger import Challenger, Ledger, Versions
 from detection.model_versions import ModelVersions
 from detection.profile_store import ProfileStore
 from detection.table_files import Name
 from detection.threshold_store import ThresholdStore
 from ml.features.profiles import Profiles
 from ml.model import Model
-from ml.registry.model_store import ModelRefused
-from ml.thresholds.table import Table
+from ml.registry.model_store import ModelRefused, RegistryError
+from ml.thresholds.table import Lookup, Table
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _DELETED_AT_ONCE: Final = 200
 
 
 class VersionStore:
-    """The decisions of one checkpoint's ledger."""
+    """The decisions of one ledger."""
 
     def __init__(self, models: ModelVersions, tables: ThresholdStore, profiles: ProfileStore) -> None:
         self.models = models
         self.tables = tables
         self.kept_profiles = profiles
+        self._trials: dict[str, Model] = {}
+        self._lost: set[str] = set()
 
     def decision(self, versions: Versions) -> Decision:
         """What the ledger names. Raises `VersionUnavailable` where a part of it is not available."""
-        return Decision.from_table(versions, self.model(versions), self.table(versions), self.profiles(versions))
+        trial = self.trial(versions, self.model_on_trial)
+        return Decision.from_table(
+            versions,
+            self.model(versions),
+            self.table(versions),
+            self.profiles(versions),
+            None if trial is None or versions.challenger is None else Trial(versions.challenger, *trial),
+        )
+
+    def trial(self, versions: Versions, model: Callable[[Challenger], T]) -> tuple[T, Lookup] | None:
+        """The model that the ledger names beside the champion, by whatever loads it, and its thresholds; None where there is
+        none. Where it is not available the champion judges alone, and the log says so once.
+
+        Raises `VersionUnavailable` where the ledger says that it judges customers: nothing else may judge these.
+        """
+        by = versions.challenger
+        if by is None:
+            return None
+        try:
+            table = self.tables.table(by.thresholds, by.table_digest) if by.thresholds else None
+            return model(by), lookup(self.model_on_trial(by), table)
+        except (RegistryError, LookupError) as error:
+            if by.judges > 0:
+                raise VersionUnavailable(str(error)) from error
+            if by.model_digest not in self._lost:
+                _log.error("version %d, which is on trial, is not available (%s): it says nothing", by.model, error)
+                self._lost.add(by.model_digest)
+            return None
+
+    def model_on_trial(self, by: Challenger) -> Model:
+        """A model that was on trial. Raises `RegistryError` where it is not available."""
+        if by.model_digest not in self._trials:
+            self._trials = {by.model_digest: self.models.named(by.model_digest, by.model)}
+        return self._trials[by.model_digest]
 
     def model(self, versions: Versions) -> Model:
         """The model that the ledger names. Raises `VersionUnavailable`."""

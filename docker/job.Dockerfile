@@ -1,4 +1,4 @@
-# Scoreline's own services in one image: job, trainer, generator, topics, MLflow server. One lock file, one set of versions.
+# Scoreline's own services in one image: job, scoring service, trainer, generator, topics, MLflow server. One lock file, one set of versions.
 # Debian 12, because Debian 13 has no Java 17.
 FROM python:3.11.14-slim-bookworm
 
@@ -29,10 +29,12 @@ COPY messaging messaging
 COPY jobs jobs
 COPY lake lake
 COPY ml ml
+COPY scoreline.py ./
+COPY serving serving
 COPY sinks sinks
 COPY versions versions
 
 # A named volume takes its owner from the folder that it is first mounted on.
 RUN useradd --system --create-home --uid 10001 scoreline \
-    && install --directory --owner=scoreline /data /history /mlflow
+    && install --directory --owner=scoreline /data /history /mlflow /serving
 USER scoreline

@@ -1,4 +1,4 @@
-"""The generator's command line: `python -m generator history | send | replay | convert`."""
+"""The generator's command line: `python -m generator history | send | replay | convert | pull`."""
 
 import signal
 import sys
@@ -50,6 +50,10 @@ from generator.options import (
 from generator.origins import origin_of_history, refuse_in_handbook, with_median
 from generator.population import CUSTOMERS
 from generator.producer import DeliveryFailed, KafkaUnreachable
+from generator.pull import commands as pull_commands
+from generator.pull.commands import Access
+from generator.pull.errors import PullError
+from generator.pull.pull import Target
 from generator.replay.commands import register
 from generator.replay.errors import ReplayError
 from generator.resume import newest_event_time, unsent_labels
@@ -82,7 +86,7 @@ def main() -> None:
     """Run the command line; what cannot be done is one line on standard error and exit status 1."""
     try:
         app()
-    except (WrongUse, NoHistory, KafkaConfigError, KafkaUnreachable, DeliveryFailed, ReplayError) as error:
+    except (WrongUse, NoHistory, KafkaConfigError, KafkaUnreachable, DeliveryFailed, ReplayError, PullError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -229,7 +233,15 @@ def _kafka() -> Kafka:
     return Kafka(KafkaConfig.from_settings(settings), topics)
 
 
+def _access() -> Access:
+    settings = Settings.from_command_line([])
+    target = Target(settings.transactions_topic, settings.invalid_topic, settings.max_transaction_bytes)
+    secret = settings.pull_authorization
+    return Access(KafkaConfig.from_settings(settings), target, "" if secret is None else secret.get_secret_value())
+
+
 register(app, _kafka)
+pull_commands.register(app, _access)
 
 if __name__ == "__main__":
     main()

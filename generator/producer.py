@@ -59,6 +59,15 @@ class Outbox:
                 except BufferError:
                     self.poll(0.05)
 
+    def put(self, topic: str, key: bytes | None, value: bytes, timestamp_ms: int, headers: dict[str, str]) -> None:
+        """Hand over one record with headers; waits while too many are in flight."""
+        while True:
+            try:
+                self._producer.produce(topic, value, key, timestamp=timestamp_ms, headers=dict(headers))
+                return
+            except BufferError:
+                self.poll(0.05)
+
     def poll(self, seconds: float = 0.0) -> None:
         """Take Kafka's answers."""
         self._producer.poll(seconds)

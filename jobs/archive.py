@@ -26,12 +26,12 @@ from detection.ledger import Ledger
 from detection.storage import decoded
 from jobs.preflight import check_kafka
 from jobs.recoveries import RECOVERIES
+from jobs.runtime.application import run
 from jobs.runtime.errors import Fatal
 from jobs.runtime.gate import Gate
 from jobs.runtime.settling import SparkFiles, wait
 from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
-from jobs.runtime.supervisor import run
 from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
 from jobs.source.topic_offsets import ByTopic, QueryCheckpoint

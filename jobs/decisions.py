@@ -8,13 +8,13 @@ from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
 from detection.errors import VersionUnavailable
-from detection.ledger import Versions
+from detection.ledger import Challenger, Versions
 from detection.model_versions import ModelVersions
 from detection.profile_store import ProfileStore
 from detection.threshold_store import ThresholdStore
 from detection.version_store import VersionStore
 from jobs.runtime.storage import DurableFolder
-from jobs.scoring import SentDecision
+from jobs.scoring import SentDecision, SentTrial
 from jobs.sent_profiles import SentProfiles
 from ml.model import Model
 from ml.registry.model_store import ModelStore
@@ -45,7 +45,12 @@ class Sender:
     def sent(self, versions: Versions) -> SentDecision:
         """The decision by these versions. Raises `VersionUnavailable` where a part of it is not available."""
         table = self._versions.table(versions)
-        return SentDecision.from_table(versions, self._model(versions), table, self._profiles(versions))
+        trial = self._versions.trial(versions, self._on_trial)
+        sent = None if trial is None or versions.challenger is None else SentTrial(versions.challenger, *trial)
+        return SentDecision.from_table(versions, self._model(versions), table, self._profiles(versions), sent)
+
+    def _on_trial(self, by: Challenger) -> "Broadcast[Model]":
+        return self._sent(self._models, by.model_digest, lambda: self._versions.model_on_trial(by))
 
     def _model(self, versions: Versions) -> "Broadcast[Model]":
         return self._sent(self._models, versions.model_digest, lambda: self._versions.model(versions))

@@ -76,10 +76,13 @@ class Explainer:
         )
 
     def versions(self, score: Row) -> Versions | None:
-        """What the ledger says that the record was judged by; None where it does not know the record."""
+        """What the ledger says that the record was judged by; None where it does not know the record.
+
+        Where a model on trial judges a share of the customers, the score says which of the two it was.
+        """
         found = self._ledger.versions_at(score["partition"], score["offset"], score["topic_id"])
-        same = found is not None and found.model_digest.startswith(score["model_digest"])
-        return found if same else None
+        either = () if found is None else (found, found.by_challenger)
+        return next((one for one in either if one and one.model_digest.startswith(score["model_digest"])), None)
 
     def lines(self, one: Archived) -> Iterator[str]:
         """The explanation, line by line."""

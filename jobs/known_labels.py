@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from jobs.profile_counts import ENTRY, LABEL, by_transaction
+from jobs.profile_rows import ENTRY, LABEL, by_transaction
 from jobs.sorted_files import SortedFiles
 from ml.arrays import Hashes, Ints
 from ml.features.profile_counts import label_counts

@@ -11,7 +11,7 @@ from jobs.runtime.errors import Fatal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
 from ml.features.available import needs_profiles
-from ml.registry.model_store import ModelStore, RegistryError
+from ml.registry.model_store import ModelRefused, ModelStore, NotReady, RegistryError
 from settings import Settings, local_path
 
 _log = logging.getLogger(__name__)
@@ -45,14 +45,23 @@ def _missing(settings: Settings, topics: Sequence[str]) -> str:
 
 
 def champion_needs_profiles(settings: Settings) -> bool:
-    """Whether the champion judges by profiles; where that can't be known now, whether profiles were made here before."""
+    """Whether the champion, or what is on trial, judges by profiles; where that can't be known now, whether profiles were made
+    here before."""
     try:
         registry = model_store(settings, declared_in(settings))
-        return needs_profiles(registry.load(registry.champion()).features)
+        return needs_profiles(registry.load(registry.champion()).features) or _challenger_needs_profiles(registry)
     except (RegistryError, Fatal) as error:  # what is wrong with the declaration of extras stops the start later
         made = _made_before(settings)
         _log.info("whether the champion judges by profiles is not known (%s); they are made: %s", error, made)
         return made
+
+
+def _challenger_needs_profiles(registry: ModelStore) -> bool:
+    try:
+        found = registry.on_trial()
+        return found is not None and needs_profiles(registry.load(found.entry.version).features)
+    except (ModelRefused, NotReady):  # it is not put on trial
+        return False
 
 
 def _made_before(settings: Settings) -> bool:

@@ -2,9 +2,8 @@
 
 import logging
 import tempfile
-import zlib
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -12,92 +11,26 @@ import numpy as np
 from detection.profile_store import ProfileStore
 from detection.ranges import Offsets
 from detection.storage import Storage, decoded
-from detection.table_files import Name
 from jobs.known_labels import EARLY, KNOWN, Taken, newest_of_each, take_in
-from jobs.profile_counts import ENTRY, Counted, by_transaction
+from jobs.profile_rows import ENTRY, Counted, by_transaction
+from jobs.profile_state_form import Limits, Made, State, Totals, packed, unpacked
 from jobs.seen import Seen
-from jobs.sorted_files import Merge, SortedFile, SortedFiles
+from jobs.sorted_files import Merge, SortedFiles
 from ml.features.profile_counts import added_up, last_full_block
 from ml.features.profile_file import write
 from ml.features.profile_schema import COUNTS, LABEL_COUNTS, MERCHANT
 from ml.features.profiles import Profiles, split_at
-from ml.schema import DIGEST_DIGITS
 from versions.past_profiles import PastProfiles
 
 _log = logging.getLogger(__name__)
 
 _STATE: Final = "state"
-_DAY_SECONDS: Final = 86_400
 _TRAFFIC: Final = np.dtype([("block", "i8"), ("transactions", "i8")])
 _TRAFFIC_DAYS: Final = 6
 _AHEAD_DAYS: Final = 2
 _EARLY_DAYS: Final = 1
 _MOST_ENTITIES: Final = 1 << 22
 """A table has no more merchants and categories, of 88 bytes: those with most transactions, whatever names are invented."""
-
-
-class Limits(NamedTuple):
-    """block_seconds: length of a block. index_days, index_transactions: for so long, and of so many, labels find them."""
-
-    block_seconds: int
-    index_days: int
-    index_transactions: int
-
-    def blocks(self, days: int) -> int:
-        """So many days in blocks."""
-        return max(1, days * _DAY_SECONDS // self.block_seconds)
-
-
-class Made(msgspec.Struct, frozen=True):
-    """The last table: its version and digest, the block that it is as of, bytes and entities."""
-
-    version: int
-    digest: str
-    as_of: int
-    size: int
-    entities: int
-
-    @property
-    def name(self) -> Name:
-        """What the ledger calls it."""
-        return Name(self.version, self.digest[:DIGEST_DIGITS])
-
-
-class Totals(msgspec.Struct, frozen=True):
-    """Since the first start: scores and labels taken in; labels that changed nothing, and of transactions that never came;
-    scores that came again; records that are neither."""
-
-    scores: int = 0
-    labels: int = 0
-    unchanged: int = 0
-    given_up: int = 0
-    repeated: int = 0
-    foreign: int = 0
-
-
-class State(msgspec.Struct, frozen=True):
-    """All that is durable, with the files that it lists. offsets: up to which all of it is of, by topic and partition.
-
-    history_until: the last block that training's history has counted, where the first table was its own: scores of up to then
-    are in the index, and count no second time. topics: by partition of transactions the id of the topic that it began again
-    with.
-    """
-
-    micro_batch: int
-    block_seconds: int
-    made: Made | None
-    files: dict[str, list[SortedFile]]
-    traffic: bytes
-    seen: bytes
-    early: bytes
-    totals: Totals
-    offsets: dict[str, Offsets]
-    history_until: int | None = None
-    topics: dict[int, str] = {}
-
-
-def _unpacked(content: bytes) -> State:
-    return msgspec.msgpack.decode(zlib.decompress(content), type=State)
 
 
 class ProfileState:
@@ -112,7 +45,7 @@ class ProfileState:
         self._limits = limits
         content = folder.read_newest(_STATE)
         new = State(-1, limits.block_seconds, None, {}, b"", Seen().packed, b"", Totals(), {})
-        self.state = new if content is None else decoded(content, f"profiles-state/{_STATE}", _unpacked)
+        self.state = new if content is None else decoded(content, f"profiles-state/{_STATE}", unpacked)
         self.is_new = content is None
         self._kinds = {
             "entries": self._files("entries", ENTRY, lambda old, new: by_transaction(np.concatenate([old, new]))),
@@ -169,7 +102,7 @@ class ProfileState:
     def settle(self, state: State) -> None:
         """Make a state durable, and delete what it no longer needs."""
         self.state = msgspec.structs.replace(state, files={kind: files.listed for kind, files in self._kinds.items()})
-        self._folder.write_newest(_STATE, zlib.compress(msgspec.msgpack.encode(self.state), 1))
+        self._folder.write_newest(_STATE, packed(self.state))
         for files in self._kinds.values():
             files.delete_others()
         self._tables.purge(set(), most=100, newest=3)

@@ -20,15 +20,17 @@ from pyspark.sql.streaming import StreamingQuery
 from detection.profile_store import ProfileStore
 from jobs.initial_state import past_profiles
 from jobs.preflight import check_kafka
-from jobs.profile_counts import ROWS, Counted, Counting, Span, added
-from jobs.profile_state import Limits, Made, ProfileState, State
+from jobs.profile_counts import Counting, Span
+from jobs.profile_rows import ROWS, Counted, added
+from jobs.profile_state import ProfileState
+from jobs.profile_state_form import Limits, Made, State
 from jobs.recoveries import RECOVERIES
+from jobs.runtime.application import run
 from jobs.runtime.errors import Fatal
 from jobs.runtime.gate import Gate
 from jobs.runtime.settling import SparkFiles, wait
 from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
-from jobs.runtime.supervisor import run
 from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
 from jobs.source.topic_offsets import QueryCheckpoint

@@ -24,11 +24,11 @@ from pyspark.sql.streaming import StreamingQuery
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
 from jobs.recoveries import RECOVERIES
+from jobs.runtime.application import run
 from jobs.runtime.errors import StartAgain
 from jobs.runtime.gate import Gate
 from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
-from jobs.runtime.supervisor import run
 from jobs.source.attempts import ended_with_it
 from jobs.source.input_topics import InputTopics
 from jobs.source.micro_batch_size import Pace, costly, pace, polled

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.point_places import draw, placed
 from jobs.tag_values import MOST, OTHER, Values, bounded, said
 from jobs.tallying import Columns, held, left_out, tally_of_dead, tally_of_scores, tally_of_times
-from jobs.throughput import LATEST_MS, Tally
+from jobs.throughput import Tally
 from ml.explanation import all_in_words
 from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, SchemaVersion, Version
 from sinks.line_protocol import points
@@ -222,36 +223,3 @@ def requests(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         end = min(max(by_bytes, start + 1), start + POINTS_A_REQUEST, batch.num_rows)
         yield batch.slice(start, end - start)
         start, before = end, int(ends[end - 1])
-
-
-_MILLISECOND: Final = 1_000_000
-_LAPS: Final = 100
-
-
-def placed(scores: Columns) -> Columns:
-    """What makes each record a point of its own: its time_ns and its lap; the tag `partition` is the third.
-
-    time_ns is the Kafka time of its transaction, and within that millisecond its offset's place; a million of places are a
-    lap, and there are 100. So 100 million records of one partition may share a millisecond, all from the record alone: a
-    retry, a restart and partitions that are added change nothing. Kafka times before 1970 (-1 means none) and after
-    2262 become the first and the last millisecond that InfluxDB can hold.
-    """
-    place = scores["offset"].to_numpy() % (_LAPS * _MILLISECOND)
-    times = np.clip(scores["kafka_time"].to_numpy(), 0, LATEST_MS)
-    return {
-        "time_ns": pa.array(times * _MILLISECOND + place % _MILLISECOND),
-        "lap": pa.array(place // _MILLISECOND),
-    }
-
-
-def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """A number in [0, 1) for each record, (n,) float64, from nothing but its place: the same at each retry.
-
-    The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-    """
-    x = offset.astype(np.uint64) ^ (partition.astype(np.uint64) << np.uint64(48))
-    x = (x + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    drawn: np.ndarray = (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
-    return drawn

@@ -11,10 +11,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, BooleanType, StructField, StructType
 
-from detection.decision import Decision, basis_type, lookup
+from detection.decision import Decision, Trial, basis_type, lookup
 from detection.halves import Rows
 from detection.judging import Judged, judge, shared_profiles
-from detection.ledger import Versions
+from detection.ledger import Challenger, Versions
 from detection.score_json import CLOSING_BYTES, closing
 from jobs.dead_letters import SetAside, SetAsides
 from jobs.failures import Failures
@@ -31,6 +31,14 @@ JUDGED: Final = StructType([StructField("json", BinaryType()), StructField("is_a
 """What the decision adds to a score, and whether it is an anomaly."""
 
 
+class SentTrial(NamedTuple):
+    """A `Trial` on its way to the tasks."""
+
+    by: Challenger
+    model: "Broadcast[Model]"
+    thresholds: Lookup
+
+
 class SentDecision(NamedTuple):
     """A `Decision` on its way to the tasks: its model is sent to each worker once, whatever table it judges by."""
 
@@ -38,19 +46,26 @@ class SentDecision(NamedTuple):
     model: "Broadcast[Model]"
     thresholds: Lookup
     profiles: SentProfiles | None = None
+    trial: SentTrial | None = None
 
     @classmethod
     def from_table(
-        cls, versions: Versions, model: "Broadcast[Model]", table: Table | None, profiles: SentProfiles | None = None
+        cls,
+        versions: Versions,
+        model: "Broadcast[Model]",
+        table: Table | None,
+        profiles: SentProfiles | None = None,
+        trial: SentTrial | None = None,
     ) -> Self:
         """The decision with a table of thresholds; without, with the model's own."""
-        return cls(versions, model, lookup(model.value, table), profiles)
+        return cls(versions, model, lookup(model.value, table), profiles, trial)
 
     @property
     def decision(self) -> Decision:
         """The decision, in a task."""
         profiles = None if self.profiles is None else self.profiles.profiles
-        return Decision(self.versions, self.model.value, self.thresholds, profiles)
+        trial = None if self.trial is None else Trial(self.trial.by, self.trial.model.value, self.trial.thresholds)
+        return Decision(self.versions, self.model.value, self.thresholds, profiles, trial)
 
 
 class Judgement:
@@ -99,16 +114,33 @@ class Fitting(NamedTuple):
     limits: TopicLimits
     set_aside: SetAsides
 
-    def unfit(self, rows: np.ndarray, judged: Judged) -> Rows:
+    def too_large(self, rows: np.ndarray, judged: Judged) -> Rows:
         """Of rows (n,) BASIS and their judgements, those whose score or alert would be too large."""
+        return self._sizes(rows, judged)[0]
+
+    def unfit(self, rows: np.ndarray, judged: Judged) -> Rows:
+        """The same, set aside."""
+        found, sizes, most = self._sizes(rows, judged)
+        if len(found):
+            self.set_aside.add({place(rows["position"][k]): _unfit(int(sizes[k]), int(most[k])) for k in found})
+        return found
+
+    def _sizes(self, rows: np.ndarray, judged: Judged) -> tuple[Rows, np.ndarray, np.ndarray]:
         lengths = np.fromiter((len(part or b"") for part in judged.json), np.int64, len(rows))
         sizes = rows["bytes"] + lengths + CLOSING_BYTES
         anomalies = judged.is_anomaly.astype(np.bool_)  # None: nothing was judged
         most = np.where(anomalies, room(min(self.limits.scores, self.limits.alerts)), room(self.limits.scores))
-        found = np.flatnonzero((sizes > most) & (lengths > 0))
-        if len(found):
-            self.set_aside.add({place(rows["position"][k]): _unfit(int(sizes[k]), int(most[k])) for k in found})
-        return found
+        return np.flatnonzero((sizes > most) & (lengths > 0)), sizes, most
+
+
+def _without_trial(
+    rows: np.ndarray, judged: Judged, large: Rows, decisions: Sequence[tuple[int, SentDecision]]
+) -> None:
+    """Judge rows of BASIS whose score is too large by the champion alone: what is on trial costs no transaction its score."""
+    if not len(large):
+        return
+    alone = judge(rows[large], [(start, sent.decision._replace(trial=None)) for start, sent in decisions])
+    judged.json[large], judged.is_anomaly[large] = alone.json, alone.is_anomaly
 
 
 def _unfit(size: int, most: int) -> SetAside:
@@ -131,6 +163,8 @@ def judged_by(decisions: Sequence[tuple[int, SentDecision]], tasks: Tasks) -> Ca
             reasons = {place(int(rows["position"][row])): why for row, why in found.errors.items()}
             tasks.set_aside.add({at: SetAside(reason, folded=True) for at, reason in reasons.items()})
             tasks.failures.add(Failures.from_reasons(reasons))
+        if any(sent.trial is not None for _, sent in decisions):
+            _without_trial(rows, found, fitting.too_large(rows, found), decisions)
         unfit = fitting.unfit(rows, found)
         found.json[unfit], found.is_anomaly[unfit] = None, None
         return pd.DataFrame({"json": found.json, "is_anomaly": found.is_anomaly})

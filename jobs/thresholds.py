@@ -24,11 +24,11 @@ from detection.storage import decoded
 from jobs.declared_extras import declared_in, model_store
 from jobs.preflight import check_kafka
 from jobs.recoveries import RECOVERIES
+from jobs.runtime.application import run
 from jobs.runtime.gate import Gate
 from jobs.runtime.settling import SparkFiles, wait
 from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
-from jobs.runtime.supervisor import run
 from jobs.score_counts import ROWS, Counted, ScoreCounts, added_up, unknown
 from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream

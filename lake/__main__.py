@@ -1,36 +1,29 @@
 """`scoreline lake`: ask the lake by SQL, make a training set from it, and keep it small."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import duckdb
-import psycopg
 import typer
-from deltalake.exceptions import DeltaError
 from rich.console import Console
 
-from lake import maintenance
-from lake.place import Place
-from lake.refolding import StatesUnusable, refold, take_in
+from lake import maintenance, monitoring
+from lake.common import Where, errors, place_of
+from lake.refolding import refold, take_in
 from lake.training_set import write_training_set
 from lake.views import connect
 from lake.warehouse import export
 from ml.console import show_table
-from ml.features.currencies import Rates, RatesUnreadable, default_rates
+from ml.features.currencies import Rates, default_rates
 from ml.features.customers import Customers
-from ml.one_line import one_line
 from settings import Settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="The lake: every score and label."
 )
-
-Where = Annotated[str | None, typer.Option("--lake", help="The lake's folder; by default the setting SCORELINE_LAKE.")]
 
 
 class Form(StrEnum):
@@ -53,7 +46,7 @@ def sql(
     form: Annotated[Form, typer.Option("--form", help="How to print the rows.")] = Form.table,
 ) -> None:
     """Ask the lake by SQL (DuckDB's)."""
-    with _errors(), connect(_place(lake)) as connection:
+    with errors(), connect(place_of(lake)) as connection:
         found = _asked(connection, query)
         if found is None:
             return
@@ -80,8 +73,8 @@ def training_set(
     times = [None if time is None else time.replace(tzinfo=UTC) for time in (since, until, known_by)]
     assert times[0] is not None
     assert times[1] is not None
-    with _errors():
-        count = write_training_set(_place(lake), times[0], times[1], times[2], out)
+    with errors():
+        count = write_training_set(place_of(lake), times[0], times[1], times[2], out)
     print(f"{count} transactions are in {out}.")
 
 
@@ -94,12 +87,12 @@ def verify(
 ) -> None:
     """Fold all transactions again: their features must be those that were scored, bit for bit; else the exit status is 1."""
     customers = Customers()
-    with _errors():
+    with errors():
         rates_file = Settings.from_command_line([]).currency_rates
         rates = Rates.read(rates_file) if rates_file else default_rates()
         if initial_state is not None:
             take_in(initial_state, customers)
-        found = refold(_place(lake), rates, customers)
+        found = refold(place_of(lake), rates, customers)
     print(
         f"{found.transactions:,} transactions were folded again: {found.different:,} have other features than were scored."
     )
@@ -120,15 +113,15 @@ def export_to_warehouse(lake: Where = None) -> None:
             file=sys.stderr,
         )
         raise typer.Exit(2)
-    with _errors():
-        copied = export(_place(lake), warehouse.get_secret_value())
+    with errors():
+        copied = export(place_of(lake), warehouse.get_secret_value())
     print("Copied: " + (", ".join(f"{count:,} {view}" for view, count in copied.items()) or "nothing new") + ".")
 
 
 @app.command()
 def status(lake: Where = None) -> None:
     """Show what each table holds: files, bytes, version."""
-    with _errors():
+    with errors():
         rows = [[each.table, f"{each.files:,}", f"{each.bytes:,}", str(each.version)] for each in _figures(lake)]
     show_table(Console(), ["table", "files", "bytes", "version"], rows, "")
 
@@ -136,8 +129,8 @@ def status(lake: Where = None) -> None:
 @app.command()
 def compact(lake: Where = None) -> None:
     """Join small files, all days at once; the archive does it by itself for days that have many."""
-    place = _place(lake)
-    with _errors(), place.writing():
+    place = place_of(lake)
+    with errors(), place.writing():
         before = sum(each.files for each in _figures(lake))
         maintenance.compact(place)
         print(f"{before:,} files are now {sum(each.files for each in _figures(lake)):,}.")
@@ -149,8 +142,8 @@ def retain(
     lake: Where = None,
 ) -> None:
     """Delete older days; their files go with `clean`, once nobody can be reading them."""
-    place = _place(lake)
-    with _errors(), place.writing():
+    place = place_of(lake)
+    with errors(), place.writing():
         maintenance.delete_before(place, days)
     print(f"The lake has the last {days} days.")
 
@@ -163,21 +156,13 @@ def clean(
     lake: Where = None,
 ) -> None:
     """Delete files that no version needs any more, and old entries of the log."""
-    place = _place(lake)
-    with _errors(), place.writing():
+    place = place_of(lake)
+    with errors(), place.writing():
         print(f"{maintenance.clean(place, hours):,} files were deleted.")
 
 
 def _figures(lake: str | None) -> list[maintenance.Figures]:
-    return maintenance.figures(_place(lake))
-
-
-def _place(lake: str | None) -> Place:
-    uri = lake or Settings.from_command_line([]).lake
-    if uri is None:
-        print("error: no lake is named: set SCORELINE_LAKE to its folder, or say --lake FOLDER", file=sys.stderr)
-        raise typer.Exit(2)
-    return Place(uri)
+    return maintenance.figures(place_of(lake))
 
 
 def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation | None:
@@ -185,14 +170,9 @@ def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPy
     return connection.sql(query)
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """What is wrong with a query or a table is one line."""
-    try:
-        yield
-    except (duckdb.Error, DeltaError, psycopg.Error, RatesUnreadable, StatesUnusable, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        raise typer.Exit(1) from None
+app.command("quality")(monitoring.quality)
+app.command("review")(monitoring.review)
+app.command("drift")(monitoring.drift)
 
 
 if __name__ == "__main__":

@@ -47,13 +47,16 @@ SCORE_ROW: Final = pa.schema(
         ("features", pa.list_(pa.float64())),
         ("profile_set", pa.string()),
         ("profile_features", pa.list_(pa.float64())),
-        *((name, pa.string()) for name in ("reasons", "named_features", "extras", "challenger", "currency_version")),
+        *(
+            (name, pa.string())
+            for name in ("reasons", "named_features", "extras", "challenger", "champion", "currency_version")
+        ),
         ("schema_version", pa.int32()),
     ]
 )
 """A score. (topic_id, partition, offset): which record of `transactions` it is of; topic_id is "" where no ledger knows it.
-Times in integers are milliseconds since the epoch. reasons, named_features, extras and challenger are JSON, null where the
-score has none."""
+Times in integers are milliseconds since the epoch. reasons, named_features, extras, challenger and champion are JSON, null
+where the score has none."""
 
 LABEL_ROW: Final = pa.schema(
     [
@@ -105,10 +108,11 @@ class ArchivedScore(Transaction, gc=False, kw_only=True):
     named_features: msgspec.Raw = _ABSENT
     extras: msgspec.Raw = _ABSENT
     challenger: msgspec.Raw = _ABSENT
+    champion: msgspec.Raw = _ABSENT
     currency_version: str = ""
 
 
-_JSON: Final = ("reasons", "named_features", "extras", "challenger")
+_JSON: Final = ("reasons", "named_features", "extras", "challenger", "champion")
 _PLAIN: Final = tuple(name for name in SCORE_ROW.names if name not in (DAY, "topic_id", *_JSON))
 _LABEL_FIELDS: Final = Label.__struct_fields__
 _scores: Final = Reader(ArchivedScore)

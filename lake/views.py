@@ -66,7 +66,7 @@ _PREDICTIONS: Final = f"""
     create view predictions as
     select day, {", ".join(_PLACE)}, transaction_id, customer_id, event_time, anomaly_score, is_anomaly, threshold,
         model_name, model_version, model_digest, threshold_version, profile_version, micro_batch,
-        to_timestamp(scored_at / 1000) as scored_at, reasons, named_features, challenger
+        to_timestamp(scored_at / 1000) as scored_at, reasons, named_features, challenger, champion
     from scores
 """
 

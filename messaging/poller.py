@@ -26,6 +26,15 @@ class Poller(ABC):
     def in_use(self) -> str:
         """What scoring goes on with, for the log."""
 
+    @property
+    def available(self) -> bool:
+        """Whether what is polled answered at the last look."""
+        return not self._unavailable
+
+    def look_once(self) -> None:
+        """Look now, and wait for it; while that fails, what was found last stays in use."""
+        self._guarded_look()
+
     def poll(self, wanted: Callable[[], bool]) -> None:
         """Begin to poll, for as long as `wanted()`."""
         threading.Thread(target=self._poll, args=(wanted,), name=type(self).__name__, daemon=True).start()

@@ -1,4 +1,4 @@
-"""The command line: `python -m ml train | register | evaluate | models | promote | rollback | challenge`."""
+"""The command line: `python -m ml train | register | report | evaluate | models | promote | rollback | gate | …`."""
 
 import sys
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from messaging.errors import KafkaConfigError
-from ml.commands import champion, evaluate, train
+from ml.commands import backtest, champion, evaluate, gate, models, report, train
 from ml.dataset.history import HistoryError
 from ml.evaluation.errors import EvaluationError
 from ml.features.currencies import RatesUnreadable
@@ -32,11 +32,14 @@ app = typer.Typer(
 )
 app.command("train")(train.train_command)
 app.command("register")(train.register_command)
+app.command("report")(report.report_command)
 app.command("evaluate")(evaluate.evaluate_command)
-app.command("models")(champion.models_command)
+app.add_typer(models.app, name="models")
 app.command("promote")(champion.promote_command)
 app.command("rollback")(champion.rollback_command)
 app.command("challenge")(champion.challenge_command)
+app.command("gate")(gate.gate_command)
+app.command("backtest")(backtest.backtest_command)
 
 
 def main() -> None:

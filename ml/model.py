@@ -42,7 +42,8 @@ class Model:
     stored without one; it then keeps its own threshold. version is 0 before the model is registered.
     extras: what an unknown one of the extras among the features becomes, by name. decline_threshold: scores above it are, by
     what training knew, fraud in 95 of 100 cases (`ml.thresholds.decline`); never below `threshold`; None where training found
-    none, or did not look.
+    none, or did not look. drift_reference: what traffic was like where the threshold was chosen, as the JSON of a
+    `ml.drift.reference.DriftReference`, which who judges need not decode; empty where a model was stored without one.
     digest: the SHA-256 of its content (`ml.registry.serialization`); "" before it is stored. Another registry gives the same
     name and version to another model.
     """
@@ -59,6 +60,7 @@ class Model:
     origin: Origin = NOWHERE
     extras: Mapping[str, float] = field(default_factory=dict)
     decline_threshold: float | None = None
+    drift_reference: bytes = b""
 
     def known(self, features: Floats) -> Floats:
         """Features (n, len(self.features)) in which unknown extras, NaN, have become what the model takes for them."""

@@ -124,13 +124,15 @@ Lane = Literal["spark", "early"]
 
 
 class Challenge(msgspec.Struct):
-    """What another model that is on trial says of a transaction; nobody is alerted by it."""
+    """What another model than the one that judged says of a transaction; nobody is alerted by it."""
 
     model_name: str
     model_version: Version
     model_digest: Digest
     anomaly_score: float
     threshold: float
+    threshold_version: Version = 0
+    is_anomaly: bool = False
 
 
 class Score(Transaction, gc=False, kw_only=True):
@@ -144,7 +146,8 @@ class Score(Transaction, gc=False, kw_only=True):
     profiles, else left out; profile_ahead: true where that table knew of the transaction's own block, else left out.
     model_digest: what the model is, by the first `DIGEST_DIGITS` of its digest. order_undefined: the customer's records have
     come by two Kafka partitions, between which the log has no order. fold_version: by what meaning of state and features it was
-    folded. micro_batch: null in the lane that has none. challenger: left out where there is none.
+    folded. micro_batch: null in the lane that has none. challenger: what a model on trial says; left out where there is none,
+    or where it meets other customers. champion: what the champion says where the model on trial judged; else left out.
     currency_version: of the rates by which its amount was compared; left out where it was folded as it was paid.
     currency_unknown: true where these rates lack its currency, so that the features say nothing of its amount; else left out.
     extras: of those that are declared the numbers, null where unknown; refused_extras: why some are unknown although the
@@ -180,6 +183,7 @@ class Score(Transaction, gc=False, kw_only=True):
     profile_set: str = ""
     profile_ahead: bool = False
     challenger: Challenge | None = None
+    champion: Challenge | None = None
     currency_version: Digest = ""
     currency_unknown: bool = False
 

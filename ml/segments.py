@@ -13,6 +13,7 @@ from ml.features.events import hash_id
 
 SegmentIds = npt.NDArray[np.uint64]
 
+SEPARATOR: Final = " × "
 _UNKNOWN: Final = "?"
 
 
@@ -22,7 +23,7 @@ def segment_name(channel: str | None, merchant_category: str | None) -> str:
     >>> segment_name("online", "electronics"), segment_name("atm", None)
     ('online × electronics', 'atm × ?')
     """
-    return f"{channel or _UNKNOWN} × {merchant_category or _UNKNOWN}"
+    return f"{channel or _UNKNOWN}{SEPARATOR}{merchant_category or _UNKNOWN}"
 
 
 def segment_id(name: str) -> int:

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from detection.engine import Outcome, Scored
-from detection.score_json import read
+from detection.score_json import read_own
 from ml.schema import Reason, Score
 
 Verdict = Literal["approve", "review", "decline"]
@@ -90,7 +90,7 @@ class NotJudged(Exception):
 def score_of(outcome: Outcome) -> Score:
     """The score of what the core made of a message. Raises `NotJudged` where there is none."""
     if isinstance(outcome, Scored):
-        return read(outcome.value)
+        return read_own(outcome.value)
     raise NotJudged(outcome.reason)
 
 

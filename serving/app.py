@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
 
@@ -15,8 +13,8 @@ from detection.message_parsing import Invalid, parse
 from ml.schema import Score, Transaction
 from serving import answers
 from serving.access import Access
-from serving.answers import Answer, NotJudged, Prediction, Refused
-from serving.desk import Busy, Desk, Differs, Lost
+from serving.answers import Answer, Decided, NotJudged, Prediction, Refused
+from serving.desk import Busy, Desk, Differs, Judged, Lost
 from serving.http import (
     Disconnected,
     Receive,
@@ -30,16 +28,16 @@ from serving.http import (
 )
 from serving.mappings import Mappings
 from serving.metrics import Metrics
-from serving.policy import Policy, Thresholds
+from serving.policies import Policies
+from serving.refusals import differing, field_of, not_judged
 from serving.requests import Limits, batch_of, parameter_of, timeout_of, trace_of
-from serving.share import Elsewhere
+from serving.share import Elsewhere, served_elsewhere
+from serving.stamp import Stamp
+from serving.waiting import within
 
 _log = logging.getLogger(__name__)
 
-_FIELD: Final = re.compile(
-    "in the field `([a-z_]+)`|the field '([a-z_]+)'|missing required field `([a-z_]+)`|^(event_time) "
-)
-_DUPLICATE: Final = re.compile(r"is a duplicate of (?:(\d+)/(\d+)|one in the history)")
+_POST: Final = "this is asked by POST; GET /docs says how"
 
 
 class Lane:
@@ -49,8 +47,8 @@ class Lane:
         self,
         desk: Desk,
         peek: Callable[[bytes, Transaction], Score],
-        policy: Callable[[], Policy],
-        thresholds: Callable[[Score], Thresholds],
+        policies: Policies,
+        stamp: Callable[[], Stamp | None],
         metrics: Metrics,
         limits: Limits,
         elsewhere: Callable[[str], Elsewhere | None] = lambda customer_id: None,
@@ -58,8 +56,8 @@ class Lane:
         self._desk = desk
         self._elsewhere = elsewhere
         self._peek = peek
-        self._policy = policy
-        self._thresholds = thresholds
+        self._policies = policies
+        self._stamp = stamp
         self._metrics = metrics
         self._limits = limits
         desk.unasked = self._remember
@@ -71,15 +69,15 @@ class Lane:
             known = self._desk.known(transaction)
             if known is not None:
                 return msgspec.structs.replace(known, repeated=True)
-            future = self._desk.enter(transaction, value, trace)
+            future = self._desk.enter(transaction, value, trace, self._stamp())
         except Differs as differs:
-            raise _differs(differs) from differs
+            raise differing(differs) from differs
         except Busy as busy:
             raise RequestRefused(Refused("busy", 503, str(busy)), {"retry-after": "1"}) from busy
         patience = timeout_ms / 1000 - (perf_counter() - began)
-        done, _ = await asyncio.wait([future], timeout=max(0.0, patience))
-        if not done:
+        if not await within(future, max(0.0, patience)):
             future.add_done_callback(self._keep_late)
+            self._desk.leave(transaction)
             return self._without(transaction, f"no judgement within {timeout_ms:g} ms", began, trace)
         try:
             return self._judged(future.result(), began)
@@ -93,9 +91,9 @@ class Lane:
         try:
             known = self._desk.known(transaction)
         except Differs as differs:
-            raise _differs(differs) from differs
+            raise differing(differs) from differs
         if known is None:
-            raise _not_judged(str(refused)) from refused
+            raise not_judged(str(refused)) from refused
         return msgspec.structs.replace(known, repeated=True)
 
     def predict(self, value: bytes, began: float) -> Prediction:
@@ -104,7 +102,7 @@ class Lane:
         try:
             return answers.prediction(self._peek(value, transaction), _elapsed(began))
         except NotJudged as refused:
-            raise _not_judged(str(refused)) from refused
+            raise not_judged(str(refused)) from refused
 
     def _read(self, value: bytes) -> Transaction:
         if len(value) > self._limits.transaction_bytes:
@@ -112,43 +110,54 @@ class Lane:
         try:
             return parse(value)
         except Invalid as error:
-            raise RequestRefused(Refused("not a transaction", 422, str(error), _field_of(str(error)))) from error
+            raise RequestRefused(Refused("not a transaction", 422, str(error), field_of(str(error)))) from error
 
     def _parsed(self, value: bytes) -> Transaction:
         transaction = self._read(value)
         other = self._elsewhere(transaction.customer_id)
         if other is not None:
-            where = other.address or "another machine"
-            detail = f"the customer's partition {other.partition} is served by {where}"
-            headers = {} if other.address is None else {"location": other.address}
-            raise RequestRefused(Refused("served elsewhere", 421, detail, "customer_id", other.partition), headers)
+            raise served_elsewhere(other)
         return transaction
 
-    def _judged(self, score: Score, began: float) -> Answer:
-        new = self._answer(score, _elapsed(began))
+    def _judged(self, judged: Judged, began: float) -> Answer:
+        score = judged.score
+        new = answers.answer(score, self._decided(judged) or self._now_decided(score), _elapsed(began))
         answer = self._desk.keep(score, new)
         if answer is not new:
             return msgspec.structs.replace(answer, repeated=True)
-        self._metrics.decisions.labels(answer.decision, answer.decided_by).inc()
+        self._metrics.count(self._metrics.decisions, answer.decision, answer.decided_by)
         return answer
 
-    def _answer(self, score: Score, elapsed_ms: float) -> Answer:
-        decided = self._policy().decide(score, self._thresholds(score), datetime.now(UTC))
-        return answers.answer(score, decided, elapsed_ms)
+    def _decided(self, judged: Judged) -> Decided | None:
+        """By the policy that its record was written under; None where that is not known here."""
+        return self._policies.decide(judged.score, None if judged.stamp is None else judged.stamp.policy)
 
-    def _remember(self, score: Score) -> None:
-        """An answer that another replica gave, or that was given before a restart."""
-        self._desk.keep(score, self._answer(score, max(0.0, time.time() * 1000 - score.kafka_time)))
+    def _now_decided(self, score: Score) -> Decided:
+        decided = self._policies.decide(score)
+        assert decided is not None  # the policy of now is known
+        return decided
+
+    def _remember(self, judged: Judged) -> None:
+        """An answer that another replica gave, or that was given before a restart.
+
+        Where this one would say something else, because it does not know those versions or that policy, it keeps none:
+        who asks again is told that there was a first (409), and is never contradicted.
+        """
+        decided = self._decided(judged) if judged.agreed else None
+        if decided is not None:
+            score = judged.score
+            elapsed_ms = max(0.0, time.time() * 1000 - score.kafka_time)
+            self._desk.keep(score, answers.answer(score, decided, elapsed_ms))
 
     def _without(self, transaction: Transaction, why: str, began: float, trace: str | None) -> Answer:
         if trace is not None:
             _log.info("%s was answered by the fallback (%s), trace %s", transaction.transaction_id, why, trace)
-        decided = self._policy().fallback(why)
+        decided = self._policies.fallback(why)
         self._metrics.degraded.inc()
-        self._metrics.decisions.labels(decided.decision, decided.decided_by).inc()
+        self._metrics.count(self._metrics.decisions, decided.decision, decided.decided_by)
         return answers.degraded(transaction.transaction_id, decided, why, _elapsed(began))
 
-    def _keep_late(self, future: "asyncio.Future[Score]") -> None:
+    def _keep_late(self, future: "asyncio.Future[Judged]") -> None:
         """A judgement that came after its request was answered: whoever asks again gets it."""
         if not future.cancelled() and future.exception() is None:
             self._remember(future.result())
@@ -170,8 +179,11 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["path"] not in self._latency or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["path"] not in self._latency:
             await self._others(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            await send_refusal(send, RequestRefused(Refused("method not allowed", 405, _POST), {"allow": "POST"}))
             return
         route, began = scope["path"], perf_counter()
         try:
@@ -179,16 +191,16 @@ class App:
             body = await body_of(scope, receive, self._limits.request_bytes)
             answer = await self._answer(route, scope, body, caller, began)
         except RequestRefused as refused:
-            self._metrics.requests.labels(route, str(refused.refused.status)).inc()
+            self._metrics.count(self._metrics.requests, route, str(refused.refused.status))
             await send_refusal(send, refused)
         except Disconnected:
-            self._metrics.requests.labels(route, "gone").inc()
+            self._metrics.count(self._metrics.requests, route, "gone")
         except Exception:  # noqa: BLE001  # our own bugs too: a stack trace is for the log alone
             _log.exception("a request failed, trace %s", trace_of(scope) or "none")
-            self._metrics.requests.labels(route, "500").inc()
+            self._metrics.count(self._metrics.requests, route, "500")
             await send_refusal(send, RequestRefused(Refused("failed", 500, "an error of ours; it is in the log")))
         else:
-            self._metrics.requests.labels(route, "200").inc()
+            self._metrics.count(self._metrics.requests, route, "200")
             self._latency[route].observe(perf_counter() - began)
             await send_json(send, answer)
 
@@ -216,25 +228,6 @@ class App:
             return await self._lane.transaction(value, began, timeout_ms, trace)
         except RequestRefused as refused:
             return refused.refused
-
-
-def _field_of(why: str) -> str | None:
-    found = _FIELD.search(why)
-    return next((name for name in found.groups() if name), None) if found else None
-
-
-def _differs(differs: Differs) -> RequestRefused:
-    first = differs.answer
-    place = (None, None) if first is None else (first.partition, first.offset)
-    return RequestRefused(Refused("other contents", 409, str(differs), "transaction_id", *place))
-
-
-def _not_judged(why: str) -> RequestRefused:
-    duplicate = _DUPLICATE.search(why)
-    if duplicate is None:
-        return RequestRefused(Refused("not judged", 422, why, _field_of(why)))
-    place = [None if number is None else int(number) for number in duplicate.groups()]
-    return RequestRefused(Refused("duplicate", 409, why, "transaction_id", *place))
 
 
 def _elapsed(began: float) -> float:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from ml.features.state_schema import LATITUDE_STEP, LONGITUDE_STEP, NO_PLACE
 from serving.access import Access
 from serving.answers import Refused
 from serving.http import RequestRefused, Scope
+from serving.share import Elsewhere, served_elsewhere
 
 _log = logging.getLogger(__name__)
 
@@ -46,15 +48,27 @@ class CustomerState(msgspec.Struct):
 
 
 class Lookup:
-    """Answers who has a key. states: held while the table is looked at, which another thread writes to."""
+    """Answers who has a key.
 
-    def __init__(self, customers: Customers, states: AbstractContextManager[object], access: Access) -> None:
+    states: held while the table is looked at, which another thread writes to. elsewhere: where a customer is served, None
+    for here.
+    """
+
+    def __init__(
+        self,
+        customers: Customers,
+        states: AbstractContextManager[object],
+        access: Access,
+        elsewhere: Callable[[str], Elsewhere | None] = lambda customer_id: None,
+    ) -> None:
+        self._elsewhere = elsewhere
         self._customers = customers
         self._states = states
         self._access = access
 
     def answer(self, scope: Scope, customer_id: str) -> CustomerState:
-        """What is known. Raises `RequestRefused`: 404 without keys or without the customer, 401 without the caller's key."""
+        """What is known. Raises `RequestRefused`: 404 without keys or without the customer, 401 without the caller's
+        key, 421 where another machine has the customer's partition."""
         if not self._access.needs_key:
             raise RequestRefused(
                 Refused("off", 404, "customers are shown only by a service that asks for a key: see --serve-keys")
@@ -62,6 +76,9 @@ class Lookup:
         caller = self._access.caller(scope)
         self._access.spend(caller)
         _log.info("%s looked at the customer %r", caller, customer_id)
+        other = self._elsewhere(customer_id)
+        if other is not None:
+            raise served_elsewhere(other)
         with self._states:
             (row,) = self._customers.find(identify([customer_id]))
             state = self._customers.states[row].copy() if row >= 0 else None

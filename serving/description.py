@@ -86,7 +86,8 @@ def description(version: str) -> dict[str, Any]:
     duplicate = {
         "409": {"description": "The transaction was judged before, at that place in the log.", "content": problem}
     }
-    batch = {"type": "array", "items": transaction, "minItems": 1, "maxItems": MOST_IN_A_BATCH}
+    other = {"description": "Anything else is answered by a refusal in its place; the others are judged."}
+    batch = {"type": "array", "items": {"anyOf": [transaction, other]}, "minItems": 1, "maxItems": MOST_IN_A_BATCH}
     answers = {"type": "array", "items": {"anyOf": [answer, refused]}}
     timeout = {
         "name": "timeout_ms",
@@ -164,6 +165,7 @@ def _customer(schema: object, problem: object) -> dict[str, Any]:
     words = {
         "401": "A key is needed.",
         "404": "The service has no keys, or the customer is not known.",
+        "421": "Another machine has the customer's partition; `location` says which.",
         "429": "The caller's rate is used up; Retry-After says when to come back.",
         "503": "The service is not ready.",
     }

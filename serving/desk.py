@@ -1,21 +1,40 @@
 """Requests and their answers, on the event loop: who waits for which record, and what was answered lately."""
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
+
+import msgspec
 
 from ml.schema import Score, Transaction
 from serving.answer_log import AnswerLog, Given
 from serving.answers import Answer, NotJudged, score_of
 from serving.identity import Payment, contents_of, payment_of
 from serving.intake import Intake
+from serving.stamp import Stamp
 from serving.tail import Read
+
+_log = logging.getLogger(__name__)
 
 _KEPT_SECONDS: Final = 600.0
 _MOST_KEPT: Final = 2_000_000
 _RETRY_SECONDS: Final = 1.0
+_MOST_LATE: Final = 100_000
+
+
+class Judged(NamedTuple):
+    """A record's score. stamp: by what it was to be judged, where it says so; agreed: whether it was."""
+
+    score: Score
+    stamp: Stamp | None = None
+    agreed: bool = True
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Answer).decode
 
 
 class Busy(Exception):
@@ -34,15 +53,15 @@ class Differs(Exception):
         self.answer = answer
 
 
-class _Kept(NamedTuple):
-    until: float
-    contents: int
-    answer: Answer
+_Kept = tuple[float, int, bytes]
+"""(until when it is kept, hash of the payment's contents, the answer's JSON): nothing that the garbage collector looks through,
+since there are hundreds of thousands."""
 
 
 class _UnderWay(NamedTuple):
     contents: int
-    future: "asyncio.Future[Score]"
+    request: bytes
+    future: "asyncio.Future[Judged]"
 
 
 class Desk:
@@ -50,7 +69,8 @@ class Desk:
 
     log: where answers are kept over a restart.
 
-    most_waiting: how many may wait at once; a request more is refused rather than let wait longer and longer.
+    most_waiting: how many may wait at once; a request more is refused rather than let wait longer and longer. Who was
+    answered by the fallback waits no more (`leave`), so that an outage of Kafka does not refuse everybody after a moment.
     """
 
     def __init__(
@@ -60,18 +80,19 @@ class Desk:
         self._log = log
         self._loop = loop
         self._most = most_waiting
-        self._waiting: dict[bytes, asyncio.Future[Score]] = {}
+        self._waiting: dict[bytes, asyncio.Future[Judged]] = {}
+        self._late: dict[bytes, asyncio.Future[Judged]] = {}
         self._under_way: dict[Payment, _UnderWay] = {}
         now = time.monotonic()
-        self._kept: OrderedDict[Payment, _Kept] = OrderedDict(
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict(
             (
-                Payment(given.customer_id, given.answer.transaction_id),
-                _Kept(now - age + _KEPT_SECONDS, given.contents, given.answer),
+                (given.customer_id, given.answer.transaction_id),
+                (now - age + _KEPT_SECONDS, given.contents, _encode(given.answer)),
             )
             for age, given in log.read()
         )
         self._retrying = False
-        self.unasked: Callable[[Score], None] = lambda score: None
+        self.unasked: Callable[[Judged], None] = lambda judged: None
         """Told the score of a transaction that came by HTTP and that nobody here waits for: another replica's, or one of
         before a restart. Its caller may ask again, here."""
 
@@ -83,26 +104,29 @@ class Desk:
     def known(self, transaction: Transaction) -> Answer | None:
         """What was answered for a transaction within the last ten minutes. Raises `Differs`."""
         found = self._kept.get(payment_of(transaction))
-        if found is None or found.until <= time.monotonic():
+        if found is None:
             return None
-        if found.contents != contents_of(transaction):
-            raise Differs(found.answer)
-        return found.answer
+        until, contents, answer = found
+        if until <= time.monotonic():
+            return None
+        if contents != contents_of(transaction):
+            raise Differs(_decode(answer))
+        return _decode(answer)
 
     def keep(self, score: Score, answer: Answer) -> Answer:
         """Keep an answer, so that whoever asks again gets the same; returns the one that was kept first."""
         now, payment = time.monotonic(), payment_of(score)
         known = self._kept.get(payment)
-        if known is not None and known.until > now:
-            return known.answer
+        if known is not None and known[0] > now:
+            return _decode(known[2])
         self._kept.pop(payment, None)
         contents = contents_of(score)
-        self._kept[payment] = _Kept(now + _KEPT_SECONDS, contents, answer)
+        self._kept[score.customer_id, score.transaction_id] = now + _KEPT_SECONDS, contents, _encode(answer)
         self._log.add(Given(time.time(), score.customer_id, contents, answer))
         if self._log.is_behind and not self._retrying:
             self._retrying = True
             self._loop.call_later(_RETRY_SECONDS, self._retry)
-        while self._kept and (len(self._kept) > _MOST_KEPT or next(iter(self._kept.values())).until < now):
+        while self._kept and (len(self._kept) > _MOST_KEPT or next(iter(self._kept.values()))[0] < now):
             self._kept.popitem(last=False)
         return answer
 
@@ -111,7 +135,9 @@ class Desk:
         if self._retrying:
             self._loop.call_later(_RETRY_SECONDS, self._retry)
 
-    def enter(self, transaction: Transaction, value: bytes, trace: str | None) -> "asyncio.Future[Score]":
+    def enter(
+        self, transaction: Transaction, value: bytes, trace: str | None, stamp: Stamp | None = None
+    ) -> "asyncio.Future[Judged]":
         """Put a transaction into the log; the future is its score, or raises `NotJudged` or `Lost`.
 
         Of a transaction that is under way already it is the same future. Raises `Busy`, and `Differs`.
@@ -124,21 +150,30 @@ class Desk:
             return under_way.future
         if len(self._waiting) >= self._most:
             raise Busy(f"{self._most:,} requests wait already")
-        future: asyncio.Future[Score] = self._loop.create_future()
+        if len(self._late) >= _MOST_LATE:
+            raise Busy(f"{_MOST_LATE:,} transactions are on their way into the log already")
+        future: asyncio.Future[Judged] = self._loop.create_future()
         try:
-            request = self._intake.send(value, transaction.customer_id, trace)
+            request = self._intake.send(value, transaction.customer_id, trace, stamp)
         except BufferError as error:
             raise Busy(str(error)) from error
         self._waiting[request] = future
-        self._under_way[payment] = _UnderWay(contents, future)
+        self._under_way[payment] = _UnderWay(contents, request, future)
 
-        def done(_: "asyncio.Future[Score]") -> None:
+        def done(_: "asyncio.Future[Judged]") -> None:
             self._under_way.pop(payment, None)
             if not future.cancelled():
                 future.exception()  # whoever waited may have gone
 
         future.add_done_callback(done)
         return future
+
+    def leave(self, transaction: Transaction) -> None:
+        """Nobody waits for this transaction any more; it is on its way into the log all the same."""
+        under_way = self._under_way.get(payment_of(transaction))
+        future = None if under_way is None else self._waiting.pop(under_way.request, None)
+        if under_way is not None and future is not None:
+            self._late[under_way.request] = future
 
     def deliver(self, read: list[Read]) -> None:
         """Records that the tail has judged. Called in the tail's thread."""
@@ -150,19 +185,30 @@ class Desk:
 
     def _deliver(self, read: Sequence[Read]) -> None:
         for each in read:
-            future = self._waiting.pop(each.request, None)
+            future = self._of(each.request)
             try:
-                score = score_of(each.outcome)
+                self._hand_over(Judged(score_of(each.outcome), each.stamp, each.agreed), future)
             except NotJudged as why:
-                if future is not None and not future.done():
-                    future.set_exception(why)
-                continue
-            if future is None or future.done():
-                self.unasked(score)
-            else:
-                future.set_result(score)
+                self._refuse(future, why)
+            except Exception as error:  # noqa: BLE001  # our own bugs too: what fails for one record fails for it alone
+                _log.exception("the answer of %d/%d failed", each.partition, each.offset)
+                self._refuse(future, NotJudged(f"an error of ours: {type(error).__name__}"))
+
+    def _hand_over(self, judged: Judged, future: "asyncio.Future[Judged] | None") -> None:
+        if future is None or future.done():
+            self.unasked(judged)
+        else:
+            future.set_result(judged)
+
+    def _refuse(self, future: "asyncio.Future[Judged] | None", why: NotJudged) -> None:
+        if future is not None and not future.done():
+            future.set_exception(why)
 
     def _fail(self, request: bytes, why: str) -> None:
-        future = self._waiting.pop(request, None)
+        future = self._of(request)
         if future is not None and not future.done():
             future.set_exception(Lost(why))
+
+    def _of(self, request: bytes) -> "asyncio.Future[Judged] | None":
+        """What waits for a request's record, or waited too long; it is forgotten here."""
+        return self._waiting.pop(request, None) or self._late.pop(request, None)

@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 _MOST_HELD: Final = 100_000
 _SESSION_MS: Final = 6_000
+_REFRESH_MS: Final = 10_000
 _ANSWER_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 2.0
 
@@ -48,6 +49,7 @@ class Lease:
                 "auto.offset.reset": "latest",
                 "session.timeout.ms": _SESSION_MS,
                 "heartbeat.interval.ms": _SESSION_MS // 3,
+                "topic.metadata.refresh.interval.ms": _REFRESH_MS,  # so that added partitions are leased in time
                 "partition.assignment.strategy": "cooperative-sticky",
                 "log_level": 2,
             }

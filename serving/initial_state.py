@@ -15,7 +15,7 @@ from ml.features.customers import IDENTITY, Customers
 from serving.errors import StateRefused
 from serving.log import Log
 
-_ROWS: Final = 50_000
+_ROWS: Final = 10_000
 
 
 def load(path: Path, customers: Customers, log: Log, currency_version: str) -> dict[int, int] | None:

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -10,12 +11,17 @@ import msgspec
 from detection.decision import Decision
 from detection.errors import VersionUnavailable
 from detection.ranges import Versions
-from detection.storage import Storage, decoded
+from detection.storage import Storage
+from ml.model import Model
+from serving.errors import StateRefused
+from serving.kept_files import decoded
+from serving.stamp import Stamp, digest_of
 
 _log = logging.getLogger(__name__)
 
 _KEPT: Final = 1_000
 _NAME: Final = re.compile(r"([0-9]+)\.json")
+_REMEDY: Final = "put the folder ledger back from a copy, or start with another --serve-state"
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -31,11 +37,18 @@ _decode: Final = msgspec.json.Decoder(Epoch).decode
 
 
 class ServiceLedger:
-    """Epochs, each a file, durable before the first answer that rests on it. The newest `_KEPT` stay."""
+    """Epochs, each a file, durable before the first answer that rests on it. The newest `_KEPT` stay.
+
+    Raises `StateRefused` where a file is damaged, or one is lost from between others: by its neighbour's versions, answers
+    could be contradicted.
+    """
 
     def __init__(self, folder: Storage) -> None:
         self._folder = folder
         numbers = sorted(int(found[1]) for found in map(_NAME.fullmatch, folder.names()) if found)
+        for number, after in pairwise(numbers):
+            if after > number + 1:
+                raise StateRefused(f"the file ledger/{number + 1}.json of --serve-state is lost: {_REMEDY}")
         self.epochs = [self._read(number) for number in numbers]
 
     def begin(self, versions: Versions, start: Mapping[int, int], topic_id: str = "") -> Epoch:
@@ -58,9 +71,11 @@ class ServiceLedger:
         return None
 
     def _read(self, number: int) -> Epoch:
-        name = f"{number}.json"
-        content = self._folder.read(name) or b""
-        return decoded(content, f"ledger/{name}", _decode)
+        file = f"{number}.json"
+        epoch = decoded(self._folder.read(file) or b"", f"ledger/{file}", _decode, _REMEDY)
+        if epoch.number != number:
+            raise StateRefused(f"the file ledger/{file} of --serve-state is that of epoch {epoch.number}: {_REMEDY}")
+        return epoch
 
 
 class Judge:
@@ -81,6 +96,9 @@ class Judge:
         self._load = decision
         self._topic_id = topic_id
         self._decisions: dict[Versions, Decision] = {}
+        self._named = {digest_of(epoch.versions): epoch.versions for epoch in ledger.epochs}
+        self._loaded: dict[bytes, Versions] = {}
+        self._stamped: tuple[Versions, Stamp] | None = None
         self._trouble = ""
 
     def current(self, next_offsets: Mapping[int, int]) -> Decision:
@@ -103,6 +121,48 @@ class Judge:
         self._trouble = ""
         _log.info("version %d of %s, thresholds %d judge from here on", newest.model, newest.name, newest.thresholds)
         return decision
+
+    def agreed(self, versions: Versions, next_offsets: Mapping[int, int]) -> Decision:
+        """The decision for records whose stamp says by what they are judged; where that is the newest, it begins as such."""
+        try:
+            newest = self._newest()
+        except (VersionUnavailable, OSError):
+            newest = None
+        return self.current(next_offsets) if versions == newest else self.decision(versions)
+
+    def stamped(self, digest: bytes) -> Versions | None:
+        """The versions of this digest, where they are the newest here or have judged before; no others are loaded for it."""
+        loaded = self._loaded.get(digest)
+        if loaded is not None:
+            return loaded
+        try:
+            versions = self._named.get(digest) or self._newest()
+            self.decision(versions)
+        except (VersionUnavailable, OSError):
+            return None
+        return versions if digest_of(versions) == digest else None
+
+    def stamp(self, policy: bytes) -> Stamp | None:
+        """By what the next record is judged, and this policy; None while there is nothing to judge by. For any thread."""
+        last = self._stamped
+        try:
+            newest = self._newest()
+            if last is not None and last[1].policy == policy and last[0] == newest:
+                return last[1]
+            versions = self.newest().versions
+        except (VersionUnavailable, OSError):
+            return None
+        stamp = Stamp(digest_of(versions), policy)
+        if versions == newest:
+            self._stamped = versions, stamp
+        return stamp
+
+    def model(self, digest: str) -> Model | None:
+        """A model that judges, or judged lately, by the beginning of its digest."""
+        decisions = self._decisions.values()
+        trials = [each.trial.model for each in decisions if each.trial is not None]
+        models = (*(each.model for each in decisions), *trials)
+        return next((model for model in models if model.digest.startswith(digest)), None)
 
     def newest(self) -> Decision:
         """What the next record will be judged by, for whoever only asks: nothing is recorded. For any thread."""
@@ -129,6 +189,8 @@ class Judge:
         if known is None:
             known = self._load(versions)
             self._decisions = {**dict(list(self._decisions.items())[-7:]), versions: known}
+            self._named = {**self._named, digest_of(versions): versions}
+            self._loaded = {digest_of(each): each for each in self._decisions}
         return known
 
     def _report(self, why: str) -> None:

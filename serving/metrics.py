@@ -16,6 +16,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._totals: dict[Counter, float] = {}
+        self._counted: dict[tuple[Counter, str, str], Counter] = {}
         self.requests = Counter(
             "scoreline_requests", "Requests by route and outcome.", ["route", "outcome"], registry=self.registry
         )
@@ -58,6 +59,14 @@ class Metrics:
         self.waiting = Gauge(
             "scoreline_requests_waiting", "Requests that wait for their record.", registry=self.registry
         )
+
+    def count(self, counter: Counter, first: str, second: str) -> None:
+        """Count one of a counter with two labels; each pair is looked up once, since that costs more than counting."""
+        key = counter, first, second
+        counted = self._counted.get(key)
+        if counted is None:
+            counted = self._counted[key] = counter.labels(first, second)
+        counted.inc()
 
     def bring(self, counter: Counter, total: float) -> None:
         """Bring a counter to a total that is counted elsewhere."""

@@ -1,20 +1,23 @@
-"""The policy that is in force: its file is looked at again when it changes, and its thresholds follow the champion."""
+"""The policy that is in force, and those before it, by which records are decided that were written under them."""
 
 import logging
-import threading
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from ml.model import Model
-from ml.schema import Score
+from ml.schema import DIGEST_DIGITS, Score
+from serving.answers import Decided
 from serving.policy import Policy, PolicyError, PolicyFile, Thresholds
 from serving.thresholds import thresholds_for
+from serving.watched_file import WatchedFile
 
 _log = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
+_KEPT: Final = 16
+_MOST_MS: Final = 253_402_300_799_000
+"""The end of the year 9999: a foreign record's time may be anything."""
 
 
 class Policies:
@@ -22,68 +25,71 @@ class Policies:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._stamp = self._stamp_now()
+        self._watch = None if path is None else WatchedFile(path, self._read_again)
         self._policy = Policy(PolicyFile()) if path is None else Policy.read(path)
+        self._by_digest = {self._policy.digest: self._policy}
         self._champion: Callable[[], Model] | None = None
-        self._for: tuple[Policy, str] | None = None
-        self._thresholds = Thresholds()
+        self._model: Callable[[str], Model | None] = lambda digest: None
+        self._thresholds: dict[tuple[bytes, str], Thresholds] = {}
 
-    def current(self) -> Policy:
-        """The policy that decides now. Never waits."""
-        return self._policy
+    @property
+    def digest(self) -> bytes:
+        """Of the policy that decides now. Never waits."""
+        return self._policy.digest
 
-    def bind(self, champion: Callable[[], Model]) -> None:
-        """Take the thresholds from this model from now on. Raises `PolicyError` where its shares can't be met."""
-        self._champion = champion
-        self._refresh()
-        if self._path is not None:
-            threading.Thread(target=self._poll, name="policy", daemon=True).start()
+    def bind(self, champion: Callable[[], Model], model: Callable[[str], Model | None]) -> None:
+        """Take thresholds from models from now on. Raises `PolicyError` where the champion can't meet the policy's shares.
 
-    def thresholds(self, score: Score) -> Thresholds:
-        """The thresholds for a score: those of the model that made it."""
-        if self._champion is not None and (self._for is None or self._for != (self._policy, score.model_digest)):
-            self._refresh()
-        return self._thresholds
+        model: one that made a score, by the beginning of its digest; None where it is not known any more.
+        """
+        thresholds_for(self._policy.file, champion())
+        self._champion, self._model = champion, model
+        if self._watch is not None:
+            self._watch.start()
 
-    def _refresh(self) -> None:
-        assert self._champion is not None
-        model = self._champion()
-        policy = self._policy
+    def fallback(self, why: str) -> Decided:
+        """What to do with a payment that was not judged in time."""
+        return self._policy.fallback(why)
+
+    def decide(self, score: Score, digest: bytes | None = None) -> Decided | None:
+        """What to do with a payment that was judged; None where the policy of this digest is not known here.
+
+        Lists count as of the time when its record was written, so that each replica and each restart says the same.
+        """
+        policy = self._policy if digest is None else self._by_digest.get(digest)
+        if policy is None:
+            return None
+        known = 0 <= score.kafka_time <= _MOST_MS
+        now = datetime.fromtimestamp(score.kafka_time / 1000, UTC) if known else datetime.now(UTC)
+        return policy.decide(score, self._thresholds_of(policy, score.model_digest), now)
+
+    def _thresholds_of(self, policy: Policy, digest: str) -> Thresholds:
+        """A policy's thresholds as scores of the model that judged."""
+        found = self._thresholds.get((policy.digest, digest))
+        if found is None:
+            model = self._model(digest) or (self._champion() if self._champion is not None else None)
+            found = Thresholds() if model is None else _thresholds(policy, model)
+            kept = dict(list(self._thresholds.items())[1 - _KEPT :])
+            self._thresholds = {**kept, (policy.digest, digest): found}
+        return found
+
+    def _read_again(self) -> None:
+        assert self._path is not None
         try:
-            self._thresholds = thresholds_for(policy.file, model)
-        except PolicyError as error:
-            if self._for is None:
-                raise
-            _log.error("%s; until then its own threshold is the review's, and nothing is declined by score", error)
-            self._thresholds = Thresholds()
-        self._for = (policy, model.digest[:16])
-
-    def _poll(self) -> None:
-        while True:
-            time.sleep(_LOOK_SECONDS)
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001  # one look that fails is not the last one
-                _log.exception("the policy could not be looked at; the one before stays in force")
-
-    def look(self) -> None:
-        """Read the file again where it has changed."""
-        stamp = self._stamp_now()
-        if self._path is None or stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._policy = Policy.read(self._path)
-            self._refresh()
-            _log.info("the policy was read again")
+            policy = Policy.read(self._path)
         except PolicyError as error:
             _log.error("%s; the one before stays in force", error)
+            return
+        if self._champion is not None:
+            self._thresholds_of(policy, self._champion().digest[:DIGEST_DIGITS])
+        self._by_digest = {**dict(list(self._by_digest.items())[1 - _KEPT :]), policy.digest: policy}
+        self._policy = policy
+        _log.info("the policy was read again")
 
-    def _stamp_now(self) -> tuple[int, int] | None:
-        if self._path is None:
-            return None
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size
+
+def _thresholds(policy: Policy, model: Model) -> Thresholds:
+    try:
+        return thresholds_for(policy.file, model)
+    except PolicyError as error:
+        _log.error("%s; until then its own threshold is the review's, and nothing is declined by score", error)
+        return Thresholds()

@@ -15,6 +15,7 @@ from msgspec import Meta
 from ml.features import FEATURES
 from ml.schema import TRANSACTION_FIELDS, Score
 from serving.answers import Decided, Verdict
+from serving.stamp import digest_of
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Policy:
 
     def __init__(self, file: PolicyFile) -> None:
         self.file = file
+        self.digest = digest_of(file)
         self._rules = [(rule, _compiled(rule)) for rule in file.rules]
 
     @classmethod

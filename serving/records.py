@@ -6,10 +6,14 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from messaging.headers import headers_of
 from serving.intake import request_of, trace_of
+from serving.stamp import Stamp
 
 
 class Record(NamedTuple):
-    """kafka_time: ms, -1 where Kafka knows none. request: who asked for it by HTTP. trace: its W3C trace context."""
+    """kafka_time: ms, -1 where Kafka knows none. request: who asked for it by HTTP. trace: its W3C trace context.
+
+    stamp: by what it is judged, where it came by HTTP.
+    """
 
     partition: int
     offset: int
@@ -18,6 +22,7 @@ class Record(NamedTuple):
     value: bytes | None
     request: bytes | None
     trace: bytes | None
+    stamp: Stamp | None = None
 
 
 def record_of(message: Message) -> Record:
@@ -35,4 +40,5 @@ def record_of(message: Message) -> Record:
         message.value(),
         request_of(headers),
         trace_of(headers),
+        Stamp.of(headers),
     )

@@ -15,6 +15,7 @@ from serving.answers import Answer, Prediction, Refused
 from serving.customers import CustomerState
 from serving.intake import REQUEST_HEADER, TRACE_HEADER
 from serving.sent_alerts import PLACE_HEADER
+from serving.stamp import STAMP_HEADER
 from settings import Settings
 from versions.profiles import Announcement
 
@@ -54,6 +55,7 @@ _TOPICS: Final = (
         {
             TRACE_HEADER: "W3C trace context of the payment; passed on to its early alert",
             REQUEST_HEADER: "16 bytes, of the service's own: which request waits for the record",
+            STAMP_HEADER: "16 bytes, of the service's own: digests of the versions and of the policy that judge the record",
         },
     ),
     _Topic("scores", "score", "customer_id", "scoreline", "Every transaction with its score, by the Spark job."),

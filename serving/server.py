@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, cast
 
 import msgspec
 import uvicorn
@@ -29,6 +29,8 @@ _SWITCH_SECONDS: Final = 0.0005
 """How long one thread may hold the interpreter while another waits: the tail must not let requests wait for Python's 5 ms."""
 
 _DRAIN_SECONDS: Final = 10
+_HEAD: Final = b"HTTP/1.1 "
+_CONTINUE: Final = b"HTTP/1.1 100"
 
 
 class Server:
@@ -41,7 +43,7 @@ class Server:
         self._access = Access.read(settings.serve_keys)
         self.service = Service(settings, policies, self.metrics, rebuild)
         self._limits = Limits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms)
-        lookup = Lookup(self.service.customers, self.service.states, self._access)
+        lookup = Lookup(self.service.customers, self.service.states, self._access, self.service.elsewhere)
         self._pages = pages(
             lambda: self.service.state, self.metrics, self.service.refresh, description(__version__), lookup.answer
         )
@@ -56,7 +58,7 @@ class Server:
             host=settings.serve_host,
             port=settings.serve_port,
             loop="uvloop",
-            http=_Protocol,
+            http=Protocol,
             access_log=False,
             log_config=None,
             server_header=False,
@@ -94,8 +96,50 @@ class Server:
                 return
 
 
-class _Protocol(HttpToolsProtocol):
+class OneWrite:
+    """A connection's transport that sends the head of a response together with what follows: one call of the system less, in
+    each of which another thread may take the interpreter.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, or hold what is a response's head."""
+        if data.startswith(_HEAD) and not data.startswith(_CONTINUE):
+            self.flush()
+            self._head = data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def flush(self) -> None:
+        """Send a head that nothing has followed."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self.flush()
+        self._transport.close()
+
+
+class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP, which answers what is no HTTP in the form of all refusals."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(cast(asyncio.Transport, OneWrite(transport)))
+
+    def on_response_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        cast(OneWrite, self.transport).flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """See `HttpToolsProtocol`."""

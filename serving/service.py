@@ -1,7 +1,6 @@
 """The service as a whole: what it starts, in which order, and how it ends."""
 
 import asyncio
-import gc
 import logging
 import threading
 import time
@@ -22,6 +21,7 @@ from serving import initial_state
 from serving.answer_log import AnswerLog
 from serving.answers import score_of
 from serving.app import Lane
+from serving.choosing import Limits as TailLimits
 from serving.desk import Desk
 from serving.early_alerts import EarlyAlerts, Lease
 from serving.errors import ServiceError
@@ -36,8 +36,7 @@ from serving.requests import Limits as RequestLimits
 from serving.sent_alerts import Sent
 from serving.share import Elsewhere, Share
 from serving.snapshots import Snapshots
-from serving.startup import until_available
-from serving.tail import Limits as TailLimits
+from serving.startup import until_available, warmed
 from serving.tail import Tail
 from settings import Settings, local_path
 from versions.errors import NoModel, PastUnusable
@@ -173,8 +172,8 @@ class Service:
         self.lane = Lane(
             desk,
             lambda value, transaction: self._peek(engine, judge, value, transaction),
-            self._policies.current,
-            self._policies.thresholds,
+            self._policies,
+            lambda: judge.stamp(self._policies.digest),
             self.metrics,
             RequestLimits(settings.serve_request_bytes, settings.max_transaction_bytes, settings.serve_timeout_ms),
             self.elsewhere,
@@ -182,8 +181,7 @@ class Service:
         watch = PartitionWatch(self._kafka, log, lambda seen: self._widen(tail, seen), tail.fail)
         self._closers.append(watch.stop)
         self._parts = _Parts(tail, judge, alerts, desk)
-        gc.collect()
-        gc.freeze()
+        warmed(lambda value, transaction: self._peek(engine, judge, value, transaction))
         tail.start()
         watch.start()
 
@@ -222,7 +220,7 @@ class Service:
         self._why = "asking the registry for the champion"
         newest, judge = judging(self._settings, self._folder, self._declared, log.id)
         newest.poll(lambda: not self._stopping)
-        self._policies.bind(lambda: newest.model)
+        self._policies.bind(lambda: newest.model, judge.model)
         return judge
 
     def _peek(self, engine: Engine, judge: Judge, value: bytes, transaction: Transaction) -> Score:

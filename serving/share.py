@@ -8,7 +8,9 @@ import msgspec
 import yaml
 from kafka.partitioner.default import murmur2
 
+from serving.answers import Refused
 from serving.errors import ServiceError
+from serving.http import RequestRefused
 
 _SPAN: Final = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
@@ -18,6 +20,14 @@ class Elsewhere(NamedTuple):
 
     partition: int
     address: str | None
+
+
+def served_elsewhere(other: Elsewhere) -> RequestRefused:
+    """421, with where to go where it is known."""
+    where = other.address or "another machine"
+    detail = f"the customer's partition {other.partition} is served by {where}"
+    headers = {} if other.address is None else {"location": other.address}
+    return RequestRefused(Refused("served elsewhere", 421, detail, "customer_id", other.partition), headers)
 
 
 class Share:

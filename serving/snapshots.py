@@ -16,11 +16,11 @@ import numpy as np
 
 from detection.durable_folder import DurableFolder
 from detection.state_log import CHUNK_ROWS, ChunkLog
-from detection.storage import decoded
 from ml.arrays import Ints
 from ml.features import FEATURE_SET, FOLD_VERSION
 from ml.features.customers import Customers
 from serving.errors import StateRefused
+from serving.kept_files import decoded
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Snapshots:
         content = self._folder.read_newest(_ABOUT)
         if content is None:
             return None
-        about = decoded(content, f"state/{_ABOUT}", _decode)
+        about = decoded(content, f"state/{_ABOUT}", _decode, "put it back from a copy, or start with --rebuild")
         self._refuse_other(about)
         self._files = _Files(self._folder, about.log or None)
         log = ChunkLog(self._files)

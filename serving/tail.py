@@ -6,24 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from detection.engine import Engine, Outcome, Scored
 from detection.folding import Messages
-from detection.ranges import Versions
 from detection.score_json import closing
 from messaging.config import KafkaConfig
 from ml.schema import Lane
+from serving.choosing import By, Chooser, How, Limits
 from serving.errors import RecordsMissing
 from serving.judge import Judge
 from serving.records import Record, record_of
+from serving.stamp import Stamp
 
 _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 500
 _WAIT_SECONDS: Final = 0.05
+_GATHER_SECONDS: Final = 0.001
+"""How long more records are waited for after the first: each look at the log costs as much as judging a record."""
 _SILENT_SECONDS: Final = 60.0
 _LANE: Final[Lane] = "early"
 _GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -31,16 +34,17 @@ _GONE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 
 
 class Read(NamedTuple):
-    """A record that was judged: who waits for it, where it is, and what came of it."""
+    """A record that was judged: who waits for it, where it is, and what came of it.
+
+    stamp: by what it was to be judged; agreed: whether it was.
+    """
 
     request: bytes
     partition: int
     offset: int
     outcome: Outcome
-
-
-How = Literal["alerted", "answered", "folded"]
-"""A record is judged and alerted early; or, being older, only judged, for whoever asked for it; or only folded."""
+    stamp: Stamp | None = None
+    agreed: bool = True
 
 
 Deliver = Callable[[list[Read]], None]
@@ -51,13 +55,6 @@ class Alerts(Protocol):
 
     def send(self, partition: int, offset: int, key: bytes | None, value: bytes, trace: bytes | None = None) -> None:
         """One anomaly's score as JSON, and the W3C trace context of its transaction."""
-
-
-class Limits(NamedTuple):
-    """Records older than `late_seconds` are folded and not alerted; what was answered is judged again for `kept_seconds`."""
-
-    late_seconds: float = 10.0
-    kept_seconds: float = 600.0
 
 
 class Tail(threading.Thread):
@@ -80,10 +77,8 @@ class Tail(threading.Thread):
         self._topic = topic
         self.next = dict(start)
         self._engine = engine
-        self._judge = judge
         self._deliver = deliver
         self._alerts = alerts
-        self._limits = limits
         self._states = states or nullcontext()
         self._currency_version = currency_version
         self.idle = False
@@ -103,13 +98,15 @@ class Tail(threading.Thread):
                 "auto.offset.reset": "error",
                 "fetch.wait.max.ms": 5,
                 "fetch.error.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 1_000,
                 "queued.min.messages": 20_000,
                 "queued.max.messages.kbytes": 65_536,
                 "log_level": 2,
             }
         )
-        self._known = {number: self._watermarks(number, cached=False)[1] for number in start}
-        self._end = dict(self._known)
+        known = {number: self._watermarks(number, cached=False)[1] for number in start}
+        self._end = dict(known)
+        self._chooser = Chooser(judge, limits, known)
         self._consumer.assign([TopicPartition(topic, number, offset) for number, offset in start.items()])
 
     @property
@@ -137,7 +134,7 @@ class Tail(threading.Thread):
                 first = self._consumer.poll(_WAIT_SECONDS)
                 self.idle = first is None
                 if first is not None:
-                    self._take([first, *self._consumer.consume(_AT_ONCE - 1, 0)])
+                    self._take([first, *self._consumer.consume(_AT_ONCE - 1, _GATHER_SECONDS)])
                 if not self._partitions <= self.next.keys():
                     self._take_up(sorted(self._partitions - self.next.keys()))
                 for step in self.between:
@@ -177,8 +174,8 @@ class Tail(threading.Thread):
                 self._report(error)
         now = time.time() * 1000
         answered: list[Read] = []
-        for (how, versions), some in itertools.groupby(good, lambda record: self._way(record, now)):
-            answered += self._work(list(some), how, versions)
+        for (how, by), some in itertools.groupby(good, lambda record: self._chooser.way(record, now)):
+            answered += self._work(list(some), how, by)
         if answered:
             self._deliver(answered)
 
@@ -188,19 +185,7 @@ class Tail(threading.Thread):
             self._silent_until = time.monotonic() + _SILENT_SECONDS
             _log.warning("reading the log: %s", error.str())
 
-    def _way(self, record: Record, now: float) -> tuple[How, Versions | None]:
-        """What is done with a record, and by which versions: None for the newest.
-
-        What was there when this process began is judged by what judged it then, so that no answer is ever contradicted.
-        """
-        age = (now - record.kafka_time) / 1000
-        if age > (self._limits.late_seconds if record.request is None else self._limits.kept_seconds):
-            return "folded", None
-        fresh = record.offset >= self._known.get(record.partition, 0)
-        versions = None if fresh else self._judge.at(record.partition, record.offset)
-        return "alerted" if age <= self._limits.late_seconds else "answered", versions
-
-    def _work(self, records: Sequence[Record], how: How, versions: Versions | None) -> list[Read]:
+    def _work(self, records: Sequence[Record], how: How, by: By) -> list[Read]:
         partitions, offsets, times, keys, values, *_ = zip(*records, strict=True)
         batch = Messages(values, keys, times, partitions, offsets)
         if how == "folded":
@@ -208,7 +193,7 @@ class Tail(threading.Thread):
                 self._engine.fold(batch)
             self._advance(records)
             return []
-        decision = self._judge.current(self.next) if versions is None else self._judge.decision(versions)
+        decision = self._chooser.decision(by, self.next)
         with self._states:
             outcomes = self._engine.work(
                 batch,
@@ -220,7 +205,7 @@ class Tail(threading.Thread):
             if how == "alerted" and isinstance(outcome, Scored) and outcome.is_anomaly:
                 self._alerts.send(record.partition, record.offset, record.key, outcome.value, record.trace)
         return [
-            Read(record.request, record.partition, record.offset, outcome)
+            Read(record.request, record.partition, record.offset, outcome, record.stamp, by.agreed)
             for record, outcome in zip(records, outcomes, strict=True)
             if record.request is not None
         ]

@@ -1,6 +1,6 @@
 """Reads all that a job has written, and accounts for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,20 +21,33 @@ from torture.reference import Expected, Limits, Log, expected
 from torture.topics import Spool, log_of, records
 
 
-def audit(settings: Settings, entries: Sequence[Entry], registry: ModelStore, folder: Path) -> Figures:
-    """Account for every record of the transactions topic; keys and values are kept in a file in `folder` meanwhile."""
+def audit(
+    settings: Settings,
+    entries: Sequence[Entry],
+    registry: ModelStore,
+    folder: Path,
+    more: Callable[[Expected], None] = lambda expected: None,
+) -> Figures:
+    """Account for every record of the transactions topic; keys and values are kept in a file in `folder` meanwhile.
+
+    more: what else is compared with the reference.
+    """
     log = log_of(settings.kafka_bootstrap_servers, settings.transactions_topic, folder)
     try:
-        return _accounted(settings, entries, registry, log)
+        return _accounted(settings, entries, registry, log, more)
     finally:
         for spool in (log.keys, log.values):
             assert isinstance(spool, Spool)
             spool.close()
 
 
-def _accounted(settings: Settings, entries: Sequence[Entry], registry: ModelStore, log: Log) -> Figures:
+def _accounted(
+    settings: Settings, entries: Sequence[Entry], registry: ModelStore, log: Log, more: Callable[[Expected], None]
+) -> Figures:
     entries = completed(settings, entries, Path(settings.checkpoint) / "ledger")
-    account = Account(log, reference_of(log, entries, registry, settings))
+    reference = reference_of(log, entries, registry, settings)
+    more(reference)
+    account = Account(log, reference)
     for topic, alerts in ((settings.scores_topic, False), (settings.alerts_topic, True)):
         for messages in records(settings.kafka_bootstrap_servers, topic):
             account.take_scores([message.value() or b"" for message in messages], alerts)

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -29,6 +29,9 @@ SHARES: Final[dict[str, int]] = {
     "InfluxDB hangs": 3,
 }
 """Of a hundred kills so many are of each kind."""
+
+WITH_SERVICE: Final = SHARES | {"service": 11}
+"""The same where the service runs beside the job."""
 
 RECOVERY_SECONDS: Final[dict[str, float]] = {"driver": 20.0, "driver's Python": 20.0, "broker": 8.0}
 """What a kill takes besides the ordinary pause, so that traffic is processed between two of them."""
@@ -59,7 +62,7 @@ class Done(msgspec.Struct):
     hit: bool
 
 
-def planned(kills: int, seconds: float, seed: int) -> list[Planned]:
+def planned(kills: int, seconds: float, seed: int, shares: Mapping[str, int] = SHARES) -> list[Planned]:
     """So many kills over so many seconds: kinds in the given shares, mixed, at random moments with room to recover.
 
     >>> plan = planned(10, 100, seed=1)
@@ -67,7 +70,7 @@ def planned(kills: int, seconds: float, seed: int) -> list[Planned]:
     (10, True, True)
     """
     rng = random.Random(seed)
-    kinds = _apportioned(kills)
+    kinds = _apportioned(kills, shares)
     rng.shuffle(kinds)
     # The time after each kill: its recovery, and a random share of what is left.
     needs = [RECOVERY_SECONDS.get(kind, 2.0) for kind in kinds]
@@ -82,22 +85,23 @@ def planned(kills: int, seconds: float, seed: int) -> list[Planned]:
     return out
 
 
-def _apportioned(kills: int) -> list[str]:
+def _apportioned(kills: int, shares: Mapping[str, int]) -> list[str]:
     """Kinds in the shares: by the largest remainders, so that each kind comes where there are kills enough."""
-    total = sum(SHARES.values())
-    exact = {kind: kills * share / total for kind, share in SHARES.items()}
+    total = sum(shares.values())
+    exact = {kind: kills * share / total for kind, share in shares.items()}
     counts = {kind: int(count) for kind, count in exact.items()}
-    rest = sorted(SHARES, key=lambda kind: exact[kind] - counts[kind], reverse=True)
+    rest = sorted(shares, key=lambda kind: exact[kind] - counts[kind], reverse=True)
     for kind in rest[: kills - sum(counts.values())]:
         counts[kind] += 1
     return [kind for kind, count in counts.items() for _ in range(count)]
 
 
 class Targets(NamedTuple):
-    """What can be killed; worked: how many micro-batches the application has begun by now."""
+    """What can be killed; service: what answers by HTTP; worked: how many micro-batches the application has begun by now."""
 
     servers: Servers
     application: Application
+    service: Application
     worked: Callable[[], int]
 
 
@@ -107,7 +111,7 @@ class Killer(threading.Thread):
     def __init__(self, plan: Sequence[Planned], targets: Targets, seed: int, note: Callable[[Done], None]) -> None:
         super().__init__(daemon=True, name="killer")
         self._plan, self._note = plan, note
-        self._servers, self._application, self._worked = targets
+        self._servers, self._application, self._service, self._worked = targets
         self._worked_before = -1
         self._rng = random.Random(seed)
         self._threads: list[threading.Thread] = []
@@ -152,6 +156,8 @@ class Killer(threading.Thread):
         match kill.kind:
             case "driver":
                 return "SIGKILL" if application.kill() else None
+            case "service":
+                return "SIGKILL" if self._service.kill() else None
             case "driver's Python" | "worker" | "worker daemon":
                 return self._kill_python(
                     {"driver's Python": "driver", "worker daemon": "daemon"}.get(kill.kind, "worker")

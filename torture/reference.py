@@ -57,7 +57,7 @@ class Expected:
 
     position (n,): see `ml.features.position`. source (n,): the row of the log. reasons: why a row is a dead letter, by row;
     None where any text will do. All else is only of meaning where `dead` is False; fields (n,) are the hashes
-    of the transactions' own fields (`fields_hash`).
+    of the transactions' own fields (`fields_hash`). customer (n,): a hash of its customer, 0 for a message that has none.
     """
 
     def __init__(self, log: Log, micro_batches: Integers, model_versions: Integers) -> None:
@@ -75,6 +75,7 @@ class Expected:
         self.features = np.zeros((n, len(FEATURES)))
         self.anomaly_score, self.threshold = np.zeros(n), np.zeros(n)
         self.fields = np.zeros(n, np.uint64)
+        self.customer = np.zeros(n, np.uint64)
         self.model_digest = np.full(n, "", f"U{DIGEST_DIGITS}")
         self.fold_version = np.full(n, FOLD_VERSION)
 
@@ -144,6 +145,7 @@ def _transactions(out: Expected, rows: Sequence[int], log: Log, limits: Limits) 
         except Exception:  # noqa: BLE001  # a message that trips us costs itself and no other, here as in the job
             out.set_aside(row, None)
         else:
+            out.customer[row] = xxhash.xxh3_64_intdigest(customer) | 1
             if early is None:
                 out.key_mismatch[row] = log.keys[source] != customer
                 yield row, transaction

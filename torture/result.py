@@ -7,6 +7,8 @@ import msgspec
 
 from bench.result import Machine
 from torture.application import Ended
+from torture.caller import Called
+from torture.early import EarlyFigures
 from torture.feed import Status
 from torture.figures import Figures
 from torture.kills import Done
@@ -16,6 +18,7 @@ class Result(msgspec.Struct):
     """All about one run. drained: whether everything was worked off in time; stopped: the exit status after SIGTERM.
 
     left_behind: processes of the application that still ran when it had ended.
+    early, called: of the service, see there.
     ledger_changed: micro-batches whose entry in the ledger was another one later. troubles: what the harness could not do.
     """
 
@@ -40,13 +43,18 @@ class Result(msgspec.Struct):
     ended_by_itself: list[Ended]
     troubles: list[str]
     figures: Figures
+    early: EarlyFigures
+    called: Called
+    service_starts: int
+    service_ended_by_itself: list[Ended]
     each_kill: list[Done]
 
     @property
     def right(self) -> bool:
         """Whether all that the torture requires holds."""
         whole = self.drained and self.stopped == 0 and not self.ledger_changed and not self.fed.failed
-        return whole and self.figures.right
+        service = not (self.called.failed or self.called.contradicted or self.service_ended_by_itself)
+        return whole and service and self.figures.right and self.early.right
 
     def summary(self) -> dict[str, object]:
         """The last line of a run: the most important figures first."""
@@ -64,6 +72,8 @@ class Result(msgspec.Struct):
             **first,
             **{name: getattr(figures, name) for name in more},
             "ended_by_itself": len(self.ended_by_itself),
+            **{f"early_{name}": getattr(self.early, name) for name in EarlyFigures.__struct_fields__[:-1]},
+            "contradicted": self.called.contradicted,
             "drained": self.drained,
             "stopped": self.stopped,
         }

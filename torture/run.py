@@ -23,11 +23,12 @@ from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch
 from torture.checkpoint import reached
 from torture.feed import Status, send_some
-from torture.kills import Done, Killer, Targets, planned
+from torture.kills import SHARES, WITH_SERVICE, Done, Killer, Targets, planned
 from torture.models import register_two
 from torture.options import Options
 from torture.result import Result
 from torture.servers import Servers
+from torture.service import Replica
 
 FIRST_COMMIT_SECONDS: Final = 240.0
 STOP_SECONDS: Final = 60.0
@@ -47,6 +48,7 @@ class Torture:
         self._checkpoint = Path(self._settings.checkpoint)
         self._registry = ModelStore(servers.mlflow.url, self._settings.model_name, self._settings.model_alias)
         self._application = Application(self._settings)
+        self._replica = Replica(servers, data, self._registry, options.seed, options.service)
         self._watch = LedgerWatch(self._checkpoint / "ledger")
         self._status_file = data / "feed.json"
         self._promotions, self._reported = 0, 0.0
@@ -62,11 +64,13 @@ class Torture:
         feed: subprocess.Popen[bytes] | None = None
         try:
             self._application.start()
+            self._replica.start()
             with self._watch:
                 with self._timed("first commit"):
                     self._await_first_commit()
                 feed_seconds = self._options.feed_seconds(time.monotonic() - self._began)
                 feed = self._feed(feed_seconds)
+                self._replica.call()
                 killer = self._disturb(feed, feed_seconds)
                 with self._timed("drain"):
                     drained = self._drain(feed_seconds)
@@ -76,10 +80,12 @@ class Torture:
             if feed is not None:
                 feed.kill()
                 feed.wait()
-            left = self._application.sweep()
+            left = self._application.sweep() + self._replica.stop(STOP_SECONDS)
         with self._timed("accounting"):
             self._say("accounting for every record")
-            figures = audit(self._servers.direct, self._watch.entries, self._registry, self._data)
+            figures = audit(
+                self._servers.direct, self._watch.entries, self._registry, self._data, self._replica.account
+            )
         hits = Counter(kill.kind for kill in killer.done if kill.hit)
         return Result(
             started=started,
@@ -101,8 +107,12 @@ class Torture:
             left_behind=left,
             ledger_changed=sorted(self._watch.changed),
             ended_by_itself=self._application.ended_by_itself,
-            troubles=self._troubles + killer.errors,
+            troubles=self._troubles + killer.errors + self._replica.troubles,
             figures=figures,
+            early=self._replica.figures,
+            called=self._replica.called,
+            service_starts=self._replica.application.starts,
+            service_ended_by_itself=self._replica.application.ended_by_itself,
             each_kill=killer.done,
         )
 
@@ -143,8 +153,9 @@ class Torture:
     def _disturb(self, feed: subprocess.Popen[bytes], seconds: float) -> Killer:
         """Until the feed has ended: kills by plan, promotions, and partitions that are added."""
         options = self._options
-        plan = planned(options.planned_kills, 0.95 * seconds, options.seed)
-        targets = Targets(self._servers, self._application, lambda: len(self._watch.entries))
+        shares = WITH_SERVICE if options.service else SHARES
+        plan = planned(options.planned_kills, 0.95 * seconds, options.seed, shares)
+        targets = Targets(self._servers, self._application, self._replica.application, lambda: len(self._watch.entries))
         killer = Killer(plan, targets, options.seed, self._note)
         began = time.monotonic()
         promotion, partition = max(10.0, seconds / 20), seconds / 6
@@ -160,6 +171,7 @@ class Torture:
             self._report_progress(f"kills {sum(kill.hit for kill in killer.done)} of {len(plan)}")
             with suppress(subprocess.TimeoutExpired):
                 feed.wait(0.5)
+        self._replica.quiet()
         killer.ended.set()
         killer.join()
         self._servers.kafka.proxy.let_go()

@@ -1,4 +1,4 @@
-"""What new records are judged by: the champion, and the newest tables of thresholds and of profiles."""
+"""What new records are judged by: the champion, what is on trial beside it, the newest tables of thresholds and profiles."""
 
 import logging
 from collections.abc import Callable
@@ -13,10 +13,11 @@ from ml.features.available import needs_profiles
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from settings import Settings
+from versions.challenger import ChallengerPoller
 from versions.champion import ChampionPoller
 from versions.past_profiles import PastProfiles
 from versions.profiles import From, ProfilePoller, ReadFile
-from versions.thresholds import ThresholdPoller
+from versions.thresholds import ThresholdPoller, newest_kept
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +42,11 @@ class Newest:
         self._settings = settings
         self._versions = versions
         self._champion = ChampionPoller(registry, versions.models)
+        self._challenger = ChallengerPoller(registry, versions.models)
+        if self._champion.available:  # else a start would wait for the registry once more
+            self._challenger.look_once()
         kafka = KafkaConfig.from_settings(settings)
-        newest = versions.tables.newest if settings.adaptive_thresholds else None
+        newest = newest_kept(versions.tables) if settings.adaptive_thresholds else None
         self._tables = ThresholdPoller(settings.thresholds_topic, kafka, newest, settings.model_name)
         needed = settings.profiles and needs_profiles(self.model.features)
         if needed and versions.kept_profiles.newest is None:
@@ -59,6 +63,7 @@ class Newest:
     def poll(self, wanted: Callable[[], bool]) -> None:
         """Begin to poll, for as long as `wanted()`; tables of profiles from the first model on that needs them."""
         self._champion.poll(wanted)
+        self._challenger.poll(wanted)
         if self._settings.adaptive_thresholds:
             self._tables.poll(wanted)
         if self._settings.profiles:
@@ -68,19 +73,27 @@ class Newest:
 
     def versions(self) -> Versions:
         """What a new micro-batch, or the next record, is judged by; from here on it is kept. Never waits."""
-        model = self._champion.current()
-        judged_by = Versions(model.version, name=model.name, model_digest=model.digest)
-        table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
-        if table is not None:
-            digest = self._versions.tables.keep(table)
-            judged_by = msgspec.structs.replace(judged_by, thresholds=table.version, table_digest=digest)
-        if not self._settings.profiles or not needs_profiles(model.features):
+        model, trial = self._champion.current(), self._challenger.current()
+        version, digest = self._table_of(model)
+        judged_by = Versions(model.version, version, model.name, model.digest, digest)
+        models = [model]
+        if trial is not None and trial.model.digest != model.digest:
+            version, digest = self._table_of(trial.model)
+            by = msgspec.structs.replace(trial.by, thresholds=version, table_digest=digest)
+            judged_by = msgspec.structs.replace(judged_by, challenger=by)
+            models.append(trial.model)
+        if not self._settings.profiles or not any(needs_profiles(each.features) for each in models):
             return judged_by
         self._poll_profiles()
         profiles = self._profiles.current()
         if profiles is None:
             return judged_by
         return msgspec.structs.replace(judged_by, profiles=profiles.version, profiles_digest=profiles.digest)
+
+    def _table_of(self, model: Model) -> tuple[int, str]:
+        """The newest table of a model, kept from here on: its version and digest; 0 for the model's own threshold."""
+        table = self._tables.current(model.digest) if self._settings.adaptive_thresholds else None
+        return (0, "") if table is None else (table.version, self._versions.tables.keep(table))
 
     def _poll_profiles(self) -> None:
         if self._wanted is not None:

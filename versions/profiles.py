@@ -80,7 +80,7 @@ class From(NamedTuple):
 
 
 class ProfilePoller(Poller):
-    """The newest table that was announced and is kept beside the checkpoint; before one is read, the newest that is kept."""
+    """The newest table that was announced and is kept; before one is read, the newest that is kept."""
 
     def __init__(self, source: From, kept: ProfileStore) -> None:
         super().__init__(f"the topic {source.topic}", _PAUSE_SECONDS)

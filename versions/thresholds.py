@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from detection.threshold_store import ThresholdStore
 from messaging.config import KafkaConfig
 from messaging.poller import Poller
 from ml.features import DAY
@@ -20,6 +21,15 @@ _POLL_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.1
 
 _tables: Final = Reader(Table)
+
+
+def newest_kept(tables: ThresholdStore) -> Table | None:
+    """The newest table that is kept; None for none, or where it is damaged: the topic has it, or a later one."""
+    try:
+        return tables.newest
+    except LookupError as error:
+        _log.error("%s; until a table is read, the model's own threshold judges", error)
+        return None
 
 
 class ThresholdPoller(Poller):

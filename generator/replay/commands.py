@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -15,6 +15,7 @@ from generator.labels import Reporting
 from generator.live import FULL_SPEED_LINGER_MS, LINGER_MS, Kafka
 from generator.producer import Outbox
 from generator.replay.convert import Converter
+from generator.replay.cut import Cut
 from generator.replay.errors import ReplayError
 from generator.replay.mapping import load_mapping
 from generator.replay.place import KeptPlace
@@ -22,31 +23,47 @@ from generator.replay.play import Pace, Played, Player
 from generator.replay.rejects import Rejects
 from generator.replay.stream import DataSet
 from generator.replay.view import ReadingView
+from generator.report import time_of
 
 ROWS_REJECTED = 3
 """The exit status when all was done, but some rows did not fit."""
 
 out = Console(highlight=False, soft_wrap=True)
 File = Annotated[Path, Argument(help="A .csv or .parquet file, as its publisher ships it.")]
-Format = Annotated[str, Option("--format", help="paysim, sparkov, ulb, history, or a mapping file (docs/replay.md).")]
+Format = Annotated[
+    str,
+    Option(
+        "--format",
+        help="paysim, sparkov, ulb, tabformer, ibm-aml, banksim, ieee-cis, baf, history, or a mapping file (docs/replay.md).",
+    ),
+]
 Folder = Annotated[Path, Option("--out", help="Folder to write the history to.")]
 Tolerance = Annotated[float, Option(min=0.0, help="Seconds that a row may be behind its time; such rows are sorted.")]
 LabelDays = Annotated[float, Option(min=0.0, help="Median days until a fraud becomes known; 0 for at once.")]
 Speed = Annotated[str, Option(help="How many times as fast as the data's own clock; max for as fast as possible.")]
-From = Annotated[str | None, Option("--from", help="Leave out what is before this time (ISO 8601 with zone) or row.")]
+_CUT = "a time (ISO 8601 with zone), a row's number, or a share of the rows such as 90%"
+From = Annotated[str | None, Option("--from", help=f"Leave out what comes before {_CUT}.")]
+Until = Annotated[str | None, Option("--until", help=f"Leave out what comes from there on: {_CUT}.")]
+Sort = Annotated[bool, Option("--sort", help="Sort the rows by time first; room for them is needed in TMPDIR.")]
 FlushLabels = Annotated[bool, Option("--flush-labels", help="At the end, send the labels that are not due yet.")]
 Resume = Annotated[bool, Option("--resume", help="Go on where a replay of this file was stopped.")]
 Work = Annotated[Path, Option(help="Folder for the place to resume from, and for the rows that do not fit.")]
 
 
 def convert(
-    file: File, format_: Format, folder: Folder, label_days: LabelDays = 7.0, tolerance: Tolerance = 0.0
+    file: File,
+    format_: Format,
+    folder: Folder,
+    label_days: LabelDays = 7.0,
+    tolerance: Tolerance = 0.0,
+    sort: Sort = False,
+    until: Until = None,
 ) -> None:
     """Convert a data set into a history folder, for training and evaluation. Run it again, and it goes on where it stopped.
 
     The exit status is 0 when all rows fit, 3 when some did not, 1 when it could not be done.
     """
-    data = DataSet(file, load_mapping(format_), tolerance)
+    data = DataSet(file, load_mapping(format_), tolerance, sort, until)
     with ReadingView(out, "convert", data.source) as view:
 
         def show(rows: int, rejects: int) -> None:
@@ -71,6 +88,7 @@ def register(app: typer.Typer, kafka: Callable[[], Kafka]) -> None:
         from_: From = None,
         label_days: LabelDays = 7.0,
         tolerance: Tolerance = 0.0,
+        sort: Sort = False,
         flush_labels: FlushLabels = False,
         resume: Resume = False,
         work: Work = Path(".scoreline/replay"),
@@ -79,8 +97,9 @@ def register(app: typer.Typer, kafka: Callable[[], Kafka]) -> None:
 
         The exit status is 0 when all rows fit, 3 when some did not, 1 when it could not be done.
         """
-        pace = Pace(_speed(speed), _start(from_), flush_labels)
-        data = DataSet(file, load_mapping(format_), tolerance)
+        times_real = _speed(speed)
+        data = DataSet(file, load_mapping(format_), tolerance, sort)
+        pace = Pace(times_real, _start(from_, data), flush_labels)
         _replay(data, kafka(), pace, _reporting(label_days), work, resume)
 
     app.command()(convert)
@@ -140,18 +159,11 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _start(text: str | None) -> int | datetime | None:
-    if text is None or text.isdecimal():
-        return None if text is None else int(text)
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = datetime.min
-    if time.tzinfo is None:
-        raise ReplayError(
-            f"--from has to be a row's number, or a time in ISO 8601 with zone, such as 2019-06-01T00:00:00Z, but is {text!r}"
-        )
-    return time.astimezone(UTC)
+def _start(text: str | None, data: DataSet) -> int | datetime | None:
+    if text is None:
+        return None
+    cut = Cut.of("--from", text, data.source)
+    return cut.row if cut.time_ms is None else time_of(cut.time_ms)
 
 
 def _stop_on_signal(player: Player) -> None:

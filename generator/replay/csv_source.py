@@ -12,7 +12,7 @@ import pyarrow.csv
 
 from generator.replay.errors import ReplayError
 from generator.replay.mapping import Mapping
-from generator.replay.source import SHOWN_TEXT, Block, Position, Reject, refuse_missing_columns
+from generator.replay.source import SHOWN_TEXT, Block, Position, Reject, refuse_missing_columns, unique_names
 
 BLOCK_BYTES = 8 << 20
 LONGEST_LINE = 64 << 20
@@ -32,12 +32,15 @@ class CsvSource:
             first = stream.readline(LONGEST_LINE)
             self._begin = Position(stream.tell(), 2)
         try:
-            self._names = next(csv.reader([first.decode("utf-8-sig").strip("\r\n")], delimiter=self._delimiter))
+            header = next(csv.reader([first.decode("utf-8-sig").strip("\r\n")], delimiter=self._delimiter))
         except (UnicodeDecodeError, StopIteration, csv.Error):
             raise ReplayError(
                 f"{file} has to begin with a line of column names, in UTF-8, but begins {first[:60]!r}"
             ) from None
+        self._names = unique_names(header)
         refuse_missing_columns(file, self._names, mapping)
+        if self._begin.at >= self.size:
+            raise ReplayError(f"{file} has a header, but no row: was it written to its end?")
 
     def blocks(self, start: Position | None = None) -> Iterator[Block]:
         """See Source.blocks."""
@@ -48,6 +51,16 @@ class CsvSource:
                 block = self._block(raw, position)
                 yield block
                 position = Position(block.done, block.last + 1)
+
+    def row_of_share(self, share: float) -> int:
+        """See Source.row_of_share: lines are counted, without looking into them."""
+        lines = 0
+        with self.file.open("rb") as stream:
+            stream.seek(self._begin.at)
+            while more := stream.read(BLOCK_BYTES):
+                lines, last = lines + more.count(b"\n"), more
+            lines += not last.endswith(b"\n")
+        return self._begin.row + int(lines * share)
 
     def _block(self, raw: bytes, position: Position) -> Block:
         lines = raw.count(b"\n") + (not raw.endswith(b"\n"))

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from generator.arrays import Array
-from generator.replay.mapping import LabelColumn, Mapping, Number, Text
+from generator.replay.mapping import Mapping
+from generator.replay.parts import LabelColumn, Number, Text, Time, whole
 from generator.replay.source import Block, Position, Reject
 from generator.replay.values import Column, numbers, pc, texts, times
 from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW
@@ -62,15 +63,15 @@ def fitted_schema(mapping: Mapping) -> pa.Schema:
 
 def fit(block: Block, mapping: Mapping) -> Fitted:
     """A block's rows as transactions: those that fit, and the others as rejects with a reason for a person each."""
-    fitting = _Fitting(block)
-    columns: dict[str, Any] = {"event_time": fitting.time(mapping)}
+    fitting = _Fitting(block, mapping)
+    columns: dict[str, Any] = {"event_time": fitting.time(mapping.event_time)}
     for name in _LIMITS:
         columns[name] = fitting.number(name, getattr(mapping, name))
     by_row = {"transaction_id": Text(row=f"{mapping.name}-")}
     for name in _TEXT_FIELDS:
         columns[name] = fitting.text(name, getattr(mapping, name) or by_row.get(name))
-    for name, column in mapping.extra.items():
-        columns[EXTRA_PREFIX + name] = fitting.number(EXTRA_PREFIX + name, Number(column=column))
+    for name, number in mapping.extra.items():
+        columns[EXTRA_PREFIX + name] = fitting.number(EXTRA_PREFIX + name, number)
     columns[ROW], columns[TIME] = pa.array(block.rows), columns["event_time"].cast(pa.int64())
     if mapping.label:
         columns |= fitting.label(mapping.label)
@@ -85,8 +86,8 @@ def fit(block: Block, mapping: Mapping) -> Fitted:
 class _Fitting:
     """Works on one block. Each method gives a column of all n rows, and notes the rows that do not fit."""
 
-    def __init__(self, block: Block) -> None:
-        self._block = block
+    def __init__(self, block: Block, mapping: Mapping) -> None:
+        self._block, self._words = block, mapping.unknown_words
         self._n = len(block.rows)
         self._reasons: dict[int, str] = {}
         self.fits = np.ones(self._n, bool)
@@ -96,11 +97,11 @@ class _Fitting:
         rows, text = self._block.rows, self._block.text
         return [Reject(int(rows[n]), reason, text(n)) for n, reason in self._reasons.items()]
 
-    def time(self, mapping: Mapping) -> Column:
-        time = mapping.event_time
-        column = self._column(time.column)
-        ms, missing, wrong = times(column, time)
-        of = f"event_time (column {time.column})"
+    def time(self, time: Time) -> Column:
+        words = self._words("event_time")
+        column = self._column(time.column) if time.column else self._joined(time.read, " ", words, all_of_them=True)
+        ms, missing, wrong = times(column, time, words)
+        of = _of("event_time", time.read)
         what = f"a number of {time.unit}" if time.unit else "ISO 8601" if time.format == "iso" else f"as {time.format}"
         self._refuse(missing, f"{of} must have a value", None)
         self._refuse(wrong, f"{of} must be {what}, in the years 1 to 9999", column)
@@ -114,13 +115,15 @@ class _Fitting:
             of = name
         else:
             raw, of = self._column(field.column), f"{name} (column {field.column})"
-        values, wrong = numbers(raw)
+        values, wrong = numbers(raw, self._words(name, field), field.decimal)
         values = values * field.scale
+        values = np.abs(values) if field.negative == "absolute" else values
         missing = np.isnan(values) & ~wrong
         if name in REQUIRED_FIELDS:
             self._refuse(missing, f"{of} must have a value", None)
         least, most = _LIMITS.get(name, (-np.inf, np.inf))
-        self._refuse(wrong, f"{of} must be a number", raw)
+        how = "" if field.decimal == "." else ", with a comma before the decimals"
+        self._refuse(wrong, f"{of} must be a number{how}", raw)
         outside = ~((values >= least) & (values <= most) & np.isfinite(values)) & ~missing & ~wrong
         what = (
             "finite" if least == -np.inf else "finite and at least 0" if name == "amount" else f"{least:g} to {most:g}"
@@ -131,9 +134,9 @@ class _Fitting:
     def text(self, name: str, field: Text | None) -> Column:
         values = self._raw_text(name, field)
         required = name in REQUIRED_FIELDS
-        if field is None or field.column is None:
+        if field is None or not field.read:
             return values
-        of = f"{name} (column {field.column})"
+        of = _of(name, field.read)
         missing = values.is_null().to_numpy(zero_copy_only=False)
         if required:
             self._refuse(missing, f"{of} must have a value", None)
@@ -145,10 +148,11 @@ class _Fitting:
         return values
 
     def label(self, label: LabelColumn) -> dict[str, Column]:
-        raw = texts(self._column(label.column))
-        values = pc.utf8_lower(raw)
-        fraud = pc.is_in(values, pa.array(label.fraud))
-        known = pc.or_(fraud, pc.is_in(values, pa.array(label.honest))).to_numpy(zero_copy_only=False)
+        raw = texts(self._column(label.column), self._words("label") - {*label.fraud, *label.honest})
+        values = pc.replace_substring_regex(pc.utf8_lower(raw), r"^(-?\d+)\.0+$", r"\1")
+        fraud = pc.is_in(values, pa.array([whole(value) for value in label.fraud]))
+        honest = pc.is_in(values, pa.array([whole(value) for value in label.honest]))
+        known = pc.or_(fraud, honest).to_numpy(zero_copy_only=False)
         what = f"one of {', '.join([*label.fraud, *label.honest])}"
         self._refuse(~known, f"the label (column {label.column}) must be {what}", raw)
         scenario = self._raw_text("label.scenario", label.scenario)
@@ -162,8 +166,10 @@ class _Fitting:
         if field.row is not None:
             digits = pc.utf8_lpad(pa.array(self._block.rows).cast(pa.string()), _ROW_DIGITS, "0")
             return pc.binary_join_element_wise(field.row, digits, "")
-        assert field.column is not None
-        values = texts(self._column(field.column))
+        words = self._words(name, field) - {value.lower() for value in field.values}
+        values = (
+            texts(self._column(field.column), words) if field.column else self._joined(field.read, field.joined, words)
+        )
         return self._renamed(name, values, field) if field.values else values
 
     def _renamed(self, name: str, values: Column, field: Text) -> Column:
@@ -173,8 +179,16 @@ class _Fitting:
             return pc.coalesce(renamed, values)
         if field.otherwise == "reject":
             strange = pc.and_(places.is_null(), values.is_valid()).to_numpy(zero_copy_only=False)
-            self._refuse(strange, f"{name} (column {field.column}) must be one of {', '.join(field.values)}", values)
+            self._refuse(strange, f"{_of(name, field.read)} must be one of {', '.join(field.values)}", values)
         return renamed
+
+    def _joined(self, names: list[str], between: str, words: frozenset[str], all_of_them: bool = False) -> Column:
+        """Columns' texts put together, null where none of them has a value, or where not all of them have one."""
+        parts = [texts(self._column(name), words) for name in names]
+        known = np.stack([part.is_valid().to_numpy(zero_copy_only=False) for part in parts])
+        text = pc.binary_join_element_wise(*(pc.fill_null(part, "") for part in parts), between)
+        enough = known.sum(axis=0) >= (len(parts) if all_of_them else 1)
+        return pc.if_else(pa.array(enough), text, None)
 
     def _column(self, name: str) -> Column:
         return self._block.columns[name].combine_chunks()
@@ -185,3 +199,7 @@ class _Fitting:
             self._reasons.setdefault(
                 int(n), reason if came is None else f"{reason}, but is {came[int(n)].as_py()!r:.80}"
             )
+
+
+def _of(name: str, columns: list[str]) -> str:
+    return f"{name} (column{'s' if len(columns) > 1 else ''} {', '.join(columns)})"

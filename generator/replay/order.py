@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import NamedTuple, Self
 
 import msgspec
@@ -57,11 +58,12 @@ class InOrder:
         Raises ReplayError, naming the row, where one is further behind than the tolerance, or where so many rows share
         a time, or are within the tolerance, that they can't be held.
         """
+        blocks = iter(blocks)
         for block in blocks:
             if not block.table.num_rows:
                 continue
             times = block.table[TIME].to_numpy()
-            self._refuse_disorder(block.table, times)
+            self._refuse_disorder(block.table, times, blocks)
             self._held.append((block.table, times))
             self._begins.append(block.position)
             self._earliest_held = min(self._earliest_held, int(times.min()))
@@ -72,18 +74,37 @@ class InOrder:
                 yield from self._released(self._latest - self._tolerance, after)
         yield from self._released(None, after)
 
-    def _refuse_disorder(self, table: pa.Table, times: Array) -> None:
-        latest = np.maximum.accumulate(np.concatenate([[self._latest], times]))
-        late = np.flatnonzero(latest[:-1] > times + self._tolerance)
-        if len(late):
-            n = int(late[0])
-            behind = (int(latest[n]) - int(times[n])) / 1000
+    def _refuse_disorder(self, table: pa.Table, times: Array, rest: Iterator[Fitted]) -> None:
+        late = self._behind(times) > self._tolerance
+        if late.any():
+            n = int(np.flatnonzero(late)[0])
+            row, behind = table[ROW][n].as_py(), self._behind(times)[n] / 1000
             raise ReplayError(
-                f"rows have to be in the order of time, but {self._unit} {table[ROW][n].as_py():,} ({_time(int(times[n]))}) "
-                f"comes {behind:,.3f} s after its time: sort the file by its time column, "
-                f"or allow for it with --tolerance {int(np.ceil(behind))}"
+                f"rows have to be in the order of time, but {self._unit} {row:,} ({_time(int(times[n]))}) "
+                f"comes {behind:,.3f} s after its time: {self._advice(times, rest)}"
             )
-        self._latest = int(latest[-1])
+        self._latest = max(self._latest, int(times.max()))
+
+    def _behind(self, times: Array) -> Array:
+        """How far each row (n,) is behind the latest one before it, in ms; 0 or less where it is not."""
+        latest = np.maximum.accumulate(np.concatenate([[self._latest], times]))
+        behind: Array = np.maximum(latest[:-1], times) - times
+        return behind
+
+    def _advice(self, times: Array, rest: Iterator[Fitted]) -> str:
+        """What helps with the whole file, which is read to its end for that: no later row then asks for more."""
+        worst, rows, earliest = 0, sum(len(held) for _, held in self._held), self._earliest_held
+        for block_times in chain([times], (block.table[TIME].to_numpy() for block in rest if block.table.num_rows)):
+            worst = max(worst, int(self._behind(block_times).max()))
+            self._latest = max(self._latest, int(block_times.max()))
+            earliest, rows = min(earliest, int(block_times.min())), rows + len(block_times)
+        seconds = int(np.ceil(worst / 1000))
+        held = rows * worst / max(self._latest - earliest, 1)
+        if held > MOST_HELD / 4 or worst > (self._latest - earliest) / 2:
+            return (
+                f"in it a row comes up to {seconds:,} s after its time, so it has no order: have it sorted with --sort"
+            )
+        return f"sort the file by its time column (--sort does it), or allow for it with --tolerance {seconds}"
 
     def _refuse_too_many(self) -> None:
         if sum(len(times) for _, times in self._held) > MOST_HELD:

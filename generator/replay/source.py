@@ -56,14 +56,32 @@ class Source(Protocol):
     def blocks(self, start: Position | None = None) -> Iterator[Block]:
         """The file's blocks, from its begin or from a block's position on."""
 
+    def row_of_share(self, share: float) -> int:
+        """The number of the first row that comes after a share of all rows, from 0 to 1."""
+
+
+def unique_names(names: list[str]) -> list[str]:
+    """Columns' names, of which several may be the same: the second `Account` is `Account.1`, as pandas calls it.
+
+    >>> unique_names(["Account", "To", "Account", "Account", "Account.1"])
+    ['Account', 'To', 'Account.2', 'Account.3', 'Account.1']
+    """
+    found: list[str] = []
+    for place, name in enumerate(names):
+        number, called = 0, name
+        while called in found or (number and called in names):
+            number += 1
+            called = f"{name}.{number}"
+        found.append(called if name in names[:place] else name)
+    return found
+
 
 def refuse_missing_columns(file: Path, present: list[str], mapping: Mapping) -> None:
-    """Raises ReplayError where a column that the mapping names is not there, or is there twice."""
-    wrong = sorted(column for column in mapping.columns if present.count(column) != 1)
+    """Raises ReplayError where a column that the mapping names is not there."""
+    wrong = sorted(column for column in mapping.columns if column not in present)
     if wrong:
-        how = "lacks" if present.count(wrong[0]) == 0 else "has more than once"
         names = ", ".join(name or '""' for name in present)
         raise ReplayError(
-            f"{file} {how} the column {', '.join(wrong)} that the mapping {mapping.name} names; it has {names:.600}: "
+            f"{file} lacks the column {', '.join(wrong)} that the mapping {mapping.name} names; it has {names:.600}: "
             "give another --format, or fix the mapping"
         )

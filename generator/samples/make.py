@@ -10,6 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from generator.samples.others import OTHERS
+
 FOLDER: Final = Path(__file__).parent
 PAYSIM: Final = (
     "step,type,amount,nameOrig,oldbalanceOrg,newbalanceOrig,nameDest,oldbalanceDest,newbalanceDest,"
@@ -99,6 +101,7 @@ SAMPLES: Final[dict[str, Callable[[np.random.Generator], Iterator[str]]]] = {
     "paysim.csv": paysim,
     "sparkov.csv": sparkov,
     "ulb.csv": ulb,
+    **OTHERS,
 }
 
 

@@ -6,7 +6,8 @@ zero amounts that no cardholder notices. A card that works is sold, or used with
 What it looks like in the data: 8 to 30 online payments of one customer, zero or a few euro each, at one to three shops that
 the customer has never visited; from a device never seen before, a new one each time, or none. Crude bots take seconds
 between two payments; patient ones wait for minutes, so that nothing piles up in any short window. Some amounts are those of
-any small purchase. After about every second campaign, one to three large purchases follow.
+any small purchase, of 9 euro as often as not, but never so many that half a campaign's payments cost more than that. After
+about every second campaign, one to three large purchases follow.
 
 Source: OWASP Automated Threat Handbook, OAT-001 Carding and OAT-010 Card Cracking.
 """
@@ -25,6 +26,7 @@ from generator.scenarios.scenario import MINUTE_MS, Scenario, Style, cumulated
 
 FEWEST, MOST = 8, 30
 ZERO, ORDINARY = 0.3, 0.15  # shares of the tests
+TINY, SMALL = 5.0, 9.0  # euro: the most that a tiny test costs; what ordinary ones cost, as often less as more
 CASHED = 0.5  # share of the campaigns
 LONGEST_HOURS = 20
 TESTED, CASHED_AT = numbers("games", "subscription", "marketplace"), numbers("marketplace", "gift_cards", "fashion")
@@ -33,7 +35,8 @@ TESTED, CASHED_AT = numbers("games", "subscription", "marketplace"), numbers("ma
 def play(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:
     """Card testing against each victim (n,) from its start (n,) on."""
     tests = _tests(rng, population, victims, start, style)
-    return np.concatenate([tests, _purchases(rng, population, victims, start, style)])
+    purchases = _purchases(rng, population, victims, start, style)
+    return np.concatenate([_mostly_tiny(population, tests, purchases), purchases])
 
 
 def _tests(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:
@@ -49,13 +52,27 @@ def _tests(rng: np.random.Generator, population: Population, victims: Array, sta
     shops = online_shops(rng, population, TESTED, 3 * n).reshape(n, 3)
     made["merchant"] = shops[campaign, number * rng.integers(1, 4, n)[campaign] // sizes[campaign]]
     u = rng.random(len(made))
-    euro = np.where(u < ZERO + ORDINARY, rng.lognormal(2.2, 0.5, len(made)), rng.uniform(0.5, 5.0, len(made)))
-    rate = PER_EURO[population.customers.table["country"][made["customer"]]]
-    made["amount"] = np.where(u < ZERO, 0.0, (euro * rate).round(2))
+    euro = np.where(u < ZERO + ORDINARY, rng.lognormal(2.2, 0.5, len(made)), rng.uniform(0.5, TINY, len(made)))
+    made["amount"] = np.where(u < ZERO, 0.0, (euro * _per_euro(population, made)).round(2))
     device = rng.random(n)[campaign]
     one, many = strange_devices(rng, n)[campaign], strange_devices(rng, len(made))
     made["device"] = np.select([device < 0.6, device < 0.8], [one, many], np.uint64(0))
     return made
+
+
+def _mostly_tiny(population: Population, tests: Array, purchases: Array) -> Array:
+    """The tests; those of a campaign of which chance made half cost more than SMALL cost a tenth where they are not tiny."""
+    whole = np.concatenate([tests, purchases])
+    over = np.bincount(whole["campaign"], whole["amount"] > SMALL * _per_euro(population, whole))
+    dear = over >= np.bincount(whole["campaign"]) / 2
+    tenth = dear[tests["campaign"]] & (tests["amount"] > TINY * _per_euro(population, tests))
+    tests["amount"] = np.where(tenth, (tests["amount"] / 10).round(2), tests["amount"])
+    return tests
+
+
+def _per_euro(population: Population, made: Array) -> Array:
+    rate: Array = PER_EURO[population.customers.table["country"][made["customer"]]]
+    return rate
 
 
 def _purchases(rng: np.random.Generator, population: Population, victims: Array, start: Array, style: Style) -> Array:

@@ -1,48 +1,31 @@
-"""Lists the registered versions and their history, and changes which of them is the champion or on trial."""
+"""Changes which version is the champion, and which is on trial."""
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from ml import console
 from ml.commands import common
 from ml.features.declared import names
+from ml.gate.gate import report_of
 from ml.options import ExtrasFile
-from ml.registry import listing
-from ml.registry.model_store import ModelRefused, ModelStore, Note, NotReady, RegistryError
+from ml.registry.model_store import Check, ModelRefused, ModelStore, Note, NotReady, RegistryError, Terms
 
 Version = Annotated[int, typer.Argument(min=1, help="A version from `python -m ml models`.")]
 Why = Annotated[str, typer.Option(help="The reason, for the history.")]
 By = Annotated[str, typer.Option(help="Who or what does it, for the history.", show_default="user@host")]
 
 
-def models_command(
-    history: Annotated[
-        bool, typer.Option("--history", help="Show what was done to champion and challenger instead, the newest first.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, one object a line, with every detail.")] = False,
+def promote_command(
+    version: Version,
+    force: Annotated[bool, typer.Option("--force", help="Although the gate refused it; the history says so.")] = False,
+    extras_file: ExtrasFile = None,
+    why: Why = "",
+    by: By = "",
 ) -> None:
-    """List the registered versions, the newest first, or their history."""
-    registry = common.registry()
-    if as_json:
-        for row in registry.events()[::-1] if history else registry.models():
-            print(msgspec.json.encode(row).decode())
-        return
-    if history:
-        events = [listing.event_cells(event) for event in registry.events()[::-1]]
-        console.show_table(common.out, listing.EVENT_HEADER, events, "gate: what `gate` said before a promotion")
-        return
-    rows = [listing.cells(registered) for registered in registry.models()]
-    caption = "alerts: of the last tenth of the history, unseen in training; who was champion when: --history"
-    console.show_table(common.out, listing.HEADER, rows, caption)
-
-
-def promote_command(version: Version, extras_file: ExtrasFile = None, why: Why = "", by: By = "") -> None:
-    """Make a version the champion, once it has been loaded and checked."""
+    """Make a version the champion, once it has been loaded and checked; not one that the gate refused."""
     registry = common.registry()
     _check(registry, version, extras_file, "promoted")
-    make_champion(registry, version, Note(by, why))
+    make_champion(registry, version, Note(by, why, force, _passed(registry, version, force, "promoted")))
 
 
 def rollback_command(why: Why = "", by: By = "") -> None:
@@ -53,7 +36,15 @@ def rollback_command(why: Why = "", by: By = "") -> None:
 
 def challenge_command(
     version: Annotated[int | None, typer.Argument(min=1, help="A version from `python -m ml models`.")] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the customers, whose payments it scores.")] = 1.0,
+    judges: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the customers, whose payments it judges in the champion's place.")
+    ] = 0.0,
+    salt: Annotated[str, typer.Option(help="Draws other customers.", show_default="what the model is")] = "",
     end: Annotated[bool, typer.Option("--end", help="End the trial of the version that is on trial.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Let it judge although the gate refused it; the history says so.")
+    ] = False,
     extras_file: ExtrasFile = None,
     why: Why = "",
     by: By = "",
@@ -66,8 +57,21 @@ def challenge_command(
         common.out.print(f"version {registry.withdraw(Note(by, why))} of {registry.name} is no longer on trial")
         return
     _check(registry, version, extras_file, "put on trial")
-    registry.challenge(version, Note(by, why))
-    common.out.print(f"version {version} of {registry.name} is on trial now")
+    gate = _passed(registry, version, force, "put on trial to judge") if judges else []
+    registry.challenge(version, Note(by, why, force, gate), Terms(share, judges, salt))
+    judging = f", and judges {judges:.2%} of the customers" if judges else ""
+    common.out.print(f"version {version} of {registry.name} is on trial now{judging}")
+
+
+def _passed(registry: ModelStore, version: int, force: bool, what: str) -> list[Check]:
+    """What the gate said last, if it was asked. Raises `RegistryError` where it refused, unless that is to be overruled."""
+    report = report_of(registry, version)
+    if report is not None and not report.passed and not force:
+        raise RegistryError(
+            f"version {version} is not {what}: the gate refused it ({report.failed[0].name}: {report.failed[0].figures}). "
+            "Ask the gate again (`python -m ml gate VERSION`), or add --force"
+        )
+    return [] if report is None else report.checks
 
 
 def _check(registry: ModelStore, version: int, extras_file: str | None, what: str) -> None:

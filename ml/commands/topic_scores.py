@@ -1,5 +1,6 @@
 """Reads all scores that a topic of Kafka holds."""
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,11 @@ from messaging.reader import Reader
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.scored import Scored, scored_from
 from ml.progress import Progress, silent
+from ml.schema import Reader as ScoreReader
+from ml.schema import Score, Unreadable
+
+_MOST: Final = 200_000
+_scores: Final = ScoreReader(Score)
 
 _AT_ONCE: Final = 5_000
 """Records between two reports of progress."""
@@ -24,6 +30,25 @@ def read_scores(kafka: KafkaConfig, topic: str, progress: Progress = silent) -> 
             return scored_from(topic, _counted(reader, topic, sum(ends.values()), progress))
     except ReadError as error:
         raise EvaluationError(f"the topic {topic} can't be read from Kafka at {kafka.servers}: {error}") from None
+
+
+def read_trial(kafka: KafkaConfig, topic: str, progress: Progress = silent) -> list[Score]:
+    """The scores of a topic that two models spoke of, the newest `_MOST` of them. Raises `EvaluationError` as `read_scores`."""
+    found: deque[Score] = deque(maxlen=_MOST)
+    try:
+        with Reader(kafka, topic) as reader:
+            ends = reader.ends(topic)
+            if not ends:
+                raise ReadError("there is no such topic")
+            for _, value in _counted(reader, topic, sum(ends.values()), progress):
+                if value is not None and (b'"challenger":' in value or b'"champion":' in value):
+                    try:
+                        found.append(_scores.read(value))
+                    except Unreadable:  # another's, or of an earlier release
+                        continue
+    except ReadError as error:
+        raise EvaluationError(f"the topic {topic} can't be read from Kafka at {kafka.servers}: {error}") from None
+    return list(found)
 
 
 def _counted(reader: Reader, topic: str, end: int, progress: Progress) -> Iterator[tuple[str, bytes | None]]:

@@ -1,5 +1,7 @@
 """Trains a model, or takes one that is kept in a folder, and registers it."""
 
+import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +12,17 @@ import typer
 from ml import console
 from ml.commands import common
 from ml.commands.champion import make_new_champion
+from ml.commands.report import REPORT_FILE, labels_beside
+from ml.data_report.page import page
+from ml.data_report.summary import summarize
 from ml.dataset.fingerprint import sha256
+from ml.dataset.history import History, HistoryError
 from ml.detectors import DEFAULT, DETECTORS
 from ml.features.declared import Declared, undeclared
 from ml.options import Extras, ExtrasFile, Profiles
 from ml.registry import unregistered
-from ml.registry.model_store import ModelRefused, RegistryError
+from ml.registry.attachments import attach
+from ml.registry.model_store import ModelRefused, ModelStore, RegistryError
 from ml.registry.unregistered import Unregistered
 from ml.thresholds.budget import DEFAULT_BUDGET
 from ml.training.policy import Policy, labels_for
@@ -37,6 +44,9 @@ def train_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     extras: Extras = True,
     extras_file: ExtrasFile = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Keep a page about the history with the run.")
+    ] = True,
     profiles: Profiles = False,  # until it is measured what they cost a job
 ) -> None:
     """Train a detector on a history, and on the labels beside it where it learns from labels, and register it."""
@@ -55,7 +65,7 @@ def train_command(
         if trained.profiles is not None:
             trained.profiles.write(state)
     data = {"history": str(past.resolve()), "history_sha256": sha256(opened)}
-    whole = Unregistered(trained.model, trained.example, {**trained.params, **data}, trained.metrics)
+    whole = Unregistered(trained.model, trained.example, {**trained.params, **data}, trained.metrics, uuid.uuid4().hex)
     parent = _UNREGISTERED if state is None else state.parent / "models"
     with common.err.status("registering"):
         model = unregistered.register(registry, whole, parent, datetime.now(UTC), promote)
@@ -68,6 +78,21 @@ def train_command(
     common.out.print(console.declines(trained.model.decline_threshold, trained.metrics))
     if promote:
         make_new_champion(registry, model.version)
+    if report:
+        _keep_report(registry, model.version, opened, past)
+
+
+def _keep_report(registry: ModelStore, version: int, history: History, past: Path) -> None:
+    """Make the page about the history, and keep it with the version's run. That it fails is no reason to end."""
+    try:
+        with common.bars() as bars:
+            made = page(summarize(history, labels_beside(past), bars), past.name)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / REPORT_FILE
+            file.write_text(made, "utf-8")
+            attach(registry, version, file)
+    except (RegistryError, HistoryError, OSError) as error:
+        common.err.print(f"warning: the page about {past} is not kept with version {version}: {error}", markup=False)
 
 
 def register_command(

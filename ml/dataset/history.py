@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ml.dataset.utf8 import not_utf8
 from ml.features.currencies import AS_PAID, Rates
 from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACTION_FIELDS, is_extra_name
 
@@ -56,7 +57,7 @@ class History:
         found = sorted(path.iterdir()) if path.is_dir() else [path]
         files = tuple(file for file in found if file.suffix in (".parquet", ".csv") and file.stem not in _BESIDE)
         if not path.exists() or not files:
-            what = "no file there" if not path.exists() else "no .parquet or .csv file there"
+            what = "no file there" if not path.exists() else f"no .parquet or .csv file there{_instead(found)}"
             raise HistoryError(
                 f"{path} should be a history of transactions, but there is {what}; `python -m generator history` writes one"
             )
@@ -79,12 +80,22 @@ class History:
             for batch in _batches(file, self.extras):
                 if not batch.num_rows:
                     continue
+                _refuse_other_text(batch, file, row)
                 piece = _as_transactions(batch, file, self.extras)
                 _refuse_bad_values(piece, file, row)
                 _refuse_infinite(piece, self.extras, file, row)
                 latest = _refuse_disorder(piece, file, row, latest)
                 row += piece.num_rows
                 yield piece
+
+
+def _instead(found: list[Path]) -> str:
+    """What lies in a folder in place of a history's files, where that says what to do."""
+    packed = [path.name for path in found if path.suffix in (".gz", ".zip", ".zst", ".bz2")]
+    if packed:
+        return f" ({packed[0]} has to be unpacked)"
+    folders = [path.name for path in found if path.is_dir() and "=" in path.name]
+    return f", only folders such as {folders[0]}: write it without partitionBy" if folders else ""
 
 
 def _count(file: Path) -> int:
@@ -195,6 +206,12 @@ def _as_transactions(batch: pa.RecordBatch, file: Path, extras: Sequence[str]) -
                 f"{name} must have a value in each row of {file}, but {column.null_count:,} rows have none"
             )
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _refuse_other_text(batch: pa.RecordBatch, file: Path, row: int) -> None:
+    found = not_utf8(batch)
+    if found is not None:
+        raise HistoryError(f"{found.column} must be UTF-8, but in row {row + found.row + 1:,} of {file} it is not")
 
 
 def _refuse_bad_values(piece: pa.Table, file: Path, row: int) -> None:

@@ -1,20 +1,17 @@
 """Which version of a model is the champion, which was before it, and which is on trial; each change is recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+import msgspec
 
-from ml.model import Origin
-from ml.registry import promotion_history, tracking
-from ml.registry.promotion_history import Action, Event, Note
-from ml.registry.tracking import RegistryError, is_missing, talking_to
+from ml.registry import promotion_history
+from ml.registry.promotion_history import Action, Event, Note, Terms
+from ml.registry.registered_model import TRAIN, Entry, RegisteredModel
+from ml.registry.tracking import RegistryError, talking_to
 
 CHAMPION: Final = "champion"
-TRAIN: Final = "train one with `make train`"
 
 DATA_PARAMS: Final = (
     "detector",
@@ -30,41 +27,29 @@ DATA_PARAMS: Final = (
 """Of a training run's params, those that an event repeats, since a run may be deleted."""
 
 _NOBODY: Final = Note()
+_ALL: Final = Terms()
 
 
 class NoChampion(RegistryError):
     """No version has the alias that judging follows."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A version as its registry names it. A registry that was built again gives a version to another model: then the origin
-    is another one."""
+class OnTrial(NamedTuple):
+    """A version that is on trial, and on what terms."""
 
-    version: int
-    origin: Origin
+    entry: Entry
+    terms: Terms
 
 
 @dataclass(frozen=True)
-class Aliases:
+class Aliases(RegisteredModel):
     """The aliases of one model in one MLflow: the champion's, which judging follows, `previous` and `challenger`.
 
-    uri: `http://host:port` or `sqlite:///path/to/file.db`. Where the champion's alias has another name, such as `live`, the
-    others are `live-previous` and `live-challenger`. Every method raises `RegistryUnavailable` where MLflow does not answer.
+    Where the champion's alias has another name, such as `live`, the others are `live-previous` and `live-challenger`. Every
+    method raises `RegistryUnavailable` where MLflow does not answer.
     """
 
-    uri: str
-    name: str = "scoreline"
     alias: str = CHAMPION
-
-    @property
-    def _client(self) -> MlflowClient:
-        return tracking.client(self.uri)
-
-    @property
-    def address(self) -> str:
-        """The uri without secrets."""
-        return tracking.without_secrets(self.uri)
 
     def champion(self) -> int:
         """The version that has the alias: a millisecond by sqlite, five over HTTP. Raises `NoChampion` where there is none."""
@@ -80,10 +65,17 @@ class Aliases:
             )
         return self._entry(found)
 
-    def challenger_entry(self) -> Entry | None:
-        """The version that is on trial; None where there is none, or where it has become champion."""
+    def on_trial(self) -> OnTrial | None:
+        """The version that is on trial, and on what terms; None where there is none."""
         found = self._holder(self._other("challenger"))
-        return None if found is None else self._entry(found)
+        if found is None:
+            return None
+        text = (found.tags or {}).get(self._terms_tag)
+        try:
+            terms = Terms() if text is None else msgspec.json.decode(text, type=Terms)
+        except msgspec.MsgspecError:  # written by hand: nobody is judged by it
+            terms = Terms()
+        return OnTrial(self._entry(found), terms)
 
     def check(self) -> None:
         """Ask for anything at all. Raises `RegistryUnavailable` or `RegistryError` where the registry can't be used."""
@@ -92,13 +84,12 @@ class Aliases:
     def promote(self, version: int, note: Note = _NOBODY) -> None:
         """Make a version the champion. What judges by the alias takes it up at once, or refuses it with a reason."""
         with talking_to(self.uri):
-            self._known(version)
-            champion = self._version_of(self.alias)
+            known, champion = self._known(version), self._version_of(self.alias)
             history = promotion_history.promoted(self._history(), champion, version)
             # In this order: a promotion that was interrupted is rolled back to the right version, and its record is not lost.
             self._record("promote", version, champion, note)
             self._client.set_registered_model_alias(self.name, self.alias, str(version))
-            self._remember(history)
+            self._remember(history, known)
             if self._version_of(self._other("challenger")) == version:
                 self._client.delete_registered_model_alias(self.name, self._other("challenger"))
 
@@ -113,17 +104,19 @@ class Aliases:
                     f"the model {self.name!r} had no champion before this one; promote what `python -m ml models` lists"
                 )
             self._record("rollback", history[-1], champion, note)
-            self._remember(history)  # the other order than in `promote`, for the same reason
+            self._remember(history, known)  # the other order than in `promote`, for the same reason
             self._client.set_registered_model_alias(self.name, self.alias, str(history[-1]))
             return history[-1]
 
-    def challenge(self, version: int, note: Note = _NOBODY) -> None:
-        """Put a version on trial, in place of the one before. Raises `RegistryError` for the champion itself."""
+    def challenge(self, version: int, note: Note = _NOBODY, terms: Terms = _ALL) -> None:
+        """Put a version on trial, in place of the one before, or change its terms. Raises `RegistryError` for the champion."""
         with talking_to(self.uri):
             self._known(version)
             if version == self._version_of(self.alias):
                 raise RegistryError(f"version {version} is the {self.alias}: only another version can be on trial")
-            self._record("challenge", version, self._version_of(self._other("challenger")), note)
+            self._record("challenge", version, self._version_of(self._other("challenger")), note, terms)
+            text = msgspec.json.encode(terms).decode()
+            self._client.set_model_version_tag(self.name, str(version), self._terms_tag, text)
             self._client.set_registered_model_alias(self.name, self._other("challenger"), str(version))
 
     def withdraw(self, note: Note = _NOBODY) -> int:
@@ -143,73 +136,41 @@ class Aliases:
         with talking_to(self.uri):
             return promotion_history.decoded(self._tags(), self._event_prefix) if self._versions() else []
 
+    def keep_report(self, version: int, report: str) -> None:
+        """Keep what the gate said of a version, beside it, in place of what it said before."""
+        with talking_to(self.uri):
+            self._client.set_model_version_tag(self.name, str(version), self._report_tag, report)
+
+    def report(self, version: int) -> str | None:
+        """What the gate said of a version last; None where it was not asked."""
+        with talking_to(self.uri):
+            tags: Mapping[str, str] = self._client.get_model_version(self.name, str(version)).tags
+            return tags.get(self._report_tag)
+
+    @property
+    def _terms_tag(self) -> str:
+        return f"scoreline.{self.alias}.trial"
+
+    @property
+    def _report_tag(self) -> str:
+        return f"scoreline.{self.alias}.gate"
+
     def _other(self, name: str) -> str:
         """The alias of this name beside the champion's."""
         return name if self.alias == CHAMPION else f"{self.alias}-{name}"
-
-    def _holder(self, alias: str) -> ModelVersion | None:
-        with talking_to(self.uri):
-            try:
-                return self._client.get_model_version_by_alias(self.name, alias)
-            except MlflowException as error:
-                if is_missing(error) or f"alias {alias} not found" in str(error):
-                    return None
-                raise
-
-    def _version_of(self, alias: str) -> int | None:
-        found = self._holder(alias)
-        return None if found is None else int(found.version)
-
-    def _entry(self, version: ModelVersion) -> Entry:
-        origin = Origin(self.address, version.run_id or "", int(version.creation_timestamp or 0))
-        return Entry(int(version.version), origin)
-
-    def _versions(self) -> dict[int, ModelVersion]:
-        found: dict[int, ModelVersion] = {}
-        token = None
-        while token is None or token:
-            page = self._client.search_model_versions(f"name = '{self.name}'", page_token=token)
-            found |= {int(version.version): version for version in page}
-            token = page.token or ""
-        return found
-
-    def _known(self, version: int) -> None:
-        """Raise `RegistryError` where there is no such version."""
-        known = self._versions()
-        if version not in known:
-            raise RegistryError(
-                f"there is no version {version} of the model {self.name!r} in {self.address}; "
-                + (f"there are {', '.join(map(str, sorted(known)))}" if known else TRAIN)
-            )
-
-    def _tags(self) -> Mapping[str, str]:
-        tags: Mapping[str, str] = self._client.get_registered_model(self.name).tags
-        return tags
 
     @property
     def _event_prefix(self) -> str:
         return f"scoreline.{self.alias}.event."
 
-    def _record(self, action: Action, version: int, replaced: int | None, note: Note) -> None:
+    def _record(self, action: Action, version: int, replaced: int | None, note: Note, terms: Terms = _ALL) -> None:
         """Append an event, under a name that no other has, so that none is ever written over."""
         params = self._run_params(version)
         trained_on = {name: str(params[name]) for name in DATA_PARAMS if name in params}
-        event = Event.now(action, version, replaced, note, trained_on)
+        event = Event.now(action, version, replaced, note, trained_on, terms)
         keys = [key for key in self._tags() if key.startswith(self._event_prefix)]
         key = promotion_history.key_after(keys, self._event_prefix)
         self._client.set_registered_model_tag(self.name, key, promotion_history.encoded(event))
-
-    def _run_params(self, version: int) -> Mapping[str, str]:
-        run_id = self._client.get_model_version(self.name, str(version)).run_id
-        if not run_id:  # registered by hand, from files
-            return {}
-        try:
-            params: Mapping[str, str] = self._client.get_run(run_id).data.params
-        except MlflowException as error:
-            if is_missing(error):
-                return {}
-            raise
-        return params
 
     @property
     def _history_tag(self) -> str:
@@ -218,10 +179,11 @@ class Aliases:
     def _history(self) -> list[int]:
         return [int(version) for version in self._tags().get(self._history_tag, "").split(",") if version]
 
-    def _remember(self, history: list[int]) -> None:
-        """The champions that a rollback goes back by; the one before the champion has the alias `previous`."""
+    def _remember(self, history: list[int], known: Collection[int]) -> None:
+        """The champions that a rollback goes back by; the one before the champion, of those still known, is `previous`."""
         self._client.set_registered_model_tag(self.name, self._history_tag, ",".join(map(str, history)))
-        if len(history) > 1:
-            self._client.set_registered_model_alias(self.name, self._other("previous"), str(history[-2]))
+        before = [version for version in history[:-1] if version in known]
+        if before:
+            self._client.set_registered_model_alias(self.name, self._other("previous"), str(before[-1]))
         elif self._version_of(self._other("previous")) is not None:
             self._client.delete_registered_model_alias(self.name, self._other("previous"))

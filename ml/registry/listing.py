@@ -35,7 +35,7 @@ def event_cells(event: Event) -> list[str]:
     """The row of an event; empty where something is not known."""
     return [
         f"{datetime.fromtimestamp(event.time / 1000, UTC):%Y-%m-%d %H:%M:%S}",
-        event.action + " (forced)" * event.forced,
+        event.action + _terms(event) + " (forced)" * event.forced,
         str(event.version),
         "" if event.replaced is None else str(event.replaced),
         event.by,
@@ -43,6 +43,11 @@ def event_cells(event: Event) -> list[str]:
         _gate(event),
         _data(event),
     ]
+
+
+def _terms(event: Event) -> str:
+    scores, judges = event.terms.share, event.terms.judges
+    return f" scores {scores:.0%}" * (scores < 1) + f" judges {judges:.2%}" * (judges > 0)
 
 
 def _gate(event: Event) -> str:

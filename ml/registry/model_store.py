@@ -1,6 +1,7 @@
 """The registry of models in MLflow: which versions exist, and how one is registered and read."""
 
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,15 +11,16 @@ from pathlib import Path
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models.model import ModelInfo
 
 from ml.arrays import Floats
 from ml.features.available import available
 from ml.model import Model
 from ml.registry import packed, serialization, tracking
-from ml.registry.aliases import Aliases, Entry, NoChampion
-from ml.registry.promotion_history import Check, Event, Note
+from ml.registry.aliases import Aliases, NoChampion, OnTrial
+from ml.registry.promotion_history import Check, Event, Note, Terms
 from ml.registry.refusals import ModelRefused, NotReady, refuse_unfinished
+from ml.registry.registered_model import Entry
+from ml.registry.registration import new_version, registered
 from ml.registry.tracking import RegistryError, RegistryUnavailable, is_missing, talking_to
 
 __all__ = [
@@ -30,9 +32,11 @@ __all__ = [
     "NoChampion",
     "NotReady",
     "Note",
+    "OnTrial",
     "Registered",
     "RegistryError",
     "RegistryUnavailable",
+    "Terms",
 ]
 
 
@@ -62,17 +66,17 @@ class ModelStore(Aliases):
 
         extras: more of them that it may need.
         """
-        with self._stored(version, extras) as (model, _):
+        with self.stored(version, extras) as (model, _):
             return model
 
     def fetch(self, version: int) -> tuple[Model, bytes]:
         """The same, and the model as one file (see `ml.registry.packed`)."""
-        with self._stored(version) as (model, folder):
+        with self.stored(version) as (model, folder):
             return model, packed.pack(folder, model)
 
     @contextmanager
-    def _stored(self, version: int, extras: Sequence[str] = ()) -> Iterator[tuple[Model, Path]]:
-        """A version that was checked, and the folder of its files."""
+    def stored(self, version: int, extras: Sequence[str] | None = ()) -> Iterator[tuple[Model, Path]]:
+        """A version that was checked, and the folder of its files, which is gone afterwards. extras: None: it may need any."""
         with tempfile.TemporaryDirectory(prefix="scoreline-model-") as folder, talking_to(self.uri):
             try:
                 found = self._client.get_model_version(self.name, str(version))
@@ -85,7 +89,8 @@ class ModelStore(Aliases):
                 raise ModelRefused(
                     "there is no such version" if missing else f"its files are not available: {error}"
                 ) from error
-            model = serialization.read(path, self.name, version, available(), (*self.extras, *extras))
+            allowed = None if extras is None else (*self.extras, *extras)
+            model = serialization.read(path, self.name, version, available(), allowed)
             yield replace(model, origin=self._entry(found).origin), path
 
     def register(
@@ -94,27 +99,24 @@ class ModelStore(Aliases):
         example: Floats,
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
+        registration: str = "",
     ) -> Model:
         """Store a trained model as the newest version, with the run that made it; returns it under its version.
 
-        example: rows of features (n, len(model.features)), of which the first few are stored with it.
+        example: rows of features (n, len(model.features)), of which the first few are stored with it. registration: the same
+        again makes no second version, and returns the first; an empty one is like no other.
         """
+        registration = registration or uuid.uuid4().hex
         with talking_to(self.uri), tracking.chosen(self.uri):
+            if (made := registered(self._client, self.name, registration)) is not None:
+                return self.load(int(made.version), list(model.extras))
             with tracking.run(self.uri, self.name) as run_id:
                 mlflow.log_params({"budget": model.budget, "features": ",".join(model.features), **(params or {})})
                 mlflow.log_metrics({"threshold": model.threshold, **(metrics or {})})
                 logged, digest = serialization.log(model, example)
             # As the last of all: a registry that ends before this has no version, and one that ends after it has all of it.
-            entry = self._entry(self._new_version(logged, run_id))
+            entry = self._entry(new_version(self._client, self.name, logged, run_id, registration))
         return replace(model, name=self.name, version=entry.version, digest=digest, origin=entry.origin)
-
-    def _new_version(self, logged: ModelInfo, run_id: str) -> ModelVersion:
-        try:
-            self._client.create_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        return self._client.create_model_version(self.name, logged.model_uri, run_id, model_id=logged.model_id)
 
     def models(self) -> list[Registered]:
         """All versions, the newest first."""
@@ -123,6 +125,11 @@ class ModelStore(Aliases):
             aliases = self._client.get_registered_model(self.name).aliases if versions else {}
             named = {v: tuple(sorted(a for a, of in aliases.items() if int(of) == v)) for v in versions}
             return [self._row(versions[v], named[v]) for v in sorted(versions, reverse=True)]
+
+    def training(self, version: int) -> Registered:
+        """One version, with what is known of its training."""
+        with talking_to(self.uri):
+            return self._row(self._client.get_model_version(self.name, str(version)), ())
 
     def _row(self, version: ModelVersion, aliases: tuple[str, ...]) -> Registered:
         trained_at = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)

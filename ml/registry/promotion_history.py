@@ -37,10 +37,21 @@ class Note(NamedTuple):
     gate: Sequence[Check] = ()
 
 
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of a trial: the shares of the customers whom the challenger scores, and whom it judges, in [0, 1].
+
+    salt: draws other customers; "" for what the model itself is.
+    """
+
+    share: float = 1.0
+    judges: float = 0.0
+    salt: str = ""
+
+
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """A change of the champion or of the challenger. time: ms since the epoch; replaced: the version before, None for none.
 
-    trained_on: of the version's training run, what says by which data it learned.
+    trained_on: of the version's training run, what says by which data it learned. terms: of a trial.
     """
 
     action: Action
@@ -52,14 +63,22 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     forced: bool = False
     gate: list[Check] = []
     trained_on: dict[str, str] = {}
+    terms: Terms = Terms()
 
     @classmethod
-    def now(cls, action: Action, version: int, replaced: int | None, note: Note, trained_on: Mapping[str, str]) -> Self:
+    def now(
+        cls,
+        action: Action,
+        version: int,
+        replaced: int | None,
+        note: Note,
+        trained_on: Mapping[str, str],
+        terms: Terms = Terms(),  # noqa: B008  # it is frozen
+    ) -> Self:
         """An event of this moment, by the user of this process where the note names nobody."""
         gate, by = list(note.gate), note.by or this_user()
-        return cls(
-            action, version, replaced, time.time_ns() // 1_000_000, by, note.why, note.forced, gate, dict(trained_on)
-        )
+        now = time.time_ns() // 1_000_000
+        return cls(action, version, replaced, now, by, note.why, note.forced, gate, dict(trained_on), terms)
 
 
 def this_user() -> str:

@@ -49,6 +49,7 @@ PLACE: Final = f"{ARRAYS}/{_FILE}"
 
 _JUDGING: Final = "threshold.json"
 _REFERENCE: Final = "reference.json"
+_DRIFT: Final = "drift.json"
 _EXAMPLE_ROWS: Final = 5
 
 
@@ -81,6 +82,8 @@ def _parts(model: Model, example: Floats) -> Iterator[tuple[dict[str, Any], str]
         (folder / _JUDGING).write_bytes(msgspec.json.encode(model.threshold))
         if model.reference is not None:
             (folder / _REFERENCE).write_bytes(msgspec.json.encode(model.reference))
+        if model.drift_reference:
+            (folder / _DRIFT).write_bytes(model.drift_reference)
         yield (
             {
                 "loader_module": __name__,
@@ -141,7 +144,17 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     )
     reference = _read_reference(folder / PLACE, metadata.threshold)
     judged_by = metadata.threshold, tuple(metadata.names), usual, metadata.budget, reference
-    model = Model(name, version, scorer, *judged_by, digest, extras=metadata.unknown, decline_threshold=decline)
+    drift = folder / ARRAYS / _DRIFT
+    model = Model(
+        name,
+        version,
+        scorer,
+        *judged_by,
+        digest,
+        extras=metadata.unknown,
+        decline_threshold=decline,
+        drift_reference=drift.read_bytes() if drift.exists() else b"",
+    )
     refuse_other_scores(model, metadata.probe_scores)
     return model
 

@@ -120,6 +120,17 @@ def chosen(uri: str) -> Iterator[None]:
 
 
 @contextmanager
+def sent_once() -> Iterator[None]:
+    """Inside, a request whose answer is lost is not sent again, for what it asks for may be done; for the whole process."""
+    before = os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = before
+
+
+@contextmanager
 def run(uri: str, experiment_name: str) -> Iterator[str]:
     """An MLflow run of the registry that is `chosen`, which `mlflow.log_…` inside writes to; yields its id.
 

@@ -25,15 +25,20 @@ class _Training(msgspec.Struct):
     params: dict[str, str]
     metrics: dict[str, float]
     example: list[list[float]]
+    registration: str = ""
 
 
 class Unregistered(NamedTuple):
-    """All that `ml.registry.model_store.ModelStore.register` takes. example: rows of features (n, len(model.features))."""
+    """All that `ml.registry.model_store.ModelStore.register` takes. example: rows of features (n, len(model.features)).
+
+    registration: by which the registry has one version of it at most, however often it is registered.
+    """
 
     model: Model
     example: Floats
     params: dict[str, object]
     metrics: dict[str, float]
+    registration: str = ""
 
 
 def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
@@ -45,10 +50,15 @@ def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
     unfinished = parent / f".{now:%Y%m%d-%H%M%S}"
     shutil.rmtree(unfinished, ignore_errors=True)
     digest = serialization.save(trained.model, trained.example, unfinished)
-    params = {name: str(value) for name, value in trained.params.items()}
-    training = _Training(params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist())
-    (unfinished / _TRAINING).write_bytes(msgspec.json.encode(training))
+    write_training(trained, unfinished)
     return unfinished.rename(parent / f"{now:%Y%m%d-%H%M%S}-{digest[:8]}")
+
+
+def write_training(trained: Unregistered, folder: Path) -> None:
+    """Write what is known of the training beside a model's files. Raises OSError."""
+    params = {name: str(value) for name, value in trained.params.items()}
+    training = _Training(params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist(), trained.registration)
+    (folder / _TRAINING).write_bytes(msgspec.json.encode(training))
 
 
 def read(folder: Path, name: str) -> Unregistered:
@@ -66,7 +76,7 @@ def read(folder: Path, name: str) -> Unregistered:
         raise ModelRefused(f"its file {_TRAINING} can't be read: {error}") from error
     if example.ndim != 2 or example.shape[1] != len(model.features):
         raise ModelRefused(f"its file {_TRAINING} is another model's")
-    return Unregistered(model, example, dict(training.params), training.metrics)
+    return Unregistered(model, example, dict(training.params), training.metrics, training.registration)
 
 
 def register(registry: ModelStore, trained: Unregistered, parent: Path, now: datetime, promote: bool) -> Model:

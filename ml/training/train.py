@@ -28,6 +28,8 @@ from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
 from ml.dataset.transactions import Transactions, fold_history
 from ml.detectors import DETECTORS, Detector, Scorer, TooFewRows
 from ml.detectors.columns import Choice, choose, narrowed
+from ml.drift.counts import Rows
+from ml.drift.reference import DriftReference
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.declared import NOTHING, Declared
@@ -105,6 +107,7 @@ def train(
         "rows": history.rows,
         "customers": customers.customers,
         "history_until": datetime.fromtimestamp(folded.end / 1000, UTC).isoformat(),
+        "unseen_from": datetime.fromtimestamp(seen.parts["check"].time[0] / 1000, UTC).isoformat(),
         "labels": 0 if labels is None else len(labels.time),
         "seed": policy.seed,
         "trials": policy.trials,
@@ -172,12 +175,25 @@ def _judging(
         extras=seen.unknown,
         decline_threshold=declined.threshold,
     )
-    checked = scorer.anomaly_score(seen.parts["check"].features)
+    check = seen.parts["check"]
+    checked = scorer.anomaly_score(check.features)
+    model = replace(model, drift_reference=_drift_reference(model, (held_out, scores), (check, checked)))
     return model, {
         "alert_share_threshold_part": float(model.is_anomaly(scores).mean()),
         "alert_share_check_part": float(model.is_anomaly(checked).mean()),
         **{f"decline_{name}": value for name, value in declined._asdict().items() if value is not None},
     }
+
+
+def _drift_reference(model: Model, *parts: tuple[Transactions, Floats]) -> bytes:
+    """What traffic was like that the detector was not fitted to, from parts and their scores."""
+    of_parts, scores = zip(*parts, strict=True)
+    time, features, segment = (
+        np.concatenate([getattr(part, name) for part in of_parts]) for name in ("time", "features", "segment")
+    )
+    together = np.concatenate(scores)
+    rows = Rows(time, features, together, segment, model.is_anomaly(together))
+    return DriftReference.from_rows(model.features, rows).to_json()
 
 
 def _profile_params(policy: Policy, labels: Labels | None, chosen: Choice) -> dict[str, object]:

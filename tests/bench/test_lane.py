@@ -1,14 +1,17 @@
 """The lane's figures: what is held, what the last line says, and what the report shows."""
 
+from dataclasses import replace
+
 import msgspec
 
 from bench.figures import latency
 from bench.lane import LanePlan, held
+from bench.lane_figures import LaneFigures, lane_figures
 from bench.lane_table import lane_section
 from bench.open_loop import Load
-from bench.quick import LaneFigures, lane_figures
 from bench.result import Lane
 from bench.sizes import FULL
+from bench.targets import TARGETS
 from tests.bench.results import whole
 
 
@@ -48,6 +51,35 @@ def test_what_was_not_measured_is_null() -> None:
     assert lane_figures(whole()) == LaneFigures()
     assert lane_figures(whole()).differing is None
     assert lane_section(None) == ""
+
+
+def test_the_table_of_targets_judges_every_figure_of_the_lane() -> None:
+    found = msgspec.structs.replace(whole(), lane=LANE)
+    judged = {target.name: (target.value(found), target) for target in TARGETS}
+    verdicts = {
+        name: target.verdict(value, wanted=True)
+        for name, (value, target) in judged.items()
+        if value is not None and target.value(whole()) is None
+    }
+    assert verdicts == {
+        "/predict at 1,000 a second, p50": "met (-13 %)",
+        "/predict at 1,000 a second, p99": "met (-65 %)",
+        "/transactions at 1,000 a second, p50": "met (+0 %)",
+        "/transactions at 1,000 a second, p99": "met (-60 %)",
+        "/transactions at 1,000 a second, p99.9": "met (-84 %)",
+        "/transactions: highest rate, p99 ≤ 20 ms": "not met (-33 %)",
+        "early alerts at 1,000 txn/s, p50": "met (-25 %)",
+        "early alerts at 1,000 txn/s, p99": "met (-65 %)",
+        "early alerts beside the Spark job, p50": "not met (+100 %)",
+        "early alerts beside the Spark job, p99": "met (-33 %)",
+        "both lanes: records compared": "not met (-90 %)",
+        "both lanes: records that differ": "met",
+    }
+
+
+def test_the_whole_benchmark_compares_a_million_records_that_both_lanes_have_taken_in() -> None:
+    assert FULL.whole_lane.backlog >= 1_000_000
+    assert replace(FULL.whole_lane, backlog=FULL.lane.backlog) == FULL.lane
 
 
 def test_a_rate_with_one_error_is_not_held_however_fast_the_others_were() -> None:

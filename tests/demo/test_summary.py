@@ -14,7 +14,9 @@ from demo.summary import Result, failed_conditions, json_line, print_summary
 
 KEYS = (
     *("generated", "scored", "invalid", "alerts", "influx_points"),
-    *("latency_ms_p50", "latency_ms_p99", "precision", "recall", "model_version"),
+    *("latency_ms_p50", "latency_ms_p99"),
+    *("early_alerts", "early_latency_ms_p50", "early_latency_ms_p99", "first_alert_s"),
+    *("precision", "recall", "model_version"),
 )
 GOOD = Result(
     rate=500,
@@ -24,6 +26,9 @@ GOOD = Result(
     points_in="InfluxDB",
     latency_ms_p50=640,
     latency_ms_p99=1_310,
+    early_alerts=118,
+    early_latency_ms_p50=3,
+    early_latency_ms_p99=14,
     quality=Quality(alerts=120, frauds=160, caught=60),
     scenarios=[
         ScenarioResult("account_takeover", 40, 20, 7, 6, 3, 400.0),
@@ -49,6 +54,17 @@ def test_the_json_line_has_the_figures_under_the_promised_names_in_one_line() ->
         0.5,
         0.375,
     )
+
+
+def test_the_latency_of_early_alerts_stands_beside_the_jobs_and_is_null_where_the_service_sent_none() -> None:
+    figures = json.loads(json_line(GOOD))
+    assert (figures["latency_ms_p50"], figures["early_latency_ms_p50"], figures["early_latency_ms_p99"]) == (640, 3, 14)
+    without = replace(GOOD, early_alerts=0, early_latency_ms_p50=None, early_latency_ms_p99=None)
+    assert json.loads(json_line(without))["early_latency_ms_p50"] is None
+    assert failed_conditions(without) == []
+    console = Console(width=80, record=True, force_terminal=False)
+    print_summary(without, console)
+    assert "the service sent none" in console.export_text()
 
 
 def test_precision_and_recall_are_null_where_there_was_no_fraud() -> None:
@@ -78,6 +94,7 @@ def test_the_tables_tell_of_each_scenario_and_fit_80_columns() -> None:
     print_summary(GOOD, console)
     text = console.export_text()
     assert "6 of 7" in text
+    assert "median 3 ms; p99 14 ms; by the service" in text
     assert "0 of 5" in text
     assert "transaction 3, after 7 min" in text
     assert "of 160 frauds, by a model that saw no label" in text

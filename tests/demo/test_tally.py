@@ -138,3 +138,16 @@ def test_the_simulated_clock_never_goes_back(first: bool) -> None:
     for n, minute in enumerate(minutes):
         tally.score(score(n, minutes=minute), 1_000_400)
     assert tally.clock == score(0, minutes=5.0).event_time
+
+
+def test_an_alert_is_shown_once_whichever_lane_was_first_and_each_lane_counts_its_own() -> None:
+    tally = Tally()
+    tally.early_alert(score(0, anomaly=True), 1_000_003)
+    tally.early_alert(score(0, anomaly=True), 1_000_009)
+    tally.score(score(1, anomaly=True), 1_000_400)
+    assert [alert.score.offset for alert in tally.recent_alerts()] == [1, 0]
+    tally.score(score(0, anomaly=True), 1_000_500)
+    tally.early_alert(score(1, anomaly=True), 1_000_700)
+    assert [alert.score.offset for alert in tally.recent_alerts()] == [1, 0]
+    assert (tally.alerts, len(tally.early_alerts)) == (2, 2)
+    assert tally.early_latencies_ms == {3: 1, 700: 1}

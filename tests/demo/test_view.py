@@ -28,6 +28,9 @@ BUSY = Snapshot(
     scored_bins=tuple(range(30)),
     latency_ms_p50=12_640,
     latency_ms_p99=21_310,
+    early_alerts=1_081,
+    early_latency_ms_p50=3,
+    early_latency_ms_p99=14,
     quality=Quality(alerts=1_097, frauds=1_127, caught=779),
     campaigns=114,
     campaigns_caught=101,
@@ -62,6 +65,8 @@ def test_the_figures_are_whole_on_small_terminals(width: int, height: int, alert
         "339",
         "12 invalid",
         "p50 12,640 ms · p99 21,310 ms",
+        "1,081",
+        "p50 3 ms · p99 14 ms",
         "version 1",
     ):
         assert figure in text
@@ -92,6 +97,7 @@ def test_a_plain_line_has_the_same_figures() -> None:
         "in 12,502/s",
         "1,020,733 of 1,021,084",
         "p99 21,310 ms",
+        "1,081 early alerts: p50 3 ms, p99 14 ms",
         "precision 71 %",
         "101 of 114 campaigns caught",
     ):

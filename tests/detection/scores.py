@@ -21,7 +21,7 @@ FORM: Final[dict[str, Any]] = {
 
 _OF_ANOMALIES: Final = {"reasons", "named_features"}
 _WHERE_THERE_IS_ONE: Final = {
-    *("challenger", "profile_features", "profile_set", "profile_ahead"),
+    *("challenger", "champion", "profile_features", "profile_set", "profile_ahead"),
     *("currency_version", "currency_unknown"),
     *("extras", "refused_extras"),
 }

@@ -268,7 +268,7 @@ def test_a_table_under_the_number_of_another_is_refused(tmp_path: Path) -> None:
     digest = ThresholdStore(DurableFolder.on_disk(tmp_path)).keep(Table(7, 1, 0, 1, 0, 0.5, {}))
     (tmp_path / f"7-{digest}.json").rename(tmp_path / f"9-{digest}.json")
     again = ThresholdStore(DurableFolder.on_disk(tmp_path))
-    with pytest.raises(LookupError, match=r"thresholds 9 .* holds table 7: it was renamed"):
+    with pytest.raises(LookupError, match=r"thresholds 9 holds table 7: it was renamed"):
         again.table(9, digest)
     with pytest.raises(LookupError, match="it was renamed"):
         _ = again.newest
@@ -281,7 +281,7 @@ def test_what_is_no_table_is_refused_in_words_though_its_name_is_right(tmp_path:
     digest = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
     folder = DurableFolder.on_disk(tmp_path)
     folder.write(f"3-{digest}.json", content)
-    with pytest.raises(LookupError, match="thresholds 3 beside the checkpoint holds no table"):
+    with pytest.raises(LookupError, match="kept file of the table of thresholds 3 holds no table"):
         ThresholdStore(folder).table(3, digest)
 
 

@@ -35,6 +35,7 @@ def test_every_client_is_told_where_its_servers_are() -> None:
         "topics": {"KAFKA_BOOTSTRAP_SERVERS"},
         "trainer": {"MLFLOW_TRACKING_URI"},
         "job": {"KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI", "INFLUXDB_URL", "INFLUXDB_TOKEN"},
+        "service": {"KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"},
         "generator": {"KAFKA_BOOTSTRAP_SERVERS"},
         "grafana": {"INFLUXDB_URL", "INFLUXDB_TOKEN"},
         "kafka-ui": {"KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS"},

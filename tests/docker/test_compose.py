@@ -27,7 +27,7 @@ from tests.docker.compose import (
 
 each_service = pytest.mark.parametrize("name", services())
 
-WHAT_USERS_WERE_PROMISED = {"kafka", "kafka-ui", "influxdb", "grafana", "mlflow", "job", "generator"}
+WHAT_USERS_WERE_PROMISED = {"kafka", "kafka-ui", "influxdb", "grafana", "mlflow", "job", "service", "generator"}
 
 
 class _NoDuplicates(yaml.SafeLoader):
@@ -149,6 +149,10 @@ def test_detection_does_not_wait_for_influxdb() -> None:
         return before.union(*map(all_before, before))
 
     assert all_before("job") == {"kafka", "topics", "mlflow", "trainer"}
+
+
+def test_the_service_waits_for_what_the_job_waits_for_and_for_nothing_else() -> None:
+    assert services()["service"]["depends_on"] == services()["job"]["depends_on"]
 
 
 # Images, users, limits

@@ -119,7 +119,8 @@ def test_nothing_secret_or_large_can_get_into_the_image() -> None:
 
 def test_what_is_copied_is_all_that_the_programs_import(app: Path) -> None:
     programs = "jobs.detect", "jobs.publish", "jobs.__main__", "generator.__main__", "ml.__main__", "stack.__main__"
-    own = "generator", "jobs", "ml", "settings", "sinks", "stack"
+    programs += ("serving.__main__",)
+    own = "generator", "jobs", "ml", "scoreline", "serving", "settings", "sinks", "stack", "versions"
     code = f"import sys, {', '.join(programs)}; print(*(sys.modules[name].__file__ for name in {own}), sep='\\n')"
     assert all(Path(file).is_relative_to(app) for file in _run(app, "python", "-c", code).splitlines())
 

@@ -97,7 +97,7 @@ def test_rows_that_do_not_fit_are_counted_shown_and_kept_with_their_line(tmp_pat
         6: "amount (column amount) must be finite and at least 0, but is '-1'",
         7: "the line is not one row of a CSV (unexpected end of data); a field can't hold a line break",
         8: "customer_id (column who) must have a value",
-        9: "the label (column fraud) must be one of 1, true, 0, false, but is '2'",
+        9: "the label (column fraud) must be one of 1, true, yes, t, y, 0, false, no, f, n, but is '2'",
         11: "the line is not UTF-8 (byte 0x80)",
     }
     assert rejects[0]["text"] == "2,c2,x,0"

@@ -33,7 +33,10 @@ from tests.generator.replay_data import PLAIN, converted, csv_file, mapping
         ({"amount": None}, "the key amount is missing"),
         ({"amout": "amount"}, "there is no key amout"),
         ({"amount": {"column": "a", "constant": 1}}, "amount: Value error, needs exactly one of column and constant"),
-        ({"customer_id": {}}, "customer_id: Value error, needs exactly one of column, constant and row, but it is {}"),
+        (
+            {"customer_id": {}},
+            "customer_id: Value error, needs exactly one of column, columns, constant and row, but it is {}",
+        ),
         ({"event_time": {"column": "at", "unit": "weeks"}}, "event_time.unit: Input should be 'days', 'hours'"),
         ({"event_time": {"column": "at", "spread": True}}, "origin and spread belong to a count: say its unit"),
         ({"event_time": {"column": "at", "zone": "Berlin"}}, "event_time.zone: Value error, is a time zone's name"),

@@ -128,7 +128,9 @@ def test_what_can_not_be_done_is_one_line(
 
 def test_the_formats_that_come_along_are_named_when_another_is_asked_for() -> None:
     with pytest.raises(
-        Exception, match="--format has to be history, paysim, sparkov, ulb or a mapping file, but nonsense"
+        Exception,
+        match="--format has to be baf, banksim, history, ibm-aml, ieee-cis, paysim, sparkov, tabformer, ulb or a mapping "
+        "file, but nonsense",
     ):
         load_mapping("nonsense")
 

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from generator.arrays import Array
@@ -90,6 +90,10 @@ def test_the_shares_of_the_scenarios_make_a_whole() -> None:
     assert len(SCENARIOS) == len({scenario.name for scenario in SCENARIOS}) == 13
 
 
+@example(seed=6713)  # chance gave these four as many amounts of a small purchase as tiny ones, or more
+@example(seed=7989)
+@example(seed=8275)
+@example(seed=8769)
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None)
 def test_card_testing_is_many_tiny_online_payments(seed: int) -> None:

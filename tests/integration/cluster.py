@@ -13,6 +13,9 @@ from typing import Final, Self
 import psutil
 import pyspark
 
+from settings import Settings
+from tests.integration.application import Application
+
 _SPARK: Final = Path(pyspark.__file__).parent
 _HOST: Final = "127.0.0.1"
 _EXECUTOR: Final = "CoarseGrainedExecutorBackend"
@@ -128,6 +131,25 @@ class Cluster:
             with suppress(psutil.NoSuchProcess):
                 left.kill()
         psutil.wait_procs(below, timeout=30)
+
+
+def on_cluster(settings: Settings) -> Settings:
+    """With as many state partitions as both workers have cores, and small micro-batches."""
+    changed = {"state_partitions": 4, "max_offsets_per_trigger": 700, "publish_interval_seconds": 1.0}
+    return settings.model_copy(update=changed)
+
+
+def newest_commit(settings: Settings) -> int:
+    """Of detect; -1 before the first."""
+    commits = Path(settings.checkpoint, "detect", "commits").glob("*")
+    return max((int(path.name) for path in commits if path.name.isdigit()), default=-1)
+
+
+def wait_for_executor(worker: Worker, killed: int, application: Application) -> None:
+    """Until a worker has an executor in place of the one that was killed."""
+    application.wait_until(
+        lambda: any(one.pid != killed for one in worker.executors()), "a new executor on the same worker"
+    )
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from ml.registry.model_store import ModelStore
 from settings import Settings
 from tests.integration.application import ROOT, Application
-from tests.integration.cluster import Cluster, Worker
+from tests.integration.cluster import Cluster, Worker, newest_commit, on_cluster, wait_for_executor
 from tests.integration.traffic import messages, send, traffic
 from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch
@@ -27,12 +27,6 @@ MARKER: Final = "--py-files scoreline.zip"
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with Cluster(tmp_path / "cluster") as running:
         yield running
-
-
-def on_cluster(settings: Settings) -> Settings:
-    """With as many state partitions as both workers have cores, and small micro-batches."""
-    changed = {"state_partitions": 4, "max_offsets_per_trigger": 700, "publish_interval_seconds": 1.0}
-    return settings.model_copy(update=changed)
 
 
 @pytest.mark.long
@@ -110,18 +104,6 @@ def wait_until_gone(files: set[Path]) -> None:
     while there := [file for file in files if file.exists()]:
         assert time.monotonic() < deadline, f"left behind: {there}"
         time.sleep(0.5)
-
-
-def wait_for_executor(worker: Worker, killed: int, application: Application) -> None:
-    application.wait_until(
-        lambda: any(one.pid != killed for one in worker.executors()), "a new executor on the same worker"
-    )
-
-
-def newest_commit(settings: Settings) -> int:
-    """Of detect; -1 before the first."""
-    commits = Path(settings.checkpoint, "detect", "commits").glob("*")
-    return max((int(path.name) for path in commits if path.name.isdigit()), default=-1)
 
 
 def wait_for_all(application: Application, settings: Settings) -> None:

@@ -69,24 +69,25 @@ def test_a_job_that_is_killed_judges_every_record_as_an_undisturbed_one(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_records_lost_to_retention_stop_the_job_unless_the_loss_is_accepted(settings: Settings, start: Start) -> None:
+def test_records_lost_to_retention_stop_the_job_unless_the_loss_is_accepted(
+    settings: Settings, start: Start, detect_all: Callable[..., None]
+) -> None:
     settings = settings.model_copy(update={"publish": False})
     send(settings, messages(traffic(500, customers=50, seed=31)))
-    first = start(settings)
-    first.wait_until(lambda: records(settings, settings.scores_topic) == 500, "the first scores")
-    assert first.stop() == 0
+    detect_all(settings)
+    assert records(settings, settings.scores_topic) == 500
     send(settings, messages(traffic(500, customers=50, seed=32)))
     with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
         lost = {TopicPartition(settings.transactions_topic, p): -1 for p in range(4)}
         admin.delete_records(lost)
     send(settings, messages(traffic(500, customers=50, seed=33)))
-    second = start(settings)
-    assert second.wait() != 0
-    assert "--accept-data-loss" in second.output
-    assert "Traceback" not in second.output
-    third = start(settings.model_copy(update={"accept_data_loss": True}))
-    third.wait_until(lambda: records(settings, settings.scores_topic) == 1_000, "the scores of what is left")
-    assert third.stop() == 0
+    first = start(settings)
+    assert first.wait() != 0
+    assert "--accept-data-loss" in first.output
+    assert "Traceback" not in first.output
+    second = start(settings.model_copy(update={"accept_data_loss": True}))
+    second.wait_until(lambda: records(settings, settings.scores_topic) == 1_000, "the scores of what is left")
+    assert second.stop() == 0
 
 
 class Feed:

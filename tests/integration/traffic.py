@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -66,8 +67,11 @@ def messages(transactions: Iterable[Transaction]) -> list[Message]:
     return [(t.customer_id.encode(), msgspec.json.encode(t)) for t in transactions]
 
 
-def send(settings: Settings, sent: Iterable[Message]) -> None:
-    """Send messages to the transactions topic, in their order, and wait until the broker has them all."""
+def send(settings: Settings, sent: Iterable[Message], times: Iterable[int] = ()) -> None:
+    """Send messages to the transactions topic, in their order, and wait until the broker has them all.
+
+    times: their Kafka timestamps (ms); without, that of now.
+    """
     failed: list[Any] = []
     producer = Producer(
         {
@@ -78,11 +82,12 @@ def send(settings: Settings, sent: Iterable[Message]) -> None:
             "linger.ms": 5,
         }
     )
-    for key, value in sent:
+    for (key, value), time in zip(sent, chain(times, repeat(0)), strict=False):
         producer.produce(
             settings.transactions_topic,
             value,
             key,
+            timestamp=time,
             on_delivery=lambda error, _: failed.append(error) if error else None,
         )
         producer.poll(0)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from jobs.profile_counts import Counted, Counting, Span, added
+from jobs.profile_counts import Counting, Span
+from jobs.profile_rows import Counted, added
 from jobs.seen import Seen
 from ml.features import FEATURE_SET, FEATURES, HOUR, SECOND
 

@@ -1,5 +1,7 @@
 """The job's two phases, the fold and the judgement, come to what the engine does in one; without Spark around them."""
 
+from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,15 +9,15 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from detection.decision import NOT_JUDGED
+from detection.decision import BASIS, NOT_JUDGED, lookup
 from detection.engine import Engine, Outcome, Scored
-from detection.ranges import Versions
+from detection.ranges import Challenger, Versions
 from detection.refusals import Problem
-from detection.score_json import closing
+from detection.score_json import CLOSING_BYTES, closing, read
 from detection.state_log import folded_or_untouched
 from jobs.customer_fold import CustomerFold, Limits
-from jobs.scoring import SentDecision, judged_by
-from jobs.source.topic_limits import TopicLimits
+from jobs.scoring import SentDecision, SentTrial, judged_by
+from jobs.source.topic_limits import TopicLimits, room
 from jobs.tasks import Tasks
 from ml.features import Folded, position
 from ml.features.customers import Customers
@@ -162,3 +164,58 @@ def with_extras() -> list[recorded_log.Message]:
             value = value[:-1] + b"," + more + b"}"
         out.append(msgspec.structs.replace(message, value=value, judged_by_table=False))
     return out
+
+
+def test_the_two_phases_come_to_what_the_engine_does_with_a_model_on_trial_too() -> None:
+    log = recorded_log.messages()[:1_000]
+    champion = recorded_log.model()
+    other = replace(champion, threshold=champion.threshold / 2, version=8)
+    by = Challenger(8, "recorded", "e" * 64, share=0.7, judges=0.3, salt="trial")
+    versions = msgspec.structs.replace(PLAIN, challenger=by)
+    models: list[Any] = [SimpleNamespace(value=model) for model in (champion, other)]
+    trial = SentTrial(by, models[1], lookup(other, None))
+    sent = SentDecision.from_table(versions, models[0], None, trial=trial)
+    told = tasks()
+    rows = folded(log, told)
+    function: Any = judged_by([(0, sent)], told)
+    found = pd.concat(function.func(iter([rows["basis"][:300], rows["basis"][300:]])), ignore_index=True)
+    came = Engine(Customers()).work(recorded_log.taken(log), sent.decision, END)
+    seen = Counter[str]()
+    for row, one, outcome in zip(rows.itertuples(), found.itertuples(), came, strict=True):
+        if not isinstance(outcome, Scored):
+            assert one.json is None
+            continue
+        assert (row.value + one.json + END, one.is_anomaly) == (outcome.value, outcome.is_anomaly)
+        score = read(outcome.value)
+        seen["judged"] += score.champion is not None
+        seen["beside"] += score.challenger is not None
+        seen["neither"] += score.champion is None and score.challenger is None
+    assert set(seen) == {"judged", "beside", "neither"}
+
+
+def test_a_score_that_only_the_trial_makes_too_large_is_judged_by_the_champion_alone() -> None:
+    log = recorded_log.messages()[:200]
+    champion = recorded_log.model()
+    by = Challenger(8, "recorded", "e" * 64)
+    model: Any = SimpleNamespace(value=champion)
+    alone = SentDecision.from_table(PLAIN, model, None)
+    both = alone._replace(
+        versions=msgspec.structs.replace(PLAIN, challenger=by), trial=SentTrial(by, model, alone.thresholds)
+    )
+    rows = folded(log, tasks())
+    sizes = np.frombuffer(b"".join(rows["basis"]), BASIS)["bytes"]
+
+    def judged(sent: SentDecision, limit: int) -> tuple[list[bytes | None], Any]:
+        told = tasks()._replace(limits=TopicLimits(scores=limit, alerts=limit))
+        function: Any = judged_by([(0, sent)], told)
+        (found,) = function.func(iter([rows["basis"]]))
+        return found["json"].to_list(), told.set_aside.together
+
+    parts, _ = judged(alone, 1 << 20)
+    longest = max(int(size) + len(part) for size, part in zip(sizes, parts, strict=True) if part is not None)
+    limit = next(limit for limit in range(longest, longest + 10_000) if room(limit) >= longest + CLOSING_BYTES)
+    assert judged(alone, limit)[1] == {}
+    came, aside = judged(both, limit)
+    assert aside == {}
+    assert sum(part == before for part, before in zip(came, parts, strict=True) if part is not None) > 0
+    assert any(part is not None and b"challenger" in part for part in came)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as configured
 from hypothesis import strategies as st
 
-from jobs.profile_counts import LABEL
+from jobs.profile_rows import LABEL
 from jobs.seen import Seen
 from ml.features import FEATURES, HOUR
 from ml.features.events import hash_id

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.profile_store import ProfileStore
-from jobs import profile_state
+from jobs import profile_state, profile_state_form
 from jobs.known_labels import MOST_EARLY
-from jobs.profile_state import Limits, Made, ProfileState
+from jobs.profile_state import ProfileState
+from jobs.profile_state_form import Limits, Made
 from jobs.runtime.storage import DurableFolder
 from ml.dataset.profiling import COUNTS_FILE, LABEL_COUNTS_FILE, TABLE_FILE
 from ml.features.events import hash_id
@@ -235,7 +236,7 @@ def test_a_later_score_of_the_same_transaction_takes_no_label_with_it(tmp_path: 
 
 
 def test_traffic_of_invented_times_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile_state, "_DAY_SECONDS", 432)  # some 7 blocks
+    monkeypatch.setattr(profile_state_form, "_DAY_SECONDS", 432)  # some 7 blocks
     whole, most = scores(range(400)), 4 * 57
     old = [
         Record("scores", 0, 9_000 + n, score(5_000 + n, -60.0 * n, kafka_time=START, partition=3, offset=n))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.publish_points import Publication, PublishedScore, draw, placed, requests
+from jobs.point_places import draw, placed
+from jobs.publish_points import Publication, PublishedScore, requests
 from jobs.throughput import Tally, Throughput
 from ml.schema import Reason, Score
 from sinks.points_file import PointsFileSink

@@ -108,6 +108,19 @@ def history_folder(tmp_path_factory: pytest.TempPathFactory, transactions: pa.Ta
     return folder
 
 
+@pytest.fixture
+def labelled_folder(history_folder: Path, transactions: pa.Table, tmp_path: Path) -> Path:
+    """The history, 2 % of whose transactions are fraud."""
+    folder = tmp_path / "labelled"
+    shutil.copytree(history_folder, folder)
+    rows = np.flatnonzero(np.random.default_rng(3).random(transactions.num_rows) < 0.02)
+    some = transactions.take(rows)
+    columns = {"transaction_id": some["transaction_id"], "customer_id": some["customer_id"]}
+    labels = pa.table({**columns, "is_fraud": [True] * len(rows), "label_time": some["event_time"]})
+    pq.write_table(labels, folder / "labels.parquet")
+    return folder
+
+
 Run = Callable[..., tuple[int, str, str]]
 
 

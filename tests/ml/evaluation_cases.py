@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.dataset.transactions import Transactions
+from ml.evaluation.stretch import Stretch
 from ml.features import DAY, HOUR
 from ml.schema import TRANSACTION_ARROW
 
@@ -91,3 +93,14 @@ def write_history(folder: Path, delay: int = 7 * DAY, days: int = DAYS) -> list[
     write_labels(folder / "truth.parquet", made)
     write_labels(folder / "labels.parquet", made, delay)
     return made
+
+
+def stretch(days: int, a_day: int, seed: int = 0) -> Stretch:
+    """Days of transactions without features, 2 % of them fraud."""
+    random = np.random.default_rng(seed)
+    rows = days * a_day
+    time = np.sort(random.integers(0, days * DAY, rows))
+    zeros = np.zeros(rows, np.uint64)
+    found = Transactions(time, zeros, zeros, np.full(rows, ""), np.zeros(rows), np.zeros((rows, 0)))
+    unique, day = np.unique(time // DAY, return_inverse=True)
+    return Stretch(found, (), random.random(rows) < 0.02, day, unique)

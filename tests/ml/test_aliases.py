@@ -8,7 +8,7 @@ import pytest
 from ml.arrays import Floats
 from ml.model import Model
 from ml.registry import promotion_history, tracking
-from ml.registry.model_store import Check, ModelStore, Note, RegistryError
+from ml.registry.model_store import Check, ModelStore, Note, RegistryError, Terms
 from tests.ml.conftest import Run
 
 
@@ -24,6 +24,12 @@ def aliases(registry: ModelStore) -> dict[str, int]:
     return {alias: row.version for row in registry.models() for alias in row.aliases}
 
 
+def trial_of(registry: ModelStore) -> tuple[int, Terms]:
+    found = registry.on_trial()
+    assert found is not None
+    return found.entry.version, found.terms
+
+
 def test_previous_is_the_champion_before_this_one_through_promotions_and_rollbacks(three: ModelStore) -> None:
     three.promote(1)
     assert aliases(three) == {"champion": 1}
@@ -36,15 +42,30 @@ def test_previous_is_the_champion_before_this_one_through_promotions_and_rollbac
     assert aliases(three) == {"champion": 1}
 
 
+def test_where_the_champion_before_was_deleted_previous_is_the_one_before_that(three: ModelStore) -> None:
+    three.promote(1)
+    three.promote(2)
+    tracking.client(three.uri).delete_model_version("scoreline", "2")
+    three.promote(3)
+    assert aliases(three) == {"champion": 3, "previous": 1}
+
+
+def test_where_no_champion_before_is_left_there_is_no_previous(three: ModelStore) -> None:
+    three.promote(1)
+    tracking.client(three.uri).delete_model_version("scoreline", "1")
+    three.promote(2)
+    assert aliases(three) == {"champion": 2}
+
+
 def test_a_challenger_is_on_trial_until_it_is_promoted_or_withdrawn(three: ModelStore) -> None:
     three.promote(1)
-    assert three.challenger_entry() is None
+    assert three.on_trial() is None
     three.challenge(2)
-    entry = three.challenger_entry()
-    assert entry is not None
-    assert entry.version == 2
+    assert trial_of(three) == (2, Terms())
+    three.challenge(2, terms=Terms(0.5, 0.1, "salt"))
+    assert trial_of(three) == (2, Terms(0.5, 0.1, "salt"))
     three.promote(2)
-    assert three.challenger_entry() is None
+    assert three.on_trial() is None
     three.challenge(3)
     assert three.withdraw() == 3
     assert aliases(three) == {"champion": 2, "previous": 1}
@@ -117,7 +138,7 @@ def test_a_champion_by_another_alias_has_a_challenger_and_a_record_of_its_own(th
     live.promote(1)
     live.promote(2)
     live.challenge(3)
-    assert three.challenger_entry() is None
+    assert three.on_trial() is None
     assert three.events() == []
     assert aliases(three) == {"live": 2, "live-previous": 1, "live-challenger": 3}
 

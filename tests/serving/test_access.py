@@ -1,6 +1,7 @@
 """Who may ask the service, and how often."""
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +73,51 @@ def test_a_file_that_holds_no_keys_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "keys.yaml"
     path.write_text(text)
     with pytest.raises(ServiceError, match=r"the keys .*keys\.yaml can't be read: \S"):
+        Access.read(path)
+
+
+def test_keys_are_taken_up_and_dropped_while_rates_go_on_with_what_is_left() -> None:
+    now = [0.0]
+    access = Access(keys(till=10, web=10), lambda: now[0])
+    access.spend("till", 10)
+    access.take(keys(till=10, desk=None))
+    assert access.caller(scope("Bearer key of desk")) == "desk"
+    with pytest.raises(RequestRefused) as raised:
+        access.caller(scope("Bearer key of web"))
+    assert raised.value.refused.status == 401
+    with pytest.raises(RequestRefused):
+        access.spend("till")
+    access.take(keys(till=20))
+    access.spend("till", 20)
+
+
+def written(path: Path, found: dict[str, Key]) -> None:
+    path.write_text("".join(f"{name}: {{sha256: {key.sha256}}}\n" for name, key in found.items()))
+
+
+def test_a_file_is_read_again_when_it_changes_and_one_that_can_not_be_used_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    written(path, keys(till=None))
+    access = Access.read(path)
+    for text in ("", "{}", "till: [", "till: {sha256: 0}"):
+        path.write_text(text)
+        access.read_again(path)
+        assert access.needs_key
+        assert access.caller(scope("Bearer key of till")) == "till"
+    written(path, keys(web=None))
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            assert access.caller(scope("Bearer key of web")) == "web"
+            break
+        except RequestRefused:
+            time.sleep(0.1)
+    with pytest.raises(RequestRefused):
+        access.caller(scope("Bearer key of till"))
+
+
+def test_a_file_without_a_single_key_is_refused_instead_of_letting_everybody_in(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text("{}")
+    with pytest.raises(ServiceError, match="it has none"):
         Access.read(path)

@@ -11,6 +11,7 @@ from ml.features.customers import Customers
 from serving.access import Access, Key
 from serving.customers import Lookup
 from serving.http import RequestRefused
+from serving.share import Elsewhere
 from tests.detection import recorded_log
 
 KEYS = {"analyst": Key(hashlib.sha256(b"secret").hexdigest(), rate=None)}
@@ -68,3 +69,16 @@ def test_a_customer_who_is_not_known_stays_unknown() -> None:
     with pytest.raises(RequestRefused, match="no transaction of this customer"):
         Lookup(customers, nullcontext(), Access(KEYS)).answer(SCOPE, "nobody")
     assert customers.count == before
+
+
+def test_of_another_machines_partition_it_says_where_to_go_to_who_has_a_key() -> None:
+    customers, sent = folded()
+    who = next(iter(sent))
+    lookup = Lookup(customers, nullcontext(), Access(KEYS), lambda _: Elsewhere(3, "http://second:8089"))
+    with pytest.raises(RequestRefused) as refused:
+        lookup.answer(SCOPE, who)
+    assert (refused.value.refused.status, refused.value.refused.partition) == (421, 3)
+    assert refused.value.headers == {"location": "http://second:8089"}
+    with pytest.raises(RequestRefused) as refused:
+        lookup.answer({"headers": []}, who)
+    assert refused.value.refused.status == 401

@@ -1,14 +1,19 @@
 """The service's ledger: what judges from where on, durable before it judges."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from detection.decision import Decision
 from detection.durable_folder import DurableFolder
-from detection.errors import VersionUnavailable
+from detection.errors import CheckpointIncomplete, VersionUnavailable
+from detection.ledger import Entry, Ledger
 from detection.ranges import Versions
+from serving.errors import StateRefused
 from serving.judge import Judge, ServiceLedger
+from serving.startup import until_available
 from tests.detection import recorded_log
 
 
@@ -91,6 +96,63 @@ def test_who_only_asks_begins_no_epoch(tmp_path: Path) -> None:
     assert judge.newest().versions.model == 2
     assert judge.versions == Versions(1, model_digest="a")
     assert len(ledger(tmp_path).epochs) == 1
+
+
+DAMAGED = [b"", b"{", b"\xff\xfe", b"7", b"\0" * 30, b'{"number":"x"}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_of_the_two_ledgers_each_says_which_file_is_damaged_and_what_to_do_about_its_own(
+    tmp_path: Path, content: bytes
+) -> None:
+    """The job's is a part of a checkpoint, which a service has none of."""
+    of_service, of_job = tmp_path / "service", tmp_path / "job"
+    ledger(of_service).begin(Versions(1), {0: 0})
+    Ledger(DurableFolder.on_disk(of_job)).record(Entry.from_versions(0, Versions(1), {"0": 0}, {"0": 5}))
+    for folder in (of_service, of_job):
+        (folder / "0.json").write_bytes(content)
+    with pytest.raises(StateRefused) as service:
+        ledger(of_service)
+    with pytest.raises(CheckpointIncomplete) as job:
+        Ledger(DurableFolder.on_disk(of_job)).entry(0)
+    assert re.fullmatch(
+        r"the file ledger/0\.json of --serve-state is damaged \(.+\): put the folder ledger back from a copy, or start with "
+        "another --serve-state",
+        str(service.value),
+    )
+    assert "checkpoint" not in str(service.value)
+    assert re.search(
+        r"file ledger/0\.json is damaged \(.+\): put the checkpoint back .* another --checkpoint", str(job.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: (folder / "1.json").unlink(), r"ledger/1\.json of --serve-state is lost"),
+        (lambda folder: (folder / "2.json").rename(folder / "3.json"), r"ledger/2\.json of --serve-state is lost"),
+        (lambda folder: (folder / "2.json").replace(folder / "1.json"), r"ledger/1\.json .* is that of epoch 2"),
+    ],
+)
+def test_an_epoch_that_is_lost_or_another_one_is_not_judged_by_its_neighbour(
+    tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    for number in range(3):
+        ledger(tmp_path).begin(Versions(number + 1), {0: 10 * number})
+    spoil(tmp_path)
+    with pytest.raises(StateRefused, match=rf"{words}.*: put the folder ledger back"):
+        ledger(tmp_path)
+
+
+def test_what_is_damaged_is_not_waited_for() -> None:
+    def step() -> None:
+        tried.append(1)
+        raise StateRefused("the file ledger/0.json is damaged")
+
+    tried: list[int] = []
+    with pytest.raises(StateRefused):
+        until_available(step, lambda: len(tried) < 3, tried.append)  # type: ignore[arg-type]
+    assert tried == [1]
 
 
 def test_a_topic_that_was_made_again_has_no_past(tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_a_snapshot_by_other_currency_rates_is_refused(tmp_path: Path) -> None:
         Snapshots(tmp_path, "transactions", "id", "of-june").load(Customers())
 
 
+def test_a_snapshot_whose_file_is_damaged_is_refused_with_what_a_service_can_do(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path, "transactions", "id")
+    snapshots.seed(Customers(), {0: 0})
+    DurableFolder.on_disk(tmp_path).write_newest("about", b"{")
+    with pytest.raises(StateRefused, match=r"file state/about of --serve-state is damaged \(.*--rebuild") as refused:
+        loaded(tmp_path)
+    assert "checkpoint" not in str(refused.value)
+
+
 def test_a_snapshot_that_lacks_a_chunk_is_refused(tmp_path: Path) -> None:
     customers = Customers()
     Engine(customers).fold(recorded_log.taken(LOG))

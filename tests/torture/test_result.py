@@ -7,6 +7,9 @@ import msgspec
 import pytest
 
 from bench.result import Machine
+from torture.application import Ended
+from torture.caller import Called
+from torture.early import EarlyFigures
 from torture.feed import Status
 from torture.figures import Figures
 from torture.result import Result, save
@@ -37,6 +40,10 @@ def a_result() -> Result:
         ended_by_itself=[],
         troubles=[],
         figures=NOTHING_WRONG,
+        early=EarlyFigures(alerts=900, answers=20_000),
+        called=Called(sent=21_000, judged=20_000),
+        service_starts=11,
+        service_ended_by_itself=[],
         each_kill=[],
     )
 
@@ -67,7 +74,19 @@ def test_repeats_are_no_mistake(name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"drained": False}, {"stopped": 1}, {"stopped": None}, {"ledger_changed": [4]}, {"fed": Status(failed=1)}],
+    [
+        {"drained": False},
+        {"stopped": 1},
+        {"stopped": None},
+        {"ledger_changed": [4]},
+        {"fed": Status(failed=1)},
+        {"early": EarlyFigures(alerts_differing=1)},
+        {"early": EarlyFigures(answers_differing=1)},
+        {"early": EarlyFigures(unknown=1)},
+        {"called": Called(failed=1)},
+        {"called": Called(contradicted=1)},
+        {"service_ended_by_itself": [Ended(1, 3.0, "a bug")]},
+    ],
     ids=str,
 )
 def test_a_run_that_went_wrong_is_not_right(changes: dict[str, object]) -> None:

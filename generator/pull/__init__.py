@@ -1,0 +1,1 @@
+"""Transactions from somebody's REST service into Kafka, by a mapping file, with a position that outlives a kill."""
