@@ -18,7 +18,7 @@ _TYPES: Final[dict[str, LiteralString]] = {
     "DATE": "date",
     "TIMESTAMP WITH TIME ZONE": "timestamptz",
 }
-_JSON: Final = ("reasons", "named_features", "extras", "challenger")
+_JSON: Final = ("reasons", "named_features", "extras", "challenger", "champion")
 _RECORD: Final = (DAY, "topic_id", "partition", "offset")
 
 
