@@ -158,7 +158,7 @@ def clean(
     """Delete files that no version needs any more, and old entries of the log."""
     place = place_of(lake)
     with errors(), place.writing():
-        print(f"{maintenance.clean(place, hours):,} files were deleted.")
+        print(f"{maintenance.clean(place, hours):,} files that nothing needs are gone.")
 
 
 def _figures(lake: str | None) -> list[maintenance.Figures]:

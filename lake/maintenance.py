@@ -75,7 +75,9 @@ def delete_before(place: Place, days: int, now: datetime | None = None) -> None:
 
 
 def clean(place: Place, hours: int = KEPT_HOURS) -> int:
-    """Delete files that no version of the last so many hours has, and the log before; returns how many files.
+    """Delete files that no version of the last so many hours has, and the log before.
+
+    Returns how many files are gone of those that the log still names, which it does for some days.
 
     Among them are those that a write left behind which was killed. Less than an hour may take those of one that goes on.
     """
@@ -106,7 +108,7 @@ class Upkeep:
             return
         if self._days is not None:
             delete_before(self._place, self._days)
-        _log.info("%d files of the lake that nothing needs any more were deleted", clean(self._place))
+        _log.info("%d files of the lake that nothing needs are gone", clean(self._place))
         self._cleaned = today
 
 

@@ -200,9 +200,11 @@ def test_the_commands_keep_the_lake_small(place: Place) -> None:
 
     assert said("status").splitlines()[1].split("\t")[:2] == ["scores", "5"]
     assert said("compact") == "5 files are now 2.\n"
-    assert said("clean", "--hours", "0") == "5 files were deleted.\n"
+    assert said("clean", "--hours", "0") == "5 files that nothing needs are gone.\n"
+    assert len([*Path(place.table(SCORES)).glob("day=*/*.parquet")]) == 2
     assert said("retain", "--days", "1") == "The lake has the last 1 days.\n"
-    assert said("clean", "--hours", "0") == "2 files were deleted.\n"
+    assert said("clean", "--hours", "0") == "7 files that nothing needs are gone.\n"
+    assert not [*Path(place.table(SCORES)).glob("day=*/*.parquet")]
     assert ask(place, "select count(*) from transactions") == [(0,)]
 
 
