@@ -124,7 +124,7 @@ train: setup ## train a model on HISTORY (which is simulated if it is not there)
 submit: setup ## start the detection job on the stack, by spark-submit
 	@$(WITH_STACK) $(PYTHON) -m jobs submit $(if $(filter-out file,$(origin STATE))$(wildcard $(STATE)),--initial-state $(STATE))
 
-scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (some minutes)
+scorecard: setup ## judge every detector on simulated runs of five seeds; the page is in .scoreline/scorecard (half an hour)
 	@$(PYTHON) -m scorecard
 
 scorecard-quick: setup ## the same with one small seed, in some two minutes

@@ -37,6 +37,7 @@ def _unless_empty(text: str | Path | None) -> str | Path | None:
 
 LocalPath = Annotated[Path, BeforeValidator(local_path)]
 MaybeLocalPath = Annotated[LocalPath | None, BeforeValidator(_unless_empty)]
+MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_unless_empty)]
 MaybeUri = Annotated[str | None, BeforeValidator(_unless_empty)]
 
 
@@ -175,6 +176,10 @@ class Settings(BaseSettings):
         "else there is none",
     )
     lake_interval_seconds: float = Field(60.0, gt=0, description="pause between archive's micro-batches")
+    lake_days: int | None = Field(None, ge=1, description="days that the lake keeps, by the days of its rows; else all")
+    warehouse: MaybeSecret = Field(
+        None, description="postgresql://user:password@host/name: archive copies the lake there"
+    )
     archive_accept_data_loss: bool = Field(True, description="archive goes on when unread scores or labels are gone")
     review_share: float = Field(
         0.0,

@@ -98,7 +98,7 @@ def _make_history_and_model(made: Input, progress: Progress) -> None:
     size = ["--customers", str(made.customers), "--days", str(history_days(made.customers)), "--seed", str(SEED)]
     commands = {
         "history": ["generator", "history", "--out", str(made.history), *size, "--live-start", LIVE_START.isoformat()],
-        "training": ["ml", "train", str(made.history), "--promote", "--state-out", str(made.state)],
+        "training": ["ml", "train", str(made.history), "--promote", "--no-report", "--state-out", str(made.state)],
     }
     for name, command in commands.items():
         task = progress.add_task(f"{name} of {made.customers:,} customers", total=None)

@@ -103,7 +103,7 @@ def _history_and_model(
         return
     with stages.stage("model") as say:
         say("folding the history, fitting an Isolation Forest without labels")
-        flags = ["--promote", "--state-out", str(folder.state)]
+        flags = ["--promote", "--no-report", "--state-out", str(folder.state)]
         environment.training.start(["ml", "train", str(folder.history), *flags], registry)
         environment.training.wait(abandoned)
         say(environment.training.output.strip().splitlines()[-1])

@@ -162,8 +162,8 @@ def explain(
     for one in found:
         print("\n".join(explainer.lines(one)))
         if recompute:
-            said = explainer.recomputed(one.score)
-            same = same and said.endswith(": the same")
+            said, alike = explainer.recomputed(one.score)
+            same = same and alike
             print(said)
     raise typer.Exit(0 if same else 1)
 

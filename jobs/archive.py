@@ -35,7 +35,8 @@ from jobs.runtime.storage import DurableFolder
 from jobs.source.input_topics import InputTopics
 from jobs.source.stream import stream
 from jobs.source.topic_offsets import ByTopic, QueryCheckpoint
-from lake.maintenance import compact_small
+from jobs.warehousing import Warehousing
+from lake.maintenance import Upkeep
 from lake.place import Place
 from lake.rows import DAY, LABEL_ROW, LABELS, SCORE_ROW, SCORES, LabelRows, Piece, ScoreRows
 from lake.settling import settle
@@ -48,7 +49,7 @@ _RECORD: Final = ["partition", "offset", "kafka_time", "transaction_id"]
 
 _LABEL: Final = ["topic_id", "partition", "offset"]
 
-_COMPACT_EVERY: Final = 30
+_UPKEEP_EVERY: Final = 30
 _MOST_PARTITIONS: Final = 256
 _MOST_FILES: Final = 64
 """Of a day in a micro-batch; each has the records of one partition, or of few, so that its offsets are a short range."""
@@ -75,6 +76,9 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         interval = settings.lake_interval_seconds
         query = start_at_intervals(records, gate, QUERY, archive.write, settings, interval)
     inputs.watch(query)
+    if settings.warehouse is not None:
+        address = settings.warehouse.get_secret_value()
+        Warehousing(Place(settings.lake), address, interval).poll(lambda: query.isActive and not gate.closed)
     return query
 
 
@@ -98,6 +102,7 @@ class Archive:
         folder = functools.partial(DurableFolder, spark)
         self._settings = settings
         self._place = place
+        self._upkeep = Upkeep(place, settings.lake_days)
         self._gate = gate
         self._inputs = inputs
         self._ledger = f"{settings.checkpoint}/ledger"
@@ -122,8 +127,8 @@ class Archive:
             if _has(plan, self._settings.labels_topic):
                 added[LABELS] = self._append(self._labels(few), LABELS, _LABEL, plan)
             self._inputs.check()
-            if micro_batch % _COMPACT_EVERY == _COMPACT_EVERY - 1:
-                compact_small(self._place)
+            if micro_batch % _UPKEEP_EVERY == _UPKEEP_EVERY - 1:
+                self._upkeep.look()
         self._gate.report(QUERY, **added)
 
     def _planned(self, micro_batch: int) -> Plan:

@@ -92,8 +92,7 @@ class Explainer:
             if score[name] is not None:
                 yield f"  {name}: {score[name]}"
         yield f"  record: partition {score['partition']}, offset {score['offset']} of topic {score['topic_id'] or 'unknown'}"
-        word = "an anomaly" if score["is_anomaly"] else "normal"
-        yield f"judged {word}: score {score['anomaly_score']:.6f}, threshold {score['threshold']:.6f}"
+        yield f"judged {_verdict(score['is_anomaly'])}: score {score['anomaly_score']:.6f}, threshold {score['threshold']:.6f}"
         versions = self.versions(score)
         yield from self._judges(score, versions)
         for reason in [] if score["reasons"] is None else _reasons(score["reasons"]):
@@ -105,16 +104,19 @@ class Explainer:
             said = {True: "fraud", False: "honest", None: "withdrawn"}[label["is_fraud"]]
             yield f"  {label['label_time']:%Y-%m-%d %H:%M:%S} {label['source']}: {said}"
 
-    def recomputed(self, score: Row) -> str:
-        """What the same model, thresholds and profiles say now, and whether it is the same. Raises `VersionUnavailable`."""
+    def recomputed(self, score: Row) -> tuple[str, bool]:
+        """(what the same model, thresholds and profiles say now, whether it is the same bit for bit)."""
         versions = self.versions(score)
         if versions is None:
-            raise VersionUnavailable("the ledger does not know this record, so what judged it is not known for sure")
-        judged = self._versions.decision(versions).judge(basis_of(score))
+            return "not judged again: the ledger does not know this record, so what judged it is not known", False
+        try:
+            judged = self._versions.decision(versions).judge(basis_of(score))
+        except VersionUnavailable as error:
+            return f"not judged again: {error}", False
         now = (float(judged.anomaly_score[0]), float(judged.threshold[0]), bool(judged.is_anomaly[0]))
-        then = (score["anomaly_score"], score["threshold"], score["is_anomaly"])
-        word = "the same" if now == then else "NOT the same"
-        return f"judged again: score {now[0]!r}, threshold {now[1]!r}, {'an anomaly' if now[2] else 'normal'}: {word}"
+        same = now == (score["anomaly_score"], score["threshold"], score["is_anomaly"])
+        verdict = f"{_verdict(now[2])}: {'the same' if same else 'NOT the same'}"
+        return f"judged again: score {now[0]!r}, threshold {now[1]!r}, {verdict}", same
 
     def _judges(self, score: Row, versions: Versions | None) -> Iterator[str]:
         yield (
@@ -161,6 +163,10 @@ def _features(score: Row, model: Model | None) -> Iterator[str]:
         said = "" if low is None else f"  usually {number(low)} to {number(high)}"
         mark = " *" if low is not None and not low <= value <= high else ""
         yield f"  {name}: {number(value)}{said}{mark}"
+
+
+def _verdict(is_anomaly: bool) -> str:
+    return "an anomaly" if is_anomaly else "normal"
 
 
 def _table(version: int) -> str:

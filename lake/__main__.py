@@ -12,9 +12,14 @@ from rich.console import Console
 
 from lake import maintenance, monitoring
 from lake.common import Where, errors, place_of
+from lake.refolding import refold, take_in
 from lake.training_set import write_training_set
 from lake.views import connect
+from lake.warehouse import export
 from ml.console import show_table
+from ml.features.currencies import Rates, default_rates
+from ml.features.customers import Customers
+from settings import Settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="The lake: every score and label."
@@ -74,6 +79,46 @@ def training_set(
 
 
 @app.command()
+def verify(
+    initial_state: Annotated[
+        Path | None, typer.Option(help="The states that the job's first start was given.", show_default=False)
+    ] = None,
+    lake: Where = None,
+) -> None:
+    """Fold all transactions again: their features must be those that were scored, bit for bit; else the exit status is 1."""
+    customers = Customers()
+    with errors():
+        rates_file = Settings.from_command_line([]).currency_rates
+        rates = Rates.read(rates_file) if rates_file else default_rates()
+        if initial_state is not None:
+            take_in(initial_state, customers)
+        found = refold(place_of(lake), rates, customers)
+    print(
+        f"{found.transactions:,} transactions were folded again: {found.different:,} have other features than were scored."
+    )
+    for example in found.examples:
+        print(f"  {example}")
+    if found.left_out:
+        print(f"{found.left_out:,} of another release or of other currency rates were left out.")
+    raise typer.Exit(1 if found.different else 0)
+
+
+@app.command(name="export")
+def export_to_warehouse(lake: Where = None) -> None:
+    """Copy what the lake gained to the PostgreSQL database that the setting SCORELINE_WAREHOUSE names."""
+    warehouse = Settings.from_command_line([]).warehouse
+    if warehouse is None:
+        print(
+            "error: no database is named: set SCORELINE_WAREHOUSE to postgresql://user:password@host/name",
+            file=sys.stderr,
+        )
+        raise typer.Exit(2)
+    with errors():
+        copied = export(place_of(lake), warehouse.get_secret_value())
+    print("Copied: " + (", ".join(f"{count:,} {view}" for view, count in copied.items()) or "nothing new") + ".")
+
+
+@app.command()
 def status(lake: Where = None) -> None:
     """Show what each table holds: files, bytes, version."""
     with errors():
@@ -84,9 +129,10 @@ def status(lake: Where = None) -> None:
 @app.command()
 def compact(lake: Where = None) -> None:
     """Join small files, all days at once; the archive does it by itself for days that have many."""
-    with errors():
+    place = place_of(lake)
+    with errors(), place.writing():
         before = sum(each.files for each in _figures(lake))
-        maintenance.compact(place_of(lake))
+        maintenance.compact(place)
         print(f"{before:,} files are now {sum(each.files for each in _figures(lake)):,}.")
 
 
@@ -96,8 +142,9 @@ def retain(
     lake: Where = None,
 ) -> None:
     """Delete older days; their files go with `clean`, once nobody can be reading them."""
-    with errors():
-        maintenance.delete_before(place_of(lake), days)
+    place = place_of(lake)
+    with errors(), place.writing():
+        maintenance.delete_before(place, days)
     print(f"The lake has the last {days} days.")
 
 
@@ -105,12 +152,13 @@ def retain(
 def clean(
     hours: Annotated[
         int, typer.Option(min=0, help="Files that a version of the last so many hours has are kept.")
-    ] = 168,
+    ] = maintenance.KEPT_HOURS,
     lake: Where = None,
 ) -> None:
     """Delete files that no version needs any more, and old entries of the log."""
-    with errors():
-        print(f"{maintenance.clean(place_of(lake), hours):,} files were deleted.")
+    place = place_of(lake)
+    with errors(), place.writing():
+        print(f"{maintenance.clean(place, hours):,} files that nothing needs are gone.")
 
 
 def _figures(lake: str | None) -> list[maintenance.Figures]:

@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import duckdb
+import psycopg
 import typer
 from deltalake.exceptions import DeltaError
 
 from lake.place import Place
+from lake.refolding import StatesUnusable
 from messaging.errors import KafkaConfigError, ReadError
 from ml.drift.policy import DriftPolicyError
 from ml.drift.reference import NoReference
+from ml.features.currencies import RatesUnreadable
 from ml.registry.model_store import ModelRefused, RegistryError
 from settings import Settings
 from sinks.sink import SinkRejected, SinkUnavailable
@@ -22,6 +25,9 @@ Where = Annotated[str | None, typer.Option("--lake", help="The lake's folder; by
 _FOR_PEOPLE = (
     duckdb.Error,
     DeltaError,
+    psycopg.Error,
+    RatesUnreadable,
+    StatesUnusable,
     OSError,
     DriftPolicyError,
     NoReference,

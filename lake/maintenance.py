@@ -1,19 +1,24 @@
 """Keeps the lake small: joins small files, deletes old days, clears the log, by delta-rs and without Spark."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from lake.place import Place
 from lake.rows import DAY, LABELS, SCORES
 
 SMALL_FILES: Final = 64
-"""So many files of one day are joined when the archive looks; fewer are left as they are."""
+"""So many small files of one day are joined when the archive looks; fewer are left as they are."""
 
 _TARGET_BYTES: Final = 128 << 20
-_VACUUM_HOURS: Final = 168
+"""A file that has reached this is no longer small, and is not written again."""
+
+KEPT_HOURS: Final = 168
+"""So long what is no longer needed stays, for those who may be reading it."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,9 +51,9 @@ def compact_small(place: Place) -> int:
     """Join the files of days that have many; returns how many files fewer there are. For a holder of the lock."""
     fewer = 0
     for name, table in tables(place).items():
-        counts: dict[str, int] = {}
-        for day in _files(table)[f"partition.{DAY}"]:
-            counts[str(day)] = counts.get(str(day), 0) + 1
+        files = _files(table)
+        sizes = zip(files[f"partition.{DAY}"], files["size_bytes"], strict=True)
+        counts = Counter(str(day) for day, size in sizes if size < _TARGET_BYTES)
         for day in sorted(day for day, count in counts.items() if count >= SMALL_FILES):
             joined = table.optimize.compact([(DAY, "=", day)], target_size=_TARGET_BYTES, max_concurrent_tasks=1)
             fewer += joined["numFilesRemoved"] - joined["numFilesAdded"]
@@ -57,33 +62,56 @@ def compact_small(place: Place) -> int:
 
 
 def compact(place: Place) -> None:
-    """Join all small files of all days."""
-    with place.writing():
-        for table in tables(place).values():
-            table.optimize.compact(target_size=_TARGET_BYTES, max_concurrent_tasks=1)
+    """Join all small files of all days. For a holder of the lock, like all below."""
+    for table in tables(place).values():
+        table.optimize.compact(target_size=_TARGET_BYTES, max_concurrent_tasks=1)
 
 
 def delete_before(place: Place, days: int, now: datetime | None = None) -> None:
     """Delete the days that are older than so many days; the files follow once `clean` finds them old enough."""
     oldest = (now or datetime.now(UTC)).date() - timedelta(days=days)
-    with place.writing():
-        for table in tables(place).values():
-            table.delete(f"{DAY} < '{oldest.isoformat()}'")
+    for table in tables(place).values():
+        table.delete(f"{DAY} < '{oldest.isoformat()}'")
 
 
-def clean(place: Place, hours: int = _VACUUM_HOURS) -> int:
-    """Delete files that no version of the last so many hours has, and the log before; returns how many files."""
+def clean(place: Place, hours: int = KEPT_HOURS) -> int:
+    """Delete files that no version of the last so many hours has, and the log before.
+
+    Returns how many files are gone of those that the log still names, which it does for some days.
+
+    Among them are those that a write left behind which was killed. Less than an hour may take those of one that goes on.
+    """
     gone = 0
-    with place.writing():
-        for table in tables(place).values():
-            gone += len(table.vacuum(hours, dry_run=False, enforce_retention_duration=False))
-            table.create_checkpoint()
-            table.cleanup_metadata()
+    for table in tables(place).values():
+        gone += len(table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True))
+        table.create_checkpoint()
+        table.cleanup_metadata()
     return gone
+
+
+class Upkeep:
+    """What the archive does beside its writing: joins small files, and once a day deletes what is too old.
+
+    days: that are kept; None: all. For a holder of the lock.
+    """
+
+    def __init__(self, place: Place, days: int | None) -> None:
+        self._place = place
+        self._days = days
+        self._cleaned: date | None = None
+
+    def look(self) -> None:
+        """Called now and then."""
+        compact_small(self._place)
+        today = datetime.now(UTC).date()
+        if today == self._cleaned:
+            return
+        if self._days is not None:
+            delete_before(self._place, self._days)
+        _log.info("%d files of the lake that nothing needs are gone", clean(self._place))
+        self._cleaned = today
 
 
 def _files(table: DeltaTable) -> dict[str, list[Any]]:
     """The files of a table's newest version, as columns."""
-    import pyarrow as pa
-
     return pa.table(table.get_add_actions(flatten=True)).to_pydict()

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 import duckdb
+import pyarrow.dataset as ds
 
 from lake.maintenance import tables
 from lake.place import Place
@@ -18,17 +19,20 @@ _OTHER_SOURCE: Final = len(LABEL_SOURCES)
 _RANK: Final = f"coalesce(list_position({list(LABEL_SOURCES)}, source) - 1, {_OTHER_SOURCE})"
 
 
-def connect(place: Place, known_by: datetime | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    place: Place, known_by: datetime | None = None, scores: ds.Dataset | None = None
+) -> duckdb.DuckDBPyConnection:
     """A connection to a database in memory that has the lake's views. known_by: labels from after then are left out.
 
-    `scores` and `label_log` are the tables themselves; a table that is not there yet is empty.
+    `scores` and `label_log` are the tables themselves; a table that is not there yet is empty. scores: some rows of the
+    table, which the views are then of, instead of all.
     """
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'")
     found = tables(place)
     for name, view, schema in ((SCORES, "scores", SCORE_ROW), (LABELS, "label_log", LABEL_ROW)):
         rows = found[name].to_pyarrow_dataset() if name in found else schema.empty_table()
-        connection.register(view, rows)
+        connection.register(view, scores if name == SCORES and scores is not None else rows)
     by = "true" if known_by is None else f"label_time <= timestamptz '{known_by.isoformat()}'"
     for statement in (_LABELS.format(by=by), _KNOWN, _TRANSACTIONS, _PREDICTIONS, _training_data()):
         connection.execute(statement)
@@ -37,7 +41,7 @@ def connect(place: Place, known_by: datetime | None = None) -> duckdb.DuckDBPyCo
 
 _LABELS: Final = f"""
     create view labels as
-    select transaction_id, source, customer_id, is_fraud, label_time, scenario, campaign, {_RANK} as source_rank
+    select transaction_id, source, customer_id, is_fraud, label_time, scenario, campaign, {_RANK} as source_rank, day
     from label_log where {{by}}
     qualify row_number() over (
         partition by transaction_id, source_rank order by archived_at desc, "offset" desc

@@ -21,7 +21,7 @@ DAYS_A_YEAR: Final = 365
 
 @app.command()
 def drift(
-    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first bank; the others follow.")] = 101,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first bank; the others follow.")] = 109,
     seeds: Annotated[int, typer.Option(min=1, help="How many banks.")] = 5,
     customers: Annotated[int, typer.Option(min=100, help="Customers of a bank.")] = Size.customers,
     days: Annotated[int, typer.Option(min=10, help="Ordinary days of each bank.")] = Size.days,

@@ -25,11 +25,12 @@ def main(
     keep: Annotated[bool, Option("--keep", help="Leave that folder, with all logs.")] = False,
     patience: Annotated[float, Option(min=0, help="Least seconds to work off the backlog, for a busy machine.")] = 60.0,
     results: Annotated[Path, Option(help="Folder for the result.")] = RESULTS,
+    service: Annotated[bool, Option("--service", help="The service too: called, killed and accounted for.")] = False,
 ) -> None:
     """Exit status 0 where every record is accounted for and judged as the reference says."""
     Interruption()
     try:
-        result = torture(Options(minutes, rate, kills, seed, data, keep, patience))
+        result = torture(Options(minutes, rate, kills, seed, data, keep, service, patience))
     except (StackError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except Interrupted:

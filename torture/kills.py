@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,20 +16,22 @@ from torture.proxy import Proxy
 from torture.servers import Servers
 
 SHARES: Final[dict[str, int]] = {
-    "driver": 16,
+    "driver": 18,
     "driver's Python": 7,
-    "worker": 17,
+    "worker": 22,
     "worker daemon": 5,
     "broker": 10,
-    "InfluxDB": 9,
+    "InfluxDB": 10,
     "MLflow": 8,
-    "connections to Kafka": 6,
-    "service": 10,
+    "connections to Kafka": 8,
     "connections to InfluxDB": 5,
     "Kafka hangs": 4,
     "InfluxDB hangs": 3,
 }
 """Of a hundred kills so many are of each kind."""
+
+WITH_SERVICE: Final = SHARES | {"service": 11}
+"""The same where the service runs beside the job."""
 
 RECOVERY_SECONDS: Final[dict[str, float]] = {"driver": 20.0, "driver's Python": 20.0, "broker": 8.0}
 """What a kill takes besides the ordinary pause, so that traffic is processed between two of them."""
@@ -60,7 +62,7 @@ class Done(msgspec.Struct):
     hit: bool
 
 
-def planned(kills: int, seconds: float, seed: int) -> list[Planned]:
+def planned(kills: int, seconds: float, seed: int, shares: Mapping[str, int] = SHARES) -> list[Planned]:
     """So many kills over so many seconds: kinds in the given shares, mixed, at random moments with room to recover.
 
     >>> plan = planned(10, 100, seed=1)
@@ -68,7 +70,7 @@ def planned(kills: int, seconds: float, seed: int) -> list[Planned]:
     (10, True, True)
     """
     rng = random.Random(seed)
-    kinds = _apportioned(kills)
+    kinds = _apportioned(kills, shares)
     rng.shuffle(kinds)
     # The time after each kill: its recovery, and a random share of what is left.
     needs = [RECOVERY_SECONDS.get(kind, 2.0) for kind in kinds]
@@ -83,12 +85,12 @@ def planned(kills: int, seconds: float, seed: int) -> list[Planned]:
     return out
 
 
-def _apportioned(kills: int) -> list[str]:
+def _apportioned(kills: int, shares: Mapping[str, int]) -> list[str]:
     """Kinds in the shares: by the largest remainders, so that each kind comes where there are kills enough."""
-    total = sum(SHARES.values())
-    exact = {kind: kills * share / total for kind, share in SHARES.items()}
+    total = sum(shares.values())
+    exact = {kind: kills * share / total for kind, share in shares.items()}
     counts = {kind: int(count) for kind, count in exact.items()}
-    rest = sorted(SHARES, key=lambda kind: exact[kind] - counts[kind], reverse=True)
+    rest = sorted(shares, key=lambda kind: exact[kind] - counts[kind], reverse=True)
     for kind in rest[: kills - sum(counts.values())]:
         counts[kind] += 1
     return [kind for kind, count in counts.items() for _ in range(count)]

@@ -11,6 +11,7 @@ KILLS_IN_30_MINUTES: Final = 100
 class Options:
     """What a person may choose. kills: None for as many as fit the time. data: where to make the servers' folder.
 
+    service: whether `scoreline serve` runs beside the job, is called and killed too, and accounted for.
     patience_seconds: how long working off may take at least, even where the minutes are over by then.
     """
 
@@ -20,6 +21,7 @@ class Options:
     seed: int = 1
     data: Path | None = None
     keep: bool = False
+    service: bool = False
     patience_seconds: float = 60.0
 
     def feed_seconds(self, passed: float) -> float:

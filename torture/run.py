@@ -23,7 +23,7 @@ from torture.audit import audit, ends_of
 from torture.batches import LedgerWatch
 from torture.checkpoint import reached
 from torture.feed import Status, send_some
-from torture.kills import Done, Killer, Targets, planned
+from torture.kills import SHARES, WITH_SERVICE, Done, Killer, Targets, planned
 from torture.models import register_two
 from torture.options import Options
 from torture.result import Result
@@ -48,7 +48,7 @@ class Torture:
         self._checkpoint = Path(self._settings.checkpoint)
         self._registry = ModelStore(servers.mlflow.url, self._settings.model_name, self._settings.model_alias)
         self._application = Application(self._settings)
-        self._replica = Replica(servers, data, self._registry, options.seed)
+        self._replica = Replica(servers, data, self._registry, options.seed, options.service)
         self._watch = LedgerWatch(self._checkpoint / "ledger")
         self._status_file = data / "feed.json"
         self._promotions, self._reported = 0, 0.0
@@ -153,7 +153,8 @@ class Torture:
     def _disturb(self, feed: subprocess.Popen[bytes], seconds: float) -> Killer:
         """Until the feed has ended: kills by plan, promotions, and partitions that are added."""
         options = self._options
-        plan = planned(options.planned_kills, 0.95 * seconds, options.seed)
+        shares = WITH_SERVICE if options.service else SHARES
+        plan = planned(options.planned_kills, 0.95 * seconds, options.seed, shares)
         targets = Targets(self._servers, self._application, self._replica.application, lambda: len(self._watch.entries))
         killer = Killer(plan, targets, options.seed, self._note)
         began = time.monotonic()

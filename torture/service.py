@@ -17,10 +17,10 @@ SERVE: Final = (sys.executable, "-m", "serving")
 
 
 class Replica:
-    """`scoreline serve`, on the job's settings with folders of its own, and its caller."""
+    """`scoreline serve`, on the job's settings with folders of its own, and its caller; nothing where it is not wanted."""
 
-    def __init__(self, servers: Servers, data: Path, registry: ModelStore, seed: int) -> None:
-        self._servers, self._registry = servers, registry
+    def __init__(self, servers: Servers, data: Path, registry: ModelStore, seed: int, wanted: bool) -> None:
+        self._servers, self._registry, self._wanted = servers, registry, wanted
         port, self._answers = _free_port(), data / "answers.jsonl"
         own = {"serve_port": port, "serve_state": data / "service" / "state", "log_dir": data / "service" / "logs"}
         self.application = Application(servers.settings.model_copy(update=own), SERVE)
@@ -30,11 +30,13 @@ class Replica:
 
     def start(self) -> None:
         """The service; its caller begins with `call`."""
-        self.application.start()
+        if self._wanted:
+            self.application.start()
 
     def call(self) -> None:
         """Begin to post payments."""
-        self._caller.start()
+        if self._wanted:
+            self._caller.start()
 
     def quiet(self) -> None:
         """End the calls, so that the log comes to its end."""
@@ -60,6 +62,8 @@ class Replica:
 
     def account(self, expected: Expected) -> None:
         """Compare what it alerted and answered with the reference: `figures`."""
+        if not self._wanted:
+            return
         settings, account = self._servers.direct, EarlyAccount(expected, self._registry.load)
         for messages in records(settings.kafka_bootstrap_servers, settings.early_alerts_topic):
             account.take_alerts(message.value() or b"" for message in messages)

@@ -16,12 +16,17 @@ import pytest
 from confluent_kafka import Producer
 
 from lake.place import Place
+from lake.refolding import refold
 from lake.views import connect
 from ml.features import FEATURES
+from ml.features.currencies import default_rates
+from ml.features.customers import Customers
 from ml.schema import Label, Transaction
 from settings import Settings
 from tests.integration.application import ROOT, Application
 from tests.integration.traffic import messages, scores, send, traffic
+from tests.support.kafka import read_topic
+from tests.support.topics import make_again
 
 Start = Callable[..., Application]
 
@@ -113,6 +118,8 @@ def test_the_lake_has_each_score_and_label_once_after_a_kill_and_with_a_new_chec
     named = asked(settings, f"select {FEATURES[0]}, features[1] from training_data join scores using (transaction_id)")
     assert all(one == other for one, other in named)
     explained(settings, sent[0].transaction_id)
+    assert settings.lake is not None
+    assert refold(Place(settings.lake), default_rates(), Customers()).different == 0
     # The archive begins again from the oldest record, under another application id.
     for folder in Path(settings.checkpoint).glob("archive*"):
         shutil.rmtree(folder)
@@ -124,7 +131,57 @@ def test_the_lake_has_each_score_and_label_once_after_a_kill_and_with_a_new_chec
     assert count(settings, "label_log") == 40
 
 
+def repeat(settings: Settings) -> None:
+    """Put every score that there is on its topic once more, as a restart of detect may do with some."""
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    for record in read_topic(settings.kafka_bootstrap_servers, settings.scores_topic):
+        producer.produce(settings.scores_topic, record.value, record.key, partition=record.partition)
+    producer.flush(30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_repeated_scores_and_topics_that_are_made_again_leave_each_record_in_the_lake_once(
+    settings: Settings, start: Start
+) -> None:
+    settings = settings.model_copy(update={"accept_data_loss": True})
+    sent = messages(traffic(90, customers=20, seed=11))
+
+    def archived(application: Application, total: int) -> None:
+        application.wait_until(lambda: count(settings, "scores") >= total, f"{total} scores in the lake")
+
+    send(settings, sent[:80])
+    application = start(settings)
+    archived(application, 80)
+    repeat(settings)
+    send(settings, sent[80:])  # read with the repeated ones or after them
+    archived(application, 90)
+    assert count(settings, "scores") == 90
+    # What a new topic of that name has at the same places are other records.
+    make_again(settings, settings.transactions_topic)
+    application.wait_until(
+        lambda: f"{settings.transactions_topic} was deleted and made again" in application.log, "its own notice"
+    )
+    send(settings, messages(traffic(60, customers=20, seed=12)))
+    archived(application, 150)
+    repeat(settings)
+    make_again(settings, settings.scores_topic)
+    application.wait_until(
+        lambda: f"{settings.scores_topic} was deleted and made again" in application.log, "the notice of scores"
+    )
+    send(settings, messages(traffic(30, customers=20, seed=13)))
+    archived(application, 180)
+    application.stop()
+    rows = asked(settings, 'select topic_id, count(*), count(distinct ("partition", "offset")) from scores group by 1')
+    assert sorted(rows_of for _, rows_of, _ in rows) == [90, 90]
+    assert all(rows_of == places for _, rows_of, places in rows)
+    assert settings.lake is not None
+    compared = refold(Place(settings.lake), default_rates(), Customers())
+    assert (compared.transactions, compared.different) == (180, 0), compared.examples
+
+
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_the_lake_has_each_score_once_after_thirty_kills(settings: Settings, start: Start) -> None:
     run_with_kills(settings, start, 30, seed=9)
     application = start(settings)

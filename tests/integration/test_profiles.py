@@ -32,6 +32,7 @@ from ml.features.profiles import PROFILE_FEATURES, Profiles
 from ml.registry.model_store import ModelStore
 from settings import Settings
 from tests.integration.application import Application
+from tests.integration.lake import check_explained, lake_of
 from tests.integration.traffic import messages, scores, send, traffic
 from tests.jobs.profile_log import BLOCK_SECONDS, MERCHANTS, START, Record, counted, label, labels
 from tests.jobs.profile_log import scores as made_up
@@ -220,6 +221,7 @@ def test_scores_carry_the_profiles_of_the_table_that_the_ledger_names_and_a_repl
         query.stop()
     assert len(versions := check_parity(settings)) >= 4
     assert versions > {0}
+    check_explained(settings, lake_of(settings, tmp_path / "lake"))
     first = scores(settings)
     assert any(score["profile_features"][PROFILE_FEATURES.index("merchant_risk_1d")] > 0 for score in first.values())
     again = settings.model_copy(

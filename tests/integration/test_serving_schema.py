@@ -20,7 +20,7 @@ CHECKS = (
 """Not positive_data_acceptance: a time in the future, or another data set's columns, are refused, which no schema can say."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_the_service_keeps_to_its_description_whatever_is_asked(settings: Settings, tmp_path: Path) -> None:
     keys = tmp_path / "keys.yaml"

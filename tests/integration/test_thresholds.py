@@ -28,6 +28,7 @@ from ml.segments import segment_name
 from ml.thresholds.counts import BLOCK
 from ml.thresholds.table import Table
 from settings import Settings
+from tests.integration.lake import check_explained, lake_of
 from tests.integration.traffic import CATEGORIES, CHANNELS, judgement, messages, scores, send, traffic
 from tests.support.kafka import read_topic
 from versions.thresholds import ThresholdPoller, newest_table, publish_table
@@ -213,6 +214,7 @@ def test_each_micro_batch_is_judged_by_one_table_and_a_replay_by_the_same(
     assert all(len(versions) == 1 for versions in by_batch.values())
     assert {version for versions in by_batch.values() for version in versions} == {0, 1, 2}
     assert set(scores(settings, settings.alerts_topic)) == {place for place, s in first.items() if s["is_anomaly"]}
+    check_explained(settings, lake_of(settings, tmp_path / "lake"), every=50)
     # After a restart the last table is in use at once.
     send(settings, whole[running.sent : running.sent + 100])
     detect_all(settings)

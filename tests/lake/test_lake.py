@@ -142,6 +142,10 @@ def test_a_training_set_has_the_features_as_they_were_scored(place: Place, tmp_p
     assert found["transaction_id"].to_pylist() == ["T3", "T4", "T5"]
     assert found[FEATURES[-1]].to_pylist() == [3.0, 4.0, 5.0]
     assert found["is_fraud"].to_pylist() == [None, True, None]
+    # The label came a day later.
+    for known_by, is_fraud in ((NOON + timedelta(hours=23), None), (NOON + timedelta(days=1), True)):
+        write_training_set(place, since, until, known_by, out)
+        assert pq.read_table(out)["is_fraud"].to_pylist() == [None, is_fraud, None]
 
 
 def test_small_files_are_joined_and_nothing_is_lost(place: Place) -> None:
@@ -152,6 +156,56 @@ def test_small_files_are_joined_and_nothing_is_lost(place: Place) -> None:
     assert ask(place, "select count(*), count(distinct transaction_id) from transactions") == [(64, 64)]
     assert maintenance.clean(place, hours=0) >= maintenance.SMALL_FILES
     assert ask(place, "select count(*) from transactions") == [(64,)]
+
+
+def test_small_files_stay_bounded_and_what_joining_leaves_behind_is_deleted(place: Place) -> None:
+    upkeep, most = maintenance.Upkeep(place, days=None), 0
+    for number in range(150):  # micro-batches, each with a file
+        put_scores(place, [score(number)])
+        if number % 30 == 29:
+            upkeep.look()
+        [found] = maintenance.figures(place)
+        most = max(most, found.files)
+    assert 60 < most < maintenance.SMALL_FILES + 30
+    on_disk = [*Path(place.table(SCORES)).rglob("*.parquet")]
+    assert len(on_disk) > 150
+    maintenance.clean(place, hours=0)
+    [found] = maintenance.figures(place)
+    assert len([*Path(place.table(SCORES)).glob("day=*/*.parquet")]) == found.files
+    assert ask(place, "select count(*), count(distinct transaction_id) from transactions") == [(150, 150)]
+
+
+def test_the_archive_deletes_the_days_that_are_too_old_once_a_day(place: Place) -> None:
+    today = datetime.now(UTC)
+    times = [int((today - timedelta(days=days)).timestamp() * 1000) for days in range(6)]
+    batch = {"value": [score(n, kafka_time=time) for n, time in enumerate(times)], "time": [times[0]] * 6}
+    [rows] = ScoreRows([]).read(iter([pa.RecordBatch.from_pydict(batch)]))
+    write_deltalake(place.table(SCORES), pa.Table.from_batches([rows]), partition_by=[DAY])
+    upkeep = maintenance.Upkeep(place, days=3)
+    upkeep.look()
+    assert ask(place, "select transaction_id from transactions order by 1") == [("T0",), ("T1",), ("T2",), ("T3",)]
+    version = maintenance.figures(place)[0].version
+    upkeep.look()
+    assert maintenance.figures(place)[0].version == version
+
+
+def test_the_commands_keep_the_lake_small(place: Place) -> None:
+    for number in range(5):
+        put_scores(place, [score(number, kafka_time=NOON_MS - 86_400_000 * (number % 2))])
+
+    def said(*arguments: str) -> str:
+        done = runner.invoke(app, [*arguments, "--lake", place.uri])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert said("status").splitlines()[1].split("\t")[:2] == ["scores", "5"]
+    assert said("compact") == "5 files are now 2.\n"
+    assert said("clean", "--hours", "0") == "5 files that nothing needs are gone.\n"
+    assert len([*Path(place.table(SCORES)).glob("day=*/*.parquet")]) == 2
+    assert said("retain", "--days", "1") == "The lake has the last 1 days.\n"
+    assert said("clean", "--hours", "0") == "7 files that nothing needs are gone.\n"
+    assert not [*Path(place.table(SCORES)).glob("day=*/*.parquet")]
+    assert ask(place, "select count(*) from transactions") == [(0,)]
 
 
 def test_a_version_that_is_settled_is_on_the_disk_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.torture.outputs import a_model
 from torture.checkpoint import committed, reached
 from torture.hostile import RARE, kinds
-from torture.kills import SHARES, planned
+from torture.kills import SHARES, WITH_SERVICE, planned
 from torture.options import Options
 from torture.reference import Limits, Log, expected
 from torture.traffic import Message, Payments, message
@@ -29,6 +29,11 @@ def test_kills_are_spread_over_the_time_in_their_shares(kills: int, seconds: flo
         assert counts == SHARES
     assert all(abs(counts[kind] - kills * share / 100) < 1 for kind, share in SHARES.items())
     assert planned(kills, seconds, seed=6) != plan
+
+
+def test_the_service_is_killed_only_where_it_runs() -> None:
+    assert "service" not in {kill.kind for kill in planned(100, 1_300.0, seed=5)}
+    assert Counter(kill.kind for kill in planned(111, 1_300.0, 5, WITH_SERVICE)) == WITH_SERVICE
 
 
 def test_the_driver_has_time_to_come_back_between_two_kills_of_it() -> None:
