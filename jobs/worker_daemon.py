@@ -9,12 +9,14 @@ import jobs.customer_fold
 import jobs.publish_points
 import jobs.scoring  # noqa: F401
 from detection.score_json import heads
+from jobs.runtime.initial_rows import bound_memory
 from ml.features import EVENT, FEATURES, fold
 from ml.features.customers import Customers, identify
 from ml.features.profiles import Profiles
 from ml.scorers.warm_up import warm_up
 
 if __name__ == "__main__":
+    bound_memory()
     # Compiled code is loaded by its first call; the workers inherit it.
     customers = Customers()
     rows = customers.locate(identify(["anybody"]))
