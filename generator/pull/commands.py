@@ -83,7 +83,7 @@ def register(app: typer.Typer, access: Callable[[], Access]) -> None:
             raise PullError("--from is what --since begins by: give --since too")
         parameter, _, of = (since or "").partition("=")
         paging = Paging(records, next_, cursor, parameter or None, of or None)
-        fields = load_mapping(mapping)
+        fields = load_mapping(mapping, "--mapping")
         found = access()
         view = _View()
         service = Service(url, found.authorization, timeout, ONCE_GIVES_UP_SECONDS if once else None, view.waiting)

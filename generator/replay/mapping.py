@@ -121,8 +121,8 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|Tr
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
 
 
-def load_mapping(name: str) -> Mapping:
-    """A format that comes with Scoreline, by its name, or a mapping file of one's own, by its path.
+def load_mapping(name: str, option: str = "--format") -> Mapping:
+    """A format that comes with Scoreline, by its name, or a mapping file of one's own, by its path. option: what names it.
 
     Raises ReplayError where there is none, or where it is not a mapping: for each wrong key what was required and what came.
     """
@@ -132,7 +132,7 @@ def load_mapping(name: str) -> Mapping:
         given = yaml.load(file.read_text("utf-8"), _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise ReplayError(
-            f"--format has to be {', '.join(known)} or a mapping file, but {name} can't be read: {error}"
+            f"{option} has to be {', '.join(known)} or a mapping file, but {name} can't be read: {error}"
         ) from None
     except yaml.YAMLError as error:
         raise ReplayError(f"{file} is not YAML: {' '.join(str(error).split())}") from None

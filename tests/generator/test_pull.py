@@ -239,6 +239,7 @@ def test_what_asking_again_cannot_help_is_one_line(
         ({"transaction_id": None}, "http://x/", (), "a pull requires a column for transaction_id"),
         ({}, "payments.json", (), "URL has to be an address such as https://"),
         ({}, "http://x/", ("--every", "0"), "--every has to be a time above 0"),
+        ({}, "http://x/", ("--mapping", "nonsense"), "--mapping has to be baf, banksim"),
         ({}, "http://x/", ("--cursor", "after"), "--cursor names the parameter"),
         ({}, "http://x/", ("--from", "1"), "--from is what --since begins by"),
         (
