@@ -86,7 +86,16 @@ def main() -> None:
     """Run the command line; what cannot be done is one line on standard error and exit status 1."""
     try:
         app()
-    except (WrongUse, NoHistory, KafkaConfigError, KafkaUnreachable, DeliveryFailed, ReplayError, PullError) as error:
+    except (
+        WrongUse,
+        NoHistory,
+        KafkaConfigError,
+        KafkaUnreachable,
+        DeliveryFailed,
+        ReplayError,
+        PullError,
+        OSError,
+    ) as error:
         sys.exit(f"error: {error}")
 
 

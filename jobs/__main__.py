@@ -147,25 +147,32 @@ def explain(
     ] = False,
 ) -> None:
     """Show all that led to a judgement: from the lake, the ledger of the checkpoint, and the models kept beside it."""
-    from jobs.explain import Explainer, archived  # it brings DuckDB, which no other command of these needs
-    from lake.place import Place
+    from jobs.explain import Explainer, archived, explained  # it brings DuckDB, which no other command of these needs
+    from lake.common import errors, place_of
 
-    settings = Settings.from_command_line([])
-    if settings.lake is None:
-        print("error: no lake is named: set SCORELINE_LAKE to its folder", file=sys.stderr)
-        raise typer.Exit(2)
-    found = archived(Place(settings.lake), transaction_id)
-    if not found:
-        print(f"error: the lake {settings.lake} has no score of {transaction_id!r}", file=sys.stderr)
-        raise typer.Exit(1)
-    explainer, same = Explainer(settings, local_checkpoint(settings.checkpoint)), True
-    for one in found:
-        print("\n".join(explainer.lines(one)))
-        if recompute:
-            said, alike = explainer.recomputed(one.score)
-            same = same and alike
-            print(said)
+    settings, same = Settings.from_command_line([]), True
+    with errors():
+        place = place_of(None)
+        found = archived(place, transaction_id)
+        if not found:
+            print(f"error: the lake {place.uri} has no score of {transaction_id!r}", file=sys.stderr)
+            raise typer.Exit(1)
+        explainer = Explainer(settings, _checkpoint_here(settings))
+        for one in found:
+            print("\n".join(explained(explainer, one)))
+            if recompute:
+                said, alike = explainer.recomputed(one.score)
+                same = same and alike
+                print(said)
     raise typer.Exit(0 if same else 1)
+
+
+def _checkpoint_here(settings: Settings) -> Path:
+    try:
+        return local_checkpoint(settings.checkpoint)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 @app.command()

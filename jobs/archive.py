@@ -37,7 +37,7 @@ from jobs.source.stream import stream
 from jobs.source.topic_offsets import ByTopic, QueryCheckpoint
 from jobs.warehousing import Warehousing
 from lake.maintenance import Upkeep
-from lake.place import Place
+from lake.place import LakeUnusable, Place
 from lake.rows import DAY, LABEL_ROW, LABELS, SCORE_ROW, SCORES, LabelRows, Piece, ScoreRows
 from lake.settling import settle
 from settings import Settings
@@ -67,6 +67,7 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     """Start the query from its checkpoint, or with the oldest score and label that Kafka still has."""
     if settings.lake is None:
         raise Fatal("no lake is named: start with --lake FOLDER")
+    _refuse_unusable(Place(settings.lake))
     topics = settings.scores_topic, settings.labels_topic
     inputs = InputTopics(spark, settings, QUERY, topics, settings.archive_accept_data_loss)
     with inputs.starting():
@@ -80,6 +81,13 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
         address = settings.warehouse.get_secret_value()
         Warehousing(Place(settings.lake), address, interval).poll(lambda: query.isActive and not gate.closed)
     return query
+
+
+def _refuse_unusable(place: Place) -> None:
+    try:
+        place.table(SCORES)
+    except LakeUnusable as error:
+        raise Fatal(str(error)) from None
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -27,6 +27,9 @@ from ml.schema import TRANSACTION_FIELDS, Reason
 from ml.segments import segment_ids_of
 from settings import Settings
 
+_NOT_OURS: Final = (TypeError, ValueError, KeyError, AttributeError, msgspec.DecodeError)
+"""What a row raises that somebody else wrote: a column or a value lacks, or is of another form."""
+
 _reasons: Final = msgspec.json.Decoder(list[Reason]).decode
 
 Row = dict[str, Any]
@@ -95,8 +98,7 @@ class Explainer:
         yield f"judged {_verdict(score['is_anomaly'])}: score {score['anomaly_score']:.6f}, threshold {score['threshold']:.6f}"
         versions = self.versions(score)
         yield from self._judges(score, versions)
-        for reason in [] if score["reasons"] is None else _reasons(score["reasons"]):
-            yield f"  because: {in_words(reason)}"
+        yield from (f"  because: {reason}" for reason in _because(score["reasons"]))
         yield "features, and what is usual (98 % of the training transactions)"
         yield from _features(score, self._model(versions))
         yield "labels" if one.labels else "labels: none so far"
@@ -113,6 +115,8 @@ class Explainer:
             judged = self._versions.decision(versions).judge(basis_of(score))
         except VersionUnavailable as error:
             return f"not judged again: {error}", False
+        except _NOT_OURS as error:
+            return f"not judged again: its row of the lake is not as the archive writes it ({error})", False
         now = (float(judged.anomaly_score[0]), float(judged.threshold[0]), bool(judged.is_anomaly[0]))
         same = now == (score["anomaly_score"], score["threshold"], score["is_anomaly"])
         verdict = f"{_verdict(now[2])}: {'the same' if same else 'NOT the same'}"
@@ -137,6 +141,28 @@ class Explainer:
             return None if versions is None else self._versions.model(versions)
         except VersionUnavailable:
             return None
+
+
+def explained(explainer: Explainer, one: Archived) -> list[str]:
+    """All lines about a record, or one where its row of the lake is not as the archive writes it: then none can be trusted."""
+    try:
+        return list(explainer.lines(one))
+    except _NOT_OURS as error:
+        record = f"partition {one.score.get('partition')}, offset {one.score.get('offset')}"
+        return [
+            f"transaction {one.score.get('transaction_id')}",
+            f"  record: {record}: its row of the lake is not as the archive writes it ({error})",
+        ]
+
+
+def _because(reasons: str | None) -> list[str]:
+    """A score's reasons in words; a foreign score may have any JSON in their place."""
+    if reasons is None:
+        return []
+    try:
+        return [in_words(reason) for reason in _reasons(reasons)]
+    except msgspec.DecodeError:
+        return [f"{reasons:.200} (not as the job writes reasons)"]
 
 
 def basis_of(score: Row) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What the lake's commands share: where the lake is, and errors in one line."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ import psycopg
 import typer
 from deltalake.exceptions import DeltaError
 
-from lake.place import Place
+from lake.maintenance import one_line
+from lake.place import LakeUnusable, Place
 from lake.refolding import StatesUnusable
 from messaging.errors import KafkaConfigError, ReadError
 from ml.drift.policy import DriftPolicyError
@@ -25,6 +27,7 @@ Where = Annotated[str | None, typer.Option("--lake", help="The lake's folder; by
 _FOR_PEOPLE = (
     duckdb.Error,
     DeltaError,
+    LakeUnusable,
     psycopg.Error,
     RatesUnreadable,
     StatesUnusable,
@@ -41,12 +44,17 @@ _FOR_PEOPLE = (
 
 
 def place_of(lake: str | None) -> Place:
-    """The lake that an option or the setting names; without one, an error and exit status 2."""
+    """The lake that an option or the setting names; without one, an error and exit status 2; 1 where it is no folder."""
     uri = lake or Settings.from_command_line([]).lake
     if uri is None:
         print("error: no lake is named: set SCORELINE_LAKE to its folder, or say --lake FOLDER", file=sys.stderr)
         raise typer.Exit(2)
-    return Place(uri)
+    place = Place(uri)
+    if place.local is not None and not place.local.is_dir():
+        what = "is no folder" if os.path.lexists(place.local) else "does not exist (the archive makes it, by --lake)"
+        print(f"error: the lake {place.local} {what}", file=sys.stderr)
+        raise typer.Exit(1)
+    return place
 
 
 @contextmanager
@@ -55,5 +63,5 @@ def errors() -> Iterator[None]:
     try:
         yield
     except _FOR_PEOPLE as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", one_line(error), file=sys.stderr)
         raise typer.Exit(1) from None

@@ -1,14 +1,16 @@
 """Keeps the lake small: joins small files, deletes old days, clears the log, by delta-rs and without Spark."""
 
 import logging
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
-from lake.place import Place
+from lake.place import LakeUnusable, Place
 from lake.rows import DAY, LABELS, SCORES
 
 SMALL_FILES: Final = 64
@@ -19,6 +21,9 @@ _TARGET_BYTES: Final = 128 << 20
 
 KEPT_HOURS: Final = 168
 """So long what is no longer needed stays, for those who may be reading it."""
+
+_KEY: Final = {DAY, "topic_id", "partition", "offset", "transaction_id"}
+"""Columns that both tables have had in all releases."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +38,33 @@ class Figures(NamedTuple):
 
 
 def tables(place: Place) -> dict[str, DeltaTable]:
-    """The tables that are there, by name."""
+    """The tables that are there, by name. Raises LakeUnusable where one can't be read, or is of something else."""
     addresses = {name: place.table(name).replace("s3a://", "s3://") for name in (SCORES, LABELS)}
-    return {name: DeltaTable(address) for name, address in addresses.items() if DeltaTable.is_deltatable(address)}
+    return {name: _opened(address) for name, address in addresses.items() if DeltaTable.is_deltatable(address)}
+
+
+def _opened(address: str) -> DeltaTable:
+    try:
+        table = DeltaTable(address)
+    except DeltaError as error:
+        raise LakeUnusable(f"the table {address} can't be read, or its log is damaged: {one_line(error)}") from error
+    columns = {field.name for field in table.schema().fields}
+    if lacking := _KEY - columns:
+        raise LakeUnusable(
+            f"{address} is a table of something else than a lake: it lacks {', '.join(sorted(lacking))}; "
+            "name the folder that the archive writes to"
+        )
+    return table
+
+
+def one_line(error: Exception) -> str:
+    """What delta-rs says, without its own calls and its colours.
+
+    >>> one_line(DeltaError("Kernel error: Json error: Truncated record\\n   0: <unknown>\\n   1: start_thread"))
+    'Kernel error: Json error: Truncated record'
+    """
+    said = re.split(r"\n\s*0: ", str(error), maxsplit=1)[0]
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", said).split())
 
 
 def figures(place: Place) -> list[Figures]:

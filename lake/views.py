@@ -7,7 +7,7 @@ import duckdb
 import pyarrow.dataset as ds
 
 from lake.maintenance import tables
-from lake.place import Place
+from lake.place import LakeUnusable, Place
 from lake.rows import LABEL_ROW, LABELS, SCORE_ROW, SCORES
 from ml.features import FEATURE_SET, FEATURES
 from ml.schema import LABEL_SOURCES, TRANSACTION_FIELDS
@@ -25,7 +25,7 @@ def connect(
     """A connection to a database in memory that has the lake's views. known_by: labels from after then are left out.
 
     `scores` and `label_log` are the tables themselves; a table that is not there yet is empty. scores: some rows of the
-    table, which the views are then of, instead of all.
+    table, which the views are then of, instead of all. Raises LakeUnusable where the tables are not a lake's.
     """
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'")
@@ -33,10 +33,20 @@ def connect(
     for name, view, schema in ((SCORES, "scores", SCORE_ROW), (LABELS, "label_log", LABEL_ROW)):
         rows = found[name].to_pyarrow_dataset() if name in found else schema.empty_table()
         connection.register(view, scores if name == SCORES and scores is not None else rows)
-    by = "true" if known_by is None else f"label_time <= timestamptz '{known_by.isoformat()}'"
-    for statement in (_LABELS.format(by=by), _KNOWN, _TRANSACTIONS, _PREDICTIONS, _training_data()):
-        connection.execute(statement)
+    _create_views(connection, place, known_by)
     return connection
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, place: Place, known_by: datetime | None) -> None:
+    by = "true" if known_by is None else f"label_time <= timestamptz '{known_by.isoformat()}'"
+    try:
+        for statement in (_LABELS.format(by=by), _KNOWN, _TRANSACTIONS, _PREDICTIONS, _training_data()):
+            connection.execute(statement)
+    except duckdb.Error as error:
+        raise LakeUnusable(
+            f"the tables in {place.uri} have other columns than a lake of this release has: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 _LABELS: Final = f"""

@@ -22,6 +22,7 @@ _FOR_PEOPLE: Final = (
     TrainingError,
     EvaluationError,
     KafkaConfigError,
+    OSError,
 )
 
 app = typer.Typer(

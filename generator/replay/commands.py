@@ -38,8 +38,12 @@ Format = Annotated[
     ),
 ]
 Folder = Annotated[Path, Option("--out", help="Folder to write the history to.")]
-Tolerance = Annotated[float, Option(min=0.0, help="Seconds that a row may be behind its time; such rows are sorted.")]
-LabelDays = Annotated[float, Option(min=0.0, help="Median days until a fraud becomes known; 0 for at once.")]
+Tolerance = Annotated[
+    float, Option(min=0.0, max=1e9, help="Seconds that a row may be behind its time; such rows are sorted.")
+]
+LabelDays = Annotated[
+    float, Option(min=0.0, max=3650.0, help="Median days until a fraud becomes known; 0 for at once.")
+]
 Speed = Annotated[str, Option(help="How many times as fast as the data's own clock; max for as fast as possible.")]
 _CUT = "a time (ISO 8601 with zone), a row's number, or a share of the rows such as 90%"
 From = Annotated[str | None, Option("--from", help=f"Leave out what comes before {_CUT}.")]

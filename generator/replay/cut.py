@@ -1,6 +1,6 @@
 """Where a data set is cut in two: a history before, a stream from there on."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -43,7 +43,7 @@ class Cut(NamedTuple):
                 f"{option} has to be a row's number, or a time in ISO 8601 with zone, such as 2019-06-01T00:00:00Z, or a "
                 f"share of the rows, such as 90%, but is {text!r}"
             )
-        return cls(time_ms=round(time.astimezone(UTC).timestamp() * 1000))
+        return cls(time_ms=round(time.timestamp() * 1000))
 
     def behind(self, table: pa.Table) -> Array:
         """Which of the fitted rows (n,) lie behind it."""

@@ -9,7 +9,7 @@ from generator.arrays import Array
 from generator.replay.mapping import Mapping
 from generator.replay.parts import LabelColumn, Number, Text, Time, whole
 from generator.replay.source import Block, Position, Reject
-from generator.replay.values import Column, numbers, pc, texts, times
+from generator.replay.values import Column, numbers, pc, shown, texts, times
 from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW
 
 ROW, TIME, FRAUD, SCENARIO = "row", "time", "is_fraud", "scenario"
@@ -197,7 +197,7 @@ class _Fitting:
         self.fits &= ~wrong
         for n in np.flatnonzero(wrong):
             self._reasons.setdefault(
-                int(n), reason if came is None else f"{reason}, but is {came[int(n)].as_py()!r:.80}"
+                int(n), reason if came is None else f"{reason}, but is {shown(came[int(n)])!r:.80}"
             )
 
 

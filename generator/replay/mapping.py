@@ -129,11 +129,15 @@ def load_mapping(name: str, option: str = "--format") -> Mapping:
     known = {file.stem: file for file in sorted(FORMATS.glob("*.yaml"))}
     file = known.get(name, Path(name))
     try:
-        given = yaml.load(file.read_text("utf-8"), _Loader)  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
+        text = file.read_text("utf-8")
+    except (OSError, ValueError) as error:
         raise ReplayError(
             f"{option} has to be {', '.join(known)} or a mapping file, but {name} can't be read: {error}"
         ) from None
+    try:
+        given = yaml.load(text, _Loader)  # a SafeLoader
+    except RecursionError:
+        raise ReplayError(f"{file} is not a mapping: it is nested too deeply") from None
     except yaml.YAMLError as error:
         raise ReplayError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(given, dict):

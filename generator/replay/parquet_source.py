@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from generator.replay.errors import ReplayError
 from generator.replay.mapping import Mapping
 from generator.replay.source import SHOWN_TEXT, Block, Position, Reject, refuse_missing_columns, unique_names
-from generator.replay.values import is_text
+from generator.replay.values import is_text, shown
 
 BLOCK_ROWS = 100_000
 
@@ -28,7 +28,7 @@ class ParquetSource:
             with pq.ParquetFile(file) as parquet:
                 schema = parquet.schema_arrow
                 groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.metadata.num_row_groups)]
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise ReplayError(f"{file} is not a readable Parquet file: {error}") from None
         self._names = unique_names(schema.names)
         refuse_missing_columns(file, self._names, mapping)
@@ -51,13 +51,16 @@ class ParquetSource:
 
     def blocks(self, start: Position | None = None) -> Iterator[Block]:
         """See Source.blocks."""
-        with pq.ParquetFile(self.file) as parquet:
-            for group in range(start.at if start else 0, parquet.metadata.num_row_groups):
-                position = Position(group, int(self._first_rows[group]))
-                row = position.row
-                for batch in parquet.iter_batches(BLOCK_ROWS, row_groups=[group], columns=self._read):
-                    yield _block(self._named(batch), row, position)
-                    row += batch.num_rows
+        try:
+            with pq.ParquetFile(self.file) as parquet:
+                for group in range(start.at if start else 0, parquet.metadata.num_row_groups):
+                    position = Position(group, int(self._first_rows[group]))
+                    row = position.row
+                    for batch in parquet.iter_batches(BLOCK_ROWS, row_groups=[group], columns=self._read):
+                        yield _block(self._named(batch), row, position)
+                        row += batch.num_rows
+        except (pa.ArrowException, OSError, UnicodeError) as error:
+            raise ReplayError(f"{self.file} is damaged, or was not written to its end: {error}") from None
 
     def _named(self, batch: pa.RecordBatch) -> pa.Table:
         """The wanted columns under their unique names. Of columns of one name a file gives all, in their order."""
@@ -92,7 +95,7 @@ def _in_utf8(columns: pa.Table) -> tuple[pa.Table, dict[int, str]]:
                 if _is_utf8(column.dictionary)
                 else column.dictionary.cast(pa.binary()).take(column.indices)
             )
-        if not (is_text(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        if not (is_text(column.type) or _is_binary(column.type)):
             continue
         raw = column.cast(pa.binary())
         if not _is_utf8(raw):
@@ -107,6 +110,11 @@ def _in_utf8(columns: pa.Table) -> tuple[pa.Table, dict[int, str]]:
             )
         columns = columns.set_column(place, name, raw.cast(pa.string()))
     return columns, wrong
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    of = pa.types
+    return of.is_binary(kind) or of.is_large_binary(kind) or of.is_binary_view(kind) or of.is_fixed_size_binary(kind)
 
 
 def _is_utf8(column: Any) -> bool:
@@ -127,4 +135,5 @@ def _not_utf8(value: bytes | None) -> str:
 
 
 def _text(row: pa.Table) -> str:
-    return json.dumps(row.to_pylist()[0], default=str, ensure_ascii=False)[:SHOWN_TEXT]
+    values = {name: shown(column[0]) for name, column in zip(row.column_names, row.columns, strict=True)}
+    return json.dumps(values, default=str, ensure_ascii=False)[:SHOWN_TEXT]

@@ -80,6 +80,14 @@ def is_text(kind: Any) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
+def shown(value: Any) -> Any:
+    """A value of Arrow as Python's; a time that Python has none for (after the year 9999) as Arrow's own number."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return f"{value.value} as {value.type}"
+
+
 def _decoded(column: Column) -> Column:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 

@@ -33,7 +33,9 @@ def rates() -> Rates:
 
 
 def local(place: str, what: str) -> Path:
-    """The place as a path; what: the option or argument that named it. Raises `HistoryError` for a place elsewhere."""
+    """The place as a path; what: the option or argument that named it. Raises `HistoryError` for what is none, or elsewhere."""
+    if "\0" in place:
+        raise HistoryError(f"{what} has to be a path on this machine, but it is {place!r}")
     try:
         return local_path(place)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """The page's plots, by Plotly; colours that depend on light or dark are set by the page."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Final
@@ -148,8 +149,8 @@ def commonest_values(values: dict[str, Tally], total: int) -> go.Figure:
 def number(values: Floats, fraud: Flags, labelled: bool) -> go.Figure:
     """How a number spreads between its 0.5th and its 99.5th percentile; fraud beside it where there is some."""
     known = np.isfinite(values)
-    low, high = np.quantile(values[known], [0.005, 0.995])
-    edges = np.linspace(low, high if high > low else low + 1, 41)
+    low, high = quantiles(values[known], (0.005, 0.995))
+    edges = np.linspace(low / 2, (high if high > low else low + 1) / 2, 41) * 2
     figure = go.Figure()
     groups = [("honest", HONEST, known & ~fraud), ("fraud", FRAUD, known & fraud)]
     if not labelled or groups[1][2].sum() < LEAST_ROWS:
@@ -158,11 +159,21 @@ def number(values: Floats, fraud: Flags, labelled: bool) -> go.Figure:
         share = np.histogram(values[rows], edges)[0] / max(int(rows.sum()), 1)
         line = {"color": colour, "width": 1.5, "shape": "hvh"}
         hover = "around %{x:,.4g}<br>%{y:.2%}<extra>" + name + "</extra>"
-        middles = (edges[1:] + edges[:-1]) / 2
+        middles = edges[1:] / 2 + edges[:-1] / 2
         figure.add_scatter(x=middles, y=share, name=name, mode="lines", line=line, fill="tozeroy", hovertemplate=hover)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero", nticks=4)
     figure.update_xaxes(nticks=5)
     return _plain(figure, height=200)
+
+
+def quantiles(values: Floats, shares: Sequence[float]) -> list[float]:
+    """Quantiles of finite values, also where the values are so large that their differences are not finite.
+
+    >>> quantiles(np.array([-1.5e308, 0.0, 1.5e308]), [0.0, 0.5, 1.0])
+    [-1.5e+308, 0.0, 1.5e+308]
+    """
+    found: list[float] = (np.quantile(values / 4, shares) * 4).tolist()
+    return found
 
 
 def correlations(summary: Summary) -> go.Figure:

@@ -139,7 +139,7 @@ def _common(summary: Summary, name: str) -> str:
         values = summary.sample[name]
         values = values[np.isfinite(values)]
         if len(values):
-            low, middle, high = np.quantile(values, [0.01, 0.5, 0.99])
+            low, middle, high = figures.quantiles(values, (0.01, 0.5, 0.99))
             return f"median {middle:,.4g}; 98 % between {low:,.4g} and {high:,.4g}"
     return ""
 

@@ -17,6 +17,7 @@ from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW, TRANSACT
 
 _PIECE_ROWS: Final = 100_000
 _PIECE_BYTES: Final = 16 << 20
+_EARLIEST_MS, _LATEST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 _BESIDE: Final = ("truth", "labels")
 _RANGES: Final = {
     "amount": (0.0, float(np.finfo(np.float64).max)),
@@ -84,6 +85,7 @@ class History:
                 piece = _as_transactions(batch, file, self.extras)
                 _refuse_bad_values(piece, file, row)
                 _refuse_infinite(piece, self.extras, file, row)
+                _refuse_other_years(piece, file, row)
                 latest = _refuse_disorder(piece, file, row, latest)
                 row += piece.num_rows
                 yield piece
@@ -110,7 +112,7 @@ def _count(file: Path) -> int:
 def _reading(file: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise HistoryError(
             f"{file} is not a readable {file.suffix[1:]} file of transactions: {error} "
             "(event_time is ISO 8601 with zone; amount, latitude and longitude are numbers)"
@@ -146,6 +148,11 @@ def _common_extras(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _refuse_other_columns(schema: pa.Schema, file: Path) -> None:
+    twice = [name for name in TRANSACTION_FIELDS if schema.names.count(name) > 1]
+    if twice:
+        raise HistoryError(
+            f"{file} has the column {', '.join(twice)} twice, so which one counts is not known: drop one"
+        )
     lacking = [name for name in REQUIRED_FIELDS if name not in schema.names]
     if lacking:
         raise HistoryError(
@@ -233,6 +240,16 @@ def _refuse_infinite(piece: pa.Table, extras: Sequence[str], file: Path, row: in
             raise HistoryError(
                 f"{EXTRA_PREFIX}{name} must be finite or empty, but in row {row + bad[0] + 1:,} of {file} it is infinite"
             )
+
+
+def _refuse_other_years(piece: pa.Table, file: Path, row: int) -> None:
+    times = piece["event_time"].cast(pa.int64()).to_numpy()
+    bad = np.flatnonzero((times < _EARLIEST_MS) | (times > _LATEST_MS))
+    if len(bad):
+        raise HistoryError(
+            f"event_time must be in the years 1 to 9999, but in row {row + bad[0] + 1:,} of {file} it is "
+            f"{times[bad[0]]:,} ms since 1970"
+        )
 
 
 def _refuse_disorder(piece: pa.Table, file: Path, row: int, latest: int) -> int:

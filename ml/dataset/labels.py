@@ -57,7 +57,7 @@ class Labels:
         """
         try:
             table = pq.read_table(path)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise HistoryError(f"{path} should be a Parquet file of labels, but can't be read: {error}") from error
         if not with_customers and _CUSTOMER not in table.column_names:
             table = table.append_column(_CUSTOMER, pa.array([""] * table.num_rows, pa.string()))
