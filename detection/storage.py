@@ -11,7 +11,7 @@ from detection.errors import CheckpointIncomplete
 
 T = TypeVar("T")
 
-NO_CONTENT: Final = (msgspec.MsgspecError, ValueError, zlib.error)
+NO_CONTENT: Final = (msgspec.MsgspecError, ValueError, RecursionError, zlib.error)
 """What decoders raise for bytes that hold something else."""
 
 

@@ -7,18 +7,22 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
-import yaml
 from msgspec import Meta
 
+from ml.yaml_file import plain
 from serving.answers import Refused
 from serving.errors import ServiceError
 from serving.http import RequestRefused, Scope, header
 from serving.watched_file import WatchedFile
 
 _log = logging.getLogger(__name__)
+
+
+_LONGEST_SECONDS: Final = 86_400.0
+"""After which a caller comes back at the latest."""
 
 
 class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,13 +72,19 @@ class Access:
         """The keys in a YAML file, by name; they are read again when it changes. Raises `ServiceError`."""
         if path is None:
             return cls({})
-        access = cls(_keys_in(path))
-        WatchedFile(path, lambda: access.read_again(path)).start()
+        access = cls({})
+        watch = WatchedFile(
+            path, lambda: access.read_again(path)
+        )  # a change while it is read is seen at the first look
+        access.take(_keys_in(path))
+        watch.start()
         return access
 
     def read_again(self, path: Path) -> None:
         """Take the keys that are in the file now. Where it can't be read, that is logged, and those before stay valid."""
         try:
+            if not path.is_file():  # a pipe would be waited for, and no later change be seen
+                raise ServiceError(f"the keys {path} can't be read: it is no file")
             self.take(_keys_in(path))
         except ServiceError as error:
             _log.error("%s; those before stay valid", error)
@@ -121,15 +131,15 @@ class Access:
         if wait > 0:
             raise RequestRefused(
                 Refused("too many", 429, f"{caller} has used up its rate; come back in {wait:.2f} s"),
-                {"retry-after": str(math.ceil(wait))},
+                {"retry-after": str(math.ceil(min(wait, _LONGEST_SECONDS)))},
             )
 
 
 def _keys_in(path: Path) -> dict[str, Key]:
     """The keys in a file, at least one: a file that was cut short must not let everybody ask. Raises `ServiceError`."""
     try:
-        keys = msgspec.convert(yaml.safe_load(path.read_text()), dict[str, Key])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        keys = msgspec.convert(plain(path.read_text()), dict[str, Key])
+    except (OSError, ValueError) as error:
         raise ServiceError(f"the keys {path} can't be read: {' '.join(str(error).split())}") from error
     if not keys:
         raise ServiceError(f"the keys {path} can't be read: it has none, and without --serve-keys everybody may ask")

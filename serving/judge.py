@@ -13,6 +13,7 @@ from detection.errors import VersionUnavailable
 from detection.ranges import Versions
 from detection.storage import Storage
 from ml.model import Model
+from ml.registry.model_store import RegistryError
 from serving.errors import StateRefused
 from serving.kept_files import decoded
 from serving.stamp import Stamp, digest_of
@@ -20,6 +21,8 @@ from serving.stamp import Stamp, digest_of
 _log = logging.getLogger(__name__)
 
 _KEPT: Final = 1_000
+_NOT_TO_BE_HAD: Final = (VersionUnavailable, RegistryError, OSError)
+"""What versions that can't be had now raise; the registry's errors where the copy kept here is damaged or gone."""
 _NAME: Final = re.compile(r"([0-9]+)\.json")
 _REMEDY: Final = "put the folder ledger back from a copy, or start with another --serve-state"
 
@@ -113,7 +116,7 @@ class Judge:
                 return self.decision(newest)
             decision = self.decision(newest)
             self._ledger.begin(newest, next_offsets, self._topic_id)
-        except (VersionUnavailable, OSError) as error:
+        except _NOT_TO_BE_HAD as error:
             if not epochs:
                 raise
             self._report(str(error))
@@ -126,7 +129,7 @@ class Judge:
         """The decision for records whose stamp says by what they are judged; where that is the newest, it begins as such."""
         try:
             newest = self._newest()
-        except (VersionUnavailable, OSError):
+        except _NOT_TO_BE_HAD:
             newest = None
         return self.current(next_offsets) if versions == newest else self.decision(versions)
 
@@ -138,7 +141,7 @@ class Judge:
         try:
             versions = self._named.get(digest) or self._newest()
             self.decision(versions)
-        except (VersionUnavailable, OSError):
+        except _NOT_TO_BE_HAD:
             return None
         return versions if digest_of(versions) == digest else None
 
@@ -150,7 +153,7 @@ class Judge:
             if last is not None and last[1].policy == policy and last[0] == newest:
                 return last[1]
             versions = self.newest().versions
-        except (VersionUnavailable, OSError):
+        except _NOT_TO_BE_HAD:
             return None
         stamp = Stamp(digest_of(versions), policy)
         if versions == newest:
@@ -168,7 +171,7 @@ class Judge:
         """What the next record will be judged by, for whoever only asks: nothing is recorded. For any thread."""
         try:
             return self.decision(self._newest())
-        except (VersionUnavailable, OSError):
+        except _NOT_TO_BE_HAD:
             if not self._ledger.epochs:
                 raise
             return self.decision(self._ledger.epochs[-1].versions)

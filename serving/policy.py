@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import rule_engine
 import xxhash
-import yaml
 from msgspec import Meta
 
 from ml.features import FEATURES
 from ml.schema import TRANSACTION_FIELDS, Score
+from ml.yaml_file import plain
 from serving.answers import Decided, Verdict
 from serving.stamp import digest_of
 
@@ -88,9 +88,9 @@ class Policy:
         try:
             if not path.is_file():  # a pipe would be waited for
                 raise PolicyError(f"the policy {path} is not there, or no file")
-            plain = yaml.safe_load(path.read_text())
-            return cls(msgspec.convert({} if plain is None else plain, PolicyFile))
-        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as error:
+            found = plain(path.read_text())
+            return cls(msgspec.convert({} if found is None else found, PolicyFile))
+        except (OSError, ValueError, RecursionError) as error:
             raise PolicyError(f"the policy {path} can't be used: {' '.join(str(error).split())}") from error
 
     def decide(self, score: Score, thresholds: Thresholds, now: datetime) -> Decided:
@@ -155,10 +155,9 @@ def _compiled(rule: Rule) -> rule_engine.Rule:
         raise PolicyError(
             f"the rule {rule.name} speaks of {error.symbol_name}, but a rule may speak of {', '.join(_TYPES)}"
         ) from error
-    except rule_engine.EngineError as error:
-        raise PolicyError(
-            f"the condition of the rule {rule.name} can't be used ({error.message}): {rule.when}"
-        ) from error
+    except (rule_engine.EngineError, ArithmeticError) as error:
+        why = error.message if isinstance(error, rule_engine.EngineError) else type(error).__name__
+        raise PolicyError(f"the condition of the rule {rule.name} can't be used ({why}): {rule.when}") from error
 
 
 def facts_of(score: Score) -> dict[str, Any]:
@@ -171,9 +170,9 @@ _SEEN: Final = [name for name in _TYPES if name not in FEATURES]
 
 
 def _matches(rule: Rule, condition: rule_engine.Rule, facts: dict[str, Any]) -> bool:
-    """Whether a rule matches. Where a field that it compares is null, it does not."""
+    """Whether a rule matches. Where a field that it compares is null, or what it computes has no value, it does not."""
     try:
         return bool(condition.matches(facts))
-    except rule_engine.EngineError as error:
+    except (rule_engine.EngineError, ArithmeticError) as error:  # the latter for a day after the year 9999 too
         _log.debug("the rule %s does not match: %s", rule.name, error)
         return False

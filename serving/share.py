@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import msgspec
-import yaml
 from kafka.partitioner.default import murmur2
 
+from ml.yaml_file import plain
 from serving.answers import Refused
 from serving.errors import ServiceError
 from serving.http import RequestRefused
@@ -46,8 +46,8 @@ class Share:
         addresses: dict[int, str] = {}
         if elsewhere is not None:
             try:
-                given = msgspec.convert(yaml.safe_load(elsewhere.read_text()), dict[str, str | int])
-            except (OSError, ValueError, yaml.YAMLError) as error:
+                given = msgspec.convert(plain(elsewhere.read_text()), dict[str, str | int])
+            except (OSError, ValueError) as error:
                 why = " ".join(str(error).split())
                 raise ServiceError(
                     f"{elsewhere} must name partitions by address (http://host:8089: 3-5), but it can't be read: {why}"

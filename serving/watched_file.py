@@ -13,7 +13,8 @@ _LOOK_SECONDS: Final = 1.0
 
 
 class WatchedFile:
-    """Calls `changed` when a file's time or size is another than at the last look; a file that is gone is not a change."""
+    """Calls `changed` when a file is another one than at the last look, or was written, or who may read it has changed; a file
+    that is gone is not a change."""
 
     def __init__(self, path: Path, changed: Callable[[], None]) -> None:
         self._path = path
@@ -39,9 +40,10 @@ class WatchedFile:
             except Exception:  # noqa: BLE001  # one look that fails is not the last one
                 _log.exception("%s could not be read again; what was read before stays in force", self._path)
 
-    def _stamp_now(self) -> tuple[int, int] | None:
+    def _stamp_now(self) -> tuple[int, ...] | None:
         try:
             found = self._path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size
+        # A copy may keep the time, and a key is as long as another one; the inode's own time nobody sets.
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev

@@ -67,8 +67,11 @@ def _passed(registry: ModelStore, version: int, force: bool, what: str) -> list[
     """What the gate said last, if it was asked. Raises `RegistryError` where it refused, unless that is to be overruled."""
     report = report_of(registry, version)
     if report is not None and not report.passed and not force:
+        why = (
+            "; ".join(f"{check.name}: {check.figures}" for check in report.failed[:1]) or "its report does not say why"
+        )
         raise RegistryError(
-            f"version {version} is not {what}: the gate refused it ({report.failed[0].name}: {report.failed[0].figures}). "
+            f"version {version} is not {what}: the gate refused it ({why}). "
             "Ask the gate again (`python -m ml gate VERSION`), or add --force"
         )
     return [] if report is None else report.checks

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from ml.drift.counts import BLOCK
 from ml.features import MINUTE
 from ml.one_line import one_line
+from ml.yaml_file import plain
 
 DEFAULT_FILE: Final = "policy.yaml"
 _BLOCK_MINUTES: Final = BLOCK // MINUTE
@@ -75,8 +75,8 @@ class DriftPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             content = (
                 resources.files(__package__).joinpath(DEFAULT_FILE).read_bytes() if path is None else path.read_bytes()
             )
-            return msgspec.convert(yaml.safe_load(content), cls)
-        except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as error:
+            return msgspec.convert(plain(content), cls)
+        except (OSError, ValueError) as error:
             raise DriftPolicyError(
                 f"{path} should be a policy of drift, but it can't be used: {one_line(error)}; "
                 f"ml/drift/{DEFAULT_FILE} is one"

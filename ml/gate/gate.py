@@ -16,6 +16,7 @@ from ml.gate.checks import Limits
 from ml.model import Model
 from ml.progress import Progress, silent
 from ml.registry.model_store import Check, ModelRefused, ModelStore, NoChampion, NotReady
+from ml.registry.promotion_history import NO_JSON
 
 UNSEEN_FROM: Final = "unseen_from"
 """The param of a training run that says from when on its history was neither fitted to nor used for the threshold."""
@@ -106,7 +107,7 @@ def report_of(registry: ModelStore, version: int) -> Report | None:
         return None
     try:
         return msgspec.json.decode(text, type=Report)
-    except msgspec.MsgspecError:
+    except NO_JSON:
         return None
 
 

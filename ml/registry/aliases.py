@@ -73,7 +73,7 @@ class Aliases(RegisteredModel):
         text = (found.tags or {}).get(self._terms_tag)
         try:
             terms = Terms() if text is None else msgspec.json.decode(text, type=Terms)
-        except msgspec.MsgspecError:  # written by hand: nobody is judged by it
+        except promotion_history.NO_JSON:  # written by hand: nobody is judged by it
             terms = Terms()
         return OnTrial(self._entry(found), terms)
 
@@ -177,7 +177,7 @@ class Aliases(RegisteredModel):
         return f"scoreline.{self.alias}.history"
 
     def _history(self) -> list[int]:
-        return [int(version) for version in self._tags().get(self._history_tag, "").split(",") if version]
+        return promotion_history.remembered(self._tags().get(self._history_tag, ""))
 
     def _remember(self, history: list[int], known: Collection[int]) -> None:
         """The champions that a rollback goes back by; the one before the champion, of those still known, is `previous`."""

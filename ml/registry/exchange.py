@@ -9,7 +9,7 @@ from mlflow.models import Model as StoredModel
 
 from ml.arrays import Floats
 from ml.model import Model
-from ml.registry import unregistered
+from ml.registry import serialization, unregistered
 from ml.registry.model_card import card
 from ml.registry.model_store import ModelRefused, ModelStore, RegistryError
 from ml.registry.unregistered import Unregistered
@@ -22,17 +22,17 @@ def export(registry: ModelStore, version: int, folder: Path) -> Model:
 
     Raises `ModelRefused` where it must not judge, `RegistryError` where the folder can't be written.
     """
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
     try:
-        if folder.exists():
+        if folder.exists() or folder.is_symlink():
             raise RegistryError(f"{folder} is there already: name a folder that is not")
+        unfinished = folder.with_name(f".{folder.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         with registry.stored(version, extras=None) as (model, files):
             shutil.copytree(files, unfinished)
             example = _example(files, model)
         known = registry.training(version)
         trained = Unregistered(model, example, dict(known.params), dict(known.metrics))
-        unregistered.write_training(trained, unfinished)
+        unregistered.write_training(trained, unfinished, model.digest)
         text = card(model, known.params, known.metrics, registry.report(version))
         (unfinished / CARD).write_text(text, encoding="utf-8")
         unfinished.rename(folder)
@@ -47,6 +47,12 @@ def imported(registry: ModelStore, folder: Path) -> Model:
     The same files give the same judgement, bit for bit. Params and metrics of its training come along.
     """
     trained = unregistered.read(folder, registry.name)
+    digest = serialization.digest_when_stored(trained.model)
+    if digest != trained.model.digest:
+        raise ModelRefused(
+            f"its files are {trained.model.digest}, but what they hold is stored as {digest}: a file was added or changed, or "
+            "another release wrote them"
+        )
     params = {name: value for name, value in trained.params.items() if name not in ("budget", "features")}
     metrics = {name: value for name, value in trained.metrics.items() if name != "threshold"}
     model = registry.register(trained.model, trained.example, {**params, "imported_from": str(folder)}, metrics)

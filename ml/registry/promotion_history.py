@@ -1,19 +1,31 @@
 """The promotion history: the champions before this one, for a rollback, and the record of all that was done to the aliases."""
 
 import getpass
+import re
 import secrets
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple, Self
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 import msgspec
 
 REMEMBERED: Final = 50
 
+_OURS: Final = re.compile(r"([0-9]{6,18})-[0-9a-f]{8}")
+"""The end of an event's key."""
+
+_LATEST: Final = 253_402_300_799_999
+"""The end of the year 9999, ms."""
+_VERSION: Final = re.compile(r"[0-9]{1,18}")
 _LARGEST: Final = 5_000
 """Characters of a tag's value that every database of MLflow takes."""
 
+NO_JSON: Final = (msgspec.MsgspecError, RecursionError)
+"""What a decoder raises for a tag that somebody else wrote; the latter for one that is nested too deep."""
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Action = Literal["promote", "rollback", "challenge", "withdraw"]
 
 
@@ -43,8 +55,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
     salt: draws other customers; "" for what the model itself is.
     """
 
-    share: float = 1.0
-    judges: float = 0.0
+    share: Share = 1.0
+    judges: Share = 0.0
     salt: str = ""
 
 
@@ -57,7 +69,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Action
     version: int
     replaced: int | None
-    time: int
+    time: Annotated[int, msgspec.Meta(ge=0, le=_LATEST)]
     by: str
     why: str = ""
     forced: bool = False
@@ -93,11 +105,18 @@ def this_user() -> str:
 def key_after(keys: Sequence[str], prefix: str) -> str:
     """The name of the next event's tag: numbered, and never one that another process may write at the same time.
 
+    Keys that are none of ours do not count.
+
     >>> key_after(["e.000004-0a0a0a0a"], "e.")[:9]
     'e.000005-'
     """
-    numbers = [int(key.removeprefix(prefix).partition("-")[0]) for key in keys]
-    return f"{prefix}{max(numbers, default=0) + 1:06d}-{secrets.token_hex(4)}"
+    return f"{prefix}{max(_numbers(keys, prefix).values(), default=0) + 1:06d}-{secrets.token_hex(4)}"
+
+
+def _numbers(keys: Iterable[str], prefix: str) -> dict[str, int]:
+    """Those of the keys that are of events, and their numbers."""
+    found = ((key, _OURS.fullmatch(key.removeprefix(prefix))) for key in keys if key.startswith(prefix))
+    return {key: int(match[1]) for key, match in found if match}
 
 
 def encoded(event: Event) -> str:
@@ -115,12 +134,22 @@ def encoded(event: Event) -> str:
 def decoded(tags: Mapping[str, str], prefix: str) -> list[Event]:
     """The events among a model's tags, oldest first; what is none of ours is left out."""
     found = []
-    for key in sorted(key for key in tags if key.startswith(prefix)):
+    for key, number in _numbers(tags, prefix).items():
         try:
-            found.append(msgspec.json.decode(tags[key], type=Event))
-        except msgspec.MsgspecError:  # somebody else's tag
+            event = msgspec.json.decode(tags[key], type=Event)
+        except NO_JSON:  # somebody else's tag
             continue
-    return found
+        found.append((number, event.time, key, event))  # of two processes at once both may have had one number
+    return [event for *_, event in sorted(found, key=itemgetter(0, 1, 2))]
+
+
+def remembered(text: str) -> list[int]:
+    """The champions that a tag names, oldest first; what is no version, since somebody else wrote it, is left out.
+
+    >>> remembered("1,3"), remembered(""), remembered("1,two,[3],,4")
+    ([1, 3], [], [1, 4])
+    """
+    return [int(version) for version in text.split(",") if _VERSION.fullmatch(version)]
 
 
 def promoted(history: Sequence[int], champion: int | None, version: int) -> list[int]:

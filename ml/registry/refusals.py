@@ -1,7 +1,9 @@
 """Why a registered model must not judge: each reason, and the check that finds it."""
 
 import math
+import stat
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,6 +14,7 @@ from ml.model import Model
 from ml.registry.metadata import Metadata, probe
 from ml.registry.tracking import RegistryError
 
+_LARGEST_BYTES: Final = 1 << 30
 _SCORE_TOLERANCE: Final = 1e-9
 
 
@@ -27,6 +30,23 @@ def refuse_unless(holds: bool, reason: str) -> None:
     """Raise `ModelRefused` with the reason where a condition does not hold."""
     if not holds:
         raise ModelRefused(reason)
+
+
+def refuse_no_files(*files: Path) -> None:
+    """Raise `ModelRefused` where one of these is there and no file, which a reader could wait for for ever, or is too large."""
+    for file in files:
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            refuse_unless(not file.is_symlink(), f"its file {file.name} can't be read: it links to nothing")
+            continue
+        except OSError as error:
+            raise ModelRefused(f"its file {file.name} can't be read: {error.strerror}") from error
+        refuse_unless(stat.S_ISREG(found.st_mode), f"its file {file.name} can't be read: it is no file")
+        refuse_unless(
+            found.st_size <= _LARGEST_BYTES,
+            f"its file {file.name} can't be read: it has {found.st_size:,} bytes, at most {_LARGEST_BYTES:,} are taken",
+        )
 
 
 def refuse_unfinished(version: ModelVersion) -> None:

@@ -29,6 +29,7 @@ from ml.registry.metadata import Metadata, digest_of, metadata_of
 from ml.registry.refusals import (
     ModelRefused,
     first_line,
+    refuse_no_files,
     refuse_other_fold,
     refuse_other_scores,
     refuse_unknown_features,
@@ -50,6 +51,7 @@ PLACE: Final = f"{ARRAYS}/{_FILE}"
 _JUDGING: Final = "threshold.json"
 _REFERENCE: Final = "reference.json"
 _DRIFT: Final = "drift.json"
+_DESCRIPTION: Final = "MLmodel"
 _EXAMPLE_ROWS: Final = 5
 
 
@@ -66,6 +68,12 @@ def save(model: Model, example: Floats, folder: Path) -> str:
         warnings.filterwarnings("ignore", ".*Any type hint", UserWarning)  # from MLflow's import of its own modules
         mlflow.pyfunc.save_model(path=str(folder), **parts)
     return digest
+
+
+def digest_when_stored(model: Model) -> str:
+    """The digest that a model has once it is stored; another one than that of its files where these hold anything else."""
+    with _parts(model, model.usual.T) as (_, digest):
+        return digest
 
 
 @contextmanager
@@ -127,6 +135,7 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     Raises `ModelRefused` where a file is missing or damaged, where it needs other features, where it lacks a
     threshold, or where it does not score as it did when it was stored.
     """
+    refuse_no_files(folder / _DESCRIPTION, *_inside(folder / ARRAYS))
     metadata, digest = _read_metadata(folder)
     refuse_other_fold(metadata)
     refuse_unknown_features(metadata, features, extras)
@@ -159,6 +168,10 @@ def read(folder: Path, name: str, version: int, features: Sequence[str], extras:
     return model
 
 
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
 def _read_metadata(folder: Path) -> tuple[Metadata, str]:
     try:
         metadata = StoredModel.load(str(folder)).metadata or {}
@@ -183,7 +196,7 @@ def _read_reference(scorer: Path, threshold: float) -> Reference | None:
         return None
     try:
         reference = msgspec.json.decode(file.read_bytes(), type=Reference)
-    except ValueError as error:  # text that is not UTF-8 too
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # text that is not UTF-8 too
         raise ModelRefused(f"its file {file.name} can't be read: {first_line(error)}") from error
     refuse_unless(reference.grid.own == threshold, f"its file {file.name} is of another model")
     return reference

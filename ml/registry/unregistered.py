@@ -16,6 +16,7 @@ from ml.features.available import available
 from ml.model import Model
 from ml.registry import serialization
 from ml.registry.model_store import ModelRefused, ModelStore, RegistryError
+from ml.registry.refusals import refuse_no_files, refuse_unless
 
 _TRAINING: Final = "training.json"
 _EXAMPLE_ROWS: Final = 5
@@ -26,6 +27,7 @@ class _Training(msgspec.Struct):
     metrics: dict[str, float]
     example: list[list[float]]
     registration: str = ""
+    digest: str = ""
 
 
 class Unregistered(NamedTuple):
@@ -50,14 +52,16 @@ def keep(trained: Unregistered, parent: Path, now: datetime) -> Path:
     unfinished = parent / f".{now:%Y%m%d-%H%M%S}"
     shutil.rmtree(unfinished, ignore_errors=True)
     digest = serialization.save(trained.model, trained.example, unfinished)
-    write_training(trained, unfinished)
+    write_training(trained, unfinished, digest)
     return unfinished.rename(parent / f"{now:%Y%m%d-%H%M%S}-{digest[:8]}")
 
 
-def write_training(trained: Unregistered, folder: Path) -> None:
-    """Write what is known of the training beside a model's files. Raises OSError."""
+def write_training(trained: Unregistered, folder: Path, digest: str) -> None:
+    """Write what is known of the training beside a model's files, and their digest. Raises OSError."""
     params = {name: str(value) for name, value in trained.params.items()}
-    training = _Training(params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist(), trained.registration)
+    training = _Training(
+        params, trained.metrics, trained.example[:_EXAMPLE_ROWS].tolist(), trained.registration, digest
+    )
     (folder / _TRAINING).write_bytes(msgspec.json.encode(training))
 
 
@@ -67,15 +71,20 @@ def read(folder: Path, name: str) -> Unregistered:
         raise ModelRefused("there is no such folder")
     model = replace(serialization.read(folder, name, 0, available(), extras=None), name=name)
     file = folder / _TRAINING
+    refuse_no_files(file)
     if not file.exists():
         return Unregistered(model, model.usual.T.copy(), {}, {})
     try:
         training = msgspec.json.decode(file.read_bytes(), type=_Training)
         example = np.array(training.example, np.float64)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelRefused(f"its file {_TRAINING} can't be read: {error}") from error
     if example.ndim != 2 or example.shape[1] != len(model.features):
         raise ModelRefused(f"its file {_TRAINING} is another model's")
+    refuse_unless(
+        training.digest in ("", model.digest),
+        f"its files are {model.digest}, but {training.digest} was written: one of them was changed since",
+    )
     return Unregistered(model, example, dict(training.params), training.metrics, training.registration)
 
 

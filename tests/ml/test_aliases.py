@@ -1,5 +1,6 @@
 """Champion, previous and challenger, and the record of what was done to them, on a real MLflow."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -165,3 +166,56 @@ def test_training_records_the_data_that_it_learned_from(run: Run, registry: Mode
     assert len(data["history_sha256"]) == 64
     assert (data["rows"], data["labels"]) == ("6000", "0")
     assert data["history_until"].startswith("2025-")
+
+
+EVENT = {"action": "promote", "version": 1, "replaced": None, "by": "x"}
+FOREIGN = {
+    "event.hello": "x",
+    "event.-": "x",
+    "event.9999999999999999999999-0a0a0a0a": "x",
+    "event.mine": json.dumps(EVENT | {"time": 1}),
+    "event.000777-0a0a0a0a": json.dumps(EVENT | {"time": 2**62}),
+    "event.000778-0a0a0a0a": json.dumps(EVENT | {"time": -(2**62)}),
+    "event.000779-0a0a0a0a": '{"more":' + "[" * 4_000,
+    "history": "one,[2],,-1," + "9" * 4_000,
+}
+
+
+def test_tags_that_somebody_else_wrote_cost_no_command_and_are_no_history(run: Run, three: ModelStore) -> None:
+    three.promote(1)
+    for key, value in FOREIGN.items():
+        tracking.client(three.uri).set_registered_model_tag("scoreline", f"scoreline.champion.{key}", value)
+    three.promote(2)
+    three.challenge(3)
+    three.withdraw()
+    three.promote(3)
+    assert three.rollback() == 2
+    done = [("promote", 1), ("promote", 2), ("challenge", 3), ("withdraw", 3), ("promote", 3), ("rollback", 2)]
+    assert [(event.action, event.version) for event in three.events()] == done
+    status, out, said = run("models", "--history")
+    assert (status, out.count("\n"), said) == (0, 7, "")
+
+
+def test_of_two_events_with_one_number_the_earlier_one_is_first() -> None:
+    events = {"e.000002-bbbbbbbb": 1, "e.000002-aaaaaaaa": 2, "e.1000000-aaaaaaaa": 4, "e.999999-aaaaaaaa": 3}
+    tags = {key: json.dumps(EVENT | {"time": time}) for key, time in events.items()}
+    assert [event.time for event in promotion_history.decoded(tags, "e.")] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "[]", '{"judges":7}', '{"judges":-1}', '{"share":-1,"judges":1}', '{"more":' + "[" * 4_000]
+)
+def test_by_terms_that_somebody_else_wrote_nobody_is_judged(three: ModelStore, text: str) -> None:
+    three.promote(1)
+    three.challenge(2, terms=Terms(0.5, 0.5))
+    tracking.client(three.uri).set_model_version_tag("scoreline", "2", "scoreline.champion.trial", text)
+    assert trial_of(three) == (2, Terms())
+
+
+def test_a_report_that_somebody_else_wrote_is_none_or_refuses_in_words(run: Run, three: ModelStore) -> None:
+    three.keep_report(2, '{"more":' + "[" * 4_000)
+    assert run("promote", "2")[0] == 0
+    bare = {"version": 3, "digest": "", "champion": None, "champion_digest": "", "time": 1, "checks": []}
+    three.keep_report(3, json.dumps(bare | {"passed": False, "better": False}))
+    status, _, said = run("promote", "3")
+    assert (status, "the gate refused it (its report does not say why)" in said) == (1, True)

@@ -1,6 +1,8 @@
 """Who may ask the service, and how often."""
 
 import hashlib
+import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from serving.access import Access, Key
 from serving.errors import ServiceError
 from serving.http import RequestRefused
+from serving.watched_file import WatchedFile
 
 
 def scope(authorization: str | None) -> dict[str, Any]:
@@ -68,7 +71,21 @@ def test_a_batch_counts_by_its_transactions_and_one_larger_than_a_second_still_p
     access.spend("till", 25)
 
 
-@pytest.mark.parametrize("text", ["- a", "till: {sha256: abc}", "till: {sha256: 'x'}", "[", "till: {key: abc}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "- a",
+            "till: {sha256: abc}",
+            "till: {sha256: 'x'}",
+            "[",
+            "till: {key: abc}",
+            "2026-02-30: {}",
+            "till: !!bool x",
+        ),
+        *("[" * 9_000, "till: {rate: 0b_}"),
+    ],
+)
 def test_a_file_that_holds_no_keys_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "keys.yaml"
     path.write_text(text)
@@ -121,3 +138,71 @@ def test_a_file_without_a_single_key_is_refused_instead_of_letting_everybody_in(
     path.write_text("{}")
     with pytest.raises(ServiceError, match="it has none"):
         Access.read(path)
+
+
+def test_a_file_of_the_same_time_and_size_is_another_one(tmp_path: Path) -> None:
+    path, looks = tmp_path / "keys.yaml", []
+    written(path, keys(till=None))
+    os.utime(path, ns=(1, 1))
+    watched = WatchedFile(path, lambda: looks.append(path.read_text()))
+    watched.look()
+    assert looks == []
+    new = tmp_path / "new.yaml"
+    written(new, keys(shop=None))
+    os.utime(new, ns=(1, 1))
+    assert new.stat().st_size == path.stat().st_size
+    new.replace(path)
+    watched.look()
+    written(path, keys(ship=None))
+    os.utime(path, ns=(1, 1))
+    watched.look()
+    path.chmod(0o600)  # who may read it
+    watched.look()
+    assert [text[:4] for text in looks] == ["shop", "ship", "ship"]
+
+
+def test_keys_that_are_made_a_pipe_or_a_folder_do_not_end_the_looks(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    written(path, keys(till=None))
+    access = Access(keys(till=None))
+    for make in (os.mkfifo, Path.mkdir):
+        path.unlink()
+        make(path)
+        look = threading.Thread(target=access.read_again, args=(path,), daemon=True)
+        look.start()
+        look.join(10)
+        assert not look.is_alive(), make
+        assert access.caller(scope("Bearer key of till")) == "till"
+        path.rmdir() if path.is_dir() else None
+        path.touch()
+
+
+def test_keys_that_change_while_they_are_read_first_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.yaml"
+    written(path, keys(till=None))
+    read = Path.read_text
+
+    def changing(file: Path, *arguments: Any) -> str:
+        text = read(file, *arguments)
+        monkeypatch.undo()
+        written(path, keys(shop=None))
+        return text
+
+    monkeypatch.setattr(Path, "read_text", changing)
+    access = Access.read(path)
+    deadline = time.monotonic() + 20
+    while "shop" not in access._callers.keys and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert list(access._callers.keys) == ["shop"]
+
+
+@pytest.mark.parametrize("rate", [1e-320, 1e-9, float("inf")])
+def test_of_any_rate_a_caller_is_answered_or_told_when_to_come_back(rate: float) -> None:
+    access = Access(keys(till=rate), lambda: 0.0)
+    for _ in range(3):
+        try:
+            access.spend("till")
+        except RequestRefused as refused:
+            assert 1 <= int(refused.headers["retry-after"]) <= 86_400  # noqa: PT017  # of several rates one refuses nothing

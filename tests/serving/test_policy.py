@@ -165,3 +165,25 @@ def test_declines_may_begin_where_training_says(tmp_path: Path) -> None:
 def test_a_word_that_is_no_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="decline"):
         policy("decline: often", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["until: 2026-02-30", "review: !!timestamp x", "review: 0b_", "review: !!bool x", "review: !!int ''"]
+)
+def test_a_value_that_no_yaml_has_is_said_like_any_other_mistake(text: str, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"the policy .* can't be used: \S"):
+        policy(text, tmp_path)
+
+
+@pytest.mark.parametrize("when", ["inf - inf > 1", "nan // 1 > 1", "(nan).ceiling > 1"])
+def test_a_rule_that_computes_what_has_no_value_is_refused(when: str, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="the condition of the rule far can't be used"):
+        policy(f"rules: [{{name: far, when: '{when}', then: review, reason: x}}]", tmp_path)
+
+
+def test_a_rule_does_not_match_where_its_day_is_outside_all_years(tmp_path: Path) -> None:
+    when = '$parse_datetime("2020-01-01") > event_time - $parse_timedelta("P2D")'
+    rule = {"name": "old", "when": when, "then": "review", "reason": "x"}
+    found = policy(msgspec.yaml.encode({"rules": [rule]}).decode(), tmp_path)
+    verdicts = [decide(found, event_time=datetime(year, 1, 1, tzinfo=UTC)).decision for year in (1, 2, 2026)]
+    assert verdicts == ["approve", "review", "approve"]

@@ -13,6 +13,7 @@ from detection.decision import Decision
 from detection.durable_folder import DurableFolder
 from detection.errors import VersionUnavailable
 from detection.ranges import Versions
+from ml.registry.model_store import RegistryUnavailable
 from serving.answers import Decided
 from serving.choosing import By, Chooser, Limits
 from serving.judge import Judge, ServiceLedger
@@ -32,12 +33,13 @@ class Replica:
 
     def __init__(self, folder: Path) -> None:
         self.newest, self.missing = OLD, {NEVER}
+        self.error: Exception = VersionUnavailable("it is nowhere")
         ledger = ServiceLedger(DurableFolder.on_disk(folder))
         self.judge = Judge(ledger, lambda: self.newest, self._decision)
 
     def _decision(self, versions: Versions) -> Decision:
         if versions in self.missing:
-            raise VersionUnavailable("it is nowhere")
+            raise self.error
         return Decision.from_table(versions, recorded_log.model(), None)
 
 
@@ -127,6 +129,22 @@ def test_nothing_that_a_stamp_names_is_loaded_but_what_judged_here_before(tmp_pa
     replica.newest = NEVER
     assert replica.judge.stamped(digest_of(NEVER)) is None
     assert replica.judge.stamp(POLICY) == by(OLD)
+
+
+def test_a_stamp_of_versions_that_only_a_registry_that_is_unavailable_has_ends_nothing(tmp_path: Path) -> None:
+    first = Replica(tmp_path)
+    for offset, newest in ((0, OLD), (10, NEW)):
+        first.newest = newest
+        first.judge.current({0: offset})
+    again = Replica(tmp_path)
+    again.newest, again.missing, again.error = NEW, {OLD}, RegistryUnavailable("no connection")
+    chooser = Chooser(again.judge, Limits(), {})
+    chosen = chooser.way(record(20, by(OLD)), NOW)[1]
+    assert (chosen.versions, chosen.agreed) == (None, False)
+    assert chooser.decision(chosen, {0: 20}).versions == NEW
+    again.newest = OLD
+    assert chooser.decision(chooser.way(record(21, None), NOW)[1], {0: 21}).versions == NEW
+    assert (again.judge.newest().versions, again.judge.stamp(POLICY)) == (NEW, by(NEW))
 
 
 RULES = "rules:\n  - {{name: large, when: amount > {amount}, then: decline, reason: large}}\n"
