@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 import duckdb
@@ -47,6 +48,11 @@ def place_of(lake: str | None) -> Place:
         print("error: no lake is named: set SCORELINE_LAKE to its folder, or say --lake FOLDER", file=sys.stderr)
         raise typer.Exit(2)
     return Place(uri)
+
+
+def maybe_utc(time: datetime | None) -> datetime | None:
+    """A time of the command line as what it is, UTC; None stays None."""
+    return None if time is None else time.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -39,6 +39,12 @@ def connect(
     return connection
 
 
+def newest_of(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """The event time of the newest transaction; None where there is none."""
+    found = connection.execute("select max(event_time) from scores").fetchone()
+    return None if found is None else found[0]
+
+
 _LABELS: Final = f"""
     create view labels as
     select transaction_id, source, customer_id, is_fraud, label_time, scenario, campaign, {_RANK} as source_rank, day
