@@ -181,12 +181,7 @@ class Settings(BaseSettings):
         None, description="postgresql://user:password@host/name: archive copies the lake there"
     )
     archive_accept_data_loss: bool = Field(True, description="archive goes on when unread scores or labels are gone")
-    review_share: float = Field(
-        0.0,
-        ge=0,
-        le=0.01,
-        description="share of what is not alerted that analysts review all the same, chosen at random",
-    )
+    review_share: float = Field(0.0, ge=0, le=0.01, description="share of non-alerts that analysts review, at random")
     points_file: MaybeLocalPath = Field(None, description="write line protocol to this file instead of InfluxDB")
     stalled_after_minutes: float = Field(
         5.0, gt=0, description="a query with records to read that finishes no micro-batch for so long is unhealthy"

@@ -16,7 +16,7 @@ from bench.encoded import with_transactions
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.inputs import prepare
-from bench.lane_commands import Small, end, lane, service
+from bench.lane_commands import Small, choices_of, end, lane, service
 from bench.large_messages import Load, large_messages
 from bench.quick import quick_figures
 from bench.report import write_report
@@ -50,11 +50,6 @@ def _common(
     context.obj = Choices((), partitions, data, results, busy)
 
 
-def _choices(context: typer.Context, flags: list[str] | None = None) -> Choices:
-    common: Choices = context.obj
-    return replace(common, flags=tuple(flags or ()))
-
-
 @app.command("catch-up")
 def catch_up(
     context: typer.Context,
@@ -64,7 +59,7 @@ def catch_up(
     warm_up: WarmUp = FULL.catch_up_warm_up_seconds,
 ) -> None:
     """Work off a topic that was filled before: detect alone, and detect with publish."""
-    with session("catch-up", _choices(context, flags)) as bench:
+    with session("catch-up", choices_of(context, flags)) as bench:
         bench.part("catch-up", partial(parts.measure_catch_up, bench, customers, count, warm_up))
     end(bench.result)
 
@@ -79,7 +74,7 @@ def sustained(
     warm_up: WarmUp = FULL.warm_up_seconds,
 ) -> None:
     """Latency and lag at steady rates, publish running."""
-    with session("sustained", _choices(context, flags)) as bench:
+    with session("sustained", choices_of(context, flags)) as bench:
         rates = rate or FULL.rates
         bench.part("sustained", partial(parts.measure_sustained, bench, customers, rates, (warm_up, seconds)))
     end(bench.result)
@@ -95,7 +90,7 @@ def growth(
 ) -> None:
     """Throughput, latency, state and memory by number of customers."""
     plan = replace(FULL.growth, backlog=count, seconds=seconds)
-    with session("growth", _choices(context, flags)) as bench:
+    with session("growth", choices_of(context, flags)) as bench:
         bench.part("growth", partial(parts.measure_growth, bench, customers or FULL.growth_customers, plan))
     end(bench.result)
 
@@ -109,7 +104,7 @@ def soak(
     minutes: Annotated[float, Option(min=0.2, help="How long.")] = FULL.soak_minutes,
 ) -> None:
     """Memory and latency over ten minutes."""
-    with session("soak", _choices(context, flags)) as bench:
+    with session("soak", choices_of(context, flags)) as bench:
         bench.part("soak", partial(parts.measure_soak, bench, customers, rate, minutes * 60))
     end(bench.result)
 
@@ -123,7 +118,7 @@ def pieces(
     count: Count = FULL.generated,
 ) -> None:
     """Each step alone on one thread, and the generator into the broker."""
-    with session("pieces", _choices(context)) as bench:
+    with session("pieces", choices_of(context)) as bench:
         bench.part("pieces", partial(parts.measure_pieces, bench, customers, rows, repetitions))
         bench.part("generator", partial(parts.measure_generator, bench, customers, count))
     end(bench.result)
@@ -148,7 +143,7 @@ def peers(
 ) -> None:
     """Scoreline and its peers, one after the other, over the same input."""
     plan = replace(FULL.trial, rate=rate, warm_up_seconds=warm_up, seconds=seconds, backlog=count, limit_seconds=limit)
-    with session("peers", _choices(context, flags)) as bench:
+    with session("peers", choices_of(context, flags)) as bench:
         chosen, peer_plan = parts.chosen_peers(peer or []), replace(plan, backlog=peer_count)
         measure = partial(parts.measure_trials, bench, customers, plan, chosen, peer_plan)
         bench.part("peers", measure)
@@ -159,7 +154,7 @@ def peers(
 def quick(context: typer.Context, small: Small = False) -> None:
     """The most important figures in four minutes; the last line on standard output is one JSON object of them."""
     sizes = SMALL_QUICK if small else QUICK
-    with session("quick", _choices(context), strict=False) as bench:
+    with session("quick", choices_of(context), strict=False) as bench:
         bench.part("generator", partial(parts.measure_generator, bench, sizes.customers, sizes.generated))
         bench.part("trials", partial(_trials, bench, sizes, ["textbook"]))
     print(msgspec.json.encode(quick_figures(bench.result)).decode(), flush=True)
@@ -171,7 +166,7 @@ def full(context: typer.Context, flags: Flags = None, small: Small = False) -> N
     """Everything; takes about an hour."""
     sizes = SMALL if small else FULL
     seconds = sizes.warm_up_seconds, sizes.sustained_seconds
-    with session("full", _choices(context, flags)) as bench:
+    with session("full", choices_of(context, flags)) as bench:
         measured = {
             "generator": partial(parts.measure_generator, bench, sizes.customers, sizes.generated),
             "pieces": partial(parts.measure_pieces, bench, sizes.customers, sizes.piece_rows, sizes.piece_repetitions),
@@ -201,7 +196,7 @@ def large(
     ] = False,
 ) -> None:
     """Memory of the job with large messages; the last line on standard output is one JSON object."""
-    console, choices = Console(stderr=True), _choices(context)
+    console, choices = Console(stderr=True), choices_of(context)
     with progress_on(console) as progress, Environment(choices.data, choices.partitions) as environment:
         made = with_transactions(environment, prepare(10_000, progress), count, progress)
         with Stages(console, progress).stage("large") as say:

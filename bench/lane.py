@@ -17,12 +17,13 @@ from bench.outputs import Topic
 from bench.parity import Compared, compare_answers, compare_scores, folded, on_topic
 from bench.result import Lane
 from bench.run import Run
-from bench.served import Served, free_port
+from bench.served import Served
 from bench.stages import Say
 from bench.systems import PEERS_FOLDER, Scoreline
 from detection.score_json import read
 from ml.features import FEATURES
 from settings import Settings
+from stack.server import free_port
 
 HELD_P99_MS: Final = 20.0
 AT_ONCE: Final = "--at-once"

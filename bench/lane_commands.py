@@ -1,5 +1,7 @@
 """The commands that measure the service: `python -m bench lane` and `python -m bench service`."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -19,7 +21,7 @@ Small = Annotated[bool, Option("--small", help="Tiny sizes, to see whether it wo
 
 def lane(context: typer.Context, customers: Customers = FULL.customers, small: Small = False) -> None:
     """The fast lane in eight minutes; the last line on standard output is one JSON object of its figures."""
-    sizes, choices = SMALL if small else FULL, _choices(context)
+    sizes, choices = SMALL if small else FULL, choices_of(context)
     with session("lane", choices, strict=False) as bench:
         size = sizes.customers if small else customers
         bench.part("lane", partial(parts.measure_lane, bench, size, sizes.lane))
@@ -30,7 +32,7 @@ def lane(context: typer.Context, customers: Customers = FULL.customers, small: S
 
 def service(context: typer.Context, customers: Customers = FULL.customers, small: Small = False) -> None:
     """The service through a large start, a kill, promotions and ten minutes with 1 % bad requests; ends with JSON too."""
-    sizes, choices = SMALL if small else FULL, _choices(context)
+    sizes, choices = SMALL if small else FULL, choices_of(context)
     with session("service", choices, strict=False) as bench:
         size = sizes.customers if small else customers
         bench.part("a large start", partial(parts.measure_large_start, bench, sizes.robustness))
@@ -46,6 +48,7 @@ def end(result: Result) -> None:
         raise typer.Exit(1)
 
 
-def _choices(context: typer.Context) -> Choices:
+def choices_of(context: typer.Context, flags: Sequence[str] | None = None) -> Choices:
+    """What every part takes, with the flags of its own that are handed on."""
     common: Choices = context.obj
-    return common
+    return replace(common, flags=tuple(flags or ()))

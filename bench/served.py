@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from bench.inputs import Input
 from bench.open_loop import Load
 from bench.programs import PYTHON, Running
 from settings import Settings
+from stack.server import free_port
 
 _READY_SECONDS: Final = 120.0
 _END_SECONDS: Final = 30.0
@@ -111,10 +111,3 @@ class Served:
                 raise BenchError(f"the service refused a batch: {content[:300]!r}")
             yield from json.loads(content)
         connection.close()
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nothing uses at the moment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -1,6 +1,5 @@
 """The scoring service in a demo: started beside the job, on the same topics; without it the demo goes on."""
 
-import socket
 import time
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from demo.folder import Folder
 from demo.programs import Program
 from programs.output import first_cause
 from settings import Settings
+from stack.server import free_port, is_free
 
 HOST: Final = "127.0.0.1"
 PATIENCE_SECONDS: Final = 10.0
@@ -76,12 +76,4 @@ class Service:
 
 def _usable(port: int) -> int:
     """This port of the loopback interface where nothing listens on it, else a free one."""
-    for number in (port, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, number))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    return 0
+    return port if port and is_free(port) else free_port()

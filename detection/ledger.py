@@ -1,7 +1,7 @@
 """The ledger: what each micro-batch of detect judges by, and its offsets, recorded before its first record is written."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -123,10 +123,7 @@ class Ledger:
 
     def models_in_single_entries(self) -> set[str]:
         """The digests of the models that a restart may need."""
-        recent = self._recent_versions()
-        return {
-            each.model_digest for versions in recent for each in (versions, versions.challenger) if each is not None
-        }
+        return {each.model_digest for each in _judges(self._recent_versions())}
 
     def tables(self) -> Named:
         """The tables that anything kept names. A file of ranges is read once, until it changes."""
@@ -198,10 +195,14 @@ class Ledger:
         return [] if content is None else decoded(content, f"ledger/{name}", _ranges)
 
 
+def _judges(every: Iterable[Versions]) -> Iterator[Versions | Challenger]:
+    """What judges by these versions, and what is on trial beside it."""
+    return (each for versions in every for each in (versions, versions.challenger) if each is not None)
+
+
 def _named(versions: Iterable[Versions]) -> Named:
     every = list(versions)
-    judges = [each for versions in every for each in (versions, versions.challenger) if each is not None]
     return Named(
-        frozenset(f"{each.thresholds}-{each.table_digest}" for each in judges if each.thresholds),
+        frozenset(f"{each.thresholds}-{each.table_digest}" for each in _judges(every) if each.thresholds),
         frozenset(f"{each.profiles}-{each.profiles_digest}" for each in every if each.profiles),
     )

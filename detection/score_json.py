@@ -5,7 +5,7 @@ records share; one after the other they are one JSON object. `read` takes this f
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -14,23 +14,11 @@ import orjson
 
 from detection.decision import Beside, Judgements, LookedUp
 from detection.message_parsing import key_mismatch
+from detection.old_score import OldScore
 from detection.ranges import Versions
 from ml.features import FEATURE_SET, FEATURES, FOLD_VERSION
 from ml.features.profiles import PROFILE_SET
-from ml.schema import (
-    DIGEST_DIGITS,
-    SCORE_SCHEMA,
-    Digest,
-    KafkaTime,
-    Lane,
-    Offset,
-    Partition,
-    Reason,
-    Score,
-    Transaction,
-    Unreadable,
-    Version,
-)
+from ml.schema import DIGEST_DIGITS, SCORE_SCHEMA, Lane, Reason, Score, Transaction, Unreadable
 
 Objects = npt.NDArray[np.object_]
 Record = tuple[int, int, int, bytes | None]
@@ -192,47 +180,8 @@ class _Version(msgspec.Struct):
     schema_version: int = 1
 
 
-class _OldScore(Transaction, gc=False, kw_only=True):
-    """A score as the releases up to 0.1 wrote it, without `schema_version`: the features by name, nothing of lanes."""
-
-    partition: Partition
-    offset: Offset
-    kafka_time: KafkaTime
-    late: bool
-    key_mismatch: bool
-    micro_batch: int
-    features: dict[str, float]
-    anomaly_score: float
-    threshold: float
-    is_anomaly: bool
-    model_name: str
-    model_version: Version
-    scored_at: int
-    schema_version: Literal[1] = 1
-    threshold_version: Version = 0
-    model_digest: Digest = ""
-    order_undefined: bool = False
-    fold_version: Version = 1
-    reasons: list[Reason] = msgspec.field(default_factory=list)
-
-    def as_score(self) -> Score:
-        """The same in today's form; a record with other features has a feature set without a name."""
-        fields: dict[str, Any] = msgspec.structs.asdict(self)
-        known = self.features.keys() == set(FEATURES)  # in any order, as in any JSON object
-        names = FEATURES if known else tuple(self.features)
-        fields |= {
-            "schema_version": SCORE_SCHEMA,
-            "features": [self.features[name] for name in names],
-            "feature_set": FEATURE_SET if known else "",
-            "named_features": self.features if self.is_anomaly else None,
-            "lane": "spark",
-            "profile_version": 0,
-        }
-        return Score(**fields)
-
-
 _decode: Final = msgspec.json.Decoder(Score).decode
-_decode_old: Final = msgspec.json.Decoder(_OldScore).decode
+_decode_old: Final = msgspec.json.Decoder(OldScore).decode
 _version_of: Final = msgspec.json.Decoder(_Version).decode
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import xxhash
 
 from ml.arrays import Flags
+from ml.mixing import mixed
 
 _LARGEST: Final = float(1 << 53)
 
@@ -22,10 +23,6 @@ def chosen(customers: np.ndarray, share: float, salt: str) -> Flags:
     """
     if share >= 1 or share <= 0:
         return np.full(len(customers), share >= 1)
-    mixed = customers.astype(np.uint64) + np.uint64(xxhash.xxh3_64_intdigest(salt.encode()))
-    # The finalizer of splitmix64: G. Steele and others, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    drawn: Flags = (mixed >> np.uint64(11)).astype(np.float64) / _LARGEST < share
+    drawn_by = mixed(customers.astype(np.uint64) + np.uint64(xxhash.xxh3_64_intdigest(salt.encode())))
+    drawn: Flags = (drawn_by >> np.uint64(11)).astype(np.float64) / _LARGEST < share
     return drawn

@@ -1,10 +1,8 @@
 """The generator's command line: `python -m generator history | send | replay | convert | pull`."""
 
-import signal
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import msgspec
@@ -58,7 +56,8 @@ from generator.replay.commands import register
 from generator.replay.errors import ReplayError
 from generator.resume import newest_event_time, unsent_labels
 from generator.runs import RunName
-from generator.send import Sender, SendOptions, Topics
+from generator.send import SendOptions, Topics
+from generator.stopping import stop_on_signal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
 from settings import Settings
@@ -192,7 +191,7 @@ def send(
     with SendingView(out) as view:
         sender = live_sender(origin, kafka, SendOptions(rate, duration, count, flush_labels), begin, earlier, view.show)
         sender.progress_seconds = 1.0 if out.is_terminal else PLAIN_SECONDS
-        _stop_on_signal(sender)
+        stop_on_signal(sender.stop)
         report = sender.run()
     view.summarise(report, rate)
     if as_json:
@@ -212,17 +211,6 @@ def _begin(origin: Origin, kafka: Kafka, start: str | None, resume: bool) -> dat
 def _begins_live(scenario: RunName, begin: datetime) -> datetime | None:
     """When a live attack or drift begins: after an hour of ordinary traffic, which is some seconds at the usual rate."""
     return begin + timedelta(hours=1) if scenario in ("attack", "drift") else None
-
-
-def _stop_on_signal(sender: Sender) -> None:
-    """The first signal ends the run in order; a second one ends the process."""
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        signal.signal(number, signal.SIG_DFL)
-        sender.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
 
 
 def _origin(folder: Path | None, seed: int | None, customers: int | None) -> Origin:

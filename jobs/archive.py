@@ -45,9 +45,9 @@ from settings import Settings
 QUERY: Final = "archive"
 
 _RECORD: Final = ["partition", "offset", "kafka_time", "transaction_id"]
-"""A score of the same record has the same ones, also where no ledger knows any more which topic it was on."""
+"""A score of the same record has the same ones, in one topic; also where no ledger knows any more which topic that was."""
 
-_LABEL: Final = ["topic_id", "partition", "offset"]
+_LABEL: Final = ["partition", "offset"]
 
 _UPKEEP_EVERY: Final = 30
 _MOST_PARTITIONS: Final = 256
@@ -185,7 +185,7 @@ class Archive:
             )
             if not places:
                 return 0
-            fresh = lacking(rows.dropDuplicates(sorted({*identity, "topic_id"})), address, identity, places)
+            fresh = lacking(rows.dropDuplicates([*identity, "topic_id"]), address, identity, places)
             files = min(_MOST_FILES, 1 + max(row.partition for row in places))  # a foreign score may name any partition
             (
                 fresh.repartitionById(files, F.pmod("partition", F.lit(files)))
@@ -211,13 +211,11 @@ def lacking(rows: DataFrame, address: str, identity: list[str], places: Sequence
         table = rows.sparkSession.read.format("delta").load(address)
     except AnalysisException:  # the first rows of all: there is no table yet
         return rows
-    there = table.where(near).select("topic_id", *(name for name in identity if name != "topic_id"))
+    there = table.where(near).select("topic_id", *identity)
     if there.isEmpty():  # as ever: by the files' statistics nothing is read
         return rows
     new, old = rows.alias("new"), there.alias("old")
-    same = functools.reduce(
-        Column.__and__, (F.col(f"new.{name}") == F.col(f"old.{name}") for name in identity if name != "topic_id")
-    )
+    same = functools.reduce(Column.__and__, (F.col(f"new.{name}") == F.col(f"old.{name}") for name in identity))
     ids = F.col("new.topic_id"), F.col("old.topic_id")
     return new.join(old, same & ((ids[0] == ids[1]) | (ids[0] == "") | (ids[1] == "")), "left_anti")
 

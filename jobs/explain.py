@@ -97,10 +97,17 @@ class Explainer:
         yield f"  record: partition {score['partition']}, offset {score['offset']} of topic {score['topic_id'] or 'unknown'}"
         yield f"judged {_verdict(score['is_anomaly'])}: score {score['anomaly_score']:.6f}, threshold {score['threshold']:.6f}"
         versions = self.versions(score)
+<<<<<<< HEAD
         yield from self._judges(score, versions)
         yield from (f"  because: {reason}" for reason in _because(score["reasons"]))
+=======
+        model = self._model(versions)
+        yield from _judges(score, versions, model)
+        for reason in [] if score["reasons"] is None else _reasons(score["reasons"]):
+            yield f"  because: {in_words(reason)}"
+>>>>>>> reader
         yield "features, and what is usual (98 % of the training transactions)"
-        yield from _features(score, self._model(versions))
+        yield from _features(score, model)
         yield "labels" if one.labels else "labels: none so far"
         for label in one.labels:
             said = {True: "fraud", False: "honest", None: "withdrawn"}[label["is_fraud"]]
@@ -121,20 +128,6 @@ class Explainer:
         same = now == (score["anomaly_score"], score["threshold"], score["is_anomaly"])
         verdict = f"{_verdict(now[2])}: {'the same' if same else 'NOT the same'}"
         return f"judged again: score {now[0]!r}, threshold {now[1]!r}, {verdict}", same
-
-    def _judges(self, score: Row, versions: Versions | None) -> Iterator[str]:
-        yield (
-            f"  model {score['model_name']} version {score['model_version']} ({score['model_digest']}), "
-            f"thresholds {_table(score['threshold_version'])}, profiles {score['profile_version'] or 'none'}, "
-            f"micro-batch {score['micro_batch']}"
-        )
-        if versions is None:
-            yield "  the ledger does not know this record"
-            return
-        model = self._model(versions)
-        yield "  the ledger names the same"
-        if model is not None and model.origin.registry:
-            yield f"  the model came from {model.origin.registry}, run {model.origin.run or 'unknown'}"
 
     def _model(self, versions: Versions | None) -> Model | None:
         try:
@@ -176,6 +169,20 @@ def basis_of(score: Row) -> np.ndarray:
     if extras:
         extras_in(basis)[:] = [np.nan if value is None else value for value in extras.values()]
     return basis
+
+
+def _judges(score: Row, versions: Versions | None, model: Model | None) -> Iterator[str]:
+    yield (
+        f"  model {score['model_name']} version {score['model_version']} ({score['model_digest']}), "
+        f"thresholds {_table(score['threshold_version'])}, profiles {score['profile_version'] or 'none'}, "
+        f"micro-batch {score['micro_batch']}"
+    )
+    if versions is None:
+        yield "  the ledger does not know this record"
+        return
+    yield "  the ledger names the same"
+    if model is not None and model.origin.registry:
+        yield f"  the model came from {model.origin.registry}, run {model.origin.run or 'unknown'}"
 
 
 def _features(score: Row, model: Model | None) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from jobs.tallying import Columns
 from jobs.throughput import LATEST_MS
+from ml.mixing import mixed
 
 _MILLISECOND: Final = 1_000_000
 _LAPS: Final = 100
@@ -29,13 +30,8 @@ def placed(scores: Columns) -> Columns:
 
 
 def draw(partition: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """A number in [0, 1) for each record, (n,) float64, from nothing but its place: the same at each retry.
-
-    The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-    """
+    """A number in [0, 1) for each record, (n,) float64, from nothing but its place: the same at each retry."""
     x = offset.astype(np.uint64) ^ (partition.astype(np.uint64) << np.uint64(48))
     x = (x + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    drawn: np.ndarray = (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+    drawn: np.ndarray = mixed(x).astype(np.float64) / 2.0**64
     return drawn

@@ -40,9 +40,7 @@ from jobs.tag_values import TagValues, Values
 from jobs.tallying import of_held, written
 from jobs.throughput import Arrived, Held, Tally, Throughput, percentile
 from settings import Settings
-from sinks.influxdb import InfluxDBSink
-from sinks.points_file import PointsFileSink
-from sinks.sink import Sink
+from sinks.chosen import sink_of
 from versions.left_out import LeftOut
 
 QUERY: Final = "publish"
@@ -147,19 +145,6 @@ def published(settings: Settings) -> Callable[[DataFrame], DataFrame]:
 def _header(name: str) -> Column:
     """A Kafka header as text; null where there is none of that name."""
     return F.get(F.filter("headers", lambda header: header["key"] == name), 0)["value"].cast("string")
-
-
-def sink_of(settings: Settings) -> Sink:
-    """Where the settings want the points: a file if they name one, else InfluxDB."""
-    if settings.points_file is not None:
-        return PointsFileSink(settings.points_file.absolute())
-    return InfluxDBSink(
-        url=settings.influxdb_url,
-        bucket=settings.influxdb_bucket,
-        org=settings.influxdb_org,
-        token=settings.influxdb_token.get_secret_value(),
-        ca=settings.influxdb_ca,
-    )
 
 
 class Publisher:

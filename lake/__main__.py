@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from lake import maintenance, monitoring
-from lake.common import Where, errors, place_of
+from lake.common import Where, errors, maybe_utc, place_of
 from lake.refolding import refold, take_in
 from lake.training_set import write_training_set
 from lake.views import connect
@@ -70,11 +70,9 @@ def training_set(
     lake: Where = None,
 ) -> None:
     """Write transactions with their features as they were scored, and the labels known by a date."""
-    times = [None if time is None else time.replace(tzinfo=UTC) for time in (since, until, known_by)]
-    assert times[0] is not None
-    assert times[1] is not None
+    first, end = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC)
     with errors():
-        count = write_training_set(place_of(lake), times[0], times[1], times[2], out)
+        count = write_training_set(place_of(lake), first, end, maybe_utc(known_by), out)
     print(f"{count} transactions are in {out}.")
 
 

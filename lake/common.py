@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 import duckdb
@@ -55,6 +56,11 @@ def place_of(lake: str | None) -> Place:
         print(f"error: the lake {place.local} {what}", file=sys.stderr)
         raise typer.Exit(1)
     return place
+
+
+def maybe_utc(time: datetime | None) -> datetime | None:
+    """A time of the command line as what it is, UTC; None stays None."""
+    return None if time is None else time.replace(tzinfo=UTC)
 
 
 @contextmanager

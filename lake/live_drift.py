@@ -10,13 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.place import Place
-from lake.views import connect
+from lake.views import connect, newest_of
 from ml.arrays import Flags, Floats
 from ml.drift.bins import Bins
-from ml.drift.counts import BLOCK, ISSUES, OPTIONAL, Counts, Rows, merged
+from ml.drift.counts import ISSUES, OPTIONAL, Counts, Rows, merged
 from ml.drift.policy import DriftPolicy
 from ml.features import DAY, FEATURES
-from ml.features.events import milliseconds
 from ml.features.profile_schema import PROFILE_FEATURES
 from ml.model import Model
 from ml.segments import segment_names
@@ -38,8 +37,7 @@ _COLUMNS: Final = (
 def newest(place: Place) -> datetime | None:
     """The time of the newest transaction; None where there is none."""
     with connect(place) as connection:
-        found = connection.execute("select max(event_time) from scores").fetchone()
-    return None if found is None else found[0]
+        return newest_of(connection)
 
 
 def counts(place: Place, model: Model, bins: Bins, since: datetime, until: datetime) -> Counts:
@@ -132,8 +130,3 @@ def scored(place: Place) -> tuple[int, int, int]:
 def needed_since(begin: datetime, policy: DriftPolicy) -> datetime:
     """From when on scores are needed, so that windows that end after `begin` can be compared with the week before."""
     return begin - _BEFORE - timedelta(minutes=max(scale.minutes for scale in policy.scales))
-
-
-def block_of(time: datetime) -> int:
-    """The block that a time is in."""
-    return milliseconds(time) // BLOCK

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from lake.place import Place
-from lake.views import connect
+from lake.views import connect, newest_of
 from ml.arrays import Flags, Floats, Ints
 from ml.features import DAY, FEATURES, HOUR
 from ml.features.events import milliseconds
@@ -64,7 +64,7 @@ def live_quality(place: Place, review_share: float = 0.0, as_of: datetime | None
     all models together: they are the bank's.
     """
     with connect(place) as connection:
-        now = as_of or _newest(connection)
+        now = as_of or newest_of(connection)
         if now is None:
             return []
         labelled = _labelled(connection, review_share, now)
@@ -100,11 +100,6 @@ def _rows(
 def _numbers(models: Sequence[tuple[str, int]], known: list[tuple[str, int]]) -> Iterator[int]:
     number = {model: place for place, model in enumerate(known)}
     return (number.get(model, -1) for model in models)
-
-
-def _newest(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    found = connection.execute("select max(event_time) from scores").fetchone()
-    return None if found is None else found[0]
 
 
 def _traffic(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[tuple[str, int], np.ndarray]:

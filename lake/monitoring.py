@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from lake import dead_letters, live_drift, quality_report
-from lake.common import Where, errors, place_of
+from lake.common import Where, errors, maybe_utc, place_of
 from lake.drift_report import drift_points, drift_rows
 from lake.live_quality import live_quality
 from lake.place import Place
@@ -18,13 +18,13 @@ from messaging.config import KafkaConfig
 from ml.commands import common
 from ml.console import show_table
 from ml.drift.alarms import Look, look
+from ml.drift.counts import block_of
 from ml.drift.policy import DriftPolicy
 from ml.drift.reference import DriftReference
 from ml.features.declared import names
 from ml.quality.reserve import MOST
 from settings import Settings
-from sinks.influxdb import InfluxDBSink
-from sinks.points_file import PointsFileSink
+from sinks.chosen import sink_of
 
 ALARM_STATUS: Final = 3
 """The exit status of `drift` while an alarm lasts; 1 is an error."""
@@ -56,7 +56,7 @@ def quality(
     with errors():
         settings = Settings.from_command_line([])
         share = settings.review_share if review_share is None else review_share
-        rows = live_quality(place_of(lake), share, _utc(as_of))
+        rows = live_quality(place_of(lake), share, maybe_utc(as_of))
         _write(json, rows)
         if influxdb:
             _send(settings, quality_report.quality_points(rows))
@@ -111,11 +111,11 @@ def drift(
         version = registry.champion() if model is None else model
         loaded = registry.load(version, names(common.declared(None)))
         reference = DriftReference.of_model(loaded)
-        end = _utc(until) or live_drift.newest(place) or datetime.now(UTC)
-        begin = _utc(since) or end - timedelta(days=3)
+        end = maybe_utc(until) or live_drift.newest(place) or datetime.now(UTC)
+        begin = maybe_utc(since) or end - timedelta(days=3)
         first = live_drift.needed_since(begin, read)
         counts = live_drift.counts(place, loaded, reference.bins, first, end)
-        found = look(counts, reference, read, live_drift.block_of(begin), live_drift.block_of(end))
+        found = look(counts, reference, read, block_of(begin), block_of(end))
         found = _with_dead_letters(place, found, read) if dead else found
         _write(json, {"model_name": registry.name, "model_version": version, "from": begin, "to": end, "look": found})
         if influxdb:
@@ -137,24 +137,12 @@ def _with_dead_letters(place: Place, found: Look, policy: DriftPolicy) -> Look:
     return dead_letters.with_dead_letters(found, counted, (scores[0], scores[1]), now + 1, policy)
 
 
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.replace(tzinfo=UTC)
-
-
 def _write(file: Path | None, figures: Any) -> None:
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
 
 
 def _send(settings: Settings, lines: bytes) -> None:
-    if not lines:
-        return
-    if settings.points_file is not None:
-        with PointsFileSink(settings.points_file.absolute()) as file:
-            file.write(lines)
-        return
-    token = settings.influxdb_token.get_secret_value()
-    with InfluxDBSink(
-        settings.influxdb_url, settings.influxdb_bucket, settings.influxdb_org, token, settings.influxdb_ca
-    ) as sink:
-        sink.write(lines)
+    if lines:
+        with sink_of(settings) as sink:
+            sink.write(lines)

@@ -15,6 +15,9 @@ LABELS: Final = "labels"
 DAY: Final = "day"
 """By which both tables are partitioned."""
 
+JSON: Final = ("reasons", "named_features", "extras", "challenger", "champion")
+"""Columns of `SCORE_ROW` that are JSON as it came, null where a score has none."""
+
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _Columns = list[tuple[str, pa.DataType]]
 _PLACE: Final[_Columns] = [("topic_id", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())]
@@ -47,16 +50,12 @@ SCORE_ROW: Final = pa.schema(
         ("features", pa.list_(pa.float64())),
         ("profile_set", pa.string()),
         ("profile_features", pa.list_(pa.float64())),
-        *(
-            (name, pa.string())
-            for name in ("reasons", "named_features", "extras", "challenger", "champion", "currency_version")
-        ),
+        *((name, pa.string()) for name in (*JSON, "currency_version")),
         ("schema_version", pa.int32()),
     ]
 )
 """A score. (topic_id, partition, offset): which record of `transactions` it is of; topic_id is "" where no ledger knows it.
-Times in integers are milliseconds since the epoch. reasons, named_features, extras, challenger and champion are JSON, null
-where the score has none."""
+Times in integers are milliseconds since the epoch."""
 
 LABEL_ROW: Final = pa.schema(
     [
@@ -112,8 +111,7 @@ class ArchivedScore(Transaction, gc=False, kw_only=True):
     currency_version: str = ""
 
 
-_JSON: Final = ("reasons", "named_features", "extras", "challenger", "champion")
-_PLAIN: Final = tuple(name for name in SCORE_ROW.names if name not in (DAY, "topic_id", *_JSON))
+_PLAIN: Final = tuple(name for name in SCORE_ROW.names if name not in (DAY, "topic_id", *JSON))
 _LABEL_FIELDS: Final = Label.__struct_fields__
 _scores: Final = Reader(ArchivedScore)
 _labels: Final = Reader(Label)
@@ -146,7 +144,7 @@ class ScoreRows:
             read = _scores.read_all(batch["value"].to_pylist())
             came = batch["time"].to_numpy()[read.rows].tolist()
             columns: dict[str, list[Any]] = {name: [getattr(score, name) for score in read.records] for name in _PLAIN}
-            for name in _JSON:
+            for name in JSON:
                 columns[name] = [_text(getattr(score, name)) for score in read.records]
             columns[DAY] = [day_of(s.kafka_time, at) for s, at in zip(read.records, came, strict=True)]
             columns["topic_id"] = [self.topic_id(s.partition, s.offset, s.micro_batch) for s in read.records]

@@ -7,7 +7,7 @@ import duckdb
 import psycopg
 from psycopg import sql
 
-from lake.rows import DAY
+from lake.rows import DAY, JSON
 
 _TYPES: Final[dict[str, LiteralString]] = {
     "VARCHAR": "text",
@@ -18,7 +18,6 @@ _TYPES: Final[dict[str, LiteralString]] = {
     "DATE": "date",
     "TIMESTAMP WITH TIME ZONE": "timestamptz",
 }
-_JSON: Final = ("reasons", "named_features", "extras", "challenger", "champion")
 _RECORD: Final = (DAY, "topic_id", "partition", "offset")
 
 
@@ -43,7 +42,7 @@ DESIGN: Final = {
 def columns_of(lake: duckdb.DuckDBPyConnection, view: str) -> dict[str, LiteralString]:
     """The columns of a view, by name, with their types in PostgreSQL."""
     described = lake.execute(f"describe {view}").fetchall()
-    return {name: "json" if name in _JSON else _TYPES[kind] for name, kind, *_ in described}
+    return {name: "json" if name in JSON else _TYPES[kind] for name, kind, *_ in described}
 
 
 def create(server: psycopg.Connection, lake: duckdb.DuckDBPyConnection) -> None:

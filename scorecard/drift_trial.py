@@ -18,7 +18,7 @@ from generator.runs import Run, usual_share
 from generator.stream import transactions
 from ml.dataset.history import History
 from ml.drift.alarms import Alarm, episodes, look
-from ml.drift.counts import BLOCK, Counts, Rows, merged
+from ml.drift.counts import BLOCK, Counts, Rows, block_of, merged
 from ml.drift.policy import DriftPolicy
 from ml.drift.reference import DriftReference
 from ml.features import DAY, MINUTE
@@ -89,7 +89,7 @@ def drift_trial(seed: int, run: Run, size: Size, policy: DriftPolicy, progress: 
                 noticed[name] = _noticed(population, days, known, ordinary, policy)
     progress(stage, size.days, size.days)
     whole = merged(ordinary)
-    begin = _block(LIVE_START)
+    begin = block_of(LIVE_START)
     found = look(whole, reference, policy, begin, begin + size.days * DAY // BLOCK).alarms
     return DriftTrial(seed, run.scenario, int(whole.rows.sum()), size.days, len(episodes(found)), found, noticed)
 
@@ -135,21 +135,17 @@ def _noticed(
     morning = LIVE_START + timedelta(days=SHIFT_DAY)
     begins = morning + timedelta(hours=_SHIFT_HOUR)
     seen = [*before]
-    first = _block(morning)
+    first = block_of(morning)
     for day, counts in enumerate(
         islice(_days(population, morning, Run("drift", begins=begins, drift_days=days), known), _PATIENCE)
     ):
         seen.append(counts)
         end = first + (day + 1) * DAY // BLOCK
         for alarm in look(merged(seen), known[2], policy, first - DAY // BLOCK, end).alarms:
-            minutes = (alarm.since - _block(begins) * BLOCK) / MINUTE
+            minutes = (alarm.since - block_of(begins) * BLOCK) / MINUTE
             if minutes > 0:
                 return Noticed(minutes, alarm.finding.what, alarm.finding.against)
     return Noticed(None)
-
-
-def _block(time: datetime) -> int:
-    return round(time.timestamp() * 1000) // BLOCK
 
 
 def ordinary_run(scenario: str) -> Run:

@@ -7,10 +7,9 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from ml.evaluation.report import COLUMNS, detector_rows, one_customer_rows, ranked
+from ml.html_page import rendered
 from scorecard import plots
 from scorecard.baselines import AmountAndHour, Chance, ForestWithoutLabels
 from scorecard.comparison import PROMISE_COLUMNS, promise_rows, world_rows
@@ -79,16 +78,8 @@ class Table(NamedTuple):
 
 def page(card: Scorecard) -> str:
     """The whole page as HTML."""
-    templates = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return templates.get_template("page.html.j2").render(
-        style=(_FOLDER / "page.css").read_text(),
-        plotly=get_plotlyjs(),
+    return rendered(
+        _FOLDER,
         printed_width=_PRINTED_WIDTH,
         judged=_judged(card),
         headline=headline(card),

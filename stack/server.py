@@ -156,6 +156,13 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on at the moment."""
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        return int(free.getsockname()[1])
+
+
 def accepts(port: int) -> bool:
     """Whether something accepts connections there."""
     with socket.socket() as probe:

@@ -1,11 +1,11 @@
 """The service beside the job: kept running like it, called by a payment switch, and accounted for afterwards."""
 
-import socket
 import sys
 from pathlib import Path
 from typing import Final
 
 from ml.registry.model_store import ModelStore
+from stack.server import free_port
 from torture.application import Application
 from torture.caller import Called, Caller
 from torture.early import EarlyAccount, EarlyFigures, lines
@@ -21,7 +21,7 @@ class Replica:
 
     def __init__(self, servers: Servers, data: Path, registry: ModelStore, seed: int, wanted: bool) -> None:
         self._servers, self._registry, self._wanted = servers, registry, wanted
-        port, self._answers = _free_port(), data / "answers.jsonl"
+        port, self._answers = free_port(), data / "answers.jsonl"
         own = {"serve_port": port, "serve_state": data / "service" / "state", "log_dir": data / "service" / "logs"}
         self.application = Application(servers.settings.model_copy(update=own), SERVE)
         self.figures = EarlyFigures()
@@ -69,9 +69,3 @@ class Replica:
             account.take_alerts(message.value() or b"" for message in messages)
         account.take_answers(lines(self._answers.read_bytes()) if self._answers.exists() else [])
         self.figures = account.figures
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -1,11 +1,9 @@
 """The command `pull`."""
 
 import re
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NamedTuple
 
 import typer
@@ -20,6 +18,7 @@ from generator.pull.position import KeptPosition
 from generator.pull.pull import Pulled, Puller, Target
 from generator.pull.service import Service, shown
 from generator.replay.mapping import load_mapping
+from generator.stopping import stop_on_signal
 from messaging.config import KafkaConfig
 
 DEAD_LETTERS = 3
@@ -90,7 +89,7 @@ def register(app: typer.Typer, access: Callable[[], Access]) -> None:
         kept = KeptPosition(work / f"{fields.name}.json")
         outbox = Outbox(found.config, (found.target.transactions, found.target.invalid), LINGER_MS)
         puller = Puller(service, paging, fields, outbox, found.target, kept, from_, view.show)
-        _stop_on_signal(puller)
+        stop_on_signal(puller.stopped.set)
         pulled = puller.run(pause)
         out.print(f"{_words(pulled)}, from {shown(url)}", markup=False)
         if pulled.dead_letters:
@@ -127,14 +126,3 @@ def _seconds(text: str) -> float:
     if seconds <= 0:
         raise PullError(f"--every has to be a time above 0, such as 500ms, 20s, 5m or 1h, but is {text!r}")
     return seconds
-
-
-def _stop_on_signal(puller: Puller) -> None:
-    """The first signal ends the pull after its page; a second one ends the process."""
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        signal.signal(number, signal.SIG_DFL)
-        puller.stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)

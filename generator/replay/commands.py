@@ -1,10 +1,8 @@
 """The commands `replay` and `convert`."""
 
-import signal
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -24,6 +22,7 @@ from generator.replay.rejects import Rejects
 from generator.replay.stream import DataSet
 from generator.replay.view import ReadingView
 from generator.report import time_of
+from generator.stopping import stop_on_signal
 
 ROWS_REJECTED = 3
 """The exit status when all was done, but some rows did not fit."""
@@ -117,7 +116,7 @@ def _replay(data: DataSet, kafka: Kafka, pace: Pace, reporting: Reporting, work:
     player = Player(data, outbox, names, pace, reporting, place, work / f"{data.file.name}.rejects.jsonl", resume)
     with ReadingView(out, "replay", data.source) as view:
         player.progress = lambda played: view.show(data.done, f"{played.sent:,} sent, event time {_clock(played)}")
-        _stop_on_signal(player)
+        stop_on_signal(player.stop)
         played, rejects = player.run()
     _summarise(played)
     if player.stopped:
@@ -168,14 +167,3 @@ def _start(text: str | None, data: DataSet) -> int | datetime | None:
         return None
     cut = Cut.of("--from", text, data.source)
     return cut.row if cut.time_ms is None else time_of(cut.time_ms)
-
-
-def _stop_on_signal(player: Player) -> None:
-    """The first signal ends the replay in order; a second one ends the process."""
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        signal.signal(number, signal.SIG_DFL)
-        player.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)

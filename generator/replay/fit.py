@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from generator.arrays import Array
 from generator.replay.mapping import Mapping
-from generator.replay.parts import LabelColumn, Number, Text, Time, whole
+from generator.replay.parts import WHOLE_NUMBER, LabelColumn, Number, Text, Time, whole
 from generator.replay.source import Block, Position, Reject
 from generator.replay.values import Column, numbers, pc, shown, texts, times
 from ml.schema import EXTRA_PREFIX, REQUIRED_FIELDS, TRANSACTION_ARROW
@@ -149,7 +149,7 @@ class _Fitting:
 
     def label(self, label: LabelColumn) -> dict[str, Column]:
         raw = texts(self._column(label.column), self._words("label") - {*label.fraud, *label.honest})
-        values = pc.replace_substring_regex(pc.utf8_lower(raw), r"^(-?\d+)\.0+$", r"\1")
+        values = pc.replace_substring_regex(pc.utf8_lower(raw), WHOLE_NUMBER, r"\1")
         fraud = pc.is_in(values, pa.array([whole(value) for value in label.fraud]))
         honest = pc.is_in(values, pa.array([whole(value) for value in label.honest]))
         known = pc.or_(fraud, honest).to_numpy(zero_copy_only=False)

@@ -18,6 +18,8 @@ UNIT_MS: Final = {
     "nanoseconds": 1e-6,
 }
 """A month has 30 days: data sets that count in months name no calendar."""
+WHOLE_NUMBER: Final = r"^(-?\d+)\.0+$"
+"""The text of a float that is whole; its group is the number without the zeros."""
 UNKNOWN_WORDS: Final = ("", "null", "na", "n/a", "\\n", "nan")
 """What means that there is no value, in small letters, where a mapping says nothing else."""
 
@@ -49,7 +51,7 @@ def whole(text: str) -> str:
     >>> whole("1.0"), whole("1.50"), whole("yes")
     ('1', '1.50', 'yes')
     """
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
+    return re.sub(WHOLE_NUMBER, r"\1", text)
 
 
 Short = Annotated[str, Field(min_length=1, max_length=200)]
@@ -58,15 +60,25 @@ Words = Annotated[list[str], BeforeValidator(as_texts)]
 Columns = Annotated[list[str], Field(min_length=1)]
 
 
-class Text(Part):
+class FromColumns(Part):
+    """What is read from a column, or from several."""
+
+    column: str | None = None
+    columns: Columns | None = None
+
+    @property
+    def read(self) -> list[str]:
+        """The columns that it is made from."""
+        return self.columns or ([] if self.column is None else [self.column])
+
+
+class Text(FromColumns):
     """A text: from a column, from several, the same in each row, or made from the row's number.
 
     Several columns' texts are put together with `joined` between them; unknown is what none of them knows. `values` renames
     what the column holds; `otherwise` is what becomes of values that are not in it. `unknown`: more words for an unknown value.
     """
 
-    column: str | None = None
-    columns: Columns | None = None
     joined: str = "-"
     constant: Short | None = None
     row: str | None = Field(None, max_length=200, description="what comes before the row's number")
@@ -79,11 +91,6 @@ class Text(Part):
         if (self.column, self.columns, self.constant, self.row).count(None) != 3:
             raise ValueError("needs exactly one of column, columns, constant and row")
         return self
-
-    @property
-    def read(self) -> list[str]:
-        """The columns that it is made from."""
-        return self.columns or ([] if self.column is None else [self.column])
 
 
 class Number(Part):
@@ -108,15 +115,13 @@ class Number(Part):
         return self
 
 
-class Time(Part):
+class Time(FromColumns):
     """When it happened: a count of `unit` since `origin`, or a text in `format` (ISO 8601, or what strptime takes).
 
     Several columns' texts are put together with a space between them. `zone` holds for texts that name none. `spread` puts rows
     that share a count evenly over the unit, in the file's order.
     """
 
-    column: str | None = None
-    columns: Columns | None = None
     unit: (
         Literal["days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds", "months"] | None
     ) = None
@@ -146,11 +151,6 @@ class Time(Part):
         if self.unit is not None and self.columns:
             raise ValueError("a count stands in one column: name it as column")
         return self
-
-    @property
-    def read(self) -> list[str]:
-        """The columns that it is made from."""
-        return self.columns or ([] if self.column is None else [self.column])
 
 
 class LabelColumn(Part):

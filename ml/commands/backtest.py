@@ -1,6 +1,6 @@
 """Says what a version would have flagged in days that are past."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -15,6 +15,7 @@ from ml.commands.topic_scores import read_scores
 from ml.dataset.history import HistoryError
 from ml.evaluation import backtest as result
 from ml.evaluation.stretch import Stretch, read_stretch
+from ml.features.events import milliseconds
 from ml.model import Model
 from ml.options import ExtrasFile
 from settings import Settings
@@ -44,7 +45,7 @@ def backtest_command(
     extras = [extra.name for extra in declared]
     chosen = registry.load(model, extras)
     champion = registry.load(registry.champion(), extras) if scores is None else None
-    first, last = _milliseconds(begin, 0), _milliseconds(end, 1)
+    first, last = _begin_of(begin), _begin_of(end if end is None else end + timedelta(days=1))
     if first is not None and last is not None and first >= last:
         raise HistoryError("--from is the first day and --to the last one, but --from is later")
     models = [chosen] if champion is None else [chosen, champion]
@@ -60,8 +61,8 @@ def backtest_command(
     common.out.print(result.summary(found))
 
 
-def _milliseconds(day: datetime | None, later: int) -> int | None:
-    return None if day is None else (int(day.replace(tzinfo=UTC).timestamp()) + 86_400 * later) * 1000
+def _begin_of(day: datetime | None) -> int | None:
+    return None if day is None else milliseconds(day.replace(tzinfo=UTC))
 
 
 def _was(stretch: Stretch, champion: Model | None, topic: str | None) -> tuple[str, Flags]:

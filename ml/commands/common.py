@@ -48,10 +48,10 @@ def declared(file: str | None) -> Declared:
     return declaration(path)
 
 
-def registry() -> ModelStore:
-    """The registry and the model that the settings name."""
+def registry(extras: tuple[str, ...] = ()) -> ModelStore:
+    """The registry and the model that the settings name; extras: those that are declared."""
     settings = Settings.from_command_line([])  # typer has read the flags already
-    return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+    return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias, extras)
 
 
 @contextmanager

@@ -11,12 +11,12 @@ from ml.commands import common
 from ml.commands.champion import Version
 from ml.commands.topic_scores import read_trial
 from ml.features.declared import names
+from ml.features.events import milliseconds
 from ml.gate.checks import Limits
 from ml.gate.gate import Data, Report, Shadow, gate, no_shadow
 from ml.gate.shadow import agreement
 from ml.options import ExtrasFile
 from ml.progress import Progress
-from ml.registry.model_store import ModelStore
 from settings import Settings
 
 REFUSED: Final = 3
@@ -47,9 +47,9 @@ def gate_command(
 ) -> None:
     """Check a version against the champion. Exit status 0: passed; 3: refused; 1: it could not be checked."""
     declared = common.declared(extras_file)
-    registry = gate_registry(names(declared))
+    registry = common.registry(names(declared))
     place = None if history is None else common.local(history, "HISTORY")
-    begin = None if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
+    begin = None if since is None else milliseconds(since.replace(tzinfo=UTC))
     data = Data(place, begin, common.rates(), declared)
     with common.bars() as bars:
         limits = Limits(slower, alerts)
@@ -81,9 +81,3 @@ def _outcome(report: Report) -> str:
     if not report.passed:
         return f"refused ({', '.join(check.name for check in report.failed)})"
     return "passed" + ", and better than the champion" * report.better
-
-
-def gate_registry(extras: tuple[str, ...]) -> ModelStore:
-    """The registry and the model that the settings name, with the extras that are declared."""
-    settings = Settings.from_command_line([])
-    return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias, extras)

@@ -7,12 +7,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped]
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from ml.data_report import figures
 from ml.data_report.findings import findings
 from ml.data_report.summary import Summary, commonest
+from ml.html_page import rendered
 
 MOST_NUMBERS: Final = 30
 _FOLDER: Final = Path(__file__).parent
@@ -37,18 +36,10 @@ class Section(NamedTuple):
 
 def page(summary: Summary, name: str) -> str:
     """The whole page as HTML; name: what the history is called."""
-    templates = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return templates.get_template("page.html.j2").render(
+    return rendered(
+        _FOLDER,
         name=name,
-        style=(_FOLDER / "page.css").read_text(),
         script=(_FOLDER / "page.js").read_text(),
-        plotly=get_plotlyjs(),
         headline=_headline(summary),
         span=f"{_time(summary.first_ms):%Y-%m-%d %H:%M} to {_time(summary.last_ms):%Y-%m-%d %H:%M} UTC",
         findings=findings(summary),
@@ -97,9 +88,8 @@ def _sections(summary: Summary) -> Iterator[Section]:
             for name, values in known.items()
             if any(tally.rows >= figures.LEAST_ROWS for tally in values.values())
         ]
-        note = (
-            "The share of fraud of the commonest values, those with at least 30 transactions; lines are 95 % intervals."
-        )
+        least = f"those with at least {figures.LEAST_ROWS} transactions"
+        note = f"The share of fraud of the commonest values, {least}; lines are 95 % intervals."
         yield from [Section("Fraud by field", note, plots)] if plots else []
     yield from _numbers(summary)
     yield Section(

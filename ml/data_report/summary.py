@@ -12,6 +12,7 @@ import pyarrow.compute
 from ml.arrays import Flags, Floats, Ints
 from ml.dataset.history import History
 from ml.dataset.labels import Labels
+from ml.features import DAY, HOUR
 from ml.features.currencies import in_base
 from ml.features.events import hashes
 from ml.progress import Progress, silent, staged
@@ -24,7 +25,6 @@ SAMPLED: Final = 200_000
 MOST_VALUES: Final = 2_000
 """A text field with more values than this is shown by how many there are alone."""
 AMOUNT_EDGES: Final = np.concatenate([[0.0], np.logspace(-2, 9, 89)])
-_DAY_MS: Final = 86_400_000
 _THURSDAY: Final = 3  # the weekday of the epoch, from Monday on
 _ENTITIES: Final = ("transaction_id", "customer_id", "merchant_id", "device_id")
 _TEXTS: Final = ("currency", "merchant_category", "country", "channel")
@@ -77,11 +77,6 @@ class Summary:
     def duplicates(self) -> int:
         """Rows whose transaction_id an earlier one has too."""
         return self.rows - self.distinct["transaction_id"]
-
-    @property
-    def numbers(self) -> list[str]:
-        """The fields that are numbers."""
-        return list(self.sample)
 
     def correlations(self, most_rows: int = 20_000) -> pd.DataFrame:
         """Spearman's rank correlations of the numbers, the hour and, where there are labels, fraud; NaN where one is constant.
@@ -168,7 +163,7 @@ class _Counting:
         return np.where(rates == 0, np.nan, amounts)
 
     def _count_times(self, times: Ints, amounts: Floats, fraud: Flags) -> None:
-        days, hours = times // _DAY_MS, times // 3_600_000
+        days, hours = times // DAY, times // HOUR
         places = (days + _THURSDAY) % 7 * 24 + hours % 24
         self._summary.rhythm += np.bincount(places, minlength=168).reshape(7, 24)
         self._summary.fraud_rhythm += np.bincount(places[fraud], minlength=168).reshape(7, 24)
@@ -197,7 +192,7 @@ class _Counting:
         rows = np.arange(-self._summary.rows % self._step, piece.num_rows, self._step)
         columns = {name: piece[name].to_numpy()[rows].astype(np.float64) for name in self._numbers}
         columns["amount"] = amounts[rows]
-        columns["hour"] = times[rows] % _DAY_MS / 3_600_000
+        columns["hour"] = times[rows] % DAY / HOUR
         self._sampled.append((columns, fraud[rows]))
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ml.drift.counts import BLOCK, Counts
+from ml.drift.counts import Counts
 from ml.drift.findings import Finding, findings
 from ml.drift.policy import DriftPolicy, Reference, Scale
 from ml.drift.reference import DriftReference
+from ml.features import DAY
 
 _Key = tuple[str, Reference, str]
 
@@ -86,7 +87,7 @@ def windows(scale: Scale, begin: int, end: int) -> Iterator[int]:
     yield from range((begin // scale.step + 1) * scale.step, end + 1, scale.step)
 
 
-def episodes(alarms: Sequence[Alarm], apart: int = 24 * 60 * 60 * 1000 // BLOCK * BLOCK) -> list[Alarm]:
+def episodes(alarms: Sequence[Alarm], apart: int = DAY) -> list[Alarm]:
     """The alarms after each of which comes nothing new for `apart` ms: what a person is called for once."""
     calls: list[Alarm] = []
     latest = None

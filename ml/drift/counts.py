@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ml.arrays import Flags, Floats, Ints, Names
 from ml.drift.bins import BINS, Bins
 from ml.features import MINUTE
+from ml.features.events import milliseconds
 from ml.schema import REQUIRED_FIELDS, TRANSACTION_FIELDS
 
 BLOCK: Final = 10 * MINUTE
@@ -17,6 +19,11 @@ BLOCK: Final = 10 * MINUTE
 OPTIONAL: Final = tuple(name for name in TRANSACTION_FIELDS if name not in REQUIRED_FIELDS)
 ISSUES: Final = (*(f"no {name}" for name in OPTIONAL), "unknown category", "late")
 """What data may lack: a field of the transaction, a merchant category that training knew; or it came after later data."""
+
+
+def block_of(time: datetime) -> int:
+    """The block that a time is in."""
+    return milliseconds(time) // BLOCK
 
 
 class Rows(NamedTuple):

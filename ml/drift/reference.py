@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Final, Self
 
 import msgspec
@@ -88,19 +89,15 @@ class DriftReference(msgspec.Struct, frozen=True, dict=True):
         one, day = np.array(self.dispersions)
         return np.asarray(one + (day - one) * min((blocks - 1) / (BLOCKS_A_DAY - 1), 1.0))
 
-    @property
-    def _filled(self) -> tuple[Ints, Ints, Ints]:
-        found = self.__dict__.get("filled")
-        if found is None:
-            columns, segments = len(self.bins.names), len(self.bins.segments) + 1
-            shapes = (columns, BINS), (segments, BINS), (segments,)
-            rows = np.array(self.segments).sum(1)
-            found = tuple(
-                _filled(np.array(array, np.int64).reshape(HOURS, *shape), rows)
-                for array, shape in zip((self.columns, self.segments, self.alerts), shapes, strict=True)
-            )
-            self.__dict__["filled"] = found
-        return found
+    @cached_property
+    def _filled(self) -> list[Ints]:
+        columns, segments = len(self.bins.names), len(self.bins.segments) + 1
+        shapes = (columns, BINS), (segments, BINS), (segments,)
+        rows = np.array(self.segments).sum(1)
+        return [
+            _filled(np.array(array, np.int64).reshape(HOURS, *shape), rows)
+            for array, shape in zip((self.columns, self.segments, self.alerts), shapes, strict=True)
+        ]
 
 
 def hour_of_week(blocks: Ints) -> Ints:

@@ -10,6 +10,7 @@ from ml.arrays import Floats
 from ml.evaluation.estimates import CONFIDENCE
 from ml.evaluation.stretch import Stretch
 from ml.features import FEATURES
+from ml.features.available import needs_profiles
 from ml.features.profile_schema import PROFILE_FEATURES
 from ml.model import Model
 from ml.registry.promotion_history import Check
@@ -51,15 +52,11 @@ def same_features(model: Model, champion: Model | None) -> Check:
     """Whether a model judges by what the champion's job computes."""
     if champion is None:
         return Check("features", True, f"{len(model.features)} features; there is no champion to compare with")
-    computed = {*FEATURES, *champion.extras, *(PROFILE_FEATURES if _has_profiles(champion) else ())}
+    computed = {*FEATURES, *champion.extras, *(PROFILE_FEATURES if needs_profiles(champion.features) else ())}
     new = sorted(set(model.features) - computed)
     if new:
         return Check("features", False, f"it judges by {', '.join(new)}, which the champion's job may not compute")
     return Check("features", True, f"{len(model.features)} features, the champion has {len(champion.features)}")
-
-
-def _has_profiles(model: Model) -> bool:
-    return not set(PROFILE_FEATURES).isdisjoint(model.features)
 
 
 def sane_scores(scores: Floats) -> Check:

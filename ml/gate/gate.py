@@ -11,6 +11,7 @@ from ml.arrays import Floats
 from ml.evaluation.stretch import Stretch, read_stretch
 from ml.features.currencies import AS_PAID, Rates
 from ml.features.declared import NOTHING, Declared
+from ml.features.events import milliseconds
 from ml.gate import checks, fresh
 from ml.gate.checks import Limits
 from ml.model import Model
@@ -127,7 +128,7 @@ def _report(
         "" if model is None else model.digest,
         None if champion is None else champion.version,
         "" if champion is None else champion.digest,
-        int(datetime.now(UTC).timestamp() * 1000),
+        milliseconds(datetime.now(UTC)),
         passed,
         passed and better,
         list(found),

@@ -165,7 +165,8 @@ class Aliases(RegisteredModel):
 
     def _record(self, action: Action, version: int, replaced: int | None, note: Note, terms: Terms = _ALL) -> None:
         """Append an event, under a name that no other has, so that none is ever written over."""
-        params = self._run_params(version)
+        run = self._run_of(self._client.get_model_version(self.name, str(version)))
+        params: Mapping[str, str] = {} if run is None else run.params
         trained_on = {name: str(params[name]) for name in DATA_PARAMS if name in params}
         event = Event.now(action, version, replaced, note, trained_on, terms)
         keys = [key for key in self._tags() if key.startswith(self._event_prefix)]

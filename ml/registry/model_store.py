@@ -134,12 +134,5 @@ class ModelStore(Aliases):
     def _row(self, version: ModelVersion, aliases: tuple[str, ...]) -> Registered:
         trained_at = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
         unknown = Registered(int(version.version), aliases, trained_at, {}, {})
-        if not version.run_id:  # registered by hand, from files
-            return unknown
-        try:
-            run = self._client.get_run(version.run_id).data
-        except MlflowException as error:
-            if is_missing(error):
-                return unknown
-            raise
-        return replace(unknown, params=run.params, metrics=run.metrics)
+        run = self._run_of(version)
+        return unknown if run is None else replace(unknown, params=run.params, metrics=run.metrics)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlflow import MlflowClient
+from mlflow.entities import RunData
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -75,14 +76,13 @@ class RegisteredModel:
         tags: Mapping[str, str] = self._client.get_registered_model(self.name).tags
         return tags
 
-    def _run_params(self, version: int) -> Mapping[str, str]:
-        run_id = self._client.get_model_version(self.name, str(version)).run_id
-        if not run_id:  # registered by hand, from files
-            return {}
+    def _run_of(self, version: ModelVersion) -> RunData | None:
+        """Params and metrics of the run that a version came from; None where it has none, or where that is deleted."""
+        if not version.run_id:  # registered by hand, from files
+            return None
         try:
-            params: Mapping[str, str] = self._client.get_run(run_id).data.params
+            return self._client.get_run(version.run_id).data
         except MlflowException as error:
             if is_missing(error):
-                return {}
+                return None
             raise
-        return params

@@ -1,7 +1,6 @@
 """The very commands of Scoreline's services, run without a container against real servers."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from tenacity import retry, stop_after_delay, wait_fixed
 
 from ml.schema import Transaction
 from settings import Settings
+from stack.server import free_port
 from tests.docker.compose import ROOT, command, own
 from tests.support.kafka import read_topic
 
@@ -53,19 +53,13 @@ def _running(words: list[str], folder: Path, environment: dict[str, str]) -> Ite
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server as the file starts it, but for the port and the folders."""
     folder = tmp_path_factory.mktemp("mlflow")
-    port = _free_port()
+    port = free_port()
     words = [word.replace("/mlflow/", f"{folder}/") for word in command(own()["mlflow"])]
     words = [f"--port={port}" if word == "--port=5000" else word for word in words]
     url = f"http://127.0.0.1:{port}"
     with _running(words, folder, _environment(**own()["mlflow"]["environment"])):
         _until_healthy(url)
         yield url
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @retry(stop=stop_after_delay(60), wait=wait_fixed(0.5))

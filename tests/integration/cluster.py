@@ -14,6 +14,7 @@ import psutil
 import pyspark
 
 from settings import Settings
+from stack.server import free_port
 from tests.integration.application import Application
 
 _SPARK: Final = Path(pyspark.__file__).parent
@@ -54,7 +55,7 @@ class Cluster:
         self.scratch = folder / "tmp"
         self.scratch.mkdir(parents=True)
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"spark://{_HOST}:{self._port}"
         self._start("master", "master.Master", "--port", str(self._port))
         self._wait_for_master()
@@ -156,10 +157,3 @@ def _command(process: psutil.Process) -> list[str]:
     with suppress(psutil.Error):
         return process.cmdline()
     return []
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((_HOST, 0))
-        port: int = free.getsockname()[1]
-        return port

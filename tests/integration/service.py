@@ -1,7 +1,6 @@
 """The service as a process, for tests: started as a user starts it, asked by HTTP."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import urllib3
 
 from settings import Settings
+from stack.server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,7 @@ class Service:
     def __init__(self, settings: Settings, folder: Path, *flags: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = _free_port()
+        self.port = free_port()
         self.output = folder / "output"
         environment = settings.environment() | {
             "SCORELINE_SERVE_PORT": str(self.port),
@@ -99,9 +99,3 @@ class Service:
     ) -> None:
         if self.process.poll() is None:
             self.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

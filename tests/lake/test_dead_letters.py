@@ -39,6 +39,13 @@ def test_a_reason_that_rises_is_an_alarm_and_others_are_findings() -> None:
     assert [finding.is_drift for finding in found.newest] == [True, False]
 
 
+def test_a_reason_that_rises_surely_but_little_is_no_alarm() -> None:
+    of = Counted({"no JSON": 400}, {"no JSON": 700})
+    found = with_dead_letters(NOTHING, of, (100_000, 700_000), END, DriftPolicy.read())
+    assert found.newest[0].p < 1e-6
+    assert (found.newest[0].is_drift, found.alarms) == (False, ())
+
+
 @pytest.mark.parametrize("scores", [(10_000, 0), (0, 0)])
 def test_without_a_week_to_compare_with_nothing_is_said(scores: tuple[int, int]) -> None:
     assert (

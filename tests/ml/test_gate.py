@@ -1,6 +1,7 @@
 """The gate: each kind of model that must not judge is refused with its reason, on a real MLflow."""
 
-from dataclasses import replace
+import time
+from dataclasses import fields, replace
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from ml.arrays import Floats
 from ml.evaluation.stretch import Stretch
 from ml.features import FEATURES
 from ml.features.profile_schema import PROFILE_FEATURES
-from ml.gate import checks
+from ml.gate import checks, fresh
 from ml.gate.gate import Report, gate
 from ml.model import Model
 from ml.registry import tracking
@@ -82,6 +83,26 @@ def test_a_slow_model_is_refused(registry: ModelStore, model: Model, small_model
     registry.promote(1)
     registry.register(model, features)  # 100 trees beside 3
     assert "at most 1.5" in failed(gate(registry, 2))["speed"]
+
+
+def test_a_model_that_is_slow_for_one_row_alone_is_refused(model: Model) -> None:
+    class SlowAlone(Model):
+        def anomaly_score_one(self, features: Floats) -> float:
+            time.sleep(0.005)
+            return super().anomaly_score_one(features)
+
+    slow = SlowAlone(**{field.name: getattr(model, field.name) for field in fields(model)})
+    assert checks.fast_enough(slow, model, 5.0).passed is False
+
+
+def test_a_fresh_process_that_loads_another_model_is_noticed(
+    registry: ModelStore, model: Model, features: Floats
+) -> None:
+    registry.register(model, features)
+    loaded = registry.load(1)
+    assert fresh.ask(registry, loaded) == ""
+    for other in (replace(loaded, digest="0" * 64), replace(loaded, scorer=isolation_scorer(features, seed=2))):
+        assert "other scores there" in fresh.ask(registry, other)
 
 
 def test_a_degenerate_model_is_refused(champion: ModelStore, model: Model, features: Floats) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ml.drift.alarms import Alarms, episodes, look, windows
 from ml.drift.bins import Bins
+from ml.drift.comparisons import compared
 from ml.drift.counts import BLOCK, ISSUES, Counts, Rows
 from ml.drift.findings import Finding, findings
 from ml.drift.policy import DriftPolicy, DriftPolicyError, Scale
@@ -162,6 +163,16 @@ def test_a_policy_that_is_none_is_refused_with_its_reason(tmp_path: Path, text: 
 
 def test_bins_are_those_of_the_reference() -> None:
     assert REFERENCE.bins == msgspec.convert(msgspec.to_builtins(REFERENCE.bins), Bins)
+    assert REFERENCE.bins.names == ("normal", "coin", "anomaly_score")
+    assert REFERENCE.bins.edges[1] == (0.0,)
+    assert REFERENCE.bins.segments == ("chip × fuel", "online × food")
+
+
+def test_a_short_window_is_compared_with_half_an_hour_more_of_last_week_on_both_sides() -> None:
+    whole, end = counts(7, range(2 * WEEK), a_block=1), WEEK + 100
+    longer = msgspec.structs.replace(SCALE, minutes=60)
+    assert compared(whole, end, SCALE, "last_week", REFERENCE).blocks.tolist() == list(range(96, 103))
+    assert compared(whole, end, longer, "last_week", REFERENCE).blocks.tolist() == list(range(94, 100))
 
 
 def test_what_data_lacks_is_an_alarm_against_last_week() -> None:

@@ -109,6 +109,16 @@ def test_what_is_too_early_is_not_corrected(simulated: list[Simulated]) -> None:
     assert found.known_frauds > 0
 
 
+@pytest.mark.parametrize(("reviewed", "missed"), [(999, 10 + 500), (333, 10 + 1_500)])
+def test_what_the_review_found_stands_for_as_many_as_were_not_reviewed(reviewed: int, missed: int) -> None:
+    """Of old frauds, all of which are known: of the reserve of 1 % all, or a third, was reviewed."""
+    alerted, by_review = np.arange(65) < 50, np.arange(65) >= 60
+    frauds = Frauds(np.zeros(65, np.int64), np.full(65, HOUR), np.ones(65), alerted, by_review)
+    traffic = Traffic(np.array([0]), np.array([100_000]), np.array([100]), reviewed)
+    found = quality(frauds, traffic, Curves.from_frauds(frauds, DAYS * DAY), REVIEW)
+    assert found.recall_of_all.value == pytest.approx(50 / (50 + missed), rel=1e-6)
+
+
 def test_without_labels_there_are_reasons_instead_of_figures() -> None:
     nothing = Frauds(*(np.empty(0, np.int64) for _ in range(3)), *(np.empty(0, np.bool_) for _ in range(2)))
     traffic = Traffic(np.array([HOUR]), np.array([10]), np.array([0]))
