@@ -97,15 +97,9 @@ class Explainer:
         yield f"  record: partition {score['partition']}, offset {score['offset']} of topic {score['topic_id'] or 'unknown'}"
         yield f"judged {_verdict(score['is_anomaly'])}: score {score['anomaly_score']:.6f}, threshold {score['threshold']:.6f}"
         versions = self.versions(score)
-<<<<<<< HEAD
-        yield from self._judges(score, versions)
-        yield from (f"  because: {reason}" for reason in _because(score["reasons"]))
-=======
         model = self._model(versions)
         yield from _judges(score, versions, model)
-        for reason in [] if score["reasons"] is None else _reasons(score["reasons"]):
-            yield f"  because: {in_words(reason)}"
->>>>>>> reader
+        yield from (f"  because: {reason}" for reason in _because(score["reasons"]))
         yield "features, and what is usual (98 % of the training transactions)"
         yield from _features(score, model)
         yield "labels" if one.labels else "labels: none so far"

@@ -37,7 +37,12 @@ def connect(
     return connection
 
 
-<<<<<<< HEAD
+def newest_of(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """The event time of the newest transaction; None where there is none."""
+    found = connection.execute("select max(event_time) from scores").fetchone()
+    return None if found is None else found[0]
+
+
 def _create_views(connection: duckdb.DuckDBPyConnection, place: Place, known_by: datetime | None) -> None:
     by = "true" if known_by is None else f"label_time <= timestamptz '{known_by.isoformat()}'"
     try:
@@ -48,12 +53,6 @@ def _create_views(connection: duckdb.DuckDBPyConnection, place: Place, known_by:
             f"the tables in {place.uri} have other columns than a lake of this release has: "
             f"{str(error).splitlines()[0]}"
         ) from error
-=======
-def newest_of(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """The event time of the newest transaction; None where there is none."""
-    found = connection.execute("select max(event_time) from scores").fetchone()
-    return None if found is None else found[0]
->>>>>>> reader
 
 
 _LABELS: Final = f"""

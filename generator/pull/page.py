@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from generator.pull.errors import PullError
-from generator.pull.paging import value_at
+from generator.pull.paging import is_text, value_at
 from generator.records import records
 from generator.replay.fit import ROW, TIME, extra_columns, fit
 from generator.replay.mapping import Mapping
@@ -111,7 +111,7 @@ def _text(name: str, value: Any) -> str | None:
     text = str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         text = str(int(value))
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_text(text):
         raise ValueError(f"the column {name} must be text in UTF-8, but is {text!r:.80}")
     return text
 

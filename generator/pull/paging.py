@@ -60,8 +60,30 @@ class Paging:
             raise PullError(
                 f"--next {self.next} has to lead to an address or a cursor, but {shown(url)} has {found!r:.80}"
             )
-        following = urljoin(url, str(found)) if self.cursor is None else with_parameter(url, self.cursor, str(found))
+        following = _following(url, str(found), self.cursor)
+        if following is None:
+            raise PullError(
+                f"{shown(url)} names as its next page what is no address and no cursor: {str(found)!r:.200}"
+            )
         return None if following == url else following
+
+
+def _following(url: str, found: str, cursor: str | None) -> str | None:
+    if not is_text(found):
+        return None
+    try:
+        return urljoin(url, found) if cursor is None else with_parameter(url, cursor, found)
+    except ValueError:
+        return None
+
+
+def is_text(value: str) -> bool:
+    r"""Whether a text can be sent and stored: JSON also has halves of characters.
+
+    >>> is_text("é"), is_text("\ud800")
+    (True, False)
+    """
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def with_parameter(url: str, name: str, value: str) -> str:

@@ -1,6 +1,7 @@
 """The loop of a pull: ask for a page, put it on Kafka, keep the position, ask for the next one."""
 
 import hashlib
+import math
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ import msgspec
 from generator.producer import Outbox
 from generator.pull.errors import PullError, RequestForgotten
 from generator.pull.page import Ready, fields_of, for_pulling, ready
-from generator.pull.paging import Paging, value_at, with_parameter
+from generator.pull.paging import Paging, is_text, value_at, with_parameter
 from generator.pull.position import KeptPosition, Position
 from generator.pull.service import Service, shown
 from generator.replay.mapping import Mapping
@@ -102,6 +103,7 @@ class Puller:
         """Take all pages that there are now."""
         position = self._position
         url = position.request or self._first_url()
+        asked = {hash(url)}
         while True:
             try:
                 answer = self.service.ask(url, self.stopped)
@@ -110,14 +112,16 @@ class Puller:
                     raise
                 self._begin_again(error)
                 url = self._first_url()
+                asked = {hash(url)}
                 continue
             if answer is None:
                 return
             records = self.paging.records_of(answer, url)
             self._take(records, url)
             following = self.paging.next_url(answer, url)
-            if following is None:
+            if following is None or hash(following) in asked:  # pages that follow one another in a circle have no end
                 break
+            asked.add(hash(following))
             position.request = url = following
             self.kept.write(position)
             if self.stopped.is_set():
@@ -196,9 +200,10 @@ class Puller:
         position = self._position
         for one in some:
             value = value_at(one.raw, self._since_column)
-            if (one.reason and self.paging.field is None) or value is None or isinstance(value, bool | dict | list):
+            order = _order(value)
+            if (one.reason and self.paging.field is None) or order is None:
                 continue
-            order: float | str = float(one.time) if self.paging.field is None else _order(value)
+            order = float(one.time) if self.paging.field is None else order
             largest = position.order
             if largest is None or _after(order, largest):
                 position.largest, position.order, position.edge = str(value), order, [one.identity]
@@ -220,11 +225,17 @@ def _portions(records: list[Ready]) -> Iterator[list[Ready]]:
         yield some
 
 
-def _order(value: Any) -> float | str:
+def _order(value: Any) -> float | str | None:
+    """What a value is compared by; None for what is after nothing and before nothing, or can't be asked for."""
+    if value is None or isinstance(value, bool | dict | list):
+        return None
     try:
-        return float(value)
+        number = float(value)
+    except OverflowError:
+        return None
     except ValueError:
-        return str(value)
+        return str(value) if is_text(str(value)) else None
+    return number if math.isfinite(number) else None
 
 
 def _after(one: float | str, other: float | str) -> bool:

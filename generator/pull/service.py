@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import LocationValueError
 
 from generator.pull.errors import PullError, RequestForgotten
 
@@ -105,7 +106,12 @@ class Service:
                 return Answer(_json(url, self._body(url, response)), _next_link(response))
         except requests.exceptions.SSLError as error:
             raise PullError(f"{shown(url)} can't be trusted: {_cause(error)}") from None
-        except (requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects) as error:
+        except (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.TooManyRedirects,
+            LocationValueError,  # which requests lets through, as it does a host's name that is too long
+            UnicodeError,
+        ) as error:
             raise PullError(f"{shown(url)} can't be asked: {_cause(error)}") from None
         except requests.exceptions.Timeout:
             raise _Passing(f"{shown(url)} does not answer within {self.timeout:g} s") from None

@@ -357,3 +357,35 @@ def test_killed_at_any_moment_it_loses_nothing_and_repeats_no_more_than_the_fold
         else:
             of.append(one)
     assert len(arrived) - len(payments) <= 5 * 7 * MOST_OF_A_CUSTOMER
+
+
+def test_pages_that_follow_one_another_in_a_circle_end(topics: Settings, tmp_path: Path) -> None:
+    def answer(asked: Asked) -> Said:
+        page = int(asked.get("after", "0"))
+        return Said(200, {"items": [payment(page)], "page": {"next": str(1 + page % 3)}})
+
+    with rest_service(answer) as service:
+        code, out, err = pull(topics, tmp_path, service.url, "--once", *CURSOR)
+    assert (code, err) == (0, "")
+    assert "in 4 pages" in out
+    assert sorted(ids(topics)) == ["p0", "p1", "p2", "p3"]
+
+
+@pytest.mark.parametrize("following", ["\ud800", "http://[1", "http://" + "a" * 300 + ".example/"])
+def test_a_next_page_that_is_no_address_is_one_line(topics: Settings, tmp_path: Path, following: str) -> None:
+    with rest_service(lambda _: Said(200, {"items": [payment(1)], "next": following})) as service:
+        code, _, err = pull(topics, tmp_path, service.url, "--once", "--next", "next")
+    assert code != 0
+    assert len(err.strip().splitlines()) == 1, err
+    assert "Traceback" not in err
+
+
+def test_what_is_no_number_and_no_text_is_not_asked_from(topics: Settings, tmp_path: Path) -> None:
+    answered = json.dumps([payment(n, number=n) for n in range(3)])
+    answered = answered.replace('"number": 2', '"number": 1' + "0" * 400).replace('"number": 0', '"number": "\\ud800"')
+    with rest_service(lambda _: Said(200, answered.encode())) as service:
+        options = ("--once", "--since", "from=number")
+        for _ in range(2):
+            code, _, err = pull(topics, tmp_path, service.url, *options)
+            assert (code, err) == (0, "")
+        assert service.asked[-1]["from"] == "1"
