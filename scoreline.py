@@ -58,6 +58,7 @@ COMMANDS: Final = (
     Command("models", "ml", "models", _MODELS, "List the registered versions."),
     Command("promote", "ml", "promote", _MODELS, "Make a version the champion, by which the job judges."),
     Command("rollback", "ml", "rollback", _MODELS, "Make the champion before this one champion again."),
+    Command("watch", "watch", "", _MODELS, "Retrain, try, promote and roll back by itself, by a policy."),
     Command("gate", "ml", "gate", _MODELS, "Check a version against the champion before it is promoted."),
     Command("backtest", "ml", "backtest", _MODELS, "Say what a version would have flagged in days that are past."),
     Command("challenge", "ml", "challenge", _MODELS, "Put a version on trial beside the champion, or end its trial."),

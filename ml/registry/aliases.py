@@ -65,6 +65,10 @@ class Aliases(RegisteredModel):
             )
         return self._entry(found)
 
+    def previous(self) -> int | None:
+        """The version that judged before the champion; None where there is none."""
+        return self._version_of(self._other("previous"))
+
     def on_trial(self) -> OnTrial | None:
         """The version that is on trial, and on what terms; None where there is none."""
         found = self._holder(self._other("challenger"))

@@ -118,6 +118,12 @@ class ModelStore(Aliases):
             entry = self._entry(new_version(self._client, self.name, logged, run_id, registration))
         return replace(model, name=self.name, version=entry.version, digest=digest, origin=entry.origin)
 
+    def registered_as(self, registration: str) -> int | None:
+        """The version that a registration has made; None where it has not been made yet."""
+        with talking_to(self.uri):
+            found = registered(self._client, self.name, registration)
+            return None if found is None else int(found.version)
+
     def models(self) -> list[Registered]:
         """All versions, the newest first."""
         with talking_to(self.uri):
