@@ -21,6 +21,7 @@ from ml.console import show_table
 from ml.features.declared import names
 from ml.registry.model_store import RegistryError
 from settings import Settings
+from watch.announcing import announcing
 from watch.doing import Outcome
 from watch.journal import STATUS, Folder, JournalUnusable
 from watch.lake_window import moment
@@ -96,7 +97,8 @@ def _watcher(folder: Path, policy: Path | None, lake: str | None, drift_seconds:
     registry = common.registry(names(common.declared(None)))
     kept = Folder(folder)
     observer = Observer(registry, place, settings, kept, drift_seconds)
-    return Watcher(kept, PolicyFile.opened(policy), observer, registry, ProcessWorker(kept, settings))
+    worker, announce = ProcessWorker(kept, settings), announcing(settings, registry.name)
+    return Watcher(kept, PolicyFile.opened(policy), observer, registry, worker, announce)
 
 
 @app.command()
