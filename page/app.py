@@ -13,7 +13,7 @@ from page.access import NOBODY_ELSE
 from page.errors import Refused
 from page.parts import Parts
 from page.rendering import HERE, render
-from page.routes import events, queue
+from page.routes import audit, case, events, queue
 
 SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -44,7 +44,7 @@ def build(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.middleware("http")(_secure)
     app.mount("/static", StaticFiles(directory=HERE / "static"), "static")
-    for part in (queue, events):
+    for part in (queue, case, audit, events):
         app.include_router(part.router)
 
     @app.get("/health")

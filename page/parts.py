@@ -8,8 +8,10 @@ from fastapi import Request
 
 from page.feed.alerts import AlertFeed
 from page.feed.recent import Recent, RecentFeed
+from page.feed.verdicts import VerdictSender
 from page.feed.worker import Worker
 from page.health import Health
+from page.past import Pasts
 from page.pulse import Pulse
 from page.store.database import Database
 from settings import Settings
@@ -30,6 +32,7 @@ class Parts:
     database: Database
     health: Health
     recent: Recent
+    pasts: Pasts
     pulse: Pulse
     workers: list[Worker] = field(default_factory=list)
 
@@ -39,8 +42,10 @@ class Parts:
         health, recent = Health(), Recent()
         workers: list[Worker] = [AlertFeed(settings, database, health, now_ms)]
         feed = RecentFeed(settings, recent, health, time.sleep)
-        workers.append(feed)
-        return cls(settings, database, health, recent, Pulse(database, health, now_ms), workers)
+        workers += [feed, VerdictSender(settings, database, health, now_ms)]
+        return cls(
+            settings, database, health, recent, Pasts(settings.lake, recent), Pulse(database, health, now_ms), workers
+        )
 
     def start(self) -> None:
         """Start the threads."""

@@ -5,17 +5,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime
 from typing import Final, cast
 
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from messaging.config import KafkaConfig
-from ml.schema import Identifier, SchemaVersion
 from page.feed.topics import ANSWER_SECONDS, assign, consumer, sound
 from page.feed.worker import Worker
 from page.health import Health
+from page.payment import Payment
 from settings import Settings
 
 MOST: Final = 200_000
@@ -27,31 +26,6 @@ _AT_ONCE: Final = 1_000
 _MOST_A_SECOND: Final = 4_000
 """More are not read: the page must not take the CPU that judges. Then the oldest of what waits are left out."""
 _MOST_BEHIND: Final = 20_000
-
-
-class Payment(msgspec.Struct, frozen=True, gc=False):
-    """One judged transaction, as `scores` or the lake has it."""
-
-    schema_version: SchemaVersion
-    transaction_id: Identifier
-    customer_id: Identifier
-    event_time: datetime
-    amount: float
-    partition: int
-    offset: int
-    kafka_time: int
-    anomaly_score: float
-    threshold: float
-    is_anomaly: bool
-    model_version: int
-    currency: str | None = None
-    merchant_id: str | None = None
-    merchant_category: str | None = None
-    country: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    channel: str | None = None
-    device_id: str | None = None
 
 
 _decode: Final = msgspec.json.Decoder(Payment).decode
@@ -86,6 +60,11 @@ class Recent:
         with self._lock:
             kept = list(self._all)
         return reversed(kept)
+
+    def newest_model(self) -> int | None:
+        """The version of the model that judged the newest payment; None before there is one."""
+        with self._lock:
+            return self._all[-1].model_version if self._all else None
 
     def _forget(self, payment: Payment) -> None:
         own = self._of.get(payment.customer_id)

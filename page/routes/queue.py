@@ -126,12 +126,12 @@ def queue(
 @router.post("/next")
 def take_next(request: Request, user: Decides, which: Which, order: InOrder) -> Response:
     """Lock the first case that is free for this analyst, and show it."""
-    found, query = _lock_first(parts_of(request), user, which, order), address(which, order)
+    found, query = lock_first(parts_of(request), user, which, order), address(which, order)
     place = "/?none=1&" if found is None else f"/cases/{found}?"
     return RedirectResponse(f"{place}{query}".rstrip("?&"), 303)
 
 
-def _lock_first(parts: Parts, user: User, which: Filter, order: Order) -> int | None:
+def lock_first(parts: Parts, user: User, which: Filter, order: Order) -> int | None:
     """The first case that is free, locked; None where there is none. Another analyst may be faster: then the one after it."""
     for attempt in range(_ATTEMPTS):
         now = now_ms()

@@ -41,6 +41,16 @@ class Database:
         with self.engine.connect().execution_options(reads=True) as connection:
             yield connection
 
+    @contextmanager
+    def alone(self, number: int) -> Iterator[bool]:
+        """Whether no other process on this store is within a block of this number; while the block lasts, none comes in."""
+        if self._lock is not None:
+            yield True
+            return
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield bool(connection.scalar(text("select pg_try_advisory_lock(:number)"), {"number": number}))
+            connection.invalidate()  # the lock is the session's, and ends with it
+
     def close(self) -> None:
         """Close all connections, and let another process have the store."""
         self.engine.dispose()

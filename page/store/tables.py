@@ -108,6 +108,7 @@ outbox: Final = Table(
     Column("id", _Number, primary_key=True),
     Column("alert_id", ForeignKey("alerts.id"), nullable=False),
     Column("label", Text, nullable=False),
+    Column("said_by", String(LONGEST_ID), nullable=False),
     Column("made_at", BigInteger, nullable=False),
     Column("sent_at", BigInteger),
     Index("outbox_by_sent", "sent_at", "id"),

@@ -1,4 +1,4 @@
-"""The page beside the service: started again when it dies, ended with the service, and nobody's trouble where it can't start."""
+"""The page beside the service: started again when it dies, ended with the service, no trouble where it can't start."""
 
 import sys
 import time

@@ -111,6 +111,7 @@ def _decisions() -> None:
         sa.Column("id", _NUMBER, primary_key=True),
         _must("alert_id", _BIG, sa.ForeignKey("alerts.id")),
         _must("label", _TEXT),
+        _must("said_by", _ID),
         _must("made_at", _BIG),
         sa.Column("sent_at", _BIG),
     )
