@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     labels_topic: str = Field("labels", description="topic of late labels")
     early_alerts_topic: str = Field("alerts.early", description="topic of the anomalies that the service finds")
     truth_topic: str = Field("truth", description="topic of a simulator's truth, which no detector reads")
+    events_topic: str = Field("events", description="topic of what happens to the system: drift, promotions, stalls")
 
     checkpoint: str = Field(
         ".scoreline/checkpoint",
