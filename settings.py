@@ -217,7 +217,8 @@ class Settings(BaseSettings):
     page_port: int = Field(8090, ge=0, le=65_535, description="port that the page listens on; 0 takes a free one")
     page_data: LocalPath = Field(Path(".scoreline/page"), description="folder of the page's case store")
     page_database: MaybeSecret = Field(
-        None, description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data"
+        None,
+        description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
