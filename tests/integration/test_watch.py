@@ -1,4 +1,4 @@
-"""The watcher beside a real job: what is better offline and worse live is taken back by itself, and everything is judged once."""
+"""The watcher beside a real job: what is worse live is taken back by itself; everything is judged once."""
 
 from collections.abc import Callable
 from dataclasses import replace
