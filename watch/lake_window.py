@@ -75,4 +75,6 @@ def _score(row: dict[str, Any]) -> Score:
     for name in ("reasons", "named_features", "topic_id"):
         del row[name]
     row = {name: value for name, value in row.items() if value is not None}
-    return msgspec.convert({"lane": "spark", "micro_batch": None, **row, "schema_version": 2}, Score)
+    return msgspec.convert(
+        {"lane": "spark", "micro_batch": None, "order_undefined": False, **row, "schema_version": 2}, Score
+    )

@@ -146,7 +146,7 @@ def test_from_the_alarm_to_the_promotion_and_back(judged: tuple[ModelStore, Trai
     assert {event.by for event in events[1:]} == {BY}
     assert [check.name for event in events if event.action == "promote" for check in event.gate] == ["quality"]
     status = json.loads((tmp_path / "watch" / STATUS).read_bytes())
-    assert (status["doing"], status["champion"], status["trial"]) == ("cooldown", 1, None)
+    assert (status["doing"], status["champion"], status["trial"]) == ("waiting", 1, None)
 
 
 def kill_everywhere(monkeypatch: pytest.MonkeyPatch) -> set[object]:
@@ -158,7 +158,7 @@ def kill_everywhere(monkeypatch: pytest.MonkeyPatch) -> set[object]:
 
         def cut(self: object, *arguments: Any, **named: Any) -> Any:
             entry = arguments[0] if isinstance(arguments[0], Entry) else None
-            about: object = str(arguments[:2])
+            about: object = str(arguments[: 1 if name == "create_model_version" else 2])
             if entry is not None:
                 about = entry.id, entry.phase
             elif ".event." in str(about):  # each has a number of its own, also one that is repeated

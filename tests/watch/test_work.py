@@ -10,6 +10,7 @@ import pytest
 from deltalake import write_deltalake
 
 from generator.history import Origin, write_history
+from generator.labels import Reporting
 from generator.runs import Run
 from lake.place import Place
 from lake.rows import DAY, LABEL_ROW, LABELS, SCORE_ROW, SCORES
@@ -54,7 +55,7 @@ def test_a_training_on_the_lake_makes_one_version_and_the_gate_compares_it(
     registry: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
-    origin = Origin(101, 250, END, 16, Run(fraud_share=0.03, subtlety="low"))
+    origin = Origin(101, 250, END, 16, Run(fraud_share=0.03, subtlety="low"), reporting=Reporting(median_days=0.5))
     write_history(tmp_path / "history", origin, origin.world())
     place = Place(str(tmp_path / "lake"))
     lake_of_history(tmp_path / "history", place)
