@@ -47,7 +47,8 @@ class Tally(msgspec.Struct):
     `latency` counts records by latency in ms; `first`, `next` and `records` are of the transactions by partition: the
     smallest offset that came, the largest plus one, and how many came. Times are Kafka's, in ms. `found`: by tag, texts that
     may become its values; `undecided`: how many scores were counted and not written because of such texts; `held`: the first
-    MOST_HELD of them, each its JSON, its record's Kafka time (ms), partition and offset.
+    MOST_HELD of them, each its JSON, its record's Kafka time (ms), partition and offset; `sums`: of each task the sums of what
+    it did not hold (`jobs.score_sums`).
     """
 
     scored: int = 0
@@ -68,6 +69,7 @@ class Tally(msgspec.Struct):
     found: dict[str, list[str]] = {}
     undecided: int = 0
     held: list[Held] = []
+    sums: list[bytes] = []
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -89,6 +91,7 @@ class Tally(msgspec.Struct):
             found=_merged(lambda one, more: list(dict.fromkeys([*one, *more])), self.found, other.found),
             undecided=self.undecided + other.undecided,
             held=(self.held + other.held)[:MOST_HELD],
+            sums=self.sums + other.sums,
         )
 
 
