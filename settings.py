@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     labels_topic: str = Field("labels", description="topic of late labels")
     early_alerts_topic: str = Field("alerts.early", description="topic of the anomalies that the service finds")
     truth_topic: str = Field("truth", description="topic of a simulator's truth, which no detector reads")
+    events_topic: str = Field("events", description="topic of what happens to the system: drift, promotions, stalls")
 
     checkpoint: str = Field(
         ".scoreline/checkpoint",
@@ -212,6 +213,15 @@ class Settings(BaseSettings):
     serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
     serve_partitions: str = Field("", description="partitions that this machine serves, as in 0-2,5; by default all")
     serve_elsewhere: MaybeLocalPath = Field(None, description="YAML file of other machines' partitions by address")
+    serve_page: bool = Field(False, description="the service also starts the analyst's page, as a process of its own")
+    page_host: str = Field("127.0.0.1", description="address that the analyst's page listens on")
+    page_port: int = Field(8090, ge=0, le=65_535, description="port that the page listens on; 0 takes a free one")
+    page_data: LocalPath = Field(Path(".scoreline/page"), description="folder of the page's case store")
+    page_database: MaybeSecret = Field(
+        None,
+        description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
+    )
+    page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 

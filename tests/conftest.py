@@ -20,7 +20,18 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 hypothesis.settings.register_profile("scoreline", deadline=None)
 hypothesis.settings.load_profile("scoreline")
 
-TOPICS = ("transactions", "scores", "alerts", "early_alerts", "invalid", "thresholds", "profiles", "labels", "truth")
+TOPICS = (
+    "transactions",
+    "scores",
+    "alerts",
+    "early_alerts",
+    "invalid",
+    "thresholds",
+    "profiles",
+    "labels",
+    "truth",
+    "events",
+)
 
 
 @pytest.fixture(scope="session")
