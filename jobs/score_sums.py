@@ -74,11 +74,13 @@ def packed(table: pa.Table) -> bytes:
 
 def _plain(table: pa.Table) -> pa.Table:
     """With texts instead of dictionaries, which differ from table to table."""
-    columns = {name: table[name] for name in table.column_names}
-    for name, column in columns.items():
-        if pa.types.is_dictionary(column.type):
-            columns[name] = column.cast(pa.string())
-    return pa.table(columns)
+    schema = pa.schema(
+        [
+            pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
+            for field in table.schema
+        ]
+    )
+    return table.cast(schema)
 
 
 def added_up(some: Sequence[bytes]) -> pa.Table | None:
@@ -115,7 +117,7 @@ def _of_segments(table: pa.Table) -> tuple[str, Columns, Columns]:
     place = {key: row for row, key in enumerate(_keys(whole, by))}
     grid = np.zeros((whole.num_rows, BINS), np.int64)
     rows = [place[key] for key in _keys(counted, by)]
-    np.add.at(grid, (rows, counted["bin"].to_numpy()), counted["count_sum"].to_numpy())
+    np.add.at(grid, (np.array(rows, np.int64), counted["bin"].to_numpy()), counted["count_sum"].to_numpy())
     bins = {bin_name(n): pa.array(grid[:, n], mask=grid[:, n] == 0) for n in range(BINS) if grid[:, n].any()}
     figures = {"scored": _column(whole, "count_sum"), "alerts": _column(whole, "count_alerted_sum")}
     return SCORES, {name: _column(whole, name) for name in by}, figures | bins
@@ -124,7 +126,7 @@ def _of_segments(table: pa.Table) -> tuple[str, Columns, Columns]:
 def _of_currencies(table: pa.Table) -> tuple[str, Columns, Columns]:
     by = ["time_ns", "currency"]
     summed = ["count", "amount"]
-    wanted = [(name, "sum") for name in (*summed, *(f"{name}_alerted" for name in summed))]
+    wanted: Any = [(name, "sum") for name in (*summed, *(f"{name}_alerted" for name in summed))]
     whole = _alerts(table, summed).group_by(by, use_threads=False).aggregate(wanted)
     bounded = {
         name: pc.min_element_wise(_column(whole, f"{name}_sum"), _LARGEST) for name in ("amount", "amount_alerted")
