@@ -213,6 +213,8 @@ class Settings(BaseSettings):
     serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
     serve_partitions: str = Field("", description="partitions that this machine serves, as in 0-2,5; by default all")
     serve_elsewhere: MaybeLocalPath = Field(None, description="YAML file of other machines' partitions by address")
+    metrics_host: str = Field("127.0.0.1", description="address on which a job shows its metrics to Prometheus")
+    metrics_port: int = Field(9109, ge=0, le=65_535, description="port of a job's metrics; 0 shows none")
     serve_page: bool = Field(False, description="the service also starts the analyst's page, as a process of its own")
     page_host: str = Field("127.0.0.1", description="address that the analyst's page listens on")
     page_port: int = Field(8090, ge=0, le=65_535, description="port that the page listens on; 0 takes a free one")
