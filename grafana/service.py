@@ -131,7 +131,7 @@ def _decisions() -> list[Drawn]:
         lines(
             "Decisions",
             "Payments a second by decision, and by what decided: the model, a rule or the fallback. A rule that "
-            "decides much: is it meant to?",
+            "decides much: look whether it is meant to.",
             (PromQL(rate("scoreline_decisions_total", _ALL, "decision, by"), "{{decision}} by {{by}}"),),
             "suffix: /s",
             decimals=1,

@@ -265,5 +265,5 @@ def test_the_provider_reads_the_folder_that_the_dashboard_is_mounted_to() -> Non
 
 def test_what_provisioning_reads_from_the_environment_is_set_for_grafana() -> None:
     named = {name for file in GRAFANA.rglob("*.yml") for name in re.findall(r"\$\{?([A-Z_]+)", file.read_text())}
-    assert named == {"INFLUXDB_URL", "INFLUXDB_TOKEN", "PROMETHEUS_URL"}
+    assert named == {"INFLUXDB_URL", "INFLUXDB_TOKEN"}
     assert named <= services()["grafana"]["environment"].keys()
