@@ -21,7 +21,7 @@ PROCESSES ?= auto
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint wheel lock bench bench-quick loop load stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint wheel lock bench bench-quick load stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,9 +107,6 @@ bench: setup-dev .venv-quix/installed.lock ## measure everything, about an hour:
 
 bench-quick: setup-dev ## measure the most important figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
-
-loop: setup-dev ## watch the whole loop unattended on a drift that hurts: alarm, challenger, promotion, recovery; one line of JSON
-	@$(PYTHON) -m bench.loop $(if $(filter-out file,$(origin RATE)),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 
 load: setup-dev ## load the service that runs on the stack, and say whether it passes (RATE=1000 DURATION=60 SCENARIO=standard|attack|drift)
 	@$(WITH_STACK) $(PYTHON) -m bench.load --history $(HISTORY) $(if $(filter-out file,$(origin RATE)),--rate $(RATE)) \

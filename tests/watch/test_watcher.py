@@ -1,14 +1,11 @@
-"""The watcher on a real MLflow: the whole loop, killed before and after each write; and what a person orders in between."""
+"""The watcher on a real MLflow: the whole loop; and what a person orders in between."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from mlflow import MlflowClient
 
 from ml.arrays import Floats
 from ml.gate.gate import Report
@@ -147,77 +144,6 @@ def test_from_the_alarm_to_the_promotion_and_back(judged: tuple[ModelStore, Trai
     assert [check.name for event in events if event.action == "promote" for check in event.gate] == ["quality"]
     status = json.loads((tmp_path / "watch" / STATUS).read_bytes())
     assert (status["doing"], status["champion"], status["trial"]) == ("waiting", 1, None)
-
-
-def kill_everywhere(monkeypatch: pytest.MonkeyPatch) -> set[object]:
-    """Each write to the registry and to the journal is cut off before and after, the first time it is come to."""
-    came: set[object] = set()
-
-    def deadly(owner: type, name: str) -> None:
-        write: Callable[..., Any] = getattr(owner, name)
-
-        def cut(self: object, *arguments: Any, **named: Any) -> Any:
-            entry = arguments[0] if isinstance(arguments[0], Entry) else None
-            about: object = str(arguments[: 1 if name == "create_model_version" else 2])
-            if entry is not None:
-                about = entry.id, entry.phase
-            elif ".event." in str(about):  # each has a number of its own, also one that is repeated
-                event = json.loads(arguments[2])
-                about = event["action"], event["version"], str(event.get("terms"))
-            for when in ("before", "after"):
-                if when == "after":
-                    result = write(self, *arguments, **named)
-                if (name, about, when) not in came:
-                    came.add((name, about, when))
-                    raise Killed
-            return result
-
-        monkeypatch.setattr(owner, name, cut)
-
-    deadly(Folder, "append")
-    for name in (
-        *("set_registered_model_alias", "delete_registered_model_alias", "set_registered_model_tag"),
-        "create_model_version",
-    ):
-        deadly(MlflowClient, name)
-    return came
-
-
-def test_killed_before_and_after_each_write_it_ends_where_an_unbroken_one_ends(
-    judged: tuple[ModelStore, Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry, trainer = judged
-    world = World(registry)
-    came = kill_everywhere(monkeypatch)
-
-    def live(days: float) -> None:
-        end = world.now + int(days * DAY)
-        while world.now < end:
-            try:
-                live_on(watcher_of(tmp_path / "watch", world, trainer), world, (end - world.now) / DAY)
-            except Killed:
-                continue
-        return
-
-    live(2)
-    world.alarms = ("amount",)
-    live(0.5)
-    world.alarms = ()
-    live(4)
-    assert (registry.champion(), registry.previous()) == (2, 1)
-    world.live = Live(1_000, 900)
-    live(1)
-    assert (registry.champion(), registry.previous()) == (1, None)
-    assert registry.on_trial() is None
-    assert [version.version for version in registry.models()] == [2, 1]  # one training made one version
-    assert len(came) > 40
-    entries = Folder(tmp_path / "watch").entries()
-    done = [entry.step.kind for entry in entries if entry.phase == "done"]
-    assert done == [
-        *("note", "alarm", "train", "gate", "challenge", "gate", "challenge", "promote", "challenge", "rollback"),
-        "withdraw",
-    ]
-    assert all(entry.phase in ("begun", "done") for entry in entries)
 
 
 def test_a_person_overrules_it_at_each_step(judged: tuple[ModelStore, Trainer], tmp_path: Path) -> None:
