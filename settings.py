@@ -212,6 +212,13 @@ class Settings(BaseSettings):
     serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
     serve_partitions: str = Field("", description="partitions that this machine serves, as in 0-2,5; by default all")
     serve_elsewhere: MaybeLocalPath = Field(None, description="YAML file of other machines' partitions by address")
+    page_url: MaybeUri = Field(None, description="address of the analyst's page, to which notifications link, as in https://…")
+    notify_policy: MaybeLocalPath = Field(
+        None, description="YAML file: who is notified of what, when; read again if changed (docs/notifications.md)"
+    )
+    notify_state: LocalPath = Field(
+        Path(".scoreline/notifications"), description="folder of what scoreline notify keeps: cases, offsets, deliveries"
+    )
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 
