@@ -212,12 +212,26 @@ class Settings(BaseSettings):
     serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
     serve_partitions: str = Field("", description="partitions that this machine serves, as in 0-2,5; by default all")
     serve_elsewhere: MaybeLocalPath = Field(None, description="YAML file of other machines' partitions by address")
-    page_url: MaybeUri = Field(None, description="address of the analyst's page, to which notifications link, as in https://…")
+    metrics_host: str = Field("127.0.0.1", description="address on which a job shows its metrics to Prometheus")
+    metrics_port: int = Field(9109, ge=0, le=65_535, description="port of a job's metrics; 0 shows none")
+    serve_page: bool = Field(False, description="the service also starts the analyst's page, as a process of its own")
+    page_host: str = Field("127.0.0.1", description="address that the analyst's page listens on")
+    page_port: int = Field(8090, ge=0, le=65_535, description="port that the page listens on; 0 takes a free one")
+    page_data: LocalPath = Field(Path(".scoreline/page"), description="folder of the page's case store")
+    page_database: MaybeSecret = Field(
+        None,
+        description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
+    )
+    page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
+    page_url: MaybeUri = Field(
+        None, description="address of the analyst's page, to which notifications link, as in https://…"
+    )
     notify_policy: MaybeLocalPath = Field(
         None, description="YAML file: who is notified of what, when; read again if changed (docs/notifications.md)"
     )
     notify_state: LocalPath = Field(
-        Path(".scoreline/notifications"), description="folder of what scoreline notify keeps: cases, offsets, deliveries"
+        Path(".scoreline/notifications"),
+        description="folder of what scoreline notify keeps: cases, offsets, deliveries",
     )
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")

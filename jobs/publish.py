@@ -23,6 +23,7 @@ from pyspark.sql.streaming import StreamingQuery
 
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
+from jobs.published_counts import begin, count
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.application import run
 from jobs.runtime.errors import StartAgain
@@ -49,6 +50,8 @@ _DETECTION: Final = "detect"
 """The query that writes what this one reads; it may run in the same application."""
 
 _FACTOR: Final = 2
+_REASON: Final = 400
+"""Characters of a dead letter's reason that are looked at; it may quote a long text."""
 _LONG_SECONDS: Final = 300.0
 
 _log = logging.getLogger(__name__)
@@ -132,6 +135,7 @@ def published(settings: Settings) -> Callable[[DataFrame], DataFrame]:
         return records.select(
             F.when(~dead, F.col("value")).alias("value"),
             dead.alias("dead"),
+            F.when(dead, F.substring(_header("reason"), 1, _REASON)).alias("reason"),
             F.unix_millis("timestamp").alias("kafka_time"),
             "partition",
             "offset",
@@ -162,6 +166,7 @@ class Publisher:
         self._values = values
         self._left_out = LeftOut(f"of {settings.scores_topic}, being no scores")
         self._marked = Tally()
+        begin(gate.meter)
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
@@ -179,6 +184,7 @@ class Publisher:
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
             with self._sink as sink:
                 sink.write(point)
+        count(self._gate.meter, tally)
         self._inputs.check()
         if costly(self._at):
             self._gate.start_again(QUERY, "the micro-batch came through that the last application ended with")

@@ -70,6 +70,7 @@ class PublishedScore(msgspec.Struct, gc=False):
     merchant_category: str | None = None
     country: str | None = None
     channel: str | None = None
+    currency: str | None = None
     currency_unknown: bool = False
     reasons: list[Reason] = []
     refused_extras: dict[str, str] | None = None
@@ -99,10 +100,10 @@ class Publication:
     def publish(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """A task of `mapInArrow`: writes the points of its records, then returns their `TALLY`.
 
-        Columns that come in: value (a score's JSON; null for a dead letter), dead (is it one?), this record's kafka_time
-        (ms), partition and offset, and of a dead letter's transaction input_partition and input_offset. A record that is no
-        score, or that can't be a point, is left out and counted. Raises what the sink raises otherwise: the task fails, and
-        with it the query.
+        Columns that come in: value (a score's JSON; null for a dead letter), dead (is it one?) and reason (why), this
+        record's kafka_time (ms), partition and offset, and of a dead letter's transaction input_partition and input_offset.
+        A record that is no score, or that can't be a point, is left out and counted. Raises what the sink raises otherwise:
+        the task fails, and with it the query.
         """
         tally, refusals = Tally(), itertools.count(1)
         with self.sink as sink:

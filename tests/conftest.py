@@ -56,6 +56,7 @@ def topics(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
         mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
         checkpoint=str(tmp_path / "checkpoint"),
         log_dir=tmp_path / "logs",
+        metrics_port=0,
         **{f"{topic}_topic": f"{own}.{topic}" for topic in TOPICS},
     )
     create_topics(settings)

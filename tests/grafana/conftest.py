@@ -104,6 +104,7 @@ def _published(sink: InfluxDBSink, scores: list[Score]) -> Tally:
     columns: dict[str, Any] = {
         "value": pa.array([*encoded, None], pa.binary()),
         "dead": pa.array([False] * len(scores) + [True]),
+        "reason": pa.array([None] * len(scores) + ["the value is empty"]),
         "kafka_time": pa.array([*(score.scored_at for score in scores), scores[-1].scored_at], pa.int64()),
         "place": pa.array(["scores/0/0"] * rows),
         "input_partition": pa.array([None] * len(scores) + [0], pa.int32()),

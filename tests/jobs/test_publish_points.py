@@ -70,7 +70,8 @@ def record_of(number: int, kind: str) -> Record:
 def batch_of(records: list[Record]) -> pa.RecordBatch:
     columns = zip(*records, strict=True) if records else [[] for _ in COLUMNS]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, COLUMNS, strict=True)]
-    return pa.record_batch(arrays, schema=COLUMNS)
+    reasons = ["the value is empty; a transaction is a JSON object" if record[1] else None for record in records]
+    return pa.record_batch(arrays, schema=COLUMNS).append_column("reason", pa.array(reasons, pa.string()))
 
 
 def publish(path: Path, batches: list[pa.RecordBatch], **how: Any) -> tuple[Tally, list[bytes]]:
@@ -109,6 +110,7 @@ def test_every_record_is_counted_as_what_it_is(tmp_path: Path) -> None:
         tmp_path / "points", [batch_of([record_of(number, kind) for number, kind in enumerate(kinds)])]
     )
     assert (tally.scored, tally.anomalies, tally.late, tally.invalid, tally.unreadable) == (200, 67, 40, 7, 2)
+    assert (tally.dead, tally.amounts) == ({"not_json": 7}, {"none": (200 * 12.5, 67 * 12.5)})
     assert (tally.model_version, tally.first_time, tally.last_time) == (
         2,
         1_700_000_000_500,
