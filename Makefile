@@ -76,9 +76,12 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict bench ml detection messaging sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py
+	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
+
+dashboards: setup-dev ## write Grafana's dashboards again from their code in grafana/
+	@$(PYTHON) -m grafana write
 
 wheel: setup-dev ## build the wheel, which pip, pipx and uv tool install, in dist
 	@$(PYTHON) -m hatchling build --target wheel --directory dist

@@ -169,8 +169,9 @@ class Settings(BaseSettings):
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
     publish_accept_data_loss: bool = Field(True, description="publish goes on when unread scores are gone")
-    publish_points: Literal["all", "sampled", "anomalies"] = Field("all", description="scores that become points")
-    publish_share: float = Field(0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores")
+    publish_points: Literal["auto", "all", "sampled", "anomalies"] = Field("auto", description="scores that are points")
+    publish_most: float = Field(2_000.0, ge=0, description="auto: up to so many scores a second all, beyond it sampled")
+    publish_share: float = Field(0.01, ge=0, le=1, description="sampled: the anomalies and this share of other scores")
     lake: MaybeUri = Field(
         None,
         description="folder of the lake (a path or a Hadoop URI): detect also runs archive, in the same Spark application; "

@@ -47,6 +47,7 @@ def written(
         before, known = known, values.known
         few = rest.undecided == len(rest.held)
         rest = by_driver(rest.held, known) if few else by_tasks(known, before)
+        whole.sums += rest.sums
     return whole
 
 

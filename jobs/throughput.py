@@ -49,7 +49,7 @@ class Tally(msgspec.Struct):
     smallest offset that came, the largest plus one, and how many came. Times are Kafka's, in ms. `found`: by tag, texts that
     may become its values; `amounts`: of the scores; `dead`: the invalid ones by kind of reason; `undecided`: how many scores
     were counted and not written because of such texts; `held`: the first MOST_HELD of them, each its JSON, its record's Kafka
-    time (ms), partition and offset.
+    time (ms), partition and offset; `sums`: of each task the sums of what it did not hold (`jobs.score_sums`).
     """
 
     scored: int = 0
@@ -72,6 +72,7 @@ class Tally(msgspec.Struct):
     dead: dict[str, int] = {}
     undecided: int = 0
     held: list[Held] = []
+    sums: list[bytes] = []
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -95,6 +96,7 @@ class Tally(msgspec.Struct):
             dead=_merged(int.__add__, self.dead, other.dead),
             undecided=self.undecided + other.undecided,
             held=(self.held + other.held)[:MOST_HELD],
+            sums=self.sums + other.sums,
         )
 
 

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.point_places import draw, placed
-from jobs.publish_points import Publication, PublishedScore, requests
+from jobs.publish_points import Publication, requests
+from jobs.published_score import PublishedScore
+from jobs.score_sums import added_up
 from jobs.throughput import Tally, Throughput
 from ml.schema import Reason, Score
 from sinks.points_file import PointsFileSink
@@ -82,6 +84,12 @@ def publish(path: Path, batches: list[pa.RecordBatch], **how: Any) -> tuple[Tall
     return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally), lines
 
 
+def sums(tally: Tally) -> list[dict[str, Any]]:
+    """The sums of a tally's tasks, in an order of their own."""
+    added = added_up(tally.sums)
+    return [] if added is None else sorted(added.to_pylist(), key=str)
+
+
 RECORDS = st.lists(
     st.sampled_from(["score", "score", "score", "dead", "headless", "broken", "tombstone"]), max_size=60
 ).map(lambda kinds: [record_of(number, kind) for number, kind in enumerate(kinds)])
@@ -98,8 +106,10 @@ def test_however_the_records_are_cut_into_batches_and_tasks_points_and_sums_are_
     in_batches, lines_in_batches = publish(tmp_path / "points", pieces)
     in_tasks = [publish(tmp_path / "points", [piece]) for piece in pieces]
 
-    assert in_batches == whole
-    assert sum((tally for tally, _ in in_tasks), Tally()) == whole
+    added = sum((tally for tally, _ in in_tasks), Tally())
+    assert sums(in_batches) == sums(added) == sums(whole)
+    in_batches.sums = added.sums = whole.sums
+    assert in_batches == added == whole
     assert sorted(lines_in_batches) == sorted(lines)
     assert sorted(line for _, lines in in_tasks for line in lines) == sorted(lines)
 
