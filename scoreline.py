@@ -33,11 +33,15 @@ COMMANDS: Final = (
     Command("stack", "stack", "", _WATCH, "Start and stop Kafka and InfluxDB as local processes."),
     Command("submit", "jobs", "submit", _DETECT, "Start the detection job, by spark-submit."),
     Command("serve", "serving", "", _DETECT, "Answer payments at once: the same judgement by HTTP, in milliseconds."),
+    Command("page", "page", "", _WATCH, "Serve the analyst's page: alerts as cases, verdicts by key."),
     Command("status", "jobs", "status", _DETECT, "Report the state of a checkpoint's queries."),
     Command("stop", "jobs", "stop", _DETECT, "Stop the jobs whose checkpoints are below a folder."),
     Command("state", "jobs", "state", _DETECT, "Export the customers' states of a checkpoint, for the service."),
     Command("jars", "jobs", "jars", _DETECT, "Print the jars that spark-submit by hand needs."),
     Command("lake", "lake", "", _DETECT, "Ask the lake of scores and labels by SQL, train on it, keep it small."),
+    Command(
+        "notify", "notifications", "", _WATCH, "Notify people of alerts and events: Slack, e-mail, Teams, webhooks, …"
+    ),
     Command("quality", "lake", "quality", _WATCH, "Show how good live judgements are, by the labels that have come."),
     Command(
         "drift",

@@ -19,6 +19,7 @@ from serving.customers import Lookup
 from serving.description import description
 from serving.http import Receive, RequestRefused, Scope, Send, send_refusal
 from serving.metrics import Metrics
+from serving.page_process import PageProcess
 from serving.pages import pages
 from serving.policies import Policies
 from serving.requests import Limits
@@ -66,7 +67,14 @@ class Server:
             ssl_certfile=settings.serve_tls_certificate,
             ssl_keyfile=settings.serve_tls_key,
         )
-        _HTTP(config).run()
+        page = PageProcess(settings) if settings.serve_page else None
+        if page is not None:
+            page.start()
+        try:
+            _HTTP(config).run()
+        finally:
+            if page is not None:
+                page.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""

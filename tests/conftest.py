@@ -16,11 +16,25 @@ from stack.local import Stack
 # No JVM of a test lives long enough to earn back what its second compiler costs: a third of the CPU.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
+# Jobs of several processes of tests run side by side, and would warn that the port of their metrics is taken.
+os.environ.setdefault("SCORELINE_METRICS_PORT", "0")
+
 # How long an example takes is for the benchmarks to say: on a busy machine any takes long now and then.
 hypothesis.settings.register_profile("scoreline", deadline=None)
 hypothesis.settings.load_profile("scoreline")
 
-TOPICS = ("transactions", "scores", "alerts", "early_alerts", "invalid", "thresholds", "profiles", "labels", "truth")
+TOPICS = (
+    "transactions",
+    "scores",
+    "alerts",
+    "early_alerts",
+    "invalid",
+    "thresholds",
+    "profiles",
+    "labels",
+    "truth",
+    "events",
+)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +59,7 @@ def topics(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
         mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
         checkpoint=str(tmp_path / "checkpoint"),
         log_dir=tmp_path / "logs",
+        metrics_port=0,
         **{f"{topic}_topic": f"{own}.{topic}" for topic in TOPICS},
     )
     create_topics(settings)

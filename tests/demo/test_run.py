@@ -95,11 +95,42 @@ def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(
         assert got["alerts"] > 0
         assert 0 < got["latency_ms_p50"] <= got["latency_ms_p99"]
         assert got["model_version"] == 1
+        assert str(got["page"]).startswith("http://127.0.0.1:")
         assert 0 < got["early_alerts"] <= got["alerts"]
         assert 0 < got["early_latency_ms_p50"] <= got["early_latency_ms_p99"]
         assert got["early_latency_ms_p50"] < got["latency_ms_p50"]
         assert re.search(r"\d+ s: in \d+/s, scored \d+/s", run.output)
         assert "\x1b" not in run.output
+
+
+@pytest.mark.long
+def test_a_model_that_learned_from_labels_takes_over_while_traffic_flows(data: Path) -> None:
+    with running(data, "--rate", "200", "--chapter", "labels", "--duration", "240") as run:
+        assert run.wait() == 0, run.output
+        got = figures(run)
+        assert got["scored"] + got["invalid"] == got["generated"]
+        assert got["promoted"] is True, run.output
+        version = got["model_version"]
+        assert f"version {version}, which learned from labels" in run.output
+        assert got["precision_before"] is not None
+        assert got["precision_after"] is not None
+    with running(data, "--rate", "200", "--duration", "15") as run:  # begins with the model that saw no label again
+        assert run.wait() in (0, 1), run.output
+        assert figures(run)["model_version"] == 1
+
+
+@pytest.mark.long
+def test_a_wave_and_a_shift_are_announced_and_found_and_every_chapter_is_accounted_for(data: Path) -> None:
+    with running(data, "--rate", "300", "--chapter", "attack", "--chapter", "drift", "--duration", "110") as run:
+        assert run.wait() == 0, run.output
+        got = figures(run)
+        assert got["generated"] == 33_000
+        assert got["scored"] + got["invalid"] == 33_000
+        assert got["influx_points"] == got["scored"]
+        assert got["wave_recall"] > 0.1
+        assert got["wave_first_alert_s"] > 0
+        assert 0 <= got["drift_simulated_minutes"] <= 180, run.output
+        assert "the wave begins at" in run.output
 
 
 @pytest.mark.long
@@ -139,7 +170,7 @@ def test_what_a_killed_demo_leaves_behind_is_ended_at_the_next_start(data: Path)
 def test_where_the_service_can_not_start_one_line_says_so_and_the_demo_goes_on(data: Path) -> None:
     with running(data, "--rate", "200", "--duration", "15", SCORELINE_SERVE_KEYS="/nowhere/keys.yaml") as run:
         assert run.wait() == 0, run.output
-        (line,) = [line for line in run.output.splitlines() if line.startswith("The service has ended")]
+        (line,) = [line for line in run.output.splitlines() if line.strip().startswith("The service has ended")]
         assert "the keys /nowhere/keys.yaml can't be read" in line
         assert figures(run)["early_latency_ms_p50"] is None
         assert left_behind(data) == []

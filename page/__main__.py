@@ -1,0 +1,69 @@
+"""The page's command line: `scoreline page`."""
+
+import os
+import signal
+import sys
+import threading
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperCommand
+
+from messaging.errors import KafkaConfigError
+from page.errors import PageError
+from page.log_files import set_up_logs
+from page.server import run
+from settings import Settings
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class _WithSettings(TyperCommand):
+    """A command whose help lists the settings that are its alone, which `settings.Settings` reads."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """See `TyperCommand`."""
+        super().format_help(ctx, formatter)
+        listed = Table.grid(padding=(0, 2))
+        for name, field in Settings.model_fields.items():
+            if name.startswith("page_"):
+                default = "" if field.default is None else f" [{field.default}]"
+                listed.add_row(Text(f"--{name.replace('_', '-')}"), Text(f"{field.description}{default}"))
+        Console().print(Panel(listed, title="Settings", title_align="left", border_style="dim"))
+
+
+@app.command(cls=_WithSettings, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def page(
+    context: typer.Context,
+    end_with_input: Annotated[
+        bool,
+        typer.Option("--end-with-input", help="end when standard input does, as for a page that the service starts"),
+    ] = False,
+) -> None:
+    """Serve the analyst's page until a signal: alerts as cases, verdicts. Every flag is a setting: see docs/settings.md.
+
+    A failure that a person can fix is one line, and exit status 1.
+    """
+    settings = Settings.from_command_line(context.args)
+    try:
+        set_up_logs(settings)
+        if end_with_input:
+            threading.Thread(target=_end_with_input, name="input", daemon=True).start()
+        run(settings)
+    except (PageError, KafkaConfigError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _end_with_input() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    app()

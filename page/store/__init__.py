@@ -1,0 +1,1 @@
+"""The case store: alerts, cases, verdicts and what everyone did, in SQLite or PostgreSQL."""
