@@ -224,6 +224,16 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
+    page_url: MaybeUri = Field(
+        None, description="address of the analyst's page, to which notifications link, as in https://…"
+    )
+    notify_policy: MaybeLocalPath = Field(
+        None, description="YAML file: who is notified of what, when; read again if changed (docs/notifications.md)"
+    )
+    notify_state: LocalPath = Field(
+        Path(".scoreline/notifications"),
+        description="folder of what scoreline notify keeps: cases, offsets, deliveries",
+    )
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 

@@ -109,9 +109,10 @@ class Traffic:
 
     def _look(self, doing: str) -> None:
         self._environment.check()
-        trouble = self._environment.service.trouble()
-        if trouble is not None:
-            self._story.say(trouble)
+        for server in (self._environment.service, self._environment.page):
+            trouble = server.trouble()
+            if trouble is not None:
+                self._story.say(trouble)
         self._watcher.check()
         self._story.look()
         self._display.show(self._watcher.snapshot, doing, self._story.outcome)
