@@ -49,7 +49,7 @@ setup-dev: ## the same from requirements-dev.lock, with what tests and lint need
 	$(call install,requirements-dev.lock)
 	@cp requirements.lock .venv/
 
-demo: setup ## watch it all at work: servers, traffic, detection, alerts (RATE=500 DURATION=60; without DURATION until Ctrl-C)
+demo: setup ## watch it all at work: servers, traffic, detection, alerts in five minutes (RATE=500 DURATION=60; DURATION=0: until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 test: lint ## check style, types, and what the tests against real servers show in some 25 minutes (PROCESSES=3 where there is memory)
@@ -76,9 +76,12 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict bench ml detection messaging sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py
+	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
+
+dashboards: setup-dev ## write Grafana's dashboards again from their code in grafana/
+	@$(PYTHON) -m grafana write
 
 wheel: setup-dev ## build the wheel, which pip, pipx and uv tool install, in dist
 	@$(PYTHON) -m hatchling build --target wheel --directory dist

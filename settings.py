@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     labels_topic: str = Field("labels", description="topic of late labels")
     early_alerts_topic: str = Field("alerts.early", description="topic of the anomalies that the service finds")
     truth_topic: str = Field("truth", description="topic of a simulator's truth, which no detector reads")
+    events_topic: str = Field("events", description="topic of what happens to the system: drift, promotions, stalls")
 
     checkpoint: str = Field(
         ".scoreline/checkpoint",
@@ -168,8 +169,9 @@ class Settings(BaseSettings):
     publish: bool = Field(True, description="detect also runs publish, in the same Spark application")
     publish_interval_seconds: float = Field(5.0, gt=0, description="pause between publish's micro-batches")
     publish_accept_data_loss: bool = Field(True, description="publish goes on when unread scores are gone")
-    publish_points: Literal["all", "sampled", "anomalies"] = Field("all", description="scores that become points")
-    publish_share: float = Field(0.01, ge=0, le=1, description="with publish_points=sampled: share of normal scores")
+    publish_points: Literal["auto", "all", "sampled", "anomalies"] = Field("auto", description="scores that are points")
+    publish_most: float = Field(2_000.0, ge=0, description="auto: up to so many scores a second all, beyond it sampled")
+    publish_share: float = Field(0.01, ge=0, le=1, description="sampled: the anomalies and this share of other scores")
     lake: MaybeUri = Field(
         None,
         description="folder of the lake (a path or a Hadoop URI): detect also runs archive, in the same Spark application; "
@@ -211,12 +213,15 @@ class Settings(BaseSettings):
     serve_snapshot_seconds: float = Field(5.0, gt=0, description="pause between two snapshots of the service's state")
     serve_partitions: str = Field("", description="partitions that this machine serves, as in 0-2,5; by default all")
     serve_elsewhere: MaybeLocalPath = Field(None, description="YAML file of other machines' partitions by address")
+    metrics_host: str = Field("127.0.0.1", description="address on which a job shows its metrics to Prometheus")
+    metrics_port: int = Field(9109, ge=0, le=65_535, description="port of a job's metrics; 0 shows none")
     serve_page: bool = Field(False, description="the service also starts the analyst's page, as a process of its own")
     page_host: str = Field("127.0.0.1", description="address that the analyst's page listens on")
     page_port: int = Field(8090, ge=0, le=65_535, description="port that the page listens on; 0 takes a free one")
     page_data: LocalPath = Field(Path(".scoreline/page"), description="folder of the page's case store")
     page_database: MaybeSecret = Field(
-        None, description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data"
+        None,
+        description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
     page_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the page's certificate, for TLS")

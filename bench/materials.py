@@ -160,6 +160,7 @@ def score_messages(material: Materials, chunk: Chunk) -> pa.RecordBatch:
         {
             "value": pa.array(values, pa.binary()),
             "dead": pa.array(np.zeros(n, bool)),
+            "reason": pa.nulls(n, pa.string()),
             "kafka_time": pa.array(np.full(n, _KAFKA_TIME + 500)),
             "partition": pa.array(np.zeros(n, np.int32)),
             "offset": pa.array(np.arange(n)),

@@ -11,18 +11,27 @@ import typer
 from rich.console import Console
 from typer import Option
 
+from demo.chapters import NAMES
 from demo.errors import DemoError
 from demo.run import Demo, RunOptions
 from messaging.errors import MessagingError
 from programs.interruption import Interrupted, Interruption
 from stack.errors import StackError
 
+DURATION_SECONDS = 300.0
 FEWEST_CUSTOMERS, MOST_CUSTOMERS = 1_000, 1_000_000
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Rate = Annotated[float, Option(min=1.0, max=100_000.0, help="Transactions a second.")]
-Duration = Annotated[float, Option(min=0.0, show_default="until Ctrl-C", help="Seconds of traffic; 0: until Ctrl-C.")]
+Duration = Annotated[float, Option(min=0.0, help="Seconds of traffic; 0: until Ctrl-C.")]
+Chapters = Annotated[
+    list[str] | None,
+    Option(
+        show_default="as many as there is time for",
+        help=f"A part of the story, one of {', '.join(NAMES)}; several by repeating it.",
+    ),
+]
 Seed = Annotated[int, Option(min=0, help="The same seed gives the same customers, traffic and fraud.")]
 Data = Annotated[Path, Option(help="Folder for servers, model, checkpoint and logs; each run empties it first.")]
 Customers = Annotated[
@@ -34,11 +43,12 @@ Record = Annotated[Path | None, Option(help="Write the live view, as it is when 
 @app.command()
 def demo(
     rate: Rate = 500.0,
-    duration: Duration = 0.0,
+    duration: Duration = DURATION_SECONDS,
     seed: Seed = 7,
     data: Data = Path(".scoreline/demo"),
     customers: Customers = 50_000,
     record: Record = None,
+    chapter: Chapters = None,
 ) -> None:
     """Watch it all at work on this machine: Kafka, Spark and InfluxDB, simulated card payments, fraud, and its detection.
 
@@ -46,10 +56,13 @@ def demo(
     the rate, every transaction was scored or found invalid, every score is a point in InfluxDB, and there were alerts.
     Ctrl-C ends the traffic and then everything that the demo started; a second one, at once.
     """
+    unknown = [name for name in chapter or () if name not in NAMES]
+    if unknown:
+        raise DemoError(f"--chapter is one of {', '.join(NAMES)}, but is {unknown[0]}")
     interruption = Interruption()
     began = time.monotonic() - (time.time() - psutil.Process().create_time())
     _forget_other_servers()
-    plan = RunOptions(rate, duration, seed, customers, data, record)
+    plan = RunOptions(rate, duration, seed, customers, data, record, tuple(chapter or ()))
     try:
         met = Demo(plan, Console(highlight=False), interruption, began).run()
     except Interrupted:  # here, since typer would make its own words of it

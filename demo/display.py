@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +14,11 @@ from rich.live import Live
 from demo.plain import alert_line, status_line
 from demo.snapshot import Snapshot
 from demo.stages import lively
+from demo.story import Outcome
 from demo.view import Frame, live_view
 
 PLAIN_SECONDS: Final = 5.0
-PICTURE_SIZE: Final = (110, 30)
+PICTURE_SIZE: Final = (110, 34)
 """Columns and rows of the picture, whatever the terminal has."""
 
 _FONTS: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
@@ -33,16 +35,24 @@ class Display:
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop") if lively(console) else None
         self._next_line = PLAIN_SECONDS
         self._reported: str | None = None
-        self._last: tuple[Snapshot, str] | None = None
+        self._events = 0
+        self._last: tuple[Snapshot, Frame] | None = None
+        self.chapter = ""
+        """What the run tries to show now."""
 
-    def show(self, snapshot: Snapshot, doing: str) -> None:
+    def show(self, snapshot: Snapshot, doing: str, outcome: Outcome) -> None:
         """One look at the run; `doing`: what it is at."""
-        self._last = snapshot, doing
+        events = [what for _, what in outcome.events]
+        frame = Frame(self._duration_seconds, doing, self._further, self.chapter, events, frozenset(outcome.learned))
+        self._last = snapshot, frame
         if self._live is not None:
-            frame = Frame(self._duration_seconds, doing, self._further)
             width, height = self._console.size
             self._live.update(live_view(snapshot, frame, width, height), refresh=True)
-        elif snapshot.seconds >= self._next_line:
+            return
+        for what in events[self._events :]:
+            print(f"        {what}", flush=True)
+        self._events = len(events)
+        if snapshot.seconds >= self._next_line:
             self._next_line = snapshot.seconds - snapshot.seconds % PLAIN_SECONDS + PLAIN_SECONDS
             self._print(snapshot)
 
@@ -50,10 +60,10 @@ class Display:
         """Write what was shown last as an SVG picture; nothing where nothing was shown."""
         if self._last is None:
             return
-        snapshot, doing = self._last
+        snapshot, frame = self._last
         width, height = PICTURE_SIZE
         console = Console(file=StringIO(), record=True, width=width, height=height, force_terminal=True)
-        console.print(live_view(snapshot, Frame(self._duration_seconds, doing, ()), width, height))
+        console.print(live_view(snapshot, replace(frame, further=()), width, height))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_FONTS.sub("", console.export_svg(title="make demo")))
 

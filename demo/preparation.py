@@ -16,7 +16,7 @@ from demo.programs import POLL_SECONDS
 from demo.quality import Fraud
 from demo.stages import Say, Stages
 from messaging.topics import create_topics
-from ml.registry.model_store import ModelStore
+from ml.registry.model_store import ModelStore, Note
 from programs.output import first_cause
 from settings import Settings
 from stack.errors import InfluxDBUnavailable
@@ -90,6 +90,7 @@ def _history_and_model(
     if kept:
         with stages.stage("history and model") as say:
             say("kept from an earlier run with the same seed")
+            begin_with_forest(ModelStore(environment.stack.mlflow.database_uri))
         return
     registry = {"MLFLOW_TRACKING_URI": environment.stack.mlflow.database_uri}
     with stages.stage("history") as say:
@@ -109,6 +110,16 @@ def _history_and_model(
         say(environment.training.output.strip().splitlines()[-1])
     if not abandoned.is_set():
         folder.prepared(origin)
+
+
+def begin_with_forest(registry: ModelStore) -> None:
+    """Make the version that saw no label the champion again, where an earlier run has promoted another one."""
+    trial = registry.on_trial()
+    if trial is not None:
+        registry.withdraw(Note("demo", "a run begins"))
+    forest = max(model.version for model in registry.models() if model.params.get("detector") != DETECTOR)
+    if registry.champion() != forest:
+        registry.promote(forest, Note("demo", "a run begins with the model that saw no label"))
 
 
 def ask_with_labels(environment: Environment, frauds: Mapping[str, Fraud], stages: Stages) -> Labelled:

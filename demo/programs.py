@@ -15,6 +15,7 @@ from demo.folder import ROOT
 from stack.process import RecordedProcess
 
 POLL_SECONDS: Final = 0.1
+_LAST: Final = ("nice", "-n", "5")
 
 
 class Program:
@@ -29,11 +30,15 @@ class Program:
         self._folder = folder / name
         self._process = RecordedProcess(self._folder / "process.json", log)
 
-    def start(self, arguments: list[str], environment: Mapping[str, str]) -> None:
-        """Runs `python -m` with these arguments, in a folder of its own, with additions to the environment."""
+    def start(self, arguments: list[str], environment: Mapping[str, str], last: bool = False) -> None:
+        """Runs `python -m` with these arguments, in a folder of its own, with additions to the environment.
+
+        last: it gets the processor's time that the others leave.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        self._process.start([sys.executable, "-m", *arguments], {**environment, "PYTHONPATH": path})
+        command = [*(_LAST if last else ()), sys.executable, "-m", *arguments]
+        self._process.start(command, {**environment, "PYTHONPATH": path})
 
     @property
     def running(self) -> bool:

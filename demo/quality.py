@@ -4,16 +4,41 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """In which chapter a transaction came, and which version judged it."""
+
+    chapter: str
+    version: int
+
+
+class Seen(NamedTuple):
+    """What is remembered of a score. Both times are Kafka's, ms: of the transaction, and of the score."""
+
+    event_time: datetime
+    alerted: bool
+    part: Part
+    kafka_time: int
+    written_ms: int
 
 
 @dataclass(slots=True)
 class Fraud:
-    """One fraudulent transaction: what the truth says, and what became of it; `event_time` is None until it is scored."""
+    """One fraudulent transaction: what the truth says, and what was seen of its score, None until it is scored."""
 
     scenario: str
     customer_id: str
-    event_time: datetime | None = None
-    alerted: bool = False
+    seen: Seen | None = None
+
+    @property
+    def event_time(self) -> datetime | None:
+        return None if self.seen is None else self.seen.event_time
+
+    @property
+    def alerted(self) -> bool:
+        return self.seen is not None and self.seen.alerted
 
 
 @dataclass(frozen=True)

@@ -4,47 +4,44 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from rich.console import Console
 
 from demo import preparation, summary
 from demo.accounts import Accounts, count_points, read_accounts
+from demo.chapters import planned
 from demo.display import Display
 from demo.environment import Environment
 from demo.folder import Folder, Origin
 from demo.labelled import Labelled
-from demo.programs import POLL_SECONDS, kill_descendants
+from demo.programs import kill_descendants
 from demo.quality import by_scenario
-from demo.snapshot import Snapshot
 from demo.stages import Say, Stages
+from demo.story import Outcome, Story
 from demo.summary import PATIENCE_SECONDS, Result
 from demo.tally import percentile
+from demo.traffic import Traffic
 from demo.watcher import Watcher
-from generator.report import Report
 from programs.interruption import Interruption
 from settings import Settings
 
 LOOK_SECONDS: Final = 0.5
-GENERATOR_PATIENCE_SECONDS: Final = 60.0
-WARM_UP_SECONDS: Final = 30.0
-OVERDUE_SECONDS: Final = 2.0
-"""So long after its time a generator that could not keep the rate is ended, instead of sending the rest too late."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a person may choose. duration_seconds 0: until Ctrl-C. record: a file for a picture of the live view."""
+    """What a person may choose. record: a file for a picture of the view. chapters: none for all that there is time for."""
 
     rate: float
     duration_seconds: float
+    """0: until Ctrl-C."""
     seed: int
     customers: int
     data: Path
     record: Path | None = None
+    chapters: tuple[str, ...] = ()
 
 
 class Demo:
@@ -58,7 +55,6 @@ class Demo:
         self._stages = Stages(console)
         self._folder = Folder(plan.data.absolute())
         self._environment = Environment(self._folder)
-        self._ended_early = False
 
     def run(self) -> bool:
         """Prints all there is to print; True where every condition is met. Raises DemoError and StackError."""
@@ -91,67 +87,22 @@ class Demo:
         """Traffic until its end, then all that has to hold afterwards; leaves nothing running."""
         since_ms = int(time.time() * 1000)
         with Watcher(settings) as watcher:
-            self._environment.generator.start(self._generator_arguments(), settings.environment())
-            with Display(self._console, self._plan.duration_seconds, self._further(settings)) as display:
-                self._watch_traffic(watcher, display)
+            view = Display(self._console, self._plan.duration_seconds, self._further(settings))
+            with Story(self._environment, watcher) as story, view as display:
+                traffic = Traffic(self._environment, self._plan.rate, story, watcher, display)
+                seconds = traffic.play(planned(self._plan.duration_seconds, self._plan.chapters), self._interruption)
                 if self._plan.record is not None:
                     display.save_picture(self._plan.record)
-                self._await_scores(watcher, display)
         with self._stages.shown():
             accounts = self._account(settings)
             points = self._await_points(settings, accounts, since_ms)
             self._environment.stop_judging()  # so that it takes no processor from what is fitted now
-            labelled = preparation.ask_with_labels(self._environment, watcher.tally.frauds, self._stages)
+            labelled = None
+            if story.outcome.promoted is None:
+                labelled = preparation.ask_with_labels(self._environment, watcher.tally.frauds, self._stages)
             with self._stages.stage("stopping"):
                 self._environment.stack.stop()
-        return self._result(settings, watcher, (accounts, points), labelled)
-
-    def _generator_arguments(self) -> list[str]:
-        until = ["--duration", f"{self._plan.duration_seconds:g}"] if self._plan.duration_seconds else []
-        rate = ["--rate", f"{self._plan.rate:g}", *until]
-        return ["generator", "send", *rate, "--history", str(self._folder.history), "--json"]
-
-    def _watch_traffic(self, watcher: Watcher, display: Display) -> None:
-        generator = self._environment.generator
-        while generator.running and not self._interruption.requested.is_set():
-            self._look(watcher, display, _traffic_in_words(watcher.snapshot))
-            if watcher.snapshot.arrived:  # before, there is nothing to end in order
-                self._interruption.orderly()
-            if self._is_over(watcher.snapshot):
-                break
-            self._interruption.requested.wait(LOOK_SECONDS)
-        self._ended_early |= self._interruption.requested.is_set()
-        generator.terminate()
-
-    def _is_over(self, snapshot: Snapshot) -> bool:
-        """Whether the traffic has to end although the generator would go on."""
-        if snapshot.clock is not None and snapshot.clock > datetime.now(UTC):
-            self._console.print("The simulated clock has reached the present: the traffic ends here.")
-            self._ended_early = True
-        planned = self._plan.duration_seconds
-        return self._ended_early or bool(planned and snapshot.seconds > planned + OVERDUE_SECONDS)
-
-    def _await_scores(self, watcher: Watcher, display: Display) -> None:
-        """Until the generator has ended and everything it sent is scored, or a minute has passed."""
-        generator, deadline = self._environment.generator, time.monotonic() + GENERATOR_PATIENCE_SECONDS
-        while generator.running and time.monotonic() < deadline:
-            self._look(watcher, display, "the generator is ending")
-            time.sleep(LOOK_SECONDS)
-        generator.end(1.0)
-        generator.check_ended_well()
-        settled, deadline = time.monotonic() + 2 * LOOK_SECONDS, time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < settled or (watcher.snapshot.lag and time.monotonic() < deadline):
-            self._look(watcher, display, "traffic has ended, the last of it is being scored")
-            time.sleep(POLL_SECONDS)
-        self._look(watcher, display, "traffic has ended")
-
-    def _look(self, watcher: Watcher, display: Display, doing: str) -> None:
-        self._environment.check()
-        trouble = self._environment.service.trouble()
-        if trouble is not None:
-            self._console.print(trouble, markup=False, soft_wrap=True)
-        watcher.check()
-        display.show(watcher.snapshot, doing)
+        return self._result((settings, seconds), watcher, (accounts, points), (story.outcome, labelled))
 
     def _account(self, settings: Settings) -> Accounts:
         with self._stages.stage("accounts") as say:
@@ -179,20 +130,18 @@ class Demo:
     def _points_in(self) -> str:
         return "InfluxDB" if self._environment.stack.without_influxdb is None else str(self._folder.points)
 
-    def _sent_seconds(self) -> float:
-        """How long the generator was to send; what it says itself, on its last line, where it was ended before."""
-        if self._plan.duration_seconds and not self._ended_early:
-            return self._plan.duration_seconds
-        return msgspec.json.decode(self._environment.generator.output.strip().splitlines()[-1], type=Report).seconds
-
     def _result(
-        self, settings: Settings, watcher: Watcher, counted: tuple[Accounts, int], labelled: Labelled
+        self,
+        run: tuple[Settings, float],
+        watcher: Watcher,
+        counted: tuple[Accounts, int],
+        learned: tuple[Outcome, Labelled | None],
     ) -> Result:
-        accounts, points = counted
+        (settings, seconds), (accounts, points), (outcome, labelled) = run, counted, learned
         tally, seen = watcher.tally, watcher.snapshot.first_alert
         return Result(
             rate=self._plan.rate,
-            seconds=self._sent_seconds(),
+            seconds=seconds,
             accounts=accounts,
             points=points,
             points_in=self._points_in,
@@ -203,6 +152,8 @@ class Demo:
             early_latency_ms_p99=percentile(tally.early_latencies_ms, 0.99),
             quality=tally.quality,
             scenarios=by_scenario(tally.campaigns),
+            parts=tally.qualities(),
+            outcome=outcome,
             labelled=labelled,
             model_version=tally.model_version,
             first_alert_seconds=None if seen is None else seen - self._began,
@@ -227,12 +178,6 @@ class Demo:
 
     def _list_models(self) -> str:
         return f"{_PYTHON} -m stack run --data {_short(self._folder.root)} {_PYTHON} -m ml models"
-
-
-def _traffic_in_words(snapshot: Snapshot) -> str:
-    if snapshot.seconds < WARM_UP_SECONDS and snapshot.scored_per_second < snapshot.arrived_per_second / 2:
-        return "the job is warming up"
-    return "transactions are being scored"
 
 
 def _short(path: Path) -> str:

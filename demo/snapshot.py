@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from demo.parts import PartQuality, Wave
 from demo.quality import Quality
 from demo.tally import Alert, Tally, percentile
 
@@ -33,6 +34,8 @@ class Snapshot:
     early_latency_ms_p99: float | None = None
     """Of all early alerts so far: there are few of them."""
     quality: Quality = NO_ALERTS
+    parts: tuple[PartQuality, ...] = ()
+    wave: Wave | None = None
     campaigns: int = 0
     campaigns_caught: int = 0
     clock: datetime | None = None
@@ -90,6 +93,8 @@ class Gauges:
             early_latency_ms_p50=percentile(tally.early_latencies_ms, 0.50),
             early_latency_ms_p99=percentile(tally.early_latencies_ms, 0.99),
             quality=tally.quality,
+            parts=tuple(tally.qualities()),
+            wave=tally.wave,
             campaigns=len(campaigns),
             campaigns_caught=sum(campaign.caught for campaign in campaigns),
             model_version=tally.model_version,

@@ -11,7 +11,10 @@ from rich.table import Table
 
 from demo.accounts import Accounts, unpacked
 from demo.labelled import DETECTOR, Labelled
+from demo.parts import PartQuality
 from demo.quality import Quality, ScenarioResult
+from demo.story import Outcome
+from demo.story_summary import parts_table, story_figures, story_lines, versions_in_words
 from demo.view import share
 from ml.explanation import duration
 
@@ -39,13 +42,18 @@ class Result:
     early_latency_ms_p99: int | None
     quality: Quality
     scenarios: Sequence[ScenarioResult]
-    labelled: Labelled
-    """What a model finds in the same traffic that learned from labels."""
+    parts: Sequence[PartQuality]
+    """How well each version judged in each chapter."""
+    outcome: Outcome
+    labelled: Labelled | None
+    """What a model finds in the same traffic that learned from labels; None where one was promoted in the run."""
     model_version: int | None
     first_alert_seconds: float | None
     """From the demo's start to the first alert, the job's or the service's."""
     further: Sequence[tuple[str, str]]
     logs: Path
+    page: str | None = None
+    """The address that the analyst's page had; None where it did not start."""
 
     @property
     def wanted(self) -> float:
@@ -96,7 +104,7 @@ def json_line(result: Result) -> str:
         "recall": _rounded(quality.recall),
         "model_version": result.model_version,
     }
-    return json.dumps(figures)
+    return json.dumps(figures | story_figures(result.parts, result.outcome) | {"page": result.page})
 
 
 def _rounded(value: float | None) -> float | None:
@@ -108,8 +116,12 @@ def print_summary(result: Result, console: Console) -> None:
     console.print()
     console.print(figures_table(result))
     console.print()
+    console.print(parts_table(result.parts, result.outcome))
+    for line in story_lines(result.outcome):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print()
     if result.scenarios:
-        console.print(scenarios_table(result.scenarios, result.labelled.alerted))
+        console.print(scenarios_table(result.scenarios, None if result.labelled is None else result.labelled.alerted))
     else:
         console.print("There was no fraud in this run.")
     console.print()
@@ -118,7 +130,7 @@ def print_summary(result: Result, console: Console) -> None:
 
 
 def figures_table(result: Result) -> Table:
-    accounts, quality, learned = result.accounts, result.quality, result.labelled.quality
+    accounts, quality = result.accounts, result.quality
     table = Table(box=None, show_header=False, pad_edge=False, title="What the run came to", title_justify="left")
     kept = f"{accounts.generated / result.wanted:.1%}".replace("%", " %") if result.wanted else "nothing"
     first = (
@@ -126,7 +138,7 @@ def figures_table(result: Result) -> Table:
     )
     rows = [
         ("generated", f"{accounts.generated:,}", f"{kept} of {result.rate:g}/s × {result.seconds:,.0f} s"),
-        ("scored", f"{accounts.scored:,}", f"by version {result.model_version} of the model"),
+        ("scored", f"{accounts.scored:,}", f"by {versions_in_words(result.parts, result.outcome.learned)}"),
         ("invalid", f"{accounts.invalid:,}", "dead letters, each with its reason"),
         ("unaccounted", f"{len(accounts.missing):,}", "neither scored nor invalid, by partition and offset"),
         ("points", f"{result.points:,}", f"distinct ones in {result.points_in}"),
@@ -134,18 +146,25 @@ def figures_table(result: Result) -> Table:
         ("early alerts", f"{result.early_alerts:,}", _early(result)),
         ("alerts", f"{accounts.alerts:,}", f"{_per_10_000(accounts.alerts, accounts)} in 10,000{first}"),
         ("precision", share(quality.precision), f"{quality.caught:,} of {quality.alerts:,} alerts are fraud"),
-        ("recall", share(quality.recall), f"of {quality.frauds:,} frauds, by a model that saw no label"),
+        ("recall", share(quality.recall), f"of {quality.frauds:,} frauds"),
         ("false alarms", f"{quality.false_alarms:,}", f"{_per_10_000(quality.false_alarms, accounts)} in 10,000"),
-        ("with labels:", "", f"the same traffic, afterwards, by version {result.labelled.version}, {DETECTOR}"),
-        ("precision", share(learned.precision), f"{learned.caught:,} of {learned.alerts:,} alerts are fraud"),
-        ("recall", share(learned.recall), f"of {learned.frauds:,} frauds, by a model that learned from labels"),
-        ("false alarms", f"{learned.false_alarms:,}", f"{_per_10_000(learned.false_alarms, accounts)} in 10,000"),
+        *([] if result.labelled is None else _with_labels(result.labelled, accounts)),
     ]
     for name, figure, meaning in rows:
         table.add_row(name, figure, meaning)
     table.columns[1].justify = "right"
     table.columns[1].style = "bold"
     return table
+
+
+def _with_labels(labelled: Labelled, accounts: Accounts) -> list[tuple[str, str, str]]:
+    learned = labelled.quality
+    return [
+        ("with labels:", "", f"the same traffic, afterwards, by version {labelled.version}, {DETECTOR}"),
+        ("precision", share(learned.precision), f"{learned.caught:,} of {learned.alerts:,} alerts are fraud"),
+        ("recall", share(learned.recall), f"of {learned.frauds:,} frauds, by a model that learned from labels"),
+        ("false alarms", f"{learned.false_alarms:,}", f"{_per_10_000(learned.false_alarms, accounts)} in 10,000"),
+    ]
 
 
 def _early(result: Result) -> str:
@@ -162,12 +181,13 @@ def _ms(value: int | None) -> str:
     return "–" if value is None else f"{value:,} ms"
 
 
-def scenarios_table(scenarios: Sequence[ScenarioResult], with_labels: Mapping[str, int]) -> Table:
+def scenarios_table(scenarios: Sequence[ScenarioResult], with_labels: Mapping[str, int] | None) -> Table:
     """Campaigns and transactions of each scenario; a campaign is caught when at least one of its transactions was alerted.
 
-    with_labels: how many frauds of each scenario the model alerts that learned from labels.
+    with_labels: how many frauds of each scenario the model alerts that learned from labels, where it was asked afterwards.
     """
-    columns = "campaigns", "caught", "frauds alerted\n(with labels)", "first alert at (median)"
+    alerted = "frauds alerted" if with_labels is None else "frauds alerted\n(with labels)"
+    columns = "campaigns", "caught", alerted, "first alert at (median)"
     table = Table(*columns, box=None, pad_edge=False)
     for column in table.columns[1:3]:
         column.justify = "right"
@@ -175,7 +195,7 @@ def scenarios_table(scenarios: Sequence[ScenarioResult], with_labels: Mapping[st
         table.add_row(
             s.scenario.replace("_", " "),
             f"{s.caught:,} of {s.campaigns:,}",
-            f"{s.alerted:,} ({with_labels.get(s.scenario, 0):,}) of {s.frauds:,}",
+            f"{s.alerted:,}{'' if with_labels is None else f' ({with_labels.get(s.scenario, 0):,})'} of {s.frauds:,}",
             _detection(s),
         )
     return table

@@ -1,11 +1,12 @@
 """Everything that has been seen on Kafka so far, added up record by record."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from demo.quality import Campaign, Fraud, Quality
+from demo.parts import PartQuality, Parts, Wave, wave
+from demo.quality import Campaign, Fraud, Quality, Seen
 from demo.records import WatchedScore
 from ml.label_rule import NOTHING_KNOWN, change
 from ml.schema import Label
@@ -62,12 +63,14 @@ class Tally:
         self.early_latencies_ms: Counter[int] = Counter()
         self.clock: datetime | None = None
         self.model_version: int | None = None
+        self.parts = Parts()
+        self.wave_since: datetime | None = None
         self._shown = Places()
         self._recent: deque[WatchedScore] = deque(maxlen=RECENT_ALERTS)
         self._known: dict[str, int] = {}
         self._frauds: dict[str, Fraud] = {}
         self._campaigns: dict[tuple[str, str], Campaign] = {}
-        self._remembered: dict[str, tuple[datetime, bool]] = {}
+        self._remembered: dict[str, Seen] = {}
 
     def score(self, score: WatchedScore, written_ms: int) -> int | None:
         """A score that Kafka got at `written_ms`; returns its latency in ms, None where it was seen before."""
@@ -80,11 +83,13 @@ class Tally:
         if score.is_anomaly:
             self.alerts += 1
             self._alerted(score)
+        part = self.parts.count(score.kafka_time, score.model_version, score.is_anomaly)
+        seen = Seen(score.event_time, score.is_anomaly, part, score.kafka_time, written_ms)
         fraud = self._frauds.get(score.transaction_id)
         if fraud is not None:
-            self._fraud_scored(fraud, score.event_time, score.is_anomaly)
+            self._fraud_scored(fraud, seen)
         else:
-            self._remember(score.transaction_id, score.event_time, score.is_anomaly)
+            self._remember(score.transaction_id, seen)
         return latency_ms
 
     def early_alert(self, early: WatchedScore, written_ms: int) -> None:
@@ -103,15 +108,24 @@ class Tally:
         self._known[label.transaction_id] = changed.known
         if changed.fraud > 0:
             fraud = self._frauds[label.transaction_id] = Fraud(label.scenario or "unnamed", label.customer_id)
-            scored = self._remembered.get(label.transaction_id)
-            if scored is not None:
-                self._fraud_scored(fraud, *scored)
+            seen = self._remembered.get(label.transaction_id)
+            if seen is not None:
+                self._fraud_scored(fraud, seen)
         elif changed.fraud < 0:
             self._no_fraud(label.transaction_id)
 
     @property
     def quality(self) -> Quality:
         return Quality(self.alerts, self.frauds_scored, self.frauds_caught)
+
+    def qualities(self) -> list[PartQuality]:
+        """How well each version judged in each chapter."""
+        return self.parts.qualities(self._scored_frauds())
+
+    @property
+    def wave(self) -> Wave | None:
+        """What became of the fraud since `wave_since`; None while that is not set."""
+        return None if self.wave_since is None else wave(self._scored_frauds(), self.wave_since)
 
     @property
     def frauds(self) -> Mapping[str, Fraud]:
@@ -136,28 +150,31 @@ class Tally:
         fraud = self._frauds.get(transaction_id)
         return None if fraud is None else fraud.scenario
 
-    def _fraud_scored(self, fraud: Fraud, event_time: datetime, alerted: bool) -> None:
-        fraud.event_time, fraud.alerted = event_time, alerted
+    def _scored_frauds(self) -> Iterator[Fraud]:
+        return (fraud for campaign in self._campaigns.values() for fraud in campaign.transactions)
+
+    def _fraud_scored(self, fraud: Fraud, seen: Seen) -> None:
+        fraud.seen = seen
         self.frauds_scored += 1
-        self.frauds_caught += alerted
+        self.frauds_caught += seen.alerted
         key = fraud.scenario, fraud.customer_id
         self._campaigns.setdefault(key, Campaign(*key)).transactions.append(fraud)
 
     def _no_fraud(self, transaction_id: str) -> None:
         """Subtract what had counted as fraud."""
         fraud = self._frauds.pop(transaction_id)
-        if fraud.event_time is None:
+        if fraud.seen is None:
             return
-        self._remember(transaction_id, fraud.event_time, fraud.alerted)
+        self._remember(transaction_id, fraud.seen)
         self.frauds_scored -= 1
-        self.frauds_caught -= fraud.alerted
+        self.frauds_caught -= fraud.seen.alerted
         key = fraud.scenario, fraud.customer_id
         self._campaigns[key].transactions.remove(fraud)
         if not self._campaigns[key].transactions:
             del self._campaigns[key]
 
-    def _remember(self, transaction_id: str, event_time: datetime, alerted: bool) -> None:
-        self._remembered[transaction_id] = event_time, alerted
+    def _remember(self, transaction_id: str, seen: Seen) -> None:
+        self._remembered[transaction_id] = seen
         if len(self._remembered) > REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
 

@@ -8,11 +8,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from demo.parts import PartQuality, ordinary, together
 from demo.snapshot import Snapshot
 from demo.tally import RECENT_ALERTS, Alert
 from ml.explanation import all_in_words
 
-LINES_AROUND_ALERTS: Final = 13
+LINES_AROUND_ALERTS: Final = 14
+TALL: Final = 30
+"""From so many rows on there is room for what each version of the model came to, and for more than what happened last."""
+EVENTS: Final = 3
+VERSIONS: Final = 2
 BARS: Final = "▁▂▃▄▅▆▇█"
 WAITING: Final = "–"
 WIDE: Final = 100
@@ -28,17 +33,27 @@ class Frame:
     """What the run is at, in a few words."""
     further: Sequence[tuple[str, str]]
     """Where to look further: what is there, and the file, address or command."""
+    chapter: str = ""
+    """What the run shows now."""
+    events: Sequence[str] = ()
+    """What has happened, in words, the newest last."""
+    learned: frozenset[int] = frozenset()
+    """The versions that have learned from labels."""
 
 
 def live_view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> RenderableType:
     """The view for a terminal of so many columns and rows; their number alone decides how many lines it has."""
-    number = max(1, min(RECENT_ALERTS, (height - 1 - LINES_AROUND_ALERTS) // 2))
+    events, versions = (EVENTS, VERSIONS) if height >= TALL else (1, 0)
+    number = max(1, min(RECENT_ALERTS, (height - 1 - LINES_AROUND_ALERTS - events - versions) // 2))
     return Group(
         _title(snapshot, frame, width),
+        _line(Text(frame.chapter, "italic")),
         _flow(snapshot, width),
         Text(),
         _judgement(snapshot),
+        *_versions(snapshot, frame, versions),
         _campaigns(snapshot),
+        *_events(frame, events),
         Text(),
         *_alerts(snapshot.alerts[:number], number, width),
         Text(),
@@ -135,6 +150,27 @@ def _judgement(snapshot: Snapshot) -> Text:
         + Text.assemble("precision ", (share(quality.precision), "bold"), f" ({quality.caught:,} are fraud) · ")
         + Text.assemble("recall ", (share(quality.recall), "bold"), f" (of {quality.frauds:,} frauds)")
     )
+
+
+def _versions(snapshot: Snapshot, frame: Frame, number: int) -> list[Text]:
+    """A line for each of the newest versions: how well each judges ordinary traffic."""
+    by_version: dict[int, list[PartQuality]] = {}
+    for part in ordinary(snapshot.parts):
+        by_version.setdefault(part.part.version, []).append(part)
+    lines = []
+    for version, parts in sorted(by_version.items())[-number:] if number else []:
+        quality, scored = together(parts), sum(part.scored for part in parts)
+        who = f"  version {version}, {'learned from labels' if version in frame.learned else 'saw no label'}: "
+        text = Text.assemble(
+            (f"{who:<34}", "dim"), f"{scored:>8,} judged · precision ", (share(quality.precision), "bold")
+        )
+        lines.append(_line(text + Text.assemble(" · recall ", (share(quality.recall), "bold"), " in ordinary traffic")))
+    return lines + [Text()] * (number - len(lines))
+
+
+def _events(frame: Frame, number: int) -> list[Text]:
+    shown = [_line(Text(f"▸ {what}", "magenta")) for what in frame.events[-number:]]
+    return shown + [Text()] * (number - len(shown))
 
 
 def share(value: float | None) -> str:

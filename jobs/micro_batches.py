@@ -88,7 +88,7 @@ class Detection:
         self._versions = version_store(spark, settings.checkpoint, registry)
         self._sender = Sender(spark, self._versions)
         self._newest = newest(spark, settings, registry, self._versions)
-        gate.report(QUERY, model=self._newest.model.version)
+        gate.report(QUERY, model=self._newest.model.version, **self._newest_facts())
         self._judgement: tuple[Versions, Judgement] | None = None
         self._replay = None if settings.replay_of is None else Replay(spark, settings.replay_of, registry, declared)
 
@@ -105,7 +105,7 @@ class Detection:
         entry = self._entry(micro_batch)
         wait(settling)
         versions = {"thresholds": entry.threshold_version, "profiles": entry.profile_version}
-        self._gate.report(QUERY, model=entry.model_version, **versions)
+        self._gate.report(QUERY, model=entry.model_version, **versions, **self._newest_facts())
         self.tasks.begin()
         self._to_kafka(self._judgement_of(entry).records(rows, micro_batch))
         report(self.tasks.failures.value, self._settings.transactions_topic)
@@ -121,6 +121,10 @@ class Detection:
         self._spark_files.state()
         if off is not None:
             self._gate.start_again(QUERY, off)
+
+    def _newest_facts(self) -> dict[str, float]:
+        """Of the newest model: what share it alerts; and whether the champion after it is refused."""
+        return {"budget": self._newest.model.budget, "refused": int(self._newest.refused)}
 
     def _pace(self, commits: list[str]) -> Pace:
         """How many records a micro-batch takes, by the sizes of some that it will go on with."""

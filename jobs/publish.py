@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 if not __package__:  # spark-submit runs this file as a script, and knows only the folder that it stands in
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -21,14 +21,17 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
+from jobs.points_mode import Points, PointsMode
 from jobs.preflight import check_kafka
 from jobs.publish_points import TALLY, Publication
+from jobs.published_counts import begin, count
 from jobs.recoveries import RECOVERIES
 from jobs.runtime.application import run
 from jobs.runtime.errors import StartAgain
 from jobs.runtime.gate import Gate
 from jobs.runtime.start import start_at_intervals
 from jobs.runtime.storage import DurableFolder
+from jobs.score_sums import added_up, lines_of
 from jobs.source.attempts import ended_with_it
 from jobs.source.input_topics import InputTopics
 from jobs.source.micro_batch_size import Pace, costly, pace, polled
@@ -49,6 +52,9 @@ _DETECTION: Final = "detect"
 """The query that writes what this one reads; it may run in the same application."""
 
 _FACTOR: Final = 2
+_LEAST_SECONDS: Final = 5.0
+_REASON: Final = 400
+"""Characters of a dead letter's reason that are looked at; it may quote a long text."""
 _LONG_SECONDS: Final = 300.0
 
 _log = logging.getLogger(__name__)
@@ -71,11 +77,30 @@ def start(spark: SparkSession, settings: Settings, gate: Gate) -> StreamingQuery
     inputs = InputTopics(spark, settings, QUERY, topics, settings.publish_accept_data_loss)
     with inputs.starting():
         at = publish_pace(spark, settings, gate)
-        publisher = Publisher(settings, gate, inputs, TagValues(spark, settings.checkpoint), at)
+        publisher = Publisher(settings, gate, inputs, kept(spark, settings), at)
         records = judged(spark, settings, at.a_poll).transform(published(settings))
         query = start_at_intervals(records, gate, QUERY, publisher.write, settings, settings.publish_interval_seconds)
     inputs.watch(query)
     return query
+
+
+class Kept(NamedTuple):
+    """What publish keeps beside the checkpoint, so that a point is the same however often it is written.
+
+    mode: None where the settings say which scores become points.
+    """
+
+    values: TagValues
+    mode: PointsMode | None
+
+
+def kept(spark: SparkSession, settings: Settings) -> Kept:
+    """As the checkpoint has it."""
+    mode = None
+    if settings.publish_points == "auto":
+        folder = DurableFolder(spark, f"{settings.checkpoint}/points")
+        mode = PointsMode(folder, settings.publish_most, max(_LEAST_SECONDS, settings.publish_interval_seconds))
+    return Kept(TagValues(spark, settings.checkpoint), mode)
 
 
 def publish_pace(spark: SparkSession, settings: Settings, gate: Gate) -> Pace:
@@ -132,6 +157,7 @@ def published(settings: Settings) -> Callable[[DataFrame], DataFrame]:
         return records.select(
             F.when(~dead, F.col("value")).alias("value"),
             dead.alias("dead"),
+            F.when(dead, F.substring(_header("reason"), 1, _REASON)).alias("reason"),
             F.unix_millis("timestamp").alias("kafka_time"),
             "partition",
             "offset",
@@ -150,18 +176,20 @@ def _header(name: str) -> Column:
 class Publisher:
     """What a micro-batch goes through: the points of its records, written by the tasks, then its own, by the driver."""
 
-    def __init__(self, settings: Settings, gate: Gate, inputs: InputTopics, values: TagValues, at: Pace) -> None:
+    def __init__(self, settings: Settings, gate: Gate, inputs: InputTopics, kept: Kept, at: Pace) -> None:
         self._gate = gate
         self._at = at
         self._since = time.monotonic()
         self._inputs = inputs
         self._sink = sink_of(settings)
         self._transactions = TransactionsTopic(settings)
-        self._publication = Publication(self._sink, settings.publish_points, settings.publish_share)
+        points: Points = "all" if settings.publish_points == "auto" else settings.publish_points
+        self._publication = Publication(self._sink, points, settings.publish_share)
         self._throughput = Throughput(self._transactions.records)
-        self._values = values
+        self._kept = kept
         self._left_out = LeftOut(f"of {settings.scores_topic}, being no scores")
         self._marked = Tally()
+        begin(gate.meter)
 
     def write(self, records: DataFrame, micro_batch: int) -> None:
         """Write a micro-batch. Raises what the sink raises, so that Spark does not count it as done."""
@@ -171,14 +199,22 @@ class Publisher:
         self._inputs.check()
         self._inputs.report_losses(micro_batch)
         few = records.coalesce(tasks)
-        tally = written(self._values, lambda *known: self._by_tasks(few, *known), self._by_driver)
+        if self._kept.mode is not None:
+            self._publication = dataclasses.replace(self._publication, points=self._kept.mode.of(micro_batch))
+        tally = written(self._kept.values, lambda *known: self._by_tasks(few, *known), self._by_driver)
         self._left_out.add(tally.unreadable, tally.example)
         self._report_marked(tally)
         if tally.last_time is not None:
             self._gate.report(QUERY, latency_p50_ms=percentile(tally.latency, 0.5) if tally.latency else None)
             point = self._throughput.point(tally, micro_batch, self._arrived(tally.last_time))
+            sums = added_up(tally.sums)
             with self._sink as sink:
+                for lines in () if sums is None else lines_of(sums, micro_batch):
+                    sink.write(lines)
                 sink.write(point)
+            if self._kept.mode is not None:
+                self._kept.mode.learn(micro_batch, tally)
+        count(self._gate.meter, tally)
         self._inputs.check()
         if costly(self._at):
             self._gate.start_again(QUERY, "the micro-batch came through that the last application ended with")

@@ -3,8 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -12,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.point_places import draw, placed
+from jobs.points_mode import Points
+from jobs.published_score import COUNTED, OF_POINTS, READER, PublishedScore, columns_of
+from jobs.score_sums import merged, packed, summed
 from jobs.tag_values import MOST, OTHER, Values, bounded, said
 from jobs.tallying import Columns, held, left_out, tally_of_dead, tally_of_scores, tally_of_times
 from jobs.throughput import Tally
 from ml.explanation import all_in_words
-from ml.schema import Identifier, KafkaTime, Offset, Partition, Reader, Reason, SchemaVersion, Version
 from sinks.line_protocol import points
 from sinks.sink import PointsRefused, Sink
 
@@ -29,6 +30,8 @@ BYTES_A_REQUEST: Final = 16 << 20
 
 _MOST_REFUSED: Final = 100
 """So many records of a task may be refused one by one; with more the cause is not the records, and the query fails."""
+
+_PIECES: Final = 20
 
 TALLY: Final = "tally binary"
 """What a task returns: one row, its `Tally` in MessagePack."""
@@ -52,35 +55,6 @@ _ALERT_FIELDS: Final = (
 )
 
 
-class PublishedScore(msgspec.Struct, gc=False):
-    """The part of a `ml.schema.Score` that is published, alike in all its versions; the rest of its JSON is skipped."""
-
-    transaction_id: Identifier
-    customer_id: Identifier
-    amount: float
-    partition: Partition
-    offset: Offset
-    kafka_time: KafkaTime
-    late: bool
-    anomaly_score: float
-    threshold: float
-    is_anomaly: bool
-    model_version: Version
-    merchant_id: str | None = None
-    merchant_category: str | None = None
-    country: str | None = None
-    channel: str | None = None
-    currency_unknown: bool = False
-    reasons: list[Reason] = []
-    refused_extras: dict[str, str] | None = None
-    schema_version: SchemaVersion = 1
-
-
-_reader: Final = Reader(PublishedScore)
-_NO_COLUMNS: Final = ("reasons", "refused_extras", "schema_version")
-_COLUMNS: Final = tuple(name for name in PublishedScore.__struct_fields__ if name not in _NO_COLUMNS)
-
-
 @dataclass(frozen=True)
 class Publication:
     """How scores become points: where to, and which of them.
@@ -88,10 +62,11 @@ class Publication:
     known: the values that tags may have, see `TagValues`; None: any. What says another text is "other" where its tag is full;
     where there is room it is not written but held, and the text is reported (`Tally.found`), to be taken up before it is.
     written: those of an attempt before, by which all that could be written was; it is not written again.
+    Whatever is written one by one, all scores are in the sums (`jobs.score_sums`), which the tally takes to the driver.
     """
 
     sink: Sink
-    points: Literal["all", "sampled", "anomalies"] = "all"
+    points: Points = "all"
     share: float = 0.0
     known: Values | None = None
     written: Values | None = None
@@ -99,46 +74,53 @@ class Publication:
     def publish(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """A task of `mapInArrow`: writes the points of its records, then returns their `TALLY`.
 
-        Columns that come in: value (a score's JSON; null for a dead letter), dead (is it one?), this record's kafka_time
-        (ms), partition and offset, and of a dead letter's transaction input_partition and input_offset. A record that is no
-        score, or that can't be a point, is left out and counted. Raises what the sink raises otherwise: the task fails, and
-        with it the query.
+        Columns that come in: value (a score's JSON; null for a dead letter), dead (is it one?) and reason (why), this
+        record's kafka_time (ms), partition and offset, and of a dead letter's transaction input_partition and input_offset.
+        A record that is no score, or that can't be a point, is left out and counted. Raises what the sink raises otherwise:
+        the task fails, and with it the query.
         """
-        tally, refusals = Tally(), itertools.count(1)
+        tally, refusals, sums = Tally(), itertools.count(1), Sums()
         with self.sink as sink:
             for batch in batches:
                 for piece in requests(batch):
-                    tally += self._publish(sink, piece, refusals)
+                    tally += self._publish(sink, piece, refusals, sums)
+        tally.sums = sums.packed()
         yield pa.record_batch({"tally": pa.array([msgspec.msgpack.encode(tally)], pa.binary())})
 
-    def _publish(self, sink: Sink, batch: pa.RecordBatch, refusals: Iterator[int]) -> Tally:
+    def _publish(self, sink: Sink, batch: pa.RecordBatch, refusals: Iterator[int], sums: "Sums") -> Tally:
         dead = batch.filter(batch["dead"])
         alive = batch.filter(pc.invert(batch["dead"]))
-        read = _reader.read_all(alive["value"].to_pylist())
+        read = READER.read_all(alive["value"].to_pylist())
         tally = tally_of_times(batch) + tally_of_dead(dead)
         for row, why in itertools.islice(read.unreadable.items(), 1):
             tally += left_out(alive.slice(row, 1), why)
         tally.unreadable = len(read.unreadable)
         scored = alive.take(pa.array(read.rows, pa.int64())) if read.unreadable else alive
-        return tally + self._write(sink, read.records, scored, refusals)
+        return tally + self._write(sink, read.records, scored, refusals, sums)
 
     def _write(
-        self, sink: Sink, scores: Sequence[PublishedScore], records: pa.RecordBatch, refusals: Iterator[int]
+        self,
+        sink: Sink,
+        scores: Sequence[PublishedScore],
+        records: pa.RecordBatch,
+        refusals: Iterator[int],
+        sums: "Sums",
     ) -> Tally:
         """Write the scores (n,) of records (n,). What fails is tried in halves, until the one at fault is found."""
         if not scores:
             return Tally()
         try:
-            columns: Columns = {name: pa.array([*map(attrgetter(name), scores)]) for name in _COLUMNS}
-            lines, found, undecided = self._lines(columns, [score.reasons for score in scores if score.is_anomaly])
+            columns = columns_of(scores, COUNTED)
+            lines, found, undecided, of_decided = self._lines(scores, columns)
             tally = tally_of_scores(columns, records["kafka_time"].to_numpy()) + held(records.filter(undecided))
             tally.found = found
-            tally.extras_refused = sum(score.refused_extras is not None for score in scores)
+            tally.extras_refused = len(scores) - [score.refused_extras for score in scores].count(None)
         except Exception as error:  # noqa: BLE001  # our own bugs too: a record costs itself, and no other
             why = f"it can't be a point: {error!r}"
         else:
             try:
                 sink.write(lines)
+                sums.add(of_decided)
                 return tally
             except PointsRefused as refused:
                 if len(scores) == 1 and next(refusals) > _MOST_REFUSED:
@@ -147,30 +129,33 @@ class Publication:
         if len(scores) == 1:
             return left_out(records, why)
         half = len(scores) // 2
-        return self._write(sink, scores[:half], records.slice(0, half), refusals) + self._write(
-            sink, scores[half:], records.slice(half), refusals
+        return self._write(sink, scores[:half], records.slice(0, half), refusals, sums) + self._write(
+            sink, scores[half:], records.slice(half), refusals, sums
         )
 
     def _lines(
-        self, scores: Columns, reasons: Sequence[Sequence[Reason]]
-    ) -> tuple[bytes, dict[str, list[str]], pa.BooleanArray]:
+        self, scores: Sequence[PublishedScore], columns: Columns
+    ) -> tuple[bytes, dict[str, list[str]], pa.BooleanArray, pa.Table]:
         """(line protocol of the scores that are written one by one, and of the alerts; by tag the texts that may become
-        values; which scores wait for that); `reasons`: one entry an anomaly."""
-        tags, decided, found = self._tags(scores, self.known)
-        wanted = self._chosen(scores)
-        undecided = pc.and_(pc.or_(wanted, scores["is_anomaly"]), pc.invert(decided))
+        values; which scores wait for that; the sums of the others)."""
+        tags, decided, found = self._tags(columns, self.known)
+        undecided = pc.invert(decided)
         if self.written is not None:
-            decided = pc.and_(decided, pc.invert(self._tags(scores, self.written)[1]))
-        columns = scores | placed(scores)
+            decided = pc.and_(decided, pc.invert(self._tags(columns, self.written)[1]))
+        sums = summed(_rows(columns, decided), _rows(tags, decided))
+        chosen = pc.and_(self._chosen(columns), decided)
+        some = [scores[row] for row in np.flatnonzero(chosen.to_numpy(zero_copy_only=False)).tolist()]
+        if not some:
+            return b"", found, undecided, sums
+        columns, tags = _rows(columns, chosen) | columns_of(some, OF_POINTS), _rows(tags, chosen)
+        columns |= placed(columns)
         tags |= {name: columns[name].cast(pa.string()) for name in ("partition", "lap")}
-        chosen = pc.and_(wanted, decided)
-        lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, _rows(tags, chosen), _rows(columns, chosen))
-        if reasons:
-            in_words = pa.array(map(all_in_words, reasons), pa.string()).filter(decided.filter(scores["is_anomaly"]))
-            alerted = pc.and_(scores["is_anomaly"], decided)
-            alerts = _rows(columns, alerted) | {"reasons": in_words}
-            lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, alerted), alerts)
-        return lines, found, undecided
+        lines = _points(SCORE, SCORE_TAGS, SCORE_FIELDS, tags, columns)
+        if alerts := [score for score in some if score.is_anomaly]:
+            of_alerts = _rows(columns, columns["is_anomaly"])
+            of_alerts["reasons"] = pa.array([all_in_words(score.reasons) for score in alerts], pa.string())
+            lines += _points(ALERT, _ALERT_TAGS, _ALERT_FIELDS, _rows(tags, columns["is_anomaly"]), of_alerts)
+        return lines, found, undecided, sums
 
     def _tags(self, scores: Columns, known: Values | None) -> tuple[Columns, pa.BooleanArray, dict[str, list[str]]]:
         """(the tags' values, of which rows all are decided, by tag the texts that may become values)."""
@@ -195,6 +180,23 @@ class Publication:
             return scores["is_anomaly"]
         drawn = draw(scores["partition"].to_numpy(), scores["offset"].to_numpy()) < self.share
         return pc.or_(scores["is_anomaly"], pa.array(drawn))
+
+
+class Sums:
+    """The sums of a task."""
+
+    def __init__(self) -> None:
+        self._tables: list[pa.Table] = []
+
+    def add(self, table: pa.Table) -> None:
+        """Take in those of a piece; now and then the pieces become one, so that they stay few."""
+        self._tables.append(table)
+        if len(self._tables) > _PIECES:
+            self._tables = [merged(self._tables)]
+
+    def packed(self) -> list[bytes]:
+        """For the driver: of one table, or none."""
+        return [packed(merged(self._tables))] if self._tables else []
 
 
 def _rows(columns: Columns, chosen: "pa.Array[Any]") -> Columns:

@@ -12,7 +12,7 @@ from detection.storage import decoded
 from jobs.runtime.storage import DurableFolder
 from sinks.line_protocol import MAX_CHARACTERS
 
-MOST: Final[Mapping[str, int]] = {"merchant_category": 1_000, "channel": 100, "country": 300}
+MOST: Final[Mapping[str, int]] = {"merchant_category": 1_000, "channel": 100, "country": 300, "currency": 300}
 """By tag. InfluxDB 1.8 drops points with a tag's 100,001st value, and those of a 1,000,001st series."""
 
 UNKNOWN: Final = "unknown"

@@ -1,5 +1,6 @@
 """Arrow batches of scores and dead letters → their tallies. Runs in Spark's Python workers."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
@@ -7,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.amounts import amounts
+from jobs.dead_letter_kinds import kind_of
 from jobs.tag_values import Values
 from jobs.throughput import LATEST_MS, MOST_HELD, Held, Tally
 
@@ -44,6 +47,7 @@ def written(
         before, known = known, values.known
         few = rest.undecided == len(rest.held)
         rest = by_driver(rest.held, known) if few else by_tasks(known, before)
+        whole.sums += rest.sums
     return whole
 
 
@@ -62,6 +66,7 @@ def of_held(some: Sequence[Held]) -> pa.RecordBatch:
     columns: Columns = {
         "value": pa.array(values, pa.binary()),
         "dead": pa.array(np.zeros(len(some), np.bool_)),
+        "reason": pa.nulls(len(some), pa.string()),
         "kafka_time": pa.array(kafka_times, pa.int64()),
         "partition": pa.array(partitions, pa.int32()),
         "offset": pa.array(offsets, pa.int64()),
@@ -81,9 +86,12 @@ def tally_of_times(batch: pa.RecordBatch) -> Tally:
 
 def tally_of_dead(dead: pa.RecordBatch) -> Tally:
     """Of dead letters (n,), and of which transactions they are."""
+    if not dead.num_rows:
+        return Tally()
     partition, offset = dead["input_partition"].fill_null(-1).to_numpy(), dead["input_offset"].fill_null(-1).to_numpy()
     known = (partition >= 0) & (offset >= 0)
-    return Tally(invalid=dead.num_rows, **_reach(partition[known], offset[known]))
+    kinds = Counter(map(kind_of, dead["reason"].to_pylist()))
+    return Tally(invalid=dead.num_rows, dead=dict(kinds), **_reach(partition[known], offset[known]))
 
 
 def tally_of_scores(scores: Columns, kafka_time: np.ndarray) -> Tally:
@@ -98,6 +106,7 @@ def tally_of_scores(scores: Columns, kafka_time: np.ndarray) -> Tally:
         currency_unknown=_number_true(scores["currency_unknown"]),
         model_version=pc.max(scores["model_version"]).as_py(),
         latency=dict(zip(latency.tolist(), counts.tolist(), strict=True)),
+        amounts=amounts(scores["currency"], scores["amount"], scores["is_anomaly"]),
         **_reach(scores["partition"].to_numpy(), scores["offset"].to_numpy()),
     )
 

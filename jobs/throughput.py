@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
+from jobs.amounts import Amounts, added
 from sinks.line_protocol import points
 
 MEASUREMENT: Final = "throughput"
@@ -46,8 +47,9 @@ class Tally(msgspec.Struct):
 
     `latency` counts records by latency in ms; `first`, `next` and `records` are of the transactions by partition: the
     smallest offset that came, the largest plus one, and how many came. Times are Kafka's, in ms. `found`: by tag, texts that
-    may become its values; `undecided`: how many scores were counted and not written because of such texts; `held`: the first
-    MOST_HELD of them, each its JSON, its record's Kafka time (ms), partition and offset.
+    may become its values; `amounts`: of the scores; `dead`: the invalid ones by kind of reason; `undecided`: how many scores
+    were counted and not written because of such texts; `held`: the first MOST_HELD of them, each its JSON, its record's Kafka
+    time (ms), partition and offset; `sums`: of each task the sums of what it did not hold (`jobs.score_sums`).
     """
 
     scored: int = 0
@@ -66,8 +68,11 @@ class Tally(msgspec.Struct):
     next: dict[int, int] = {}
     records: dict[int, int] = {}
     found: dict[str, list[str]] = {}
+    amounts: Amounts = {}
+    dead: dict[str, int] = {}
     undecided: int = 0
     held: list[Held] = []
+    sums: list[bytes] = []
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -87,8 +92,11 @@ class Tally(msgspec.Struct):
             next=_merged(max, self.next, other.next),
             records=_merged(int.__add__, self.records, other.records),
             found=_merged(lambda one, more: list(dict.fromkeys([*one, *more])), self.found, other.found),
+            amounts=added(self.amounts, other.amounts),
+            dead=_merged(int.__add__, self.dead, other.dead),
             undecided=self.undecided + other.undecided,
             held=(self.held + other.held)[:MOST_HELD],
+            sums=self.sums + other.sums,
         )
 
 

@@ -12,6 +12,7 @@ LARGEST_TRANSACTION = 8 * MIB
 OLDEST_MS = 200 * 365 * 86_400_000
 """A transaction's Kafka timestamp is at most so long ago. Spark counts microseconds in 64 bits, and at a
 timestamp that does not fit its Kafka source fails, whatever it is asked for: the broker has to refuse such a record."""
+EVENTS_KEPT_MS = 30 * 86_400_000
 
 
 class TopicSettings(KafkaSettings, Protocol):
@@ -35,6 +36,8 @@ class TopicSettings(KafkaSettings, Protocol):
     def labels_topic(self) -> str: ...
     @property
     def truth_topic(self) -> str: ...
+    @property
+    def events_topic(self) -> str: ...
 
 
 def create_topics(settings: TopicSettings, partitions: int = 4) -> None:
@@ -59,6 +62,7 @@ def create_topics(settings: TopicSettings, partitions: int = 4) -> None:
         settings.profiles_topic: {"cleanup.policy": "compact"},
         settings.labels_topic: {},
         settings.truth_topic: {},
+        settings.events_topic: appended | {"retention.ms": str(EVENTS_KEPT_MS)},
     }
     with KafkaAdminClient(**KafkaConfig.from_settings(settings).for_kafka_python()) as admin:
         existing = set(admin.list_topics())

@@ -65,6 +65,8 @@ def in_words(reason: Reason) -> str:
     '1 earlier payment within the hour, usually at most 0'
     >>> in_words(Reason("moon_phase", 0.5, 0.0, 1.0))
     'moon_phase 0.5, usually 0 to 1'
+    >>> in_words(Reason("country_share", 0.03, 0.0, 1.0)), in_words(Reason("country_share", 0.03, 0.4, 1.0))
+    ('in a country of 3 % of the payments before', 'in a country of 3 % of the payments before, usually at least 40 %')
     """
     if reason.feature in _KINDS:
         kinds = _KINDS[reason.feature]
@@ -75,7 +77,7 @@ def in_words(reason: Reason) -> str:
     said = f"{reason.feature} {number(reason.value)}" if pattern is None else pattern.format(text(reason.value))
     if reason.value == 1:
         said = said.replace("payments", "payment")
-    return f"{said}, usually {_usual(reason, text)}"
+    return said if _says_nothing(reason) else f"{said}, usually {_usual(reason, text)}"
 
 
 def all_in_words(given: Sequence[Reason]) -> str:
@@ -85,6 +87,14 @@ def all_in_words(given: Sequence[Reason]) -> str:
     '2,000 km/h since the place before, usually at most 120 km/h; in a country not seen before'
     """
     return "; ".join(map(in_words, given))
+
+
+def _says_nothing(reason: Reason) -> bool:
+    """Whether all that can be is usual, so that a reader learns nothing from it."""
+    if reason.feature not in _ALL_THAT_CAN_BE or not reason.usual_low <= reason.value <= reason.usual_high:
+        return False
+    low, high = _ALL_THAT_CAN_BE[reason.feature]
+    return reason.usual_high - reason.usual_low >= _NEARLY_ALL * (high - low)
 
 
 def _usual(reason: Reason, text: Callable[[float], str]) -> str:
@@ -178,6 +188,11 @@ _KINDS: Final = {
     "roundness": ("an amount that is not round", "a whole amount", "an amount in tens", "an amount in fifties"),
 }
 """Of features that are one of a few numbers: what each of them means, from 0 on."""
+
+_ALL_THAT_CAN_BE: Final = {"country_share": (0.0, 1.0), "hour_of_day": (0.0, 24.0)}
+"""The least and the largest value of features that have both."""
+
+_NEARLY_ALL: Final = 0.9
 
 _PHRASES: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "log_amount": ("an amount of {}", _unlogged),

@@ -188,6 +188,27 @@ class Score(Transaction, gc=False, kw_only=True):
     currency_unknown: bool = False
 
 
+Severity = Literal["info", "warning", "critical"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to the system, as JSON on `events`, for people: docs/contracts.md has the kinds.
+
+    subject: what it happened to, as model scoreline or query publish. words: one sentence. data: figures and names beside it.
+    source: the part that says so. resolved: what an earlier event of this kind and subject reported is over.
+    """
+
+    schema_version: Literal[1] = 1
+    at: Time
+    kind: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
+    severity: Severity
+    subject: Identifier
+    words: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    source: Annotated[str, Meta(max_length=64)] = ""
+    resolved: bool = False
+    data: dict[str, str | int | float | bool | None] = {}
+
+
 T = TypeVar("T")
 
 

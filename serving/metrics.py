@@ -38,6 +38,15 @@ class Metrics:
         )
         self.records = Counter("scoreline_records", "Records read from the log.", registry=self.registry)
         self.early_alerts = Counter("scoreline_early_alerts", "Early alerts that were sent.", registry=self.registry)
+        self.early_alerts_failed = Counter(
+            "scoreline_early_alerts_failed", "Early alerts that could not be sent.", registry=self.registry
+        )
+        self.ready = Gauge("scoreline_ready", "1 while requests are answered, else 0.", registry=self.registry)
+        self.model_refused = Gauge(
+            "scoreline_model_refused",
+            "1 while the registry's champion is refused, and the model before it judges.",
+            registry=self.registry,
+        )
         self.lag_records = Gauge(
             "scoreline_lag_records", "Records in the log that are not read yet.", registry=self.registry
         )

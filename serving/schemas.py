@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import yaml
 
-from ml.schema import Label, Score, Transaction
+from ml.schema import Event, Label, Score, Transaction
 from ml.thresholds.table import Table
 from serving.answers import Answer, Prediction, Refused
 from serving.customers import CustomerState
@@ -24,6 +24,7 @@ RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
     "transaction": Transaction,
     "score": Score,
     "label": Label,
+    "event": Event,
     "threshold-table": Table,
     "profile-announcement": Announcement,
     "answer": Answer,
@@ -72,6 +73,7 @@ _TOPICS: Final = (
     _Topic("truth", "label", "customer_id", "simulators", "What a simulator knows; no detector reads it."),
     _Topic("thresholds", "threshold-table", "the job's name", "scoreline", "Tables of adaptive thresholds; compacted."),
     _Topic("profiles", "profile-announcement", "the job's name", "scoreline", "Names tables of profiles; compacted."),
+    _Topic("events", "event", "subject", "scoreline", "What happens to the system: drift, promotions, stalls."),
     _Topic(
         "invalid", None, "as it came", "scoreline", "Messages that are no transaction, with the reason as a header."
     ),

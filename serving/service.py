@@ -85,6 +85,7 @@ class Service:
         self.states = threading.Lock()
         self.lane: Lane | None = None
         self._parts: _Parts | None = None
+        self._refused: Callable[[], bool] = lambda: False
         self._closers: list[Callable[[], object]] = []
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -106,11 +107,14 @@ class Service:
     def refresh(self) -> None:
         """Bring the metrics up to date that are not counted request by request."""
         parts, metrics = self._parts, self.metrics
+        metrics.ready.set(self.state.ready)
         if parts is None:
             return
         tail, versions = parts.tail, parts.judge.versions
         metrics.bring(metrics.records, tail.read)
         metrics.bring(metrics.early_alerts, parts.alerts.sent)
+        metrics.bring(metrics.early_alerts_failed, parts.alerts.failed)
+        metrics.model_refused.set(self._refused())
         metrics.lag_records.set(tail.behind)
         metrics.lag_seconds.set(tail.age_seconds if tail.behind else 0.0)
         metrics.customers.set(self.customers.count)
@@ -220,6 +224,7 @@ class Service:
         self._why = "asking the registry for the champion"
         newest, judge = judging(self._settings, self._folder, self._declared, log.id)
         newest.poll(lambda: not self._stopping)
+        self._refused = lambda: newest.refused
         self._policies.bind(lambda: newest.model, judge.model)
         return judge
 

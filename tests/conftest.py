@@ -20,7 +20,18 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 hypothesis.settings.register_profile("scoreline", deadline=None)
 hypothesis.settings.load_profile("scoreline")
 
-TOPICS = ("transactions", "scores", "alerts", "early_alerts", "invalid", "thresholds", "profiles", "labels", "truth")
+TOPICS = (
+    "transactions",
+    "scores",
+    "alerts",
+    "early_alerts",
+    "invalid",
+    "thresholds",
+    "profiles",
+    "labels",
+    "truth",
+    "events",
+)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +56,7 @@ def topics(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
         mlflow_tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
         checkpoint=str(tmp_path / "checkpoint"),
         log_dir=tmp_path / "logs",
+        metrics_port=0,
         **{f"{topic}_topic": f"{own}.{topic}" for topic in TOPICS},
     )
     create_topics(settings)

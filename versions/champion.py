@@ -33,6 +33,8 @@ class ChampionPoller(Poller):
         self._seen: Entry | None = None
         self._refused_until: dict[Entry, float] = {}
         self._said = ""
+        self.refused = False
+        """Whether the champion that the registry names is refused, so that an older model judges."""
         self._current = self._first()
 
     def current(self) -> Model:
@@ -51,13 +53,17 @@ class ChampionPoller(Poller):
         except NoChampion as error:
             self._say(error, str(error))
             return
-        if champion == self._seen or time.monotonic() < self._refused_until.get(champion, 0.0):
+        if champion == self._seen:
+            self.refused = False
+            return
+        if time.monotonic() < self._refused_until.get(champion, 0.0):
             return
         try:
             self._take(champion, self._models.of_entry(champion))
         except (ModelRefused, NotReady) as refusal:
             self._say(refusal, f"version {champion.version} is refused: {refusal}")
-            if isinstance(refusal, ModelRefused):
+            self.refused = isinstance(refusal, ModelRefused)
+            if self.refused:
                 self._refused_until = {champion: time.monotonic() + _REFUSED_SECONDS}
 
     def _say(self, problem: Exception, words: str) -> None:
@@ -67,7 +73,7 @@ class ChampionPoller(Poller):
         self._said = str(problem)
 
     def _take(self, champion: Entry, loaded: Loaded) -> None:
-        before, model = self._models.last, loaded.model
+        before, model, self.refused = self._models.last, loaded.model, False
         self._models.use(loaded)
         self._seen, self._said, self._current = champion, "", model
         if before is not None and before.version == model.version and before.digest != model.digest:
@@ -105,6 +111,7 @@ class ChampionPoller(Poller):
                 f"last: {refusal}"
             ) from error
         _log.warning("the champion is not available (%s); going on with %s, used last", error, last.called)
+        self.refused = isinstance(error, ModelRefused)
         self._said, self._unavailable = str(error), isinstance(error, RegistryUnavailable | TimeoutError)
         return model
 

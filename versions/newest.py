@@ -60,6 +60,11 @@ class Newest:
         """The champion."""
         return self._champion.current()
 
+    @property
+    def refused(self) -> bool:
+        """Whether the registry's champion is refused, so that an older model judges."""
+        return self._champion.refused
+
     def poll(self, wanted: Callable[[], bool]) -> None:
         """Begin to poll, for as long as `wanted()`; tables of profiles from the first model on that needs them."""
         self._champion.poll(wanted)

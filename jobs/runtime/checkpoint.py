@@ -68,6 +68,11 @@ class Checkpoint:
             self._released = True
             _release(self._claims)
 
+    @property
+    def local(self) -> Path | None:
+        """Where it is, on a local disk; None where it is elsewhere."""
+        return self._local
+
     def progress(self, query: str) -> Callable[[], Progress]:
         """What reads how far a query has come; nothing is known where the checkpoint is not on a local disk."""
         local = self._local

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 
 from jobs.runtime import logs
 from jobs.runtime.errors import StartAgain, Stopping
+from jobs.runtime.metering.meter import Meter
 
 _MEMORY: Final = "OutOfMemoryError"
 
@@ -16,9 +17,13 @@ Write = Callable[[DataFrame, int], None]
 
 
 class Gate:
-    """Closed once the application has been asked to stop; from then on no micro-batch begins."""
+    """Closed once the application has been asked to stop; from then on no micro-batch begins.
+
+    meter: what the queries count, for Prometheus.
+    """
 
     def __init__(self) -> None:
+        self.meter = Meter()
         self._closed = threading.Event()
         self._checks: dict[str, Callable[[], None]] = {}
         self._errors: dict[str, BaseException] = {}

@@ -1,5 +1,6 @@
 """Keeps streaming queries running: each on its own, started again after a failure, stopped between two micro-batches."""
 
+import functools
 import logging
 import sys
 import threading
@@ -21,6 +22,8 @@ from jobs.runtime.errors import Fatal, StartAgain, Stopping, Unavailable
 from jobs.runtime.gate import Gate
 from jobs.runtime.health import HealthFile
 from jobs.runtime.known_causes import explain
+from jobs.runtime.metering.finished import Finished
+from jobs.runtime.metering.job import Watched, failed, show
 from jobs.runtime.session import build_session
 from jobs.runtime.trouble import Trouble
 from settings import Settings
@@ -65,6 +68,7 @@ class Supervisor:
         self._running: dict[str, StreamingQuery] = {}
         self._started: set[str] = set()
         self._trouble: dict[str, Trouble] = {}
+        self._finished: dict[str, Finished] = {}
         self._fatal: Fatal | None = None
 
     def run(self, jvm: Any) -> None:
@@ -81,10 +85,14 @@ class Supervisor:
     def _run(self, checkpoint: Checkpoint) -> None:
         spark = build_session(self._settings, "+".join(self._starters), checkpoint.scratch)
         self._ending.on_hurry(self._break_off)
+        watched: dict[str, Watched] = {}
         for name in self._starters:
             health = HealthFile(checkpoint.health, name, self._ending.jvm_pid)
             self._trouble[name] = Trouble(name, checkpoint.progress(name), health, self._settings.stalled_after_minutes)
             self._gate.check_first(name, checkpoint.check)
+            watched[name] = Watched(health, checkpoint.progress(name), functools.partial(self._gate.facts, name))
+            self._finished[name] = Finished(name, self._gate.meter)
+        show(self._settings, self._gate.meter, watched, self._ending.jvm_pid, checkpoint.local)
         queries, pid = list(self._starters), self._ending.jvm_pid
         console = Console(self._settings, queries, self._gate, pid, checkpoint.progress(self._own))
         threading.Thread(target=self._watch, args=(checkpoint, console), name="watch", daemon=True).start()
@@ -145,10 +153,12 @@ class Supervisor:
             except (Fatal, CheckpointIncomplete) as error:
                 fatal = error if isinstance(error, Fatal) else Fatal(str(error))
                 trouble.fatal(fatal)
+                failed(self._gate.meter, name, fatal)
                 self._stop_for(fatal, name)
                 if self._fatal is not None:
                     self._ending.fatal()  # another query may hang
             except Exception as error:  # noqa: BLE001  # whatever it is, the query is started again
+                failed(self._gate.meter, name, error)
                 self._gate.wait(trouble.failed(error))
         trouble.stopped()
 
@@ -209,9 +219,18 @@ class Supervisor:
         while not query.awaitTermination(1):
             busy = query.status["isTriggerActive"]
             trouble.look(query.lastProgress, busy, query.status["message"])
+            self._count(query, name)
             if self._gate.closed and not busy:
                 query.stop()
                 raise Stopping
+
+    def _count(self, query: StreamingQuery, name: str) -> None:
+        """Count what it finished, for Prometheus, where that is shown."""
+        if self._settings.metrics_port:
+            try:
+                self._finished[name].look(query._jsq)
+            except Exception:  # noqa: BLE001  # a figure must never end a query
+                _log.info("a micro-batch is not in the metrics", exc_info=True)
 
 
 def _break_off(query: StreamingQuery, name: str) -> None:

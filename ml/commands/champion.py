@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ml.commands import common
+from ml.commands.reports import report_model
 from ml.features.declared import names
 from ml.gate.gate import report_of
 from ml.options import ExtrasFile
@@ -30,8 +31,11 @@ def promote_command(
 
 def rollback_command(why: Why = "", by: By = "") -> None:
     """Make the champion before this one champion again."""
-    registry = common.registry()
-    common.out.print(f"version {registry.rollback(Note(by, why))} of {registry.name} is the {registry.alias} again")
+    registry, note = common.registry(), Note(by, why)
+    version = registry.rollback(note)
+    words = f"version {version} of {registry.name} is the {registry.alias} again"
+    common.out.print(words)
+    report_model("rollback", version, words, note)
 
 
 def challenge_command(
@@ -54,13 +58,20 @@ def challenge_command(
     if (version is None) != end:
         raise RegistryError("challenge takes the VERSION that is put on trial, or --end, which ends the trial")
     if version is None:
-        common.out.print(f"version {registry.withdraw(Note(by, why))} of {registry.name} is no longer on trial")
+        note = Note(by, why)
+        version = registry.withdraw(note)
+        words = f"version {version} of {registry.name} is no longer on trial"
+        common.out.print(words)
+        report_model("challenge", version, words, note)
         return
     _check(registry, version, extras_file, "put on trial")
     gate = _passed(registry, version, force, "put on trial to judge") if judges else []
-    registry.challenge(version, Note(by, why, force, gate), Terms(share, judges, salt))
+    note = Note(by, why, force, gate)
+    registry.challenge(version, note, Terms(share, judges, salt))
     judging = f", and judges {judges:.2%} of the customers" if judges else ""
-    common.out.print(f"version {version} of {registry.name} is on trial now{judging}")
+    words = f"version {version} of {registry.name} is on trial now{judging}"
+    common.out.print(words)
+    report_model("challenge", version, words, note)
 
 
 def _passed(registry: ModelStore, version: int, force: bool, what: str) -> list[Check]:
@@ -88,7 +99,9 @@ def _check(registry: ModelStore, version: int, extras_file: str | None, what: st
 def make_champion(registry: ModelStore, version: int, note: Note) -> None:
     """Make a version that was checked the champion, and say so."""
     registry.promote(version, note)
-    common.out.print(f"version {version} of {registry.name} is the {registry.alias} now")
+    words = f"version {version} of {registry.name} is the {registry.alias} now"
+    common.out.print(words)
+    report_model("promotion", version, words, note)
 
 
 def make_new_champion(registry: ModelStore, version: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from demo.display import Display
+from demo.story import Outcome
 from tests.demo.test_view import BUSY
 
 
@@ -13,7 +14,7 @@ def test_the_picture_shows_what_was_shown_last_and_loads_nothing(tmp_path: Path)
     display = Display(Console(force_terminal=False), 60.0, ())
     display.save_picture(file)
     assert not file.exists()
-    display.show(BUSY, "transactions are being scored")
+    display.show(BUSY, "transactions are being scored", Outcome())
     display.save_picture(file)
     picture = file.read_text().replace("&#160;", " ")
     for words in (

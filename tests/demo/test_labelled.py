@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from demo.labelled import AT_ONCE, Scored, judged
-from demo.quality import Fraud, Quality
+from demo.quality import Fraud, Part, Quality, Seen
 from ml.arrays import Floats
 from ml.features import FEATURE_SET, FEATURES
 from ml.model import Model
@@ -33,7 +33,7 @@ def scores() -> Iterator[Scored]:
 
 def test_it_judges_each_scored_transaction_by_the_columns_that_it_needs() -> None:
     model = Model("m", 2, cast(Any, ByAmount()), 0.5, ("hour_of_day", "log_amount"), np.zeros((2, 3)))
-    now = datetime(2026, 1, 1, tzinfo=UTC)
+    now = Seen(datetime(2026, 1, 1, tzinfo=UTC), False, Part("forest", 1), 0, 0)
     frauds = {
         "t0": Fraud("bust_out", "c", now),
         f"t{AT_ONCE}": Fraud("bust_out", "c", now),

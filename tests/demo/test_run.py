@@ -103,6 +103,36 @@ def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(
 
 
 @pytest.mark.long
+def test_a_model_that_learned_from_labels_takes_over_while_traffic_flows(data: Path) -> None:
+    with running(data, "--rate", "200", "--chapter", "labels", "--duration", "240") as run:
+        assert run.wait() == 0, run.output
+        got = figures(run)
+        assert got["scored"] + got["invalid"] == got["generated"]
+        assert got["promoted"] is True, run.output
+        version = got["model_version"]
+        assert f"version {version}, which learned from labels" in run.output
+        assert got["precision_before"] is not None
+        assert got["precision_after"] is not None
+    with running(data, "--rate", "200", "--duration", "15") as run:  # begins with the model that saw no label again
+        assert run.wait() in (0, 1), run.output
+        assert figures(run)["model_version"] == 1
+
+
+@pytest.mark.long
+def test_a_wave_and_a_shift_are_announced_and_found_and_every_chapter_is_accounted_for(data: Path) -> None:
+    with running(data, "--rate", "300", "--chapter", "attack", "--chapter", "drift", "--duration", "110") as run:
+        assert run.wait() == 0, run.output
+        got = figures(run)
+        assert got["generated"] == 33_000
+        assert got["scored"] + got["invalid"] == 33_000
+        assert got["influx_points"] == got["scored"]
+        assert got["wave_recall"] > 0.1
+        assert got["wave_first_alert_s"] > 0
+        assert 0 <= got["drift_simulated_minutes"] <= 180, run.output
+        assert "the wave begins at" in run.output
+
+
+@pytest.mark.long
 def test_ctrl_c_ends_a_run_in_order_and_leaves_nothing_behind(data: Path) -> None:
     with running(data, "--rate", "500") as run:
         run.wait_for(r"alert \(")

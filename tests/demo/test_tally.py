@@ -1,16 +1,18 @@
 """What has been seen on Kafka adds up, in whatever order it comes."""
 
 import itertools
+from datetime import timedelta
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.quality import by_scenario
+from demo.parts import Wave
+from demo.quality import Part, Quality, by_scenario
 from demo.tally import Places, Tally
 from ml.label_rule import FRAUD, NOTHING_KNOWN, change, counting
-from tests.demo.records import score, truth
+from tests.demo.records import LIVE, score, truth
 
 
 def test_precision_and_recall_are_none_where_there_was_no_fraud() -> None:
@@ -151,3 +153,34 @@ def test_an_alert_is_shown_once_whichever_lane_was_first_and_each_lane_counts_it
     assert [alert.score.offset for alert in tally.recent_alerts()] == [1, 0]
     assert (tally.alerts, len(tally.early_alerts)) == (2, 2)
     assert tally.early_latencies_ms == {3: 1, 700: 1}
+
+
+def test_each_score_counts_for_the_version_that_judged_it_in_the_chapter_in_which_it_reached_kafka() -> None:
+    tally = Tally()
+    tally.truth(truth("t1"))
+    tally.parts.begin_chapter("forest", 1_000)
+    tally.parts.begin_chapter("labels", 2_000)
+    for offset, (kafka_time, version) in enumerate([(1_999, 1), (2_000, 1), (1_500, 1), (2_001, 2)]):
+        tally.score(score(offset, anomaly=offset > 0, kafka_time=kafka_time, model_version=version), 3_000)
+    tally.truth(truth("t3"))
+    assert tally.qualities() == [
+        (Part("forest", 1), 2, Quality(1, 0, 0)),
+        (Part("labels", 1), 1, Quality(1, 1, 1)),
+        (Part("labels", 2), 1, Quality(1, 1, 1)),
+    ]
+
+
+def test_the_wave_is_the_fraud_of_the_attack_from_its_beginning_on() -> None:
+    tally = Tally()
+    assert tally.wave is None
+    tally.wave_since = LIVE + timedelta(minutes=30)
+    assert tally.wave == Wave(0, 0, None)
+    tally.parts.begin_chapter("attack", 1_000)
+    for offset, (minutes, kafka_time, written) in enumerate([(29, 1_000, 1_100), (30, 2_000, 0), (31, 2_500, 4_500)]):
+        seen = score(offset, anomaly=offset != 1, minutes=minutes, kafka_time=kafka_time)
+        tally.truth(truth(f"t{offset}"))
+        tally.score(seen, written)
+    tally.parts.begin_chapter("drift", 9_000)
+    tally.truth(truth("t3"))
+    tally.score(score(3, anomaly=True, minutes=40, kafka_time=9_000), 9_001)
+    assert tally.wave == Wave(2, 1, 2.5)

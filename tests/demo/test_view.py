@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from demo.parts import PartQuality
 from demo.plain import alert_line, status_line
-from demo.quality import Quality
+from demo.quality import Part, Quality
 from demo.snapshot import Snapshot
 from demo.tally import Alert
 from demo.view import Frame, live_view
@@ -16,6 +17,14 @@ FRAME = Frame(
     60.0,
     "transactions are being scored",
     [("InfluxDB", "http://127.0.0.1:20001"), ("logs", "some/logs")],
+    "labels have come",
+    ["version 2 is on trial", "version 2: passed", "version 2 is promoted"],
+    frozenset({2}),
+)
+PARTS = (
+    PartQuality(Part("forest", 1), 900_000, Quality(1_000, 1_000, 650)),
+    PartQuality(Part("labels", 2), 100_000, Quality(90, 100, 80)),
+    PartQuality(Part("attack", 2), 20_733, Quality(7, 27, 7)),
 )
 ALERTS = tuple(Alert(score(n, anomaly=True, minutes=n), "card_testing" if n % 2 else None) for n in range(8))
 BUSY = Snapshot(
@@ -32,6 +41,7 @@ BUSY = Snapshot(
     early_latency_ms_p50=3,
     early_latency_ms_p99=14,
     quality=Quality(alerts=1_097, frauds=1_127, caught=779),
+    parts=PARTS,
     campaigns=114,
     campaigns_caught=101,
     clock=LIVE + timedelta(hours=2, minutes=14),
@@ -55,7 +65,7 @@ def test_the_view_fits_and_never_changes_its_number_of_lines(width: int, height:
     assert max(map(len, empty)) <= width
 
 
-@pytest.mark.parametrize(("width", "height", "alerts"), [(80, 24, 5), (100, 30, 8)])
+@pytest.mark.parametrize(("width", "height", "alerts"), [(80, 24, 4), (100, 36, 8)])
 def test_the_figures_are_whole_on_small_terminals(width: int, height: int, alerts: int) -> None:
     text = "\n".join(rendered(BUSY, width, height))
     for figure in (
@@ -82,6 +92,18 @@ def test_the_figures_are_whole_on_small_terminals(width: int, height: int, alert
         assert words in text
     assert text.count("card testing") + text.count("false alarm") == alerts
     assert text.count("14 earlier payments within 10 min, usually at most 2") == alerts
+
+
+def test_a_tall_terminal_shows_what_each_version_came_to_in_ordinary_traffic_and_what_happened() -> None:
+    text = "\n".join(rendered(BUSY, 110, 40))
+    before, after = (line for line in text.splitlines() if " judged " in line)
+    assert "version 1, saw no label" in before
+    assert "900,000 judged · precision 65 % · recall 65 %" in before
+    assert "version 2, learned from labels" in after
+    assert "100,000 judged · precision 89 % · recall 80 %" in after
+    assert "labels have come" in text
+    assert text.count("▸ version 2") == 3
+    assert "\n".join(rendered(BUSY, 80, 24)).count("▸ version 2 is promoted") == 1
 
 
 def test_before_any_fraud_precision_and_recall_are_not_shown() -> None:

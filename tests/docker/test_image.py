@@ -165,11 +165,11 @@ def test_the_settings_of_a_service_are_accepted(name: str, monkeypatch: pytest.M
 
 
 def test_the_choices_that_the_example_offers_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    for choice in ("all", "sampled", "anomalies"):
+    for choice in ("auto", "all", "sampled", "anomalies"):
         assert choice in (ROOT / ".env.example").read_text()
         monkeypatch.setenv("SCORELINE_PUBLISH_POINTS", choice)
         Settings.from_command_line([])
-    assert services()["job"]["environment"]["SCORELINE_PUBLISH_POINTS"] == "${PUBLISH_POINTS:-all}"
+    assert services()["job"]["environment"]["SCORELINE_PUBLISH_POINTS"] == "${PUBLISH_POINTS:-auto}"
     assert example()["PUBLISH_POINTS"] == Settings.model_fields["publish_points"].default
 
 

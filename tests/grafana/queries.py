@@ -1,4 +1,4 @@
-"""The dashboard's queries as Grafana sends them, and their answers from a real InfluxDB."""
+"""The dashboards' queries as Grafana sends them, and their answers from a real InfluxDB and Prometheus."""
 
 import json
 import re
@@ -12,8 +12,8 @@ import urllib3
 import yaml
 
 GRAFANA: Final = Path(__file__).parents[2] / "grafana"
-DASHBOARD: Final = GRAFANA / "dashboards" / "live-detection.json"
-DATASOURCES: Final = GRAFANA / "provisioning" / "datasources" / "influxdb.yml"
+DASHBOARDS: Final = tuple(sorted((GRAFANA / "dashboards").glob("*.json")))
+DATASOURCES: Final = GRAFANA / "provisioning" / "datasources"
 
 _SPECIAL: Final = re.compile(r"[\\^$*+?.()|[\]{}/]")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)")
@@ -30,7 +30,8 @@ class Query:
     place: str
     text: str
     interval_ms: int
-    panel: int | None = None
+    board: str = "live-detection"
+    source: Literal["influxdb", "prometheus"] = "influxdb"
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,33 @@ class QueryFailed(Exception):
     """InfluxDB refused a query; the text names the query's place and InfluxDB's reason."""
 
 
-def dashboard() -> dict[str, Any]:
-    return json.loads(DASHBOARD.read_text())  # type: ignore[no-any-return]
+def dashboard(name: str = "live-detection") -> dict[str, Any]:
+    return json.loads((GRAFANA / "dashboards" / f"{name}.json").read_text())  # type: ignore[no-any-return]
 
 
-def panels() -> list[dict[str, Any]]:
+def names() -> list[str]:
+    """The boards' names: their files' without the ending."""
+    return [path.stem for path in DASHBOARDS]
+
+
+def panels(name: str = "live-detection") -> list[dict[str, Any]]:
     """The panels that show data: all but the rows' headers."""
-    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+    return [panel for panel in dashboard(name)["panels"] if panel["type"] != "row"]
 
 
-def datasource() -> dict[str, Any]:
-    """The one provisioned data source."""
-    [source] = yaml.safe_load(DATASOURCES.read_text())["datasources"]
+def datasource(kind: str = "influxdb") -> dict[str, Any]:
+    """A provisioned data source."""
+    [source] = yaml.safe_load((DATASOURCES / f"{kind}.yml").read_text())["datasources"]
     return source  # type: ignore[no-any-return]
 
 
 def every_query() -> list[Query]:
-    """Every query of every panel, template variable and annotation of the dashboard."""
-    return [*_of_panels(), *_of_variables(), *_of_annotations()]
+    """Every query of every panel, template variable and annotation of the dashboards."""
+    return [query for name in names() for query in (*_of_panels(name), *_of_variables(name), *_of_annotations(name))]
+
+
+def influx_queries() -> list[Query]:
+    return [query for query in every_query() if query.source == "influxdb"]
 
 
 def sent(query: Query, span: Span, chosen: Choice | None = None) -> str:
@@ -76,7 +86,7 @@ def sent(query: Query, span: Span, chosen: Choice | None = None) -> str:
         "__interval": f"{query.interval_ms}ms",
         "__interval_ms": str(query.interval_ms),
     }
-    variables = {variable["name"]: variable for variable in dashboard()["templating"]["list"]}
+    variables = {variable["name"]: variable for variable in dashboard(query.board)["templating"]["list"]}
 
     def substitute(match: re.Match[str]) -> str:
         name = match[1] or match[3]
@@ -118,23 +128,27 @@ def _rows(series: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield series.get("tags", {}) | row
 
 
-def _of_panels() -> Iterator[Query]:
-    for panel in panels():
-        interval_ms = _milliseconds(panel.get("interval", datasource()["jsonData"]["timeInterval"]))
+def _of_panels(name: str) -> Iterator[Query]:
+    for panel in panels(name):
+        source = panel["datasource"]["type"]
+        interval_ms = _milliseconds(panel.get("interval", datasource(source)["jsonData"]["timeInterval"]))
         for target in panel["targets"]:
             place = f"panel {panel['title']!r}, query {target['refId']}"
-            yield Query("panel", place, target["query"], interval_ms, panel["id"])
+            text = target["query"] if source == "influxdb" else target["expr"]
+            yield Query("panel", place, text, interval_ms, name, source)
 
 
-def _of_variables() -> Iterator[Query]:
-    for variable in dashboard()["templating"]["list"]:
-        yield Query("variable", f"variable {variable['name']!r}", variable["query"]["query"], 0)
+def _of_variables(name: str) -> Iterator[Query]:
+    for variable in dashboard(name)["templating"]["list"]:
+        if variable["type"] == "query":
+            source = variable["datasource"]["type"]
+            yield Query("variable", f"variable {variable['name']!r}", variable["query"]["query"], 0, name, source)
 
 
-def _of_annotations() -> Iterator[Query]:
-    for annotation in dashboard()["annotations"]["list"]:
+def _of_annotations(name: str) -> Iterator[Query]:
+    for annotation in dashboard(name)["annotations"]["list"]:
         if "query" in annotation:
-            yield Query("annotation", f"annotation {annotation['name']!r}", annotation["query"], 0)
+            yield Query("annotation", f"annotation {annotation['name']!r}", annotation["query"], 0, name)
 
 
 def _milliseconds(interval: str) -> int:

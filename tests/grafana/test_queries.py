@@ -1,4 +1,4 @@
-"""Every query of the dashboard, sent to a real InfluxDB that publish's code has filled."""
+"""Every InfluxQL query of the dashboards, sent to a real InfluxDB that the code of publish and of the lake has filled."""
 
 import re
 from collections import Counter
@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.score_sums import BINS
 from tests.grafana.conftest import Filled
-from tests.grafana.queries import Query, QueryFailed, Span, every_query, run, sent
+from tests.grafana.queries import Query, QueryFailed, Span, influx_queries, run, sent
 
-QUERIES = every_query()
+QUERIES = influx_queries()
 FILTERED = [query for query in QUERIES if "${" in query.text]
 ALERTS = [query for query in QUERIES if query.kind == "panel" and 'FROM "alert"' in query.text]
 
@@ -20,12 +21,13 @@ _MEASUREMENT = re.compile(r'FROM "(\w+)"')
 
 
 def _id(query: Query) -> str:
-    return query.place
+    return f"{query.board}, {query.place}"
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=_id)
 def test_every_query_of_the_dashboard_returns_data(query: Query, filled: Filled) -> None:
-    assert run(query, filled.url, filled.database, filled.span), sent(query, filled.span)
+    span = filled.range_of(query)
+    assert run(query, filled.url, filled.database, span), sent(query, span)
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=_id)
@@ -44,12 +46,14 @@ def _written(kind: str, column: str, measurement: str, filled: Filled) -> set[st
 
 @pytest.mark.parametrize("query", FILTERED, ids=_id)
 def test_a_value_that_no_point_has_leaves_a_filtered_panel_empty(query: Query, filled: Filled) -> None:
-    assert not run(query, filled.url, filled.database, filled.span, chosen={"merchant_category": ["no such category"]})
+    assert not run(
+        query, filled.url, filled.database, filled.span, chosen={"merchant_category": ["none"], "model_name": ["none"]}
+    )
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if "$timeFilter" in q.text], ids=_id)
 def test_a_time_range_without_points_leaves_a_panel_empty(query: Query, filled: Filled) -> None:
-    before = Span(filled.span.begin - 10_000_000, filled.span.begin - 9_000_000)
+    before = Span(filled.span.begin - 10**9, filled.span.begin - 10**9 + 1_000_000)
     assert not run(query, filled.url, filled.database, before)
 
 
@@ -80,6 +84,16 @@ def test_the_figures_are_those_of_the_scores(filled: Filled) -> None:
     anomalies = [score for score in filled.scores if score.is_anomaly]
     [share] = run(_of("Alert share"), filled.url, filled.database, filled.span)
     assert share["share"] == pytest.approx(100 * len(anomalies) / len(filled.scores))
+    bins: Counter[float] = Counter()
+    for row in run(_of("Anomaly scores"), filled.url, filled.database, filled.span):
+        bins.update({float(name): count for name, count in row.items() if name != "time" and count})
+    assert bins == Counter(int(score.anomaly_score * BINS) / BINS for score in filled.scores)
+    by_currency = run(_of("Amount by currency"), filled.url, filled.database, filled.span)
+    for found in by_currency:
+        amounts = [score.amount for score in filled.scores if score.currency == found["currency"]]
+        alerted = [score.amount for score in anomalies if score.currency == found["currency"]]
+        assert (found["scored"], found["alerted"]) == (pytest.approx(sum(amounts)), pytest.approx(sum(alerted)))
+    assert {found["currency"] for found in by_currency} == {"EUR", "USD"}
     [dead] = run(_of("Dead letters"), filled.url, filled.database, filled.span)
     assert dead["sum"] == 60
     by_country = run(_of("Alerts by country"), filled.url, filled.database, filled.span)

@@ -1,4 +1,5 @@
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,6 +233,41 @@ def test_a_record_that_is_no_score_is_reported_and_its_neighbours_are_published(
     assert (
         f"left out 2 of {settings.scores_topic}, being no scores, the first at partition 1, offset 50: " in caplog.text
     )
+
+
+def test_panels_have_every_score_when_all_are_points_and_when_few_are(
+    settings: Settings, database: Database, run: Run
+) -> None:
+    """The first micro-batch is written whole, and the one after it, in another start, as a sample."""
+    settings = settings.model_copy(update={"publish_most": 100.0, "publish_share": 0.05})
+    sent: list[Score] = []
+    for begin in (0, 1_000):
+        more = [score(n % 4, n // 4, now(), currency=("EUR", "USD")[n % 2]) for n in range(begin, begin + 1_000)]
+        send(settings, settings.scores_topic, [of_score(one) for one in more])
+        run(settings)
+        sent += more
+    alerts = sum(one.is_anomaly for one in sent)
+    points = database.query("SELECT count(amount) FROM transaction_score")[0]["count"]
+    assert 1_000 + alerts / 2 < points < 1_300
+    assert database.query("SELECT count(amount) FROM alert")[0]["count"] == alerts
+    [sums] = database.query("SELECT sum(scored) AS scored, sum(alerts) AS alerts FROM score_sums")
+    assert (sums["scored"], sums["alerts"]) == (2_000, alerts)
+    [bins] = database.query("SELECT sum(bin_12) AS normal, sum(bin_22) AS alerted FROM score_sums")
+    assert (bins["normal"], bins["alerted"]) == (2_000 - alerts, alerts)
+    amounts = database.query(
+        "SELECT sum(amount) AS a, sum(amount_alerted) AS b, sum(scored) AS c FROM amount_sums GROUP BY currency"
+    )
+    assert {row["currency"]: (row["a"], row["b"], row["c"]) for row in amounts} == {
+        currency: (
+            sum(one.amount for one in sent if one.currency == currency),
+            sum(one.amount * one.is_anomaly for one in sent if one.currency == currency),
+            1_000,
+        )
+        for currency in ("EUR", "USD")
+    }
+    rows = database.query("SELECT sum(scored) AS scored FROM score_sums GROUP BY merchant_category, channel")
+    found = {(row["merchant_category"], row["channel"]): row["scored"] for row in rows}
+    assert found == Counter((one.merchant_category or "unknown", one.channel) for one in sent)
 
 
 def test_a_second_start_goes_on_where_the_first_stopped(settings: Settings, database: Database, run: Run) -> None:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from demo.records import decode_place, decode_score, place_of_dead_letter
 from demo.tally import Tally as Watched
 from jobs.point_places import placed
-from jobs.publish_points import Publication, PublishedScore
+from jobs.publish_points import Publication
+from jobs.published_score import PublishedScore
 from jobs.score_counts import ScoreCounts, added_up
 from jobs.throughput import Arrived, Tally, Throughput
 from messaging.config import KafkaConfig

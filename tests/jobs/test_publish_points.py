@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.point_places import draw, placed
-from jobs.publish_points import Publication, PublishedScore, requests
+from jobs.publish_points import Publication, requests
+from jobs.published_score import PublishedScore
+from jobs.score_sums import added_up
 from jobs.throughput import Tally, Throughput
 from ml.schema import Reason, Score
 from sinks.points_file import PointsFileSink
@@ -70,7 +72,8 @@ def record_of(number: int, kind: str) -> Record:
 def batch_of(records: list[Record]) -> pa.RecordBatch:
     columns = zip(*records, strict=True) if records else [[] for _ in COLUMNS]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, COLUMNS, strict=True)]
-    return pa.record_batch(arrays, schema=COLUMNS)
+    reasons = ["the value is empty; a transaction is a JSON object" if record[1] else None for record in records]
+    return pa.record_batch(arrays, schema=COLUMNS).append_column("reason", pa.array(reasons, pa.string()))
 
 
 def publish(path: Path, batches: list[pa.RecordBatch], **how: Any) -> tuple[Tally, list[bytes]]:
@@ -79,6 +82,12 @@ def publish(path: Path, batches: list[pa.RecordBatch], **how: Any) -> tuple[Tall
     [answer] = Publication(PointsFileSink(path), **how).publish(iter(batches))
     lines = path.read_bytes().splitlines() if path.exists() else []
     return msgspec.msgpack.decode(answer["tally"][0].as_py(), type=Tally), lines
+
+
+def sums(tally: Tally) -> list[dict[str, Any]]:
+    """The sums of a tally's tasks, in an order of their own."""
+    added = added_up(tally.sums)
+    return [] if added is None else sorted(added.to_pylist(), key=str)
 
 
 RECORDS = st.lists(
@@ -97,8 +106,10 @@ def test_however_the_records_are_cut_into_batches_and_tasks_points_and_sums_are_
     in_batches, lines_in_batches = publish(tmp_path / "points", pieces)
     in_tasks = [publish(tmp_path / "points", [piece]) for piece in pieces]
 
-    assert in_batches == whole
-    assert sum((tally for tally, _ in in_tasks), Tally()) == whole
+    added = sum((tally for tally, _ in in_tasks), Tally())
+    assert sums(in_batches) == sums(added) == sums(whole)
+    in_batches.sums = added.sums = whole.sums
+    assert in_batches == added == whole
     assert sorted(lines_in_batches) == sorted(lines)
     assert sorted(line for _, lines in in_tasks for line in lines) == sorted(lines)
 
@@ -109,6 +120,7 @@ def test_every_record_is_counted_as_what_it_is(tmp_path: Path) -> None:
         tmp_path / "points", [batch_of([record_of(number, kind) for number, kind in enumerate(kinds)])]
     )
     assert (tally.scored, tally.anomalies, tally.late, tally.invalid, tally.unreadable) == (200, 67, 40, 7, 2)
+    assert (tally.dead, tally.amounts) == ({"not_json": 7}, {"none": (200 * 12.5, 67 * 12.5)})
     assert (tally.model_version, tally.first_time, tally.last_time) == (
         2,
         1_700_000_000_500,

@@ -38,6 +38,7 @@ def published(values: list[bytes], file: Path) -> tuple[bytes, Any]:
         {
             "value": pa.array(values, pa.binary()),
             "dead": pa.array(np.zeros(n, bool)),
+            "reason": pa.nulls(n, pa.string()),
             "kafka_time": pa.array(np.full(n, 1_772_500_000_000)),
             "partition": pa.array(np.zeros(n, np.int32)),
             "offset": pa.array(np.arange(n)),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from jobs import tag_values, tallying, throughput
 from jobs.publish_points import Publication
+from jobs.score_sums import added_up
 from jobs.tag_values import MOST, Values, bounded, with_more
 from jobs.tallying import of_held, written
 from jobs.throughput import Tally
@@ -69,7 +70,8 @@ def publish(sink: Any, values: Sequence[bytes], known: Values) -> Values:
 
     kept, records = Known(known), batch(values)
     whole = written(kept, lambda *by: tally(records, *by), lambda some, by: tally(of_held(some), by))
-    assert whole.scored == len(values)
+    summed = added_up(whole.sums)
+    assert whole.scored == len(values) == (0 if summed is None else sum(summed["count"].to_pylist()))
     return kept.known
 
 
@@ -80,20 +82,22 @@ def identities(lines: Sequence[bytes], measurement: bytes) -> set[tuple[bytes, b
 
 
 @given(
-    texts=st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=60),
+    texts=st.lists(st.tuples(TEXTS, TEXTS, TEXTS, TEXTS), min_size=1, max_size=60),
     cuts=st.lists(st.integers(1, 20)),
     most_held=st.sampled_from([0, 1, 5, 2_000]),
 )
 def test_however_micro_batches_are_cut_and_repeated_each_score_is_one_point(
-    texts: list[tuple[str | None, str | None, str | None]], cuts: list[int], most_held: int
+    texts: list[tuple[str | None, str | None, str | None, str | None]], cuts: list[int], most_held: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
         for module in (throughput, tallying):
             patched.setattr(module, "MOST_HELD", most_held)
-        patched.setattr(tag_values, "MOST", {"merchant_category": 4, "channel": 2, "country": 3})
+        patched.setattr(tag_values, "MOST", {"merchant_category": 4, "channel": 2, "country": 3, "currency": 2})
         values = [
-            msgspec.json.encode(score(n, merchant_category=category, channel=channel, country=country))
-            for n, (category, channel, country) in enumerate(texts)
+            msgspec.json.encode(
+                score(n, merchant_category=category, channel=channel, country=country, currency=currency)
+            )
+            for n, (category, channel, country, currency) in enumerate(texts)
         ]
         sink, known, place = Kept(), Values(), 0
         for cut in [*cuts, len(values)]:

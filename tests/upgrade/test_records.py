@@ -76,6 +76,7 @@ def as_published(release: Release) -> pa.RecordBatch:
         {
             "value": pa.array([*(record.value for record in scores), *(None for _ in letters)], pa.binary()),
             "dead": pa.array([False] * len(scores) + [True] * len(letters)),
+            "reason": pa.array([*none, *("the value is empty" for _ in letters)]),
             "kafka_time": pa.array([record.timestamp for record in both], pa.int64()),
             "partition": pa.array([record.partition for record in both], pa.int32()),
             "offset": pa.array([record.offset for record in both], pa.int64()),
