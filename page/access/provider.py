@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client import BaseApp, OAuth2Mixin, OpenIDMixin
 from authlib.integrations.requests_client import OAuth2Session
 from itsdangerous import BadData, URLSafeTimedSerializer
+from requests import RequestException
 
 from page.access.groups import Groups, role_of
 from page.access.kept_file import KeptFile
@@ -144,9 +144,9 @@ class _reachable:  # noqa: N801  # used as a verb
             return
         # authlib, requests and joserfc raise many kinds; what the provider says may hold anything, and is for the log.
         _log.warning("sign-in at the provider failed: %s", " ".join(f"{type(error).__name__} {error}".split())[:500])
-        if isinstance(error, AuthlibBaseError | ValueError | KeyError):
-            raise Refused("the provider did not confirm this sign-in: begin again", 403) from error
-        raise Refused("the provider can't be reached, or its answer can't be used: try again later", 502) from error
+        if isinstance(error, RequestException):
+            raise Refused("the provider can't be reached: try again later", 502) from error
+        raise Refused("the provider did not confirm this sign-in: begin again", 403) from error
 
 
 def _texts(value: object) -> Iterable[str]:

@@ -104,4 +104,4 @@ def test_a_provider_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
     with page_with(tmp_path, page_address="http://page.example", **given) as page, page.client() as client:
         answer = client.get("/sign-in/start")
         assert answer.status_code == 502
-        assert "can't be reached" in answer.text
+        assert "be reached: try again later" in answer.text
