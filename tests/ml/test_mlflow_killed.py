@@ -114,7 +114,7 @@ def test_mlflow_killed_at_each_step_of_a_registration_costs_no_model(
     with running(tmp_path / "mlflow") as server:
         killer = Killer(server, monkeypatch)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-        assert run("train", str(history_folder), "--promote")[0] == 0
+        assert run("train", str(history_folder), "--promote", "--no-report")[0] == 0
         steps = [step for step in dict.fromkeys(killer.steps) if not answered or step[0] != "GET"]
         assert CREATION in steps
         assert len(steps) > 8
@@ -123,7 +123,7 @@ def test_mlflow_killed_at_each_step_of_a_registration_costs_no_model(
             registry = ModelStore(server.url, f"cards-{number}")  # of which the registry knows nothing yet
             monkeypatch.setenv("SCORELINE_MODEL_NAME", registry.name)
             killer.killed = False
-            status, _, err = run("train", str(history_folder), "--promote")
+            status, _, err = run("train", str(history_folder), "--promote", "--no-report")
             assert (status, killer.killed) == (1, True), coming
             line = err.rstrip("\n").splitlines()[-1]
             assert line.startswith("error: "), err
