@@ -76,7 +76,7 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py
+	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging notifications sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
 

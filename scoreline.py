@@ -39,6 +39,9 @@ COMMANDS: Final = (
     Command("state", "jobs", "state", _DETECT, "Export the customers' states of a checkpoint, for the service."),
     Command("jars", "jobs", "jars", _DETECT, "Print the jars that spark-submit by hand needs."),
     Command("lake", "lake", "", _DETECT, "Ask the lake of scores and labels by SQL, train on it, keep it small."),
+    Command(
+        "notify", "notifications", "", _WATCH, "Notify people of alerts and events: Slack, e-mail, Teams, webhooks, …"
+    ),
     Command("quality", "lake", "quality", _WATCH, "Show how good live judgements are, by the labels that have come."),
     Command(
         "drift",

@@ -224,6 +224,7 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
+<<<<<<< HEAD
     page_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the page's certificate, for TLS")
     page_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     page_address: MaybeUri = Field(
@@ -246,6 +247,18 @@ class Settings(BaseSettings):
     page_oidc_groups: str = Field("groups", description="claim that lists a user's groups")
     page_idle_minutes: float = Field(60.0, gt=0, description="after so long without anything done one signs in again")
     page_session_hours: float = Field(12.0, gt=0, description="after so long one signs in again in any case")
+=======
+    page_url: MaybeUri = Field(
+        None, description="address of the analyst's page, to which notifications link, as in https://…"
+    )
+    notify_policy: MaybeLocalPath = Field(
+        None, description="YAML file: who is notified of what, when; read again if changed (docs/notifications.md)"
+    )
+    notify_state: LocalPath = Field(
+        Path(".scoreline/notifications"),
+        description="folder of what scoreline notify keeps: cases, offsets, deliveries",
+    )
+>>>>>>> main
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from demo.errors import ended_badly
 from demo.folder import Folder
 from demo.programs import Program
-from demo.service import Service
+from demo.service import Page, Service
 from settings import Settings
 from stack.local import Stack, influxdb_elsewhere
 
@@ -28,13 +28,23 @@ class Environment:
         self.generator: Final = self._program("generator")
         self._serving: Final = self._program("service")
         self.service: Final = Service(self._serving, folder)
+        self._paging: Final = self._program("page")
+        self.page: Final = Page(self._paging, folder)
 
     def _program(self, name: str) -> Program:
         return Program(name, self.folder.programs, self.folder.logs / f"{name}.console.log")
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        return self.generator, self.job, self._serving, self.training_with_labels, self.training, self.history
+        return (
+            self.generator,
+            self.job,
+            self._serving,
+            self._paging,
+            self.training_with_labels,
+            self.training,
+            self.history,
+        )
 
     def settings(self) -> Settings:
         """The settings of the job and the generator: the environment's, except where the demo has its own."""
@@ -65,6 +75,7 @@ class Environment:
 
     def stop_judging(self) -> None:
         """SIGTERM to service and job: the running micro-batches are finished."""
+        self.page.stop()
         self.service.stop()
         self.job.end(JOB_PATIENCE_SECONDS)
 

@@ -71,6 +71,11 @@ class Folder:
         return self.root / "service"
 
     @property
+    def page(self) -> Path:
+        """The analyst's page's cases."""
+        return self.root / "page"
+
+    @property
     def points(self) -> Path:
         """Line protocol, where there is no InfluxDB."""
         return self.root / "points.line"
@@ -114,7 +119,7 @@ class Folder:
         """Empties the folder for a run; True where history and model of an earlier run are kept, because they serve again."""
         kept = self._read_origin() == origin
         servers = self.root / "kafka", self.root / "influxdb"
-        for path in (*servers, self.checkpoint, self.service, self.logs, self.programs):
+        for path in (*servers, self.checkpoint, self.service, self.page, self.logs, self.programs):
             shutil.rmtree(path, ignore_errors=True)
         for file in self.root.glob(f"{self.points.name}*"):
             file.unlink()

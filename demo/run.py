@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +80,7 @@ class Demo:
         preparation.start_servers_and_train(environment, origin, self._stages)
         settings = environment.settings()
         environment.service.start(settings)
+        environment.page.start(settings)
         preparation.start_job(environment, settings, self._stages)
         return settings
 
@@ -93,6 +94,7 @@ class Demo:
                 seconds = traffic.play(planned(self._plan.duration_seconds, self._plan.chapters), self._interruption)
                 if self._plan.record is not None:
                     display.save_picture(self._plan.record)
+        page = self._environment.page.address if self._environment.page.running else None
         with self._stages.shown():
             accounts = self._account(settings)
             points = self._await_points(settings, accounts, since_ms)
@@ -102,7 +104,8 @@ class Demo:
                 labelled = preparation.ask_with_labels(self._environment, watcher.tally.frauds, self._stages)
             with self._stages.stage("stopping"):
                 self._environment.stack.stop()
-        return self._result((settings, seconds), watcher, (accounts, points), (story.outcome, labelled))
+        result = self._result((settings, seconds), watcher, (accounts, points), (story.outcome, labelled))
+        return replace(result, page=page)
 
     def _account(self, settings: Settings) -> Accounts:
         with self._stages.stage("accounts") as say:
@@ -166,7 +169,8 @@ class Demo:
         if self._environment.stack.without_influxdb is None:
             points = "InfluxDB", f"{settings.influxdb_url}/query?db=scoreline&q=SELECT+*+FROM+alert"
         logs = f"{_short(self._folder.logs)} · Grafana: make up (needs Docker)"
-        return [points, ("service", f"{self._environment.service.address}/docs"), ("logs", logs)]
+        page = ("page", f"{self._environment.page.address} (the alerts, for an analyst)")
+        return [page, ("service", f"{self._environment.service.address}/docs"), points, ("logs", logs)]
 
     def _further_after(self) -> Sequence[tuple[str, str]]:
         start_again = f"{_PYTHON} -m stack up --data {_short(self._folder.root)}"

@@ -49,11 +49,14 @@ class Traffic:
 
     def _chapter(self, part: Planned, interruption: Interruption) -> float:
         """One chapter's traffic, from the start of its generator until that has sent everything; returns its seconds."""
-        generator, began = self._environment.generator, self._watcher.snapshot
+        generator = self._environment.generator
         arguments = self._arguments(part.seconds) + self._story.begin(part.chapter)
         self._display.chapter = part.chapter.title
         generator.start(arguments, self._environment.settings().environment())
+        started, began = time.monotonic(), self._watcher.snapshot
         while generator.running and not interruption.requested.is_set():
+            if time.monotonic() - started < 2 * LOOK_SECONDS:  # the snapshot still counts what came before
+                began = self._watcher.snapshot
             self._look(_traffic_in_words(self._watcher.snapshot, began))
             if self._watcher.snapshot.arrived:  # before, there is nothing to end in order
                 interruption.orderly()
@@ -106,9 +109,10 @@ class Traffic:
 
     def _look(self, doing: str) -> None:
         self._environment.check()
-        trouble = self._environment.service.trouble()
-        if trouble is not None:
-            self._story.say(trouble)
+        for server in (self._environment.service, self._environment.page):
+            trouble = server.trouble()
+            if trouble is not None:
+                self._story.say(trouble)
         self._watcher.check()
         self._story.look()
         self._display.show(self._watcher.snapshot, doing, self._story.outcome)

@@ -13,7 +13,7 @@ from demo.snapshot import Snapshot
 from demo.tally import RECENT_ALERTS, Alert
 from ml.explanation import all_in_words
 
-LINES_AROUND_ALERTS: Final = 14
+LINES_AROUND_ALERTS: Final = 11
 TALL: Final = 30
 """From so many rows on there is room for what each version of the model came to, and for more than what happened last."""
 EVENTS: Final = 3
@@ -43,8 +43,8 @@ class Frame:
 
 def live_view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> RenderableType:
     """The view for a terminal of so many columns and rows; their number alone decides how many lines it has."""
-    events, versions = (EVENTS, VERSIONS) if height >= TALL else (1, 0)
-    number = max(1, min(RECENT_ALERTS, (height - 1 - LINES_AROUND_ALERTS - events - versions) // 2))
+    events, versions, further = (EVENTS, VERSIONS, 4) if height >= TALL else (1, 0, 3)
+    number = max(1, min(RECENT_ALERTS, (height - 1 - LINES_AROUND_ALERTS - events - versions - further) // 2))
     return Group(
         _title(snapshot, frame, width),
         _line(Text(frame.chapter, "italic")),
@@ -57,7 +57,7 @@ def live_view(snapshot: Snapshot, frame: Frame, width: int, height: int) -> Rend
         Text(),
         *_alerts(snapshot.alerts[:number], number, width),
         Text(),
-        *[_line(Text(f"{what:<10}", "dim") + Text(where)) for what, where in frame.further[:3]],
+        *[_line(Text(f"{what:<10}", "dim") + Text(where)) for what, where in frame.further[:further]],
     )
 
 

@@ -13,6 +13,7 @@ from lake.common import Where, errors, maybe_utc, place_of
 from lake.drift_report import drift_points, drift_rows
 from lake.live_quality import live_quality
 from lake.place import Place
+from lake.prometheus import write_drift, write_quality
 from lake.review import to_review
 from messaging.config import KafkaConfig
 from ml.commands import common
@@ -35,6 +36,10 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write every figure to
 ToInfluxDB = Annotated[
     bool, typer.Option("--influxdb", help="Write points too: to InfluxDB, or to the file of SCORELINE_POINTS_FILE.")
 ]
+ToPrometheus = Annotated[
+    Path | None,
+    typer.Option("--prometheus", help="Write a file for node-exporter's textfile collector, as in quality.prom."),
+]
 ReviewShare = Annotated[
     float | None,
     typer.Option(min=0, max=MOST, show_default="SCORELINE_REVIEW_SHARE", help="Share of non-alerts that is reviewed."),
@@ -51,6 +56,7 @@ def quality(
     days: Annotated[int, typer.Option(min=1, help="Days that the table shows.")] = 30,
     json: Json = None,
     influxdb: ToInfluxDB = False,
+    prometheus: ToPrometheus = None,
 ) -> None:
     """Show how good live judgements are, by model and day, with how ripe each day's labels are."""
     with errors():
@@ -60,6 +66,8 @@ def quality(
         _write(json, rows)
         if influxdb:
             _send(settings, quality_report.quality_points(rows))
+        if prometheus is not None:
+            write_quality(prometheus, rows)
     shown: dict[tuple[str, int], int] = {}
     chosen = []
     for row in rows:
@@ -103,6 +111,7 @@ def drift(
     ] = False,
     json: Json = None,
     influxdb: ToInfluxDB = False,
+    prometheus: ToPrometheus = None,
 ) -> None:
     """Compare live traffic with training's and with last week's. Exit status 3 while an alarm lasts."""
     with errors():
@@ -120,6 +129,8 @@ def drift(
         _write(json, {"model_name": registry.name, "model_version": version, "from": begin, "to": end, "look": found})
         if influxdb:
             _send(Settings.from_command_line([]), drift_points(found, registry.name, version))
+        if prometheus is not None:
+            write_drift(prometheus, found, registry.name, version)
     show_table(_out, *drift_rows(found, every), "")
     transactions, lasting = int(counts.rows.sum()), len(found.lasting)
     _out.print(

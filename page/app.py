@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from page.access import Access, SignInNeeded, access_of, identity_of
@@ -55,10 +55,14 @@ def build(parts: Parts) -> FastAPI:
 
     @app.get("/health")
     def health() -> Response:
+<<<<<<< HEAD
         if not access.is_open:
             return JSONResponse({"status": "alive"})  # who is not signed in learns nothing of what is where
         troubles = {part.name: part.trouble for part in parts.health.troubles()}
         return JSONResponse({"status": "alive", "troubles": troubles})
+=======
+        return JSONResponse({"status": "alive", "in_trouble": [part.name for part in parts.health.troubles()]})
+>>>>>>> main
 
     return app
 
@@ -97,9 +101,16 @@ def _not_a_form(request: Request, error: Any) -> Response:
     return _page(request, 422, f"what was asked for can't be read: {wrong}")
 
 
+def _failed(_: Request, __: Any) -> Response:
+    """An error of ours, or of the store: then no template can be relied on."""
+    text = "This was not done: an error of the page, or its store is unavailable. It is in the page's log."
+    return PlainTextResponse(text, 500, HEADERS)
+
+
 _HANDLERS: Final[dict[Any, Any]] = {
     404: _http_error,
     405: _http_error,
+    500: _failed,
     Refused: _refused,
     SignInNeeded: _nobody,
     RequestValidationError: _not_a_form,

@@ -14,6 +14,9 @@ from page.store.tables import alerts, history, outbox
 
 PAUSE_SECONDS: Final = 0.4
 
+_COUNT_AGAIN_SECONDS: Final = 5.0
+"""After so long alerts are counted although nothing came and nobody did anything: a snooze may have ended."""
+
 
 class Beat(NamedTuple):
     """newest: the number of the newest alert. open, cases: alerts that wait, in how many cases. done: the number of the newest
@@ -36,7 +39,9 @@ class Pulse:
         self._clock = clock
         self._lock = threading.Lock()
         self._beat: Beat | None = None
-        self._counted_at = float("-inf")
+        self._counted_at = self._all_counted_at = float("-inf")
+        self._counted_for = (-1, -1)
+        self._counts = (0, 0)
         self.stopped = threading.Event()
 
     def stop(self) -> None:
@@ -56,5 +61,8 @@ class Pulse:
             newest = connection.scalar(select(func.max(alerts.c.id))) or 0
             done = connection.scalar(select(func.max(history.c.id))) or 0
             unsent = connection.scalar(select(func.count()).where(outbox.c.sent_at.is_(None))) or 0
-            opened, cases = count(connection, Filter(), self._clock())
-        return Beat(newest, opened, cases, done, unsent, [f"{p.name}: {p.trouble}" for p in self._health.troubles()])
+            if (newest, done) != self._counted_for or time.monotonic() - self._all_counted_at > _COUNT_AGAIN_SECONDS:
+                self._counts = count(connection, Filter(), self._clock())
+                self._counted_for, self._all_counted_at = (newest, done), time.monotonic()
+        troubles = [f"{part.name}: {part.trouble}" for part in self._health.troubles()]
+        return Beat(newest, *self._counts, done, unsent, troubles)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from detection.score_json import read
 from ml.explanation import in_words, number
 from ml.features.profiles import PROFILE_FEATURES, PROFILE_SET
 from ml.schema import SCORE_SCHEMA, Reason, Score
@@ -14,14 +13,16 @@ from page.past import Past
 from page.payment import Payment
 from page.usual import Line, lines
 
-_score = msgspec.json.Decoder(Score).decode
-
 
 @dataclass(frozen=True)
 class Bar:
-    """One reason: in words, and as numbers for a bar from 0 to 100. usual_from, usual_to, value: places on it."""
+    """One reason: in words, and as numbers for a bar from 0 to 100.
+
+    is_number: it is more than yes or no. usual_from, usual_to, value: places on the bar.
+    """
 
     words: str
+    is_number: bool
     usual_from: float
     usual_to: float
     value: float
@@ -42,7 +43,7 @@ class View:
 
 def decoded(record: str) -> Score:
     """A score as the store keeps it."""
-    return _score(record)
+    return read(record.encode())
 
 
 def view(score: Score, past: Past) -> View:
@@ -87,4 +88,10 @@ def _bar(reason: Reason) -> Bar:
     def place(value: float) -> float:
         return round(100 * (value - low + room) / span, 1)
 
-    return Bar(in_words(reason), place(reason.usual_low), place(reason.usual_high), place(reason.value))
+    return Bar(
+        in_words(reason),
+        {reason.value, low, high} - {0.0, 1.0} != set(),
+        place(reason.usual_low),
+        place(reason.usual_high),
+        place(reason.value),
+    )

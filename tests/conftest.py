@@ -16,6 +16,9 @@ from stack.local import Stack
 # No JVM of a test lives long enough to earn back what its second compiler costs: a third of the CPU.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
+# Jobs of several processes of tests run side by side, and would warn that the port of their metrics is taken.
+os.environ.setdefault("SCORELINE_METRICS_PORT", "0")
+
 # How long an example takes is for the benchmarks to say: on a busy machine any takes long now and then.
 hypothesis.settings.register_profile("scoreline", deadline=None)
 hypothesis.settings.load_profile("scoreline")

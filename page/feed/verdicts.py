@@ -35,7 +35,7 @@ _key: Final = msgspec.json.Decoder(_Key).decode
 class VerdictSender(Worker):
     """Sends what waits, and marks it when Kafka has confirmed it.
 
-    Killed in between, it sends the same again: the rule of labels makes that harmless (`ml.label_rule`). sent: how often.
+    Killed in between, it sends the same again: the rule of labels makes that harmless (`ml.label_rule`).
     """
 
     def __init__(self, settings: Settings, database: Database, health: Health, clock: Callable[[], int]) -> None:
@@ -52,7 +52,7 @@ class VerdictSender(Worker):
                 self.works()
                 self.stopped.wait(5.0)
                 return
-            producer = self._producer()
+            producer = self.producer()
             try:
                 while not self.stopped.is_set():
                     if not self.send(producer):
@@ -93,7 +93,8 @@ class VerdictSender(Worker):
             failed.append(KafkaError(KafkaError._TIMED_OUT, "labels were not confirmed in time"))
         return confirmed, failed
 
-    def _producer(self) -> Producer:
+    def producer(self) -> Producer:
+        """A connection that writes each record once and in order."""
         return Producer(
             {
                 **self._kafka.for_confluent(),

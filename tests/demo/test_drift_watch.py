@@ -31,10 +31,10 @@ def test_a_false_alarm_before_the_shift_is_named_as_one() -> None:
     assert "30 minutes before it began" in in_words(alarm(BEGINS.replace(hour=10, minute=30)), BEGINS)
 
 
-def test_training_is_taken_for_last_week_and_what_needs_days_is_left_out() -> None:
+def test_training_is_taken_for_last_week_in_windows_of_half_an_hour() -> None:
     given = DriftPolicy.read(None)
-    scales = fresh(given).scales
-    assert [scale.name for scale in scales] == ["sudden", "short"]
-    for scale, before in zip(scales, given.scales, strict=False):
-        assert scale.least_psi == {"training": before.least_psi["last_week"]}
-        assert msgspec.structs.replace(scale, least_psi=before.least_psi) == before
+    (scale,) = fresh(given).scales
+    (short,) = (scale for scale in given.scales if scale.name == "short")
+    assert scale.least_psi == {"training": short.least_psi["last_week"]}
+    assert scale.minutes == 30
+    assert msgspec.structs.replace(scale, least_psi=short.least_psi, minutes=short.minutes) == short

@@ -95,6 +95,7 @@ def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(
         assert got["alerts"] > 0
         assert 0 < got["latency_ms_p50"] <= got["latency_ms_p99"]
         assert got["model_version"] == 1
+        assert str(got["page"]).startswith("http://127.0.0.1:")
         assert 0 < got["early_alerts"] <= got["alerts"]
         assert 0 < got["early_latency_ms_p50"] <= got["early_latency_ms_p99"]
         assert got["early_latency_ms_p50"] < got["latency_ms_p50"]
@@ -169,7 +170,7 @@ def test_what_a_killed_demo_leaves_behind_is_ended_at_the_next_start(data: Path)
 def test_where_the_service_can_not_start_one_line_says_so_and_the_demo_goes_on(data: Path) -> None:
     with running(data, "--rate", "200", "--duration", "15", SCORELINE_SERVE_KEYS="/nowhere/keys.yaml") as run:
         assert run.wait() == 0, run.output
-        (line,) = [line for line in run.output.splitlines() if line.startswith("The service has ended")]
+        (line,) = [line for line in run.output.splitlines() if line.strip().startswith("The service has ended")]
         assert "the keys /nowhere/keys.yaml can't be read" in line
         assert figures(run)["early_latency_ms_p50"] is None
         assert left_behind(data) == []

@@ -65,7 +65,7 @@ def test_the_view_fits_and_never_changes_its_number_of_lines(width: int, height:
     assert max(map(len, empty)) <= width
 
 
-@pytest.mark.parametrize(("width", "height", "alerts"), [(80, 24, 4), (100, 36, 8)])
+@pytest.mark.parametrize(("width", "height", "alerts"), [(80, 24, 4), (100, 38, 8)])
 def test_the_figures_are_whole_on_small_terminals(width: int, height: int, alerts: int) -> None:
     text = "\n".join(rendered(BUSY, width, height))
     for figure in (

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from settings import Settings
 from tests.docker.compose import ROOT, environment, example, mounts, resolved, services, strings
 
 each_service = pytest.mark.parametrize("name", services())
@@ -42,6 +43,18 @@ def test_every_client_is_told_where_its_servers_are() -> None:
     }
     for name, variables in needed.items():
         assert variables <= environment(services()[name]).keys(), name
+
+
+def test_prometheus_reads_and_calls_services_that_listen_there() -> None:
+    told = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())
+    parts = [*told["scrape_configs"], *told["alerting"]["alertmanagers"]]
+    targets = [target for part in parts for where in part["static_configs"] for target in where["targets"]]
+    assert len(targets) == 3
+    for host, port in (target.split(":") for target in targets):
+        assert int(port) in _listening(host), f"{host}:{port}"
+    job = environment(services()["job"])
+    assert job["SCORELINE_METRICS_HOST"] == "0.0.0.0"
+    assert str(Settings.model_fields["metrics_port"].default) in services()["job"]["expose"]
 
 
 @each_service

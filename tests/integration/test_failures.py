@@ -18,7 +18,7 @@ from ml.registry.model_store import ModelStore
 from settings import Settings
 from stack.local import Stack
 from stack.mlflow import MLflow
-from tests.grafana.queries import Span, every_query, run
+from tests.grafana.queries import Span, influx_queries, run
 from tests.integration.application import Application
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.sinks.database import Database
@@ -151,10 +151,11 @@ def points(settings: Settings, stack: Stack) -> int:
 
 
 def panels_without_data(settings: Settings, stack: Stack, begin: float) -> list[str]:
-    """The dashboard's panels and variables that find nothing in what the real job wrote since a time of day (s)."""
+    """The panels and variables of Live detection that find nothing in what the real job wrote since a time of day (s)."""
     span = Span(int(begin * 1000), int(time.time() * 1000))
     database = settings.influxdb_bucket.split("/")[0]
-    asked = [query for query in every_query() if query.kind != "annotation"]  # those mark promotions
+    asked = [query for query in influx_queries() if query.board == "live-detection" and query.kind != "annotation"]
+    # Annotations mark promotions.
     return [query.place for query in asked if not run(query, stack.influxdb.url, database, span)]
 
 

@@ -20,6 +20,6 @@ def program(name: str) -> str:
 def complaints(name: str, *arguments: str, text: str | bytes | None = None) -> str:
     """What a program says against something; nothing where it is right."""
     given = text.encode() if isinstance(text, str) else text
-    done = subprocess.run([program(name), *arguments], input=given, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([program(name), *arguments], input=given, capture_output=True, timeout=300, check=False)
     said = (done.stdout + done.stderr).decode()
     return said or f"{name} ended with {done.returncode}" if done.returncode else ""

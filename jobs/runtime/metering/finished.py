@@ -18,6 +18,8 @@ class Finished:
         self._meter = meter
         self._seen: tuple[int, str] = -1, ""
         self._state: Mapping[str, int] | None = None
+        for family in (families.records, families.micro_batches):
+            meter.add(family, 0, query)  # else the first would be no increase
         meter.ask(self._samples)
 
     def look(self, spark_query: Any) -> None:
