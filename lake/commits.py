@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -45,6 +45,38 @@ def steps(table: DeltaTable, since: int | None) -> Iterator[Step]:
     yield Step(newest, [])
 
 
+class Change(NamedTuple):
+    """What versions did to rows. added: files with new rows, by day; touched: days that files with rows were taken from."""
+
+    added: dict[str, list[str]]
+    touched: set[str]
+
+
+def changes(table: DeltaTable, since: int) -> Change | None:
+    """What came after a version; None where the log of one of them is deleted already."""
+    files, change = _file_system(table), Change({}, set())
+    try:
+        for version in range(since + 1, table.version() + 1):
+            for kind, action in _actions(files, version):
+                day = day_of_file(action["path"])
+                if kind == "add":
+                    change.added.setdefault(day, []).append(unquote(action["path"]))
+                else:
+                    change.touched.add(day)
+    except FileNotFoundError:
+        return None
+    return change
+
+
+def day_of_file(path: str) -> str:
+    """The day of the rows in a file, as in its path.
+
+    >>> day_of_file("day=2026-03-02/part-0.parquet")
+    '2026-03-02'
+    """
+    return unquote(path).split("/")[0].removeprefix(f"{DAY}=")
+
+
 def rows_of(table: DeltaTable, files: list[str], schema: pa.Schema) -> ds.Dataset:
     """The rows of some of a table's files."""
     days = ds.partitioning(pa.schema([(DAY, pa.date32())]), flavor="hive")
@@ -56,7 +88,14 @@ def _file_system(table: DeltaTable) -> pafs.PyFileSystem:
 
 
 def _added(files: pafs.PyFileSystem, version: int) -> list[str]:
+    return [unquote(action["path"]) for kind, action in _actions(files, version) if kind == "add"]
+
+
+def _actions(files: pafs.PyFileSystem, version: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The files with rows that a version added or removed ("add", "remove"); those that were only joined are left out."""
     with files.open_input_stream(f"_delta_log/{version:020}.json") as stream:
         actions = [json.loads(line) for line in stream.read().splitlines()]
-    added = [action["add"] for action in actions if "add" in action]
-    return [unquote(add["path"]) for add in added if add.get("dataChange", True)]
+    for action in actions:
+        for kind in ("add", "remove"):
+            if kind in action and action[kind].get("dataChange", True):
+                yield kind, action[kind]

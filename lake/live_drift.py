@@ -1,130 +1,86 @@
 """Drift in the lake: the scores of some days, counted and compared with a model's training and with the week before."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import unquote
 
-import msgspec
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from deltalake import DeltaTable
 
+from lake.commits import rows_of
+from lake.counting import count_rows
+from lake.kept_counts import kept_counts
+from lake.maintenance import tables
 from lake.place import Place
+from lake.rows import SCORE_ROW, SCORES
 from lake.views import connect, newest_of
-from ml.arrays import Flags, Floats
 from ml.drift.bins import Bins
-from ml.drift.counts import ISSUES, OPTIONAL, Counts, Rows, merged
+from ml.drift.counts import BLOCK, Counts, block_of, merged
 from ml.drift.policy import DriftPolicy
-from ml.features import DAY, FEATURES
-from ml.features.profile_schema import PROFILE_FEATURES
+from ml.features import DAY
 from ml.model import Model
-from ml.segments import segment_names
 
-_AT_ONCE: Final = 100_000
 _BEFORE: Final = timedelta(days=7, minutes=30)
-_COLUMNS: Final = (
-    "event_time",
-    *OPTIONAL,
-    "late",
-    "anomaly_score",
-    "is_anomaly",
-    "features",
-    "profile_features",
-    "extras",
-)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def newest(place: Place) -> datetime | None:
-    """The time of the newest transaction; None where there is none."""
-    with connect(place) as connection:
-        return newest_of(connection)
+    """The time of the newest transaction; None where there is none. By the files' statistics most are not read."""
+    table = tables(place).get(SCORES)
+    if table is None:
+        return None
+    with connect(
+        place, scores=rows_of(table, _newest_files(table, "event_time", timedelta(milliseconds=1)), SCORE_ROW)
+    ) as lake:
+        return newest_of(lake)
 
 
-def counts(place: Place, model: Model, bins: Bins, since: datetime, until: datetime) -> Counts:
-    """The counts of the scores of `since` ≤ event_time < `until` that a model gave.
+def counts(place: Place, model: Model, bins: Bins, since: datetime, until: datetime, recount: bool = False) -> Counts:
+    """The counts of the scores of `since` ≤ event_time < `until` that a model gave, as `lake.counting.count_rows` has them.
 
-    What is unknown of an extra is what the model takes for it; another feature that a score lacks counts as no number.
+    Whole blocks come from the counts that the lake keeps, which are brought up to date first; recount: from all rows again.
     """
-    found = [Counts.empty(bins)]
-    with connect(place) as connection:
-        reader = connection.execute(
-            f"select {', '.join(_COLUMNS)} from scores where model_name = ? and model_version = ? "
-            "and event_time >= ? and event_time < ?",
-            [model.name, model.version, since, until],
-        ).to_arrow_reader(_AT_ONCE)
-        found += (_counted(pa.Table.from_batches([batch]), bins, model.extras) for batch in reader if batch.num_rows)
-    return merged(found)
+    first, end = block_of(since), block_of(until)
+    first += _time_of(first) < since
+    if first >= end:
+        return count_rows(place, model, bins, since, until)
+    whole = kept_counts(place, model, bins, first, recount).between(first, end)
+    edges = ((since, _time_of(first)), (_time_of(end), until))
+    return merged([whole, *(count_rows(place, model, bins, *edge) for edge in edges if edge[0] < edge[1])])
 
 
-def _counted(table: pa.Table, bins: Bins, extras: Mapping[str, float]) -> Counts:
-    rows = Rows(
-        table["event_time"].cast(pa.timestamp("ms", "UTC")).cast(pa.int64()).to_numpy(),
-        _features(table, bins, extras),
-        table["anomaly_score"].to_numpy(),
-        segment_names(table),
-        table["is_anomaly"].to_numpy(),
-    )
-    return Counts.counted(bins, rows, _issues(table, bins))
-
-
-def _features(table: pa.Table, bins: Bins, extras: Mapping[str, float]) -> Floats:
-    """(n, F) in the order of the bins."""
-    known = dict(_named(table)) | _extras(table, extras)
-    nothing = np.full(table.num_rows, np.nan)
-    return np.column_stack([known.get(name, nothing) for name in bins.names[:-1]])
-
-
-def _extras(table: pa.Table, unknown: Mapping[str, float]) -> dict[str, Floats]:
-    if not unknown:
-        return {}
-    found = [{} if text is None else msgspec.json.decode(text) for text in table["extras"].to_pylist()]
-    values = {
-        name: [instead if (value := of.get(name)) is None else value for of in found]
-        for name, instead in unknown.items()
-    }
-    return {name: np.array(column, np.float64) for name, column in values.items()}
-
-
-def _named(table: pa.Table) -> Iterator[tuple[str, Floats]]:
-    for column, names in (("features", FEATURES), ("profile_features", PROFILE_FEATURES)):
-        lists: Any = table[column].combine_chunks()
-        whole = _as_long_as(lists, len(names))
-        values = np.full((table.num_rows, len(names)), np.nan)
-        values[whole] = lists.filter(pa.array(whole)).flatten().to_numpy(zero_copy_only=False).reshape(-1, len(names))
-        yield from zip(names, values.T, strict=True)
-
-
-def _as_long_as(lists: Any, length: int) -> Flags:
-    """(n,) which lists have so many values."""
-    lengths: Any = pc.list_value_length(lists)
-    flags: Flags = lengths.fill_null(-1).to_numpy() == length
-    return flags
-
-
-def _issues(table: pa.Table, bins: Bins) -> Flags:
-    """(n, len(ISSUES)) what each transaction lacks."""
-    lacking = [table[name].is_null().to_numpy() for name in OPTIONAL]
-    category: Any = table["merchant_category"]
-    known = pc.is_in(category, pa.array(bins.categories, pa.string())).to_numpy()
-    unknown = ~known & category.is_valid().to_numpy()
-    issues: Flags = np.stack([*lacking, unknown, table["late"].to_numpy()], axis=1)
-    assert issues.shape[1] == len(ISSUES)
-    return issues
+def _time_of(block: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=block * BLOCK)
 
 
 def scored(place: Place) -> tuple[int, int, int]:
     """The newest score's Kafka time (ms, 0 where there is none), and how many scores there are of the day up to it, and of the
     week before that."""
-    with connect(place) as connection:
-        found = connection.execute(
+    table = tables(place).get(SCORES)
+    if table is None:
+        return 0, 0, 0
+    with connect(place, scores=rows_of(table, _newest_files(table, "kafka_time", 0), SCORE_ROW)) as lake:
+        [(now,)] = lake.execute("select max(kafka_time) from scores").fetchall()
+    if now is None:
+        return 0, 0, 0
+    with connect(place) as lake:
+        [(day, week)] = lake.execute(
             """
-            with latest as (select max(kafka_time) as now from scores)
-            select now, count_if(kafka_time > now - $day), count_if(kafka_time <= now - $day and kafka_time > now - 8 * $day)
-            from scores, latest group by now
+            select count_if(kafka_time > $now - $day), count_if(kafka_time <= $now - $day) from scores
+            where kafka_time > $now - 8 * $day
             """,
-            {"day": DAY},
-        ).fetchone()
-    return (0, 0, 0) if found is None else found
+            {"now": now, "day": DAY},
+        ).fetchall()
+    return now, day, week
+
+
+def _newest_files(table: DeltaTable, column: str, inexact: Any) -> list[str]:
+    """The files that may have a column's largest value, by their statistics, which may be less than it by so much."""
+    of_files = pa.table(table.get_add_actions(flatten=True)).to_pydict()
+    paths = [unquote(path) for path in of_files["path"]]
+    most = of_files.get(f"max.{column}", [None] * len(paths))
+    known = [value for value in most if value is not None]
+    return [path for path, value in zip(paths, most, strict=True) if value is None or value >= max(known) - inexact]
 
 
 def needed_since(begin: datetime, policy: DriftPolicy) -> datetime:

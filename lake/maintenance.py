@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from lake.place import LakeUnusable, Place
-from lake.rows import DAY, LABELS, SCORES
+from lake.rows import DAY, DRIFT_COUNTS, LABELS, SCORES
 
 SMALL_FILES: Final = 64
 """So many small files of one day are joined when the archive looks; fewer are left as they are."""
@@ -110,8 +110,9 @@ def clean(place: Place, hours: int = KEPT_HOURS) -> int:
 
     Among them are those that a write left behind which was killed. Less than an hour may take those of one that goes on.
     """
-    gone = 0
-    for table in tables(place).values():
+    gone, counts = 0, place.table(DRIFT_COUNTS).replace("s3a://", "s3://")
+    more = [DeltaTable(counts)] if DeltaTable.is_deltatable(counts) else []
+    for table in (*tables(place).values(), *more):
         gone += len(table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True))
         table.create_checkpoint()
         table.cleanup_metadata()

@@ -109,6 +109,9 @@ def drift(
     dead: Annotated[
         bool, typer.Option("--dead-letters", help="Compare dead letters by reason too, from Kafka.")
     ] = False,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count all rows again, not only what came since the last call.")
+    ] = False,
     json: Json = None,
     influxdb: ToInfluxDB = False,
     prometheus: ToPrometheus = None,
@@ -123,7 +126,7 @@ def drift(
         end = maybe_utc(until) or live_drift.newest(place) or datetime.now(UTC)
         begin = maybe_utc(since) or end - timedelta(days=3)
         first = live_drift.needed_since(begin, read)
-        counts = live_drift.counts(place, loaded, reference.bins, first, end)
+        counts = live_drift.counts(place, loaded, reference.bins, first, end, recount)
         found = look(counts, reference, read, block_of(begin), block_of(end))
         found = _with_dead_letters(place, found, read) if dead else found
         _write(json, {"model_name": registry.name, "model_version": version, "from": begin, "to": end, "look": found})

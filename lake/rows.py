@@ -12,6 +12,7 @@ from ml.schema import TRANSACTION_FIELDS, Digest, KafkaTime, Label, Offset, Part
 
 SCORES: Final = "scores"
 LABELS: Final = "labels"
+DRIFT_COUNTS: Final = "drift_counts"
 DAY: Final = "day"
 """By which both tables are partitioned."""
 

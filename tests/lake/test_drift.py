@@ -1,5 +1,6 @@
 """Drift in the lake: the command compares what was scored with what the champion was trained on, and with last week."""
 
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +9,20 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from deltalake import DeltaTable
 from typer.testing import CliRunner, Result
 
+from lake import kept_counts
 from lake.__main__ import app
+from lake.counting import count_rows
 from lake.drift_report import drift_points
-from lake.live_drift import counts
+from lake.live_drift import counts, newest, scored
+from lake.maintenance import clean, compact
 from lake.place import Place
+from lake.rows import DRIFT_COUNTS, SCORES
 from ml.drift.alarms import look
 from ml.drift.bins import Bins
-from ml.drift.counts import BLOCK, ISSUES, Rows
+from ml.drift.counts import BLOCK, ISSUES, Counts, Rows
 from ml.drift.policy import DriftPolicy
 from ml.drift.reference import DriftReference
 from ml.features import DAY, FEATURES
@@ -161,3 +167,80 @@ def test_an_extra_is_counted_and_an_unknown_one_is_what_the_model_takes_for_it(t
     aged = replace(champion, extras={"age": 7.0})
     bins = Bins(("age", "anomaly_score"), ((6.5, 7.5, 50.0), (0.5,)), ())
     assert counts(place, aged, bins, day_of(0), day_of(1)).columns[0, 0, :4].tolist() == [0, 2, 1, 0]
+
+
+def same(found: Counts, wanted: Counts) -> bool:
+    """Whether two are the same, but for blocks without a transaction."""
+    pairs = zip(found.of(found.rows > 0).arrays, wanted.of(wanted.rows > 0).arrays, strict=True)
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_kept_counts_are_those_of_the_rows_whatever_was_done_to_the_lake(tmp_path: Path, champion: Model) -> None:
+    bins, days = DriftReference.of_model(champion).bins, random.Random(3)
+    place = lake_of(tmp_path, shifted=True)
+
+    def check() -> None:
+        since, until = sorted((days.uniform(1, 9), days.uniform(1, 9)))
+        for begin, end in ((since, until), (2.0, 2.0 + 1 / 1440), (1.0, 20.0)):
+            found = counts(place, champion, bins, day_of(begin), day_of(end))
+            assert same(found, count_rows(place, champion, bins, day_of(begin), day_of(end)))
+
+    check()
+    time, rows, scores = traffic(7, 9.5)
+    write_scores(place, time[:900], rows[:900], anomaly_score=scores[:900], day=[day_of(1).date()] * 900)
+    write_scores(place, time[900:], rows[900:], anomaly_score=scores[900:], day=[day_of(2).date()] * (len(time) - 900))
+    check()
+    compact(place)
+    clean(place, hours=0)
+    check()
+    DeltaTable(place.table(SCORES)).delete("transaction_id = 'T17'")
+    check()
+    DeltaTable(place.table(SCORES)).delete(f"day = '{day_of(1).date()}'")
+    check()
+
+
+def test_a_call_counts_only_what_came_since_the_last_one(
+    tmp_path: Path, champion: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bins, place = DriftReference.of_model(champion).bins, lake_of(tmp_path, shifted=False)
+    read = list[int]()
+
+    def counting(*arguments: Any, **more: Any) -> Counts:
+        found = count_rows(*arguments, **more)
+        read.append(int(found.rows.sum()))
+        return found
+
+    monkeypatch.setattr(kept_counts, "count_rows", counting)
+    whole = counts(place, champion, bins, day_of(0), day_of(9))
+    assert read == [A_DAY * DAYS]
+    time, rows, scores = traffic(7, 0.01)
+    write_scores(place, time, rows, anomaly_score=scores)
+    more = counts(place, champion, bins, day_of(0), day_of(9))
+    assert read == [A_DAY * DAYS, 100]
+    assert more.rows.sum() == whole.rows.sum() + 100
+    assert same(counts(place, champion, bins, day_of(0), day_of(9)), more)
+    assert read == [A_DAY * DAYS, 100]
+    assert same(counts(place, champion, bins, day_of(0), day_of(9), recount=True), more)
+    assert read[-1] == A_DAY * DAYS + 100
+
+
+def test_kept_counts_of_another_lake_or_that_are_damaged_are_made_again(tmp_path: Path, champion: Model) -> None:
+    bins, place = DriftReference.of_model(champion).bins, lake_of(tmp_path, shifted=False)
+    counts(place, champion, bins, day_of(0), day_of(9))
+    shutil.rmtree(place.table(SCORES))
+    time, rows, _ = traffic(7, 1)
+    write_scores(place, time, rows)
+    assert counts(place, champion, bins, day_of(0), day_of(9)).rows.sum() == A_DAY
+    for file in Path(place.table(DRIFT_COUNTS)).glob("_delta_log/*.json"):
+        file.write_text("{")
+    assert counts(place, champion, bins, day_of(0), day_of(9)).rows.sum() == A_DAY
+
+
+def test_the_newest_transaction_is_found_in_whichever_file_it_is(tmp_path: Path) -> None:
+    place = Place(str(tmp_path / "lake"))
+    assert newest(place) is None
+    assert scored(place) == (0, 0, 0)
+    for begin in (5, 9, 2):
+        write_scores(place, np.array([begin, begin + 1]) * DAY, some_features(2, 0))
+    assert newest(place) == day_of(10)
+    assert scored(place) == (START_MS + 10 * DAY, 1, 4)
