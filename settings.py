@@ -224,7 +224,6 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
-<<<<<<< HEAD
     page_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the page's certificate, for TLS")
     page_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     page_address: MaybeUri = Field(
@@ -238,7 +237,9 @@ class Settings(BaseSettings):
     )
     page_proxy_user: str = Field("", description="header in which a reverse proxy names who has signed in")
     page_proxy_groups: str = Field("", description="header in which that proxy lists the user's groups, by commas")
-    page_proxy_from: str = Field("", description="addresses or networks of that proxy: others' headers count for nothing")
+    page_proxy_from: str = Field(
+        "", description="addresses or networks of that proxy: others' headers count for nothing"
+    )
     page_oidc_issuer: MaybeUri = Field(None, description="OpenID provider at which people sign in to the page")
     page_oidc_client: str = Field("", description="name under which that provider knows the page")
     page_oidc_secret: MaybeSecret = Field(None, description="the page's secret at that provider")
@@ -247,7 +248,6 @@ class Settings(BaseSettings):
     page_oidc_groups: str = Field("groups", description="claim that lists a user's groups")
     page_idle_minutes: float = Field(60.0, gt=0, description="after so long without anything done one signs in again")
     page_session_hours: float = Field(12.0, gt=0, description="after so long one signs in again in any case")
-=======
     page_url: MaybeUri = Field(
         None, description="address of the analyst's page, to which notifications link, as in https://…"
     )
@@ -258,7 +258,6 @@ class Settings(BaseSettings):
         Path(".scoreline/notifications"),
         description="folder of what scoreline notify keeps: cases, offsets, deliveries",
     )
->>>>>>> main
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 

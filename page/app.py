@@ -55,14 +55,7 @@ def build(parts: Parts) -> FastAPI:
 
     @app.get("/health")
     def health() -> Response:
-<<<<<<< HEAD
-        if not access.is_open:
-            return JSONResponse({"status": "alive"})  # who is not signed in learns nothing of what is where
-        troubles = {part.name: part.trouble for part in parts.health.troubles()}
-        return JSONResponse({"status": "alive", "troubles": troubles})
-=======
         return JSONResponse({"status": "alive", "in_trouble": [part.name for part in parts.health.troubles()]})
->>>>>>> main
 
     return app
 
