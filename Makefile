@@ -21,7 +21,7 @@ PROCESSES ?= auto
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint wheel lock bench bench-quick load stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,7 +76,7 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging notifications sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py
+	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging notifications sinks generator stack jobs lake scorecard programs demo torture serving versions page scoreline.py settings.py orchestration/scoreline_steps.py orchestration/scoreline_dags.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
 
@@ -90,9 +90,12 @@ wheel: setup-dev ## build the wheel, which pip, pipx and uv tool install, in dis
 UPGRADE ?=
 LOCKING := --universal --generate-hashes --no-header --quiet $(if $(UPGRADE),--upgrade)
 
-lock: setup-dev ## write both locks again from pyproject.toml (UPGRADE=1 takes the newest versions)
+lock: setup-dev ## write the locks again from pyproject.toml and orchestration/*.in (UPGRADE=1 takes the newest versions)
 	@.venv/bin/uv pip compile $(LOCKING) pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile $(LOCKING) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@for one in airflow; do \
+		.venv/bin/uv pip compile $(LOCKING) --python-version 3.11 orchestration/$$one.in -o orchestration/$$one.lock || exit 1; \
+	done
 
 bench: setup-dev .venv-quix/installed.lock ## measure everything, about an hour: table and plots in bench/results
 	@$(PYTHON) -m bench full
@@ -108,6 +111,14 @@ load: setup-dev ## load the service that runs on the stack, and say whether it p
 .venv-quix/installed.lock: bench/peers/quix.lock
 	@$(PYTHON) -m venv .venv-quix
 	@.venv-quix/bin/python -m pip install --require-hashes --disable-pip-version-check -r $< && cp $< $@
+
+orchestrators: .venv-airflow/installed.lock ## make the environment of Airflow (docs/orchestration.md)
+
+# It has an environment of its own: its libraries want other versions of what Scoreline uses too.
+.venv-%/installed.lock: orchestration/%.lock
+	@test -x .venv/bin/uv || $(MAKE) --no-print-directory setup-dev
+	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) .venv-$*
+	@.venv/bin/uv pip sync --quiet --python .venv-$*/bin/python --require-hashes $< && cp $< $@
 
 stack: setup ## start Kafka and InfluxDB as local processes, where there is no Docker
 	@$(PYTHON) -m stack up

@@ -24,6 +24,7 @@ from jobs.runtime.health import HealthFile
 from jobs.runtime.known_causes import explain
 from jobs.runtime.metering.finished import Finished
 from jobs.runtime.metering.job import Watched, failed, show
+from jobs.runtime.reports import progress_reports
 from jobs.runtime.session import build_session
 from jobs.runtime.trouble import Trouble
 from settings import Settings
@@ -88,7 +89,9 @@ class Supervisor:
         watched: dict[str, Watched] = {}
         for name in self._starters:
             health = HealthFile(checkpoint.health, name, self._ending.jvm_pid)
-            self._trouble[name] = Trouble(name, checkpoint.progress(name), health, self._settings.stalled_after_minutes)
+            report = progress_reports(self._settings, name, "critical" if name == self._own else "warning")
+            minutes = self._settings.stalled_after_minutes
+            self._trouble[name] = Trouble(name, checkpoint.progress(name), health, minutes, report)
             self._gate.check_first(name, checkpoint.check)
             watched[name] = Watched(health, checkpoint.progress(name), functools.partial(self._gate.facts, name))
             self._finished[name] = Finished(name, self._gate.meter)

@@ -11,18 +11,26 @@ from jobs.runtime.errors import Fatal
 from jobs.runtime.health import HealthFile
 from jobs.runtime.known_causes import explain
 from jobs.runtime.progress import Progress
+from jobs.runtime.reports import Report, no_report
 
 _log = logging.getLogger(__name__)
 
 _SAY_AGAIN_SECONDS: Final = 60.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+_REPORTED_ATTEMPTS: Final = 3
+"""After so many failures in a row people hear of it by an event: after one the next start goes on."""
 
 
 class Trouble:
     """Of one query. progress: reads how far it has come; its errors do not matter here."""
 
     def __init__(
-        self, name: str, progress: Callable[[], Progress], health: HealthFile, stalled_after_minutes: float
+        self,
+        name: str,
+        progress: Callable[[], Progress],
+        health: HealthFile,
+        stalled_after_minutes: float,
+        report: Report = no_report,
     ) -> None:
         self._name = name
         self._progress = progress
@@ -33,6 +41,8 @@ class Trouble:
         self._said: tuple[str, float] = "", 0.0
         self._alive: tuple[Any, float] = None, time.monotonic()
         self._told: int | None = None
+        self._report = report
+        self._reported = False
 
     @property
     def attempts(self) -> int:
@@ -49,6 +59,8 @@ class Trouble:
         kind = explanation.said if explanation.known is None else explanation.known.name
         self._say(kind, f"failed: {cause}{self._place()}; {self._since()}starting again in {pause:.0f} s")
         _log.info("the failure in full", exc_info=error)
+        if self._attempts >= _REPORTED_ATTEMPTS:
+            self._report_once(f"fails again and again: {cause}")
         self._health.change(
             state="failing", attempts=self._attempts, failing_since=self._failing_since, cause=cause, **self._where()
         )
@@ -58,6 +70,7 @@ class Trouble:
         """The query failed in a way that no further attempt can fix, as things are."""
         self._attempts += 1
         self._failing_since = self._failing_since or time.time()
+        self._report_once(str(fatal))
         self._health.change(
             state="ended", attempts=self._attempts, failing_since=self._failing_since, cause=str(fatal), **self._where()
         )
@@ -82,6 +95,7 @@ class Trouble:
             minutes = (now - self._alive[1]) / 60
             cause = f"no progress for {minutes:.0f} min, at: {doing}"
             self._say("stalled", f"{cause}{self._place()}")
+            self._report_once(cause)
             self._health.change(
                 state="stalled", failing_since=time.time() - (now - self._alive[1]), cause=cause, **self._where()
             )
@@ -92,7 +106,16 @@ class Trouble:
         self._health.change(committed=progress.committed, committed_at=progress.committed_at, facts=facts)
         self._health.beat()
 
+    def _report_once(self, words: str) -> None:
+        """Report that there is no progress, until there is some again."""
+        if not self._reported:
+            self._reported = True
+            self._report(words, False)
+
     def _recovered(self) -> None:
+        if self._reported:
+            self._reported = False
+            self._report("goes on", True)
         if self._failing_since is not None or self._health.health.state == "stalled":
             _log.info("goes on")
         self._attempts, self._failing_since, self._said = 0, None, ("", 0.0)

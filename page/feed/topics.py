@@ -67,5 +67,7 @@ def sound(messages: Sequence[Message]) -> list[Message]:
 
 def in_words(error: Exception) -> str:
     """An error of Kafka's client or ours as one line."""
+    if isinstance(error, TimeoutError):
+        return "Kafka does not answer"
     first = error.args[0] if error.args else error
     return first.str() if isinstance(first, KafkaError) else " ".join(str(error).split()) or type(error).__name__

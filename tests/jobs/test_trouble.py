@@ -96,3 +96,20 @@ def test_what_ended_for_good_stays_so_in_the_health_file(trouble: Trouble, healt
     trouble.fatal(Fatal("set --x to y"))
     trouble.stopped()
     assert (health.health.state, health.health.cause) == ("ended", "set --x to y")
+
+
+def test_no_progress_is_reported_once_and_that_it_goes_on_too(health: HealthFile) -> None:
+    reported: list[tuple[str, bool]] = []
+    trouble = Trouble(
+        "detect", lambda: PLANNED, health, 0.002, lambda words, resolved: reported.append((words, resolved))
+    )
+    for attempt in range(5):
+        trouble.failed(RuntimeError("what it is"))
+        assert len(reported) == (attempt >= 2)
+    trouble.look(progress(7, "now"), True, "at work")
+    trouble.look(progress(8, "then"), True, "at work")
+    time.sleep(0.15)
+    trouble.look(progress(8, "then"), True, "waiting")
+    trouble.look(progress(8, "then"), True, "waiting")
+    assert reported[:2] == [("fails again and again: RuntimeError: what it is", False), ("goes on", True)]
+    assert [(words.split(",")[0], over) for words, over in reported[2:]] == [("no progress for 0 min", False)]

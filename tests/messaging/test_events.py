@@ -16,6 +16,11 @@ from settings import Settings
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def no_events_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_outboxes", {})
+
+
 def event(number: int = 0, **changes: object) -> Event:
     fields = {
         "at": AT,
@@ -46,11 +51,11 @@ def test_no_broker_no_topic_and_no_sound_setting_neither_raise_nor_wait(caplog: 
     publish(Settings(kafka_bootstrap_servers="127.0.0.1:9", events_topic=""), event())
     publish(Settings(kafka_bootstrap_servers="127.0.0.1:9"), event(data={"x": object()}))
     publish(Settings(kafka_security_protocol="SASL_SSL"), event())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert caplog.text.count("the event promotion of model scoreline can't be sent") >= 2
     began = time.monotonic()
     assert events.drain(20) >= 1  # kept, for as long as the process lives
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
 
 
 def test_what_waits_for_a_broker_is_bounded(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Producer
 
 from detection.durable_folder import DurableFolder
+from messaging import events
 from messaging.config import KafkaConfig
 from messaging.events import drain, publish
 from ml.schema import Event, Reason
@@ -98,8 +99,9 @@ def wait_for(done: Any, seconds: float = 90) -> bool:
 
 
 def test_each_alert_is_notified_of_through_a_kill_beside_a_dead_channel_and_foreign_records(
-    topics: Settings, tmp_path: Path
+    topics: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(events, "_outboxes", {})  # other tests leave events for brokers that there are not
     with hooks() as (got, host):
         policy = written(tmp_path, host)
         process = started(topics, policy, tmp_path)

@@ -1,0 +1,1 @@
+"""Tests of the orchestrators, each in an environment of its own."""

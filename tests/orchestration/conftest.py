@@ -1,0 +1,5 @@
+"""A small history with labels, as the tests of models have it."""
+
+from tests.ml.conftest import history_folder, labelled_folder, transactions  # noqa: F401
+
+collect_ignore = ["airflow_runs.py"]  # which runs in another environment
