@@ -224,6 +224,30 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
+    page_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the page's certificate, for TLS")
+    page_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
+    page_address: MaybeUri = Field(
+        None, description="https://host under which people open the page, where a proxy stands before it"
+    )
+    page_users: MaybeLocalPath = Field(
+        None, description="YAML file of the page's users, made by `scoreline page users`; read again if changed"
+    )
+    page_roles: MaybeLocalPath = Field(
+        None, description="YAML file: of each role the proxy's or provider's groups that have it; read again if changed"
+    )
+    page_proxy_user: str = Field("", description="header in which a reverse proxy names who has signed in")
+    page_proxy_groups: str = Field("", description="header in which that proxy lists the user's groups, by commas")
+    page_proxy_from: str = Field(
+        "", description="addresses or networks of that proxy: others' headers count for nothing"
+    )
+    page_oidc_issuer: MaybeUri = Field(None, description="OpenID provider at which people sign in to the page")
+    page_oidc_client: str = Field("", description="name under which that provider knows the page")
+    page_oidc_secret: MaybeSecret = Field(None, description="the page's secret at that provider")
+    page_oidc_secret_file: MaybeLocalPath = Field(None, description="file that holds that secret, instead")
+    page_oidc_name: str = Field("preferred_username", description="claim that names a user; sub where it is not there")
+    page_oidc_groups: str = Field("groups", description="claim that lists a user's groups")
+    page_idle_minutes: float = Field(60.0, gt=0, description="after so long without anything done one signs in again")
+    page_session_hours: float = Field(12.0, gt=0, description="after so long one signs in again in any case")
     page_url: MaybeUri = Field(
         None, description="address of the analyst's page, to which notifications link, as in https://…"
     )

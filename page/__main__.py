@@ -17,6 +17,7 @@ from messaging.errors import KafkaConfigError
 from page.errors import PageError
 from page.log_files import set_up_logs
 from page.server import run
+from page.user_commands import app as users
 from settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -65,5 +66,13 @@ def _end_with_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def main() -> None:
+    """Run the command line: `users` and its commands, else the page."""
+    if sys.argv[1:2] == ["users"]:
+        users(sys.argv[2:], prog_name=f"{sys.argv[0]} users")
+    else:
+        app()
+
+
 if __name__ == "__main__":
-    app()
+    main()

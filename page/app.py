@@ -9,11 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
-from page.access import NOBODY_ELSE
+from page.access import Access, SignInNeeded, access_of, identity_of
+from page.bodies import Bodies
 from page.errors import Refused
+from page.outside import render_outside
 from page.parts import Parts
 from page.rendering import HERE, render
-from page.routes import audit, case, events, queue
+from page.routes import audit, case, events, queue, signin
+from page.routes.signin import sent_to_sign_in
 
 SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -32,7 +35,8 @@ HEADERS: Final = {
 
 
 def build(parts: Parts) -> FastAPI:
-    """The application; it starts and closes the parts."""
+    """The application; it starts and closes the parts. Raises `PageError` where nobody may sign in as the settings are."""
+    access = Access(parts.settings, parts.database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -42,9 +46,11 @@ def build(parts: Parts) -> FastAPI:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, exception_handlers=_HANDLERS)
     app.state.parts = parts
+    app.state.access = access
     app.middleware("http")(_secure)
+    app.add_middleware(Bodies)
     app.mount("/static", StaticFiles(directory=HERE / "static"), "static")
-    for part in (queue, case, audit, events):
+    for part in (queue, case, audit, events, signin):
         app.include_router(part.router)
 
     @app.get("/health")
@@ -57,13 +63,18 @@ def build(parts: Parts) -> FastAPI:
 async def _secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
     response.headers.update(HEADERS)
+    if access_of(request).secure:
+        response.headers["strict-transport-security"] = "max-age=31536000"
     if not request.url.path.startswith("/static/"):
         response.headers["cache-control"] = "no-store"
     return response
 
 
 def _page(request: Request, status: int, text: str) -> Response:
-    return render(request, "error.html.j2", NOBODY_ELSE, status, text=text)
+    found = identity_of(request)
+    if found is None:
+        return render_outside("outside.html.j2", status, text=text)
+    return render(request, "error.html.j2", found.user, status, text=text)
 
 
 def _refused(request: Request, error: Any) -> Response:
@@ -72,6 +83,10 @@ def _refused(request: Request, error: Any) -> Response:
 
 def _http_error(request: Request, error: Any) -> Response:
     return _page(request, error.status_code, str(error.detail))
+
+
+def _nobody(request: Request, _: Any) -> Response:
+    return sent_to_sign_in(request)
 
 
 def _not_a_form(request: Request, error: Any) -> Response:
@@ -90,5 +105,6 @@ _HANDLERS: Final[dict[Any, Any]] = {
     405: _http_error,
     500: _failed,
     Refused: _refused,
+    SignInNeeded: _nobody,
     RequestValidationError: _not_a_form,
 }

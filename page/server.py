@@ -6,6 +6,7 @@ from typing import Any, Final
 import uvicorn
 
 from page.app import build
+from page.errors import PageError
 from page.parts import Parts, address_of
 from page.store.database import open_database
 from settings import Settings
@@ -25,8 +26,15 @@ def run(settings: Settings) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # who asks is found out by page.access, which knows whom to trust
+        ssl_certfile=settings.page_tls_certificate,
+        ssl_keyfile=settings.page_tls_key,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise PageError(f"the TLS certificate or its key can't be used: {error}") from None
     _Server(config, parts).run()
 
 
@@ -42,7 +50,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
-            print(f"The page is at http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+            scheme = "https" if self.config.is_ssl else "http"
+            print(f"The page is at {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """See `uvicorn.Server`."""

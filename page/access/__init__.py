@@ -1,60 +1,59 @@
-"""Who may do what: roles, and the user of a request. Without users the page is open on this machine alone, and says so."""
+"""Who may do what: the user of a request, and what that user's role allows."""
 
-from collections.abc import Callable
-from typing import Final, Literal, NamedTuple
-from urllib.parse import urlsplit
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
 
+import anyio.to_thread
 from fastapi import Request
 from markupsafe import Markup
 
+from page.access.forms import SAFE, check_form, check_origin, form_token, hidden
+from page.access.users import NOBODY_ELSE, ROLES, Role, SignInNeeded, User
+from page.access.ways import Access, Identity
 from page.errors import Refused
 
-Role = Literal["look", "decide", "administer"]
-ROLES: Final[tuple[Role, ...]] = ("look", "decide", "administer")
-"""Each may do what those before it may."""
+__all__ = [
+    "NOBODY_ELSE", "ROLES", "Access", "Identity", "Role", "SignInNeeded", "User", "access_of", "hidden_field", "identity_of",
+    "require",
+]  # fmt: skip
+
+_NANOSECONDS: Final = 1_000_000
 
 
-class User(NamedTuple):
-    """Who uses the page. signed_in: false where the page has no sign-in."""
-
-    name: str
-    role: Role
-    signed_in: bool = True
-
-    def may(self, role: Role) -> bool:
-        """Whether this user may do what the role allows."""
-        return ROLES.index(self.role) >= ROLES.index(role)
+def access_of(request: Request) -> Access:
+    """The ways to sign in of the page that a request is for."""
+    access: Access = request.app.state.access
+    return access
 
 
-NOBODY_ELSE: Final = User("analyst", "administer", signed_in=False)
-"""The user where there is no sign-in: whoever is on this machine."""
+def identity_of(request: Request) -> Identity | None:
+    """Who a request is from, once `require` has found out."""
+    found: Identity | None = getattr(request.state, "identity", None)
+    return found
 
 
-def require(role: Role) -> Callable[[Request], User]:
-    """A dependency that gives the user of a request. Raises `Refused` where that user may not do what the role allows."""
+def require(role: Role) -> Callable[[Request], Awaitable[User]]:
+    """A dependency that gives the user of a request.
 
-    def user_of(request: Request) -> User:
-        _check_origin(request)
-        if not NOBODY_ELSE.may(role):
+    Raises `Refused` where that user may not do what the role allows, or another site sent the request, and `SignInNeeded`.
+    """
+
+    async def user_of(request: Request) -> User:
+        access = access_of(request)
+        check_origin(request, access.address)
+        found = await anyio.to_thread.run_sync(access.identify, request, time.time_ns() // _NANOSECONDS)
+        if request.method not in SAFE:
+            await check_form(request, form_token(access.key, found.binding))
+        request.state.identity = found
+        if not found.user.may(role):
             raise Refused(f"only who may {role} can do this", 403)
-        return NOBODY_ELSE
+        return found.user
 
     return user_of
 
 
 def hidden_field(request: Request) -> Markup:
     """What each form that changes something holds, so that no other site can send it."""
-    del (
-        request
-    )  # there is no sign-in, and so no session that another site could use: `require` looks where a form is from
-    return Markup("")
-
-
-def _check_origin(request: Request) -> None:
-    """No other site may send a form to a page that has no sign-in, nor read it under a name of its own."""
-    host = request.headers.get("host", "")
-    if urlsplit(f"//{host}").hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise Refused("this page is for this machine alone", 403)
-    origin = request.headers.get("origin")
-    if request.method != "GET" and origin is not None and urlsplit(origin).netloc != host:
-        raise Refused("this form was sent by another site", 403)
+    found = identity_of(request)
+    return Markup("") if found is None else hidden(form_token(access_of(request).key, found.binding))

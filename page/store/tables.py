@@ -145,3 +145,18 @@ feed_offsets: Final = Table(
     Column("next_offset", BigInteger, nullable=False),
 )
 """How far the alerts are taken in, in the transactions that take them in. topic: its name and its id."""
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("name", String(LONGEST_ID), nullable=False, index=True),
+    Column("role", String(16), nullable=False),
+    Column("way", String(16), nullable=False),
+    Column("stamp", String(64), nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+)
+"""Who is signed in. token_hash: SHA-256 of what the cookie holds. way: password or provider. stamp: of the password that the
+session was begun with."""

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from httpx import Client
 
+from page.access.forms import HEADER, form_token
+from page.access.secret import secret_key
 from page.parts import Parts
 from page.store.database import Database, open_database
 from settings import Settings
@@ -42,7 +44,8 @@ def database(store_address: str) -> Iterator[Database]:
 @pytest.fixture
 def browser(database: Database, tmp_path: Path) -> Iterator[Client]:
     """A browser on a page whose feeds are not started."""
-    parts = Parts.of(Settings(log_dir=tmp_path), database)
+    parts = Parts.of(Settings(log_dir=tmp_path, page_data=tmp_path), database)
     parts.workers.clear()
-    with running(parts) as address, Client(base_url=address, timeout=60) as client:
+    token = form_token(secret_key(tmp_path), "this machine")
+    with running(parts) as address, Client(base_url=address, timeout=60, headers={HEADER: token}) as client:
         yield client

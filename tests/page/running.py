@@ -15,7 +15,13 @@ from page.parts import Parts
 def running(parts: Parts) -> Iterator[str]:
     """The page's address, while the block lasts."""
     config = uvicorn.Config(
-        build(parts), "127.0.0.1", 0, log_config=None, access_log=False, timeout_graceful_shutdown=2
+        build(parts),
+        "127.0.0.1",
+        0,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
