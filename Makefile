@@ -21,7 +21,7 @@ PROCESSES ?= auto
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint dashboards wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

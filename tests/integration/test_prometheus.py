@@ -83,6 +83,67 @@ def broken(settings: Settings) -> None:
     producer.close()
 
 
+def eventually(check: Callable[[], None], seconds: float = 60.0) -> None:
+    """Until it holds: Spark reports a micro-batch when it is over, and Prometheus looks once a second."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            check()
+        except (AssertionError, KeyError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+
+
+def pages_are_whole(job_port: int, service_port: int) -> None:
+    """What is on the pages is what promtool takes, and every metric that the job has is there."""
+    for port in (job_port, service_port):
+        page = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics").data
+        assert complaints("promtool", "check", "metrics", text=page) == ""
+        if port == job_port:
+            shown = {family.name for family in FAMILIES if f"# TYPE {family.name} ".encode() in page}
+    assert {family.name for family in FAMILIES} - shown == {"scoreline_job_query_failures_total"}
+
+
+def what_prometheus_knows_is_true(server: Prometheus) -> None:
+    """Counts are exact; what it is judged by, and how the queries are, is as it is."""
+    # Counts are exact.
+    detect = frozenset({("query", "detect")})
+    assert set(server.query("up").values()) == {1}
+    assert server.query("scoreline_job_records_total")[detect] >= PAYMENTS + BROKEN
+    letters = server.query("scoreline_job_dead_letters_total > 0")
+    assert letters == {frozenset({("reason", "not_json")}): BROKEN}
+    alerts = server.one("scoreline_job_alerts_total")
+    assert 0 < alerts < PAYMENTS / 4
+    assert server.one("scoreline_job_score_latency_seconds_count") >= PAYMENTS
+    assert server.one("sum(scoreline_job_amount_total)") > server.one("sum(scoreline_job_alert_amount_total)") > 0
+
+    # What it is judged by, and how the queries are.
+    assert frozenset({("model_name", "scoreline"), ("model_version", "1")}) in server.query("scoreline_job_model_info")
+    assert server.one("scoreline_job_alert_budget_ratio") == 0.02
+    assert server.one("scoreline_job_model_refused") == 0
+    assert set(server.query("scoreline_job_query_state == 1")) >= {detect | {("state", "running")}}
+    assert server.query("scoreline_job_query_failing_since_timestamp_seconds")[detect] == 0
+    assert time.time() - 120 < server.query("scoreline_job_last_commit_timestamp_seconds")[detect] < time.time() + 1
+    assert server.query("scoreline_job_lag_seconds")[detect] >= 0
+    assert server.query("scoreline_job_state_rows")[detect] > 0
+    assert (
+        server.query("scoreline_job_micro_batch_stage_seconds_total{stage='addBatch'}")[
+            detect | {("stage", "addBatch")}
+        ]
+        > 0
+    )
+    memory = {
+        dict(labels)["process"]: n for labels, n in server.query("scoreline_job_process_resident_memory_bytes").items()
+    }
+    assert memory.keys() == {"driver", "java", "workers"}
+    assert all(n > 10 << 20 for n in memory.values())
+    assert all(n > 0 for n in server.query("scoreline_job_process_cpu_seconds_total").values())
+    assert server.one("scoreline_ready") == 1
+
+
 @pytest.mark.slow
 def test_a_real_prometheus_reads_what_job_and_service_do(
     settings: Settings, start: Callable[..., Application], tmp_path: Path
@@ -107,50 +168,8 @@ def test_a_real_prometheus_reads_what_job_and_service_do(
         service.post("/transactions", payments(20))
         job.wait_until(lambda: server.one("sum(scoreline_decisions_total)") == 20, "the decisions in Prometheus", 60)
 
-        # What is on the pages is what promtool takes, and every metric that the job has is there.
-        for port in (own.metrics_port, service.port):
-            page = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics").data
-            assert complaints("promtool", "check", "metrics", text=page) == ""
-            if port == own.metrics_port:
-                shown = {family.name for family in FAMILIES if f"# TYPE {family.name} ".encode() in page}
-        assert {family.name for family in FAMILIES} - shown == {"scoreline_job_query_failures_total"}
-
-        # Counts are exact.
-        detect = frozenset({("query", "detect")})
-        assert set(server.query("up").values()) == {1}
-        assert server.query("scoreline_job_records_total")[detect] >= PAYMENTS + BROKEN
-        letters = server.query("scoreline_job_dead_letters_total > 0")
-        assert letters == {frozenset({("reason", "not_json")}): BROKEN}
-        alerts = server.one("scoreline_job_alerts_total")
-        assert 0 < alerts < PAYMENTS / 4
-        assert server.one("scoreline_job_score_latency_seconds_count") >= PAYMENTS
-        assert server.one("sum(scoreline_job_amount_total)") > server.one("sum(scoreline_job_alert_amount_total)") > 0
-
-        # What it is judged by, and how the queries are.
-        assert frozenset({("model_name", "scoreline"), ("model_version", "1")}) in server.query(
-            "scoreline_job_model_info"
-        )
-        assert server.one("scoreline_job_alert_budget_ratio") == 0.02
-        assert server.one("scoreline_job_model_refused") == 0
-        assert set(server.query("scoreline_job_query_state == 1")) >= {detect | {("state", "running")}}
-        assert server.query("scoreline_job_query_failing_since_timestamp_seconds")[detect] == 0
-        assert time.time() - 120 < server.query("scoreline_job_last_commit_timestamp_seconds")[detect] < time.time() + 1
-        assert server.query("scoreline_job_lag_seconds")[detect] >= 0
-        assert server.query("scoreline_job_state_rows")[detect] > 0
-        assert (
-            server.query("scoreline_job_micro_batch_stage_seconds_total{stage='addBatch'}")[
-                detect | {("stage", "addBatch")}
-            ]
-            > 0
-        )
-        memory = {
-            dict(labels)["process"]: n
-            for labels, n in server.query("scoreline_job_process_resident_memory_bytes").items()
-        }
-        assert memory.keys() == {"driver", "java", "workers"}
-        assert all(n > 10 << 20 for n in memory.values())
-        assert all(n > 0 for n in server.query("scoreline_job_process_cpu_seconds_total").values())
-        assert server.one("scoreline_ready") == 1
+        eventually(lambda: pages_are_whole(own.metrics_port, service.port))
+        eventually(lambda: what_prometheus_knows_is_true(server))
 
         # Prometheus takes the rules, and none of them fails.
         groups = server.ask("/api/v1/rules")["groups"]
