@@ -21,7 +21,7 @@ from programs.interruption import Interruption
 LOOK_SECONDS: Final = 0.5
 GENERATOR_PATIENCE_SECONDS: Final = 60.0
 WARM_UP_SECONDS: Final = 30.0
-OVERDUE_SECONDS: Final = 2.0
+OVERDUE_SECONDS: Final = 5.0
 """So long after its time a generator that could not keep the rate is ended, instead of sending the rest too late."""
 
 

