@@ -21,7 +21,7 @@ PROCESSES ?= auto
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-quick test-long torture fuzz lint dashboards wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ define install
 endef
 
 # What needs InfluxDB has it built while the libraries are fetched.
-demo stack test test-quick test-long: MEANWHILE := --build-influxdb
+demo stack test test-again test-quick test-long: MEANWHILE := --build-influxdb
 
 setup: ## make the virtual environment in .venv from requirements.lock (all others do it by themselves)
 	$(call install,requirements.lock)
@@ -54,6 +54,9 @@ demo: setup ## watch it all at work: servers, traffic, detection, alerts in five
 
 test: lint ## check style, types, and what the tests against real servers show in some 25 minutes (PROCESSES=3 where there is memory)
 	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
+
+test-again: lint ## run what failed last time once more, one at a time, and name it: such a test, or what it tests, is to be corrected
+	@$(PYTHON) -m pytest --verbose --last-failed --last-failed-no-failures none -m "not alone and not long"
 
 test-quick: setup-dev ## run the tests that take less than half a minute each
 	@$(SIDE_BY_SIDE) -m "not slow and not alone and not long"
