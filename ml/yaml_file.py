@@ -19,4 +19,13 @@ def plain(text: str | bytes) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         # PyYAML's constructors raise what they come across: ValueError for 2026-02-30, AttributeError for `!!timestamp x`, ...
-        raise NoYAML(" ".join(str(error).split()) or type(error).__name__) from error
+        raise NoYAML(_in_words(error)) from None
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong and where, without the lines around it: a file of settings may have secrets in them."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split()) or type(error).__name__
+    mark = error.problem_mark or error.context_mark
+    place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
+    return " ".join(", ".join(filter(None, (error.context, error.problem, place))).split())

@@ -11,6 +11,8 @@ SHOWN: Final = 5
 LINES: Final = 40
 """So many lines a digest has; the others are one line together."""
 _CURRENCIES: Final = 4
+_CLOCK_SECONDS: Final = 60.0
+"""A clock that is set back by no more than this is left to itself."""
 OTHERS: Final = "others"
 
 Kind = Literal["case", "update", "repeat", "resolved", "digest"]
@@ -133,7 +135,8 @@ class Message(msgspec.Struct, frozen=True):
 
 class State(msgspec.Struct):
     """All that outlives a restart. offsets: the next record to read, by topic and partition; outbox: messages that left the
-    cases and were not yet delivered or given up; seen: the alerts that came last, of which another copy may come."""
+        cases and were not yet delivered or given up; seen: the alerts that came last, of which another copy may come.
+    clock: the time when something was last done."""
 
     groups: dict[str, Group] = {}
     books: dict[str, Book] = {}
@@ -141,6 +144,7 @@ class State(msgspec.Struct):
     numbers: int = 0
     digests: int = 0
     looked_at: float = 0.0
+    clock: float = 0.0
     offsets: dict[str, dict[int, int]] = {}
     outbox: list[Message] = []
     seen: list[str] = []
@@ -150,6 +154,21 @@ class State(msgspec.Struct):
         """The number of a new case."""
         self.numbers += 1
         return str(self.numbers)
+
+    def goes_by(self, now: float) -> bool:
+        """Go by a clock; returns whether it was set back, as where it was ahead for a while. Then all times go back with it, so
+        that what waits waits no longer than before, and what left lately still counts for the rates."""
+        back, self.clock = self.clock - now, now
+        if back <= _CLOCK_SECONDS:
+            return False
+        for group in self.groups.values():
+            group.opened, group.newest, group.sent_at = group.opened - back, group.newest - back, group.sent_at - back
+            group.next_at = None if group.next_at is None else group.next_at - back
+        for book in self.books.values():
+            book.sent = [at - back for at in book.sent]
+            book.digest_at = None if book.digest_at is None else book.digest_at - back
+        self.looked_at -= back
+        return True
 
     def count(self, what: str, by: int = 1) -> None:
         """Count for the status."""

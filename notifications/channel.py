@@ -53,6 +53,11 @@ class ChannelSender:
         self._thread = threading.Thread(target=self._run, name=f"channel {name}", daemon=True)
         self._thread.start()
 
+    def sends_as(self, config: Channel, url: str) -> bool:
+        """Whether it sends as a channel that is written so: then what is on its way goes on, and is not begun again."""
+        own = (self.config.format, self.config.templates, self.config.give_up_after)
+        return url == self.url and own == (config.format, config.templates, config.give_up_after)
+
     @property
     def form(self) -> str:
         """How its messages are written."""
@@ -93,7 +98,12 @@ class ChannelSender:
         began, attempt, pause = time.monotonic(), 0, _FIRST_PAUSE
         while not self._stopping:
             attempt += 1
-            title, body = rendered(self._wording, message, self._receiver, self._page_url)
+            try:
+                title, body = rendered(self._wording, message, self._receiver, self._page_url)
+            except Exception as error:  # noqa: BLE001  # whatever others wrote: this message is given up, the channel goes on
+                refused = Outcome(False, f"it can't be written: {type(error).__name__}")
+                self._report(Report(self._name, message, attempt, refused, True))
+                return
             outcome = self._receiver.send(title, body, message.severity)
             wait = pause if outcome.retry_after is None else max(outcome.retry_after, _FIRST_PAUSE)
             done = outcome.delivered or time.monotonic() - began + wait > self._give_up

@@ -48,6 +48,7 @@ class Grouping:
 
     def take(self, item: Item, now: float) -> bool:
         """Take an item to the cases and digests that its routes name. Returns whether one did."""
+        self._go_by(now)
         routes = self._policy.routes_of(item)
         if routes:
             silence = self._policy.silence_of(item, now)
@@ -61,6 +62,7 @@ class Grouping:
 
     def due(self, now: float, open_channels: Collection[str] | None = None) -> list[Message]:
         """The messages that leave now. open_channels: those that take messages; what is due of another goes to its digest."""
+        self._go_by(now)
         messages: list[Message] = []
         blocked = set[str]()
         for name, channel in self._policy.channels.items():
@@ -84,6 +86,12 @@ class Grouping:
                 self._scheduled.discard(name)
         self._close_old(now)
         return messages
+
+    def _go_by(self, now: float) -> None:
+        if self.state.goes_by(now):
+            for name, channel in self._policy.channels.items():
+                if channel.digest.at and name in self.state.books:
+                    self.state.books[name].digest_at = None  # a time of the day is one of the clock as it is now
 
     @property
     def channels(self) -> Collection[str]:

@@ -75,7 +75,7 @@ def plain_text(text: str, longest: int = _LONGEST) -> str:
 
 
 def of_score(score: Score, place: str) -> Item:
-    """Of an alert. place: PARTITION/OFFSET of its transaction, by which both lanes know it."""
+    """Of an alert. place: PARTITION/OFFSET/ID of its transaction, by which both lanes know it."""
     named = {name: getattr(score, name) for name in TRANSACTION_FIELDS}
     segment = segment_name(score.channel, score.merchant_category)
     names = {
@@ -83,9 +83,8 @@ def of_score(score: Score, place: str) -> Item:
         for name in Names.__struct_fields__
         if isinstance(text := named.get(name), str) and name != "record"
     }
-    facts = dict.fromkeys(TYPES) | named | (score.named_features or {})
-    facts |= dict(zip(FEATURES, score.features, strict=False))
-    facts |= {
+    facts = dict.fromkeys(TYPES) | (score.named_features or {}) | dict(zip(FEATURES, score.features, strict=False))
+    facts |= named | {
         "record": "alert",
         "severity": "warning",
         "segment": segment,

@@ -43,7 +43,7 @@ class Notifier:
         self._records = records
         self._kept = kept
         self._page_url = page_url
-        self._from_end = from_end and found is None
+        self._from_end = from_end and (found is None or not found.offsets)  # without Kafka it was no start yet
         self._clock = clock
         self.state = found or State()
         self._grouping = Grouping(policy.policy, self.state)
@@ -140,7 +140,7 @@ class Notifier:
             )
         for name, sender in list(self._senders.items()):
             config = policy.channels.get(name)
-            if config != sender.config or policy.urls[name].clear != sender.url:
+            if config is None or not sender.sends_as(config, policy.urls[name].clear):
                 sender.stop()
                 del self._senders[name]
         for name in policy.channels:

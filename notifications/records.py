@@ -87,14 +87,17 @@ class Records:
         return [] if found.error is not None else sorted(found.partitions)
 
     def _end(self, topic: str, partition: int) -> int:
-        return int(self._consumer.get_watermark_offsets(TopicPartition(topic, partition), _ANSWER_SECONDS)[1])
+        found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), _ANSWER_SECONDS)
+        if found is None:  # no answer in time
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return int(found[1])
 
 
 def item_of(value: bytes | None) -> Item:
     """The item of an alert's record. Raises `Unreadable`."""
     try:
         score = read_score(value)
-        return of_score(score, f"{score.partition}/{score.offset}")
+        return of_score(score, f"{score.partition}/{score.offset}/{score.transaction_id}")
     except Unreadable:
         raise
     except Exception as error:  # noqa: BLE001  # bytes of others

@@ -126,8 +126,20 @@ def _environment(form: str) -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
     )
     made.filters["number"] = number
-    made.filters["time"] = lambda at: f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    made.filters["time"] = _time
     return made
+
+
+def _time(at: float) -> str:
+    """A time as people read it; one before the year 1 or after 9999, as a record's own zone may make it, has none.
+
+    >>> _time(0.0), _time(1e12)
+    ('1970-01-01 00:00:00 UTC', 'at no time of a calendar')
+    """
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "at no time of a calendar"
 
 
 _ENVIRONMENTS: Final = {form: _environment(form) for form in FORMATS}

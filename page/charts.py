@@ -73,7 +73,7 @@ def timeline(payments: Sequence[Payment], this: tuple[int, int]) -> Timeline | N
     days = last - first > 2 * 86_400
     ticks = [first + (last - first) * k / 4 for k in range(5)]
     form = "%d %b" if days else "%d %b %H:%M"
-    dates = [Tick(round(x(tick), 1), f"{datetime.fromtimestamp(tick, UTC):{form}}") for tick in ticks]
+    dates = [Tick(round(x(tick), 1), _date(tick, form)) for tick in ticks]
     return Timeline(sorted(dots, key=lambda dot: dot.kind == "this"), dates, marks)
 
 
@@ -146,4 +146,16 @@ def _kind(one: Payment, this: tuple[int, int]) -> str:
 
 def _words(one: Payment) -> str:
     paid = f"{one.amount:,.2f} {one.currency or ''}, {one.country or 'no country'}"
-    return f"{one.event_time:%Y-%m-%d %H:%M} UTC: {paid}, score {one.anomaly_score:.3f}"
+    return f"{_date(one.event_time.timestamp(), '%Y-%m-%d %H:%M')} UTC: {paid}, score {one.anomaly_score:.3f}"
+
+
+def _date(at: float, form: str) -> str:
+    """A time of a payment or an axis, UTC; at the ends of the calendar an axis goes beyond it.
+
+    >>> _date(0.0, "%d %b"), _date(-62_135_596_801.0, "%d %b")
+    ('01 Jan', '–')
+    """
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):{form}}"
+    except (ValueError, OverflowError, OSError):
+        return "–"

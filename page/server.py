@@ -7,6 +7,7 @@ import uvicorn
 
 from page.app import build
 from page.errors import PageError
+from page.heads import Heads
 from page.parts import Parts, address_of
 from page.store.database import open_database
 from settings import Settings
@@ -26,6 +27,7 @@ def run(settings: Settings) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        http=Heads,
         proxy_headers=False,  # who asks is found out by page.access, which knows whom to trust
         ssl_certfile=settings.page_tls_certificate,
         ssl_keyfile=settings.page_tls_key,

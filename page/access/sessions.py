@@ -1,14 +1,18 @@
 """Sessions on the server: a cookie holds a random token, the store its hash, so that a session ends when the server says so."""
 
 import hashlib
+import logging
 import secrets
 from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy.exc import DBAPIError
 
 from page.access.users import Role
 from page.store.database import Database
 from page.store.tables import sessions
+
+_log = logging.getLogger(__name__)
 
 Way = Literal["password", "provider"]
 
@@ -61,9 +65,16 @@ class Sessions:
         if found is None or found.ends_at <= now or found.seen_at <= now - self._idle_ms:
             return None
         if active and found.seen_at < now - min(_NOTE_MS, self._idle_ms // 4):
-            with self._database.begin() as connection:
-                connection.execute(update(sessions).where(mine).values(seen_at=now))
+            self._note(mine, now)
         return Session(found.name, found.role, found.way, found.stamp, found.seen_at, found.ends_at)
+
+    def _note(self, mine: ColumnElement[bool], now: int) -> None:
+        """Who reads goes on reading where the store can't be written now: a full disk, or somebody else's lock."""
+        try:
+            with self._database.begin(patient=False) as connection:
+                connection.execute(update(sessions).where(mine).values(seen_at=now))
+        except DBAPIError as error:
+            _log.warning("when a session was last used could not be noted: %s", " ".join(str(error.orig).split())[:200])
 
     def end(self, token: str) -> None:
         """The token is no session any more, whoever still has it."""

@@ -20,6 +20,9 @@ from settings import Settings
 MOST: Final = 200_000
 """Payments that are kept, the newest."""
 
+MOST_CHARACTERS: Final = 100_000_000
+"""Of all their texts: a payment as people make it has fewer than a hundred."""
+
 MOST_A_CUSTOMER: Final = 500
 
 _AT_ONCE: Final = 1_000
@@ -34,18 +37,20 @@ _decode: Final = msgspec.json.Decoder(Payment).decode
 class Recent:
     """The newest payments, bounded. Safe to use by several threads."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, most_characters: int = MOST_CHARACTERS) -> None:
+        self._most, self._most_characters, self._characters = most, most_characters, 0
         self._lock = threading.Lock()
-        self._all: deque[Payment] = deque(maxlen=most)
+        self._all: deque[Payment] = deque()
         self._of: dict[str, deque[Payment]] = {}
         self.seen = 0
         self.left_out = 0
 
     def add(self, payment: Payment) -> None:
-        """Take in one payment; the oldest leaves where there are too many."""
+        """Take in one payment; the oldest leave where there are too many, or their texts are too long."""
         with self._lock:
-            if len(self._all) == self._all.maxlen:
-                self._forget(self._all[0])
+            self._characters += payment.characters
+            while self._all and (len(self._all) >= self._most or self._characters > self._most_characters):
+                self._forget(self._all.popleft())
             self._all.append(payment)
             self._of.setdefault(payment.customer_id, deque(maxlen=MOST_A_CUSTOMER)).append(payment)
             self.seen += 1
@@ -67,6 +72,7 @@ class Recent:
             return self._all[-1].model_version if self._all else None
 
     def _forget(self, payment: Payment) -> None:
+        self._characters -= payment.characters
         own = self._of.get(payment.customer_id)
         if own and own[0] is payment:
             own.popleft()

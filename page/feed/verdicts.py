@@ -48,13 +48,13 @@ class VerdictSender(Worker):
     def session(self) -> None:
         """See `Worker`."""
         with self._database.alone(_ALONE) as alone:
-            if not alone:  # another page on the same store sends
+            if not alone():  # another page on the same store sends
                 self.works()
                 self.stopped.wait(5.0)
                 return
             producer = self.producer()
             try:
-                while not self.stopped.is_set():
+                while not self.stopped.is_set() and alone():
                     if not self.send(producer):
                         self.stopped.wait(_PAUSE_SECONDS)
                     self.works()

@@ -22,6 +22,8 @@ router: Final = APIRouter()
 
 _SECONDS: Final = 120
 _LONGEST: Final = 100_000
+LARGEST: Final = 2**62
+"""No row has a larger number."""
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -30,6 +32,8 @@ _ROOT: Final = Path(__file__).parents[2]
 def audit(request: Request, user: Looks, alert_id: int) -> HTMLResponse:
     """All that led to an alert, judged again. It takes some seconds, and two are made at once."""
     parts = parts_of(request)
+    if not 0 <= alert_id <= LARGEST:
+        raise Refused(f"there is no alert {alert_id}", 404)
     with parts.database.read() as connection:
         score = decoded(record_of(connection, alert_id))
     if parts.settings.lake is None:

@@ -39,6 +39,7 @@ def case(
         alerts = store.alerts_of(connection, case_id)
         chosen = _chosen(alerts, alert)
         record = store.record_of(connection, chosen.id)
+        all_alerts, open_alerts = store.counted(connection, case_id)
         values: dict[str, Any] = {
             "held": locks.holder(connection, case_id, now),
             "said": verdicts.said_of(connection, case_id),
@@ -50,7 +51,10 @@ def case(
     values |= {
         "case": row,
         "alerts": alerts,
-        "open_alerts": sum(one.state == "open" for one in alerts),
+        "all_alerts": all_alerts,
+        "open_alerts": open_alerts,
+        "open_shown": sum(one.state == "open" for one in alerts),
+        "newest_shown": max(one.id for one in alerts),
         "alert": chosen,
         "view": view(score, parts.pasts.of_customer(score.customer_id)),
         "newest_model": parts.recent.newest_model(),
@@ -74,17 +78,21 @@ def say(
     token: Annotated[str, Form(min_length=8, max_length=64)],
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
     whole: Annotated[str, Form()] = "",
+    newest: Annotated[int, Form(ge=0, le=_LARGEST)] = _LARGEST,
 ) -> Response:
-    """Say something of one alert, or of all that wait in the case; then the next one is shown."""
+    """Say something of one alert, or of all that were shown as waiting; then the next one is shown.
+
+    newest: the newest alert that was shown: of what came after it the analyst has seen nothing.
+    """
     parts, now = parts_of(request), now_ms()
     _check_number(case_id)
     with parts.database.begin() as connection:
         waiting = [one.id for one in store.alerts_of(connection, case_id) if one.state == "open"]
-        chosen = waiting if whole == "yes" and waiting else [alert]
+        chosen = [number for number in waiting if whole == "yes" and number <= newest] or [alert]
         if store.case_of(connection, alert) != case_id:
             raise Refused("that alert is of another case", 404)
         done = verdicts.say(connection, chosen, verdict, note, user.name, now, token)
-    rest = [number for number in waiting if number not in chosen]
+        rest = store.counted(connection, case_id)[1]
     said = f"{verdict}: {done}" if done else ""
     return _onward(request, user, which, order, case_id, bool(rest), said)
 

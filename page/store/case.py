@@ -39,6 +39,13 @@ def alerts_of(connection: Connection, case_id: int) -> Sequence[Any]:
     return connection.execute(wanted.limit(MOST_ALERTS)).all()
 
 
+def counted(connection: Connection, case_id: int) -> tuple[int, int]:
+    """(how many alerts a case has, how many of them wait), whether or not so many are shown."""
+    wanted = select(func.count(), func.count().filter(alerts.c.state == "open")).where(alerts.c.case_id == case_id)
+    found = connection.execute(wanted).one()
+    return int(found[0]), int(found[1])
+
+
 def record_of(connection: Connection, alert_id: int) -> str:
     """An alert's score as JSON. Raises `Refused` where there is none."""
     found = connection.execute(select(alerts.c.record).where(alerts.c.id == alert_id)).scalar()

@@ -1,6 +1,6 @@
 """Opens the case store, SQLite or PostgreSQL, and brings its tables up to date."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from page.errors import PageError
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _BUSY_SECONDS: Final = 30
+_IMPATIENT_MS: Final = 200
 _MIGRATING: Final = 7_620_417
 """The number of PostgreSQL's advisory lock under which one process at a time migrates."""
 
@@ -30,9 +31,9 @@ class Database:
         self._lock = lock
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """A transaction that writes; SQLite has one at a time, and the others wait."""
-        with self.engine.begin() as connection:
+    def begin(self, patient: bool = True) -> Iterator[Connection]:
+        """A transaction that writes; SQLite has one at a time, and the others wait: not patient, hardly at all."""
+        with self.engine.connect().execution_options(patient=patient) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -42,14 +43,21 @@ class Database:
             yield connection
 
     @contextmanager
-    def alone(self, number: int) -> Iterator[bool]:
-        """Whether no other process on this store is within a block of this number; while the block lasts, none comes in."""
+    def alone(self, number: int) -> Iterator[Callable[[], bool]]:
+        """Asks whether no other process on this store is within a block of this number; while it is so, none comes in.
+
+        To be asked before each thing that one process alone may do: it raises `DBAPIError` where the server that knew of it was
+        restarted, since then another process may have come in.
+        """
         if self._lock is not None:
-            yield True
+            yield lambda: True
             return
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            yield bool(connection.scalar(text("select pg_try_advisory_lock(:number)"), {"number": number}))
-            connection.invalidate()  # the lock is the session's, and ends with it
+            try:
+                first = bool(connection.scalar(text("select pg_try_advisory_lock(:number)"), {"number": number}))
+                yield lambda: first and connection.scalar(text("select true")) is True
+            finally:
+                connection.invalidate()  # the lock is the session's, and ends with it: not in the pool, however this ends
 
     def close(self) -> None:
         """Close all connections, and let another process have the store."""
@@ -113,8 +121,10 @@ def _connected(connection: Any, _: object) -> None:
 
 def _begun(connection: Connection) -> None:
     """A writer takes the write lock at once, so that it never finds that what it has read is stale."""
-    reads = connection.get_execution_options().get("reads", False)
-    connection.exec_driver_sql("begin" if reads else "begin immediate")
+    options = connection.get_execution_options()
+    milliseconds = _BUSY_SECONDS * 1_000 if options.get("patient", True) else _IMPATIENT_MS
+    connection.exec_driver_sql(f"pragma busy_timeout = {milliseconds}")
+    connection.exec_driver_sql("begin" if options.get("reads", False) else "begin immediate")
 
 
 def _migrate(connection: Connection) -> None:

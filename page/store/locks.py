@@ -1,6 +1,7 @@
 """Which analyst works on which case: a lock that ends by itself."""
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from page.errors import Refused
 from page.store.history import Event, record
@@ -13,7 +14,10 @@ def take(connection: Connection, case_id: int, who: str, now: int, minutes: floa
     mine = or_(locks.c.until <= now, locks.c.held_by == who)
     before = connection.execute(select(locks).where(locks.c.case_id == case_id)).first()
     if before is None:
-        connection.execute(insert(locks).values(case_id=case_id, held_by=who, until=until))
+        try:
+            connection.execute(insert(locks).values(case_id=case_id, held_by=who, until=until))
+        except IntegrityError:
+            raise Refused("another analyst takes this case at this moment: ask again") from None
     else:
         done = connection.execute(
             update(locks).where(locks.c.case_id == case_id, mine).values(held_by=who, until=until)

@@ -60,6 +60,7 @@ def undo(connection: Connection, who: str, now: int) -> int | None:
     """Take back what this analyst said last, of all alerts that it was said of; returns the case, None where there is nothing.
 
     An alert of which somebody has said something else since stays as it is. Labels that were sent are withdrawn.
+    Raises `Refused` while somebody else works on one of the cases.
     """
     mine = and_(verdicts.c.said_by == who, verdicts.c.withdrawn_at.is_(None))
     last = connection.execute(select(verdicts.c.token).where(mine).order_by(verdicts.c.id.desc()).limit(1)).scalar()
@@ -69,6 +70,7 @@ def undo(connection: Connection, who: str, now: int) -> int | None:
     by_number = {one.alert_id: one for one in said}
     case_id = None
     for alert in _claimed(connection, list(by_number)):
+        locks.check_free(connection, alert.case_id, who, now)
         own = by_number[alert.id]
         connection.execute(update(verdicts).where(verdicts.c.id == own.id).values(withdrawn_at=now))
         case_id = alert.case_id

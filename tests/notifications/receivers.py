@@ -34,6 +34,13 @@ class Hooks:
         self.got.setdefault(path, []).append(json.loads(body))
         return 200, {}
 
+    def wait_at(self, path: str, count: int = 1, seconds: float = 30) -> bool:
+        """Whether so many were sent there, whether or not they were answered."""
+        until = time.monotonic() + seconds
+        while len(self.at.get(path, [])) < count and time.monotonic() < until:
+            time.sleep(0.02)
+        return len(self.at.get(path, [])) >= count
+
     def wait(self, path: str, count: int = 1, seconds: float = 30) -> list[dict[str, Any]]:
         until = time.monotonic() + seconds
         while len(self.got.get(path, [])) < count and time.monotonic() < until:

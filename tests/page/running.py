@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from page.app import build
+from page.heads import Heads
 from page.parts import Parts
 
 
@@ -20,6 +21,7 @@ def running(parts: Parts) -> Iterator[str]:
         0,
         log_config=None,
         access_log=False,
+        http=Heads,
         proxy_headers=False,
         timeout_graceful_shutdown=2,
     )
