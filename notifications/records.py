@@ -4,7 +4,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
 from detection.score_json import read as read_score
 from messaging.config import KafkaConfig
@@ -18,6 +27,7 @@ _AT_ONCE: Final = 500
 _events: Final = Reader(Event)
 
 Offsets = dict[str, dict[int, int]]
+"""By topic, as NAME#ID, and partition: the next record to read."""
 
 
 class Records:
@@ -36,24 +46,47 @@ class Records:
                 "log_level": 2,
             }
         )
-        self._assigned: set[tuple[str, int]] = set()
+        self._admin = AdminClient({**kafka.for_confluent(), "log_level": 2})
+        self._names: dict[str, str] = {}
+        self._assigned: dict[tuple[str, int], str] = {}
 
     def assign(self, offsets: Offsets, from_end: bool) -> None:
         """Read on at the offsets; where a partition has none, from its beginning, or at the first start from its end.
 
-        Partitions that were added are found by another call. `offsets` gains the places at which reading begins.
+        Partitions that were added are found by another call, and topics that were made again. `offsets` gains the places at
+        which reading begins.
         """
         found: list[TopicPartition] = []
         for topic in self._topics:
             for partition in self._partitions(topic):
-                known = offsets.setdefault(topic, {})
+                known = self._known(topic, offsets)
                 if partition not in known:
                     known[partition] = self._end(topic, partition) if from_end else 0
-                if (topic, partition) not in self._assigned:
+                if self._assigned.get((topic, partition)) != self._names[topic]:
                     found.append(TopicPartition(topic, partition, known[partition] or OFFSET_BEGINNING))
+        before = [
+            TopicPartition(*place) for place in self._assigned if place in {(e.topic, e.partition) for e in found}
+        ]
+        if before:
+            self._consumer.incremental_unassign(before)
         if found:
             self._consumer.incremental_assign(found)
-            self._assigned |= {(each.topic, each.partition) for each in found}
+            self._assigned |= {(each.topic, each.partition): self._names[each.topic] for each in found}
+
+    def _known(self, topic: str, offsets: Offsets) -> dict[int, int]:
+        """The offsets of a topic as it is now, by its name and id: one that was made again has none of those before."""
+        asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_SECONDS)[topic]
+        try:
+            name = self._names[topic] = f"{topic}#{asked.result(2 * _ANSWER_SECONDS).topic_id}"
+        except TimeoutError:
+            raise _silent() from None
+        if name not in offsets:
+            offsets[name] = offsets.get(topic, {})  # as the first states were written, without ids
+        for other in [each for each in offsets if each.partition("#")[0] == topic and each != name]:
+            del offsets[other]
+            if "#" in other:
+                _log.warning("the topic %s was made again: it is read from its beginning", topic)
+        return offsets[name]
 
     def read(self, wait_seconds: float, offsets: Offsets) -> tuple[list[Item], Mapping[str, int]]:
         """The next items, and by topic how many records were none; `offsets` goes behind them."""
@@ -64,7 +97,7 @@ class Records:
                 _log_error(message.error())
                 continue
             topic, partition, offset = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
-            offsets.setdefault(topic, {})[partition] = offset + 1
+            offsets.setdefault(self._names[topic], {})[partition] = offset + 1
             try:
                 items.append(self._item(message, topic, f"{partition}/{offset}"))
             except Unreadable as error:
@@ -88,8 +121,8 @@ class Records:
 
     def _end(self, topic: str, partition: int) -> int:
         found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), _ANSWER_SECONDS)
-        if found is None:  # no answer in time
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        if found is None:
+            raise _silent()
         return int(found[1])
 
 
@@ -102,6 +135,10 @@ def item_of(value: bytes | None) -> Item:
         raise
     except Exception as error:  # noqa: BLE001  # bytes of others
         raise Unreadable((str(error) or type(error).__name__)[:200]) from None
+
+
+def _silent() -> KafkaException:
+    return KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
 
 def _log_error(error: KafkaError | None) -> None:

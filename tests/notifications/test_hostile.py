@@ -1,7 +1,9 @@
 """What others write, a clock that jumps and a start without Kafka silence no channel, lose nothing and flood nobody."""
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import KafkaAdminClient
 
 from messaging.config import KafkaConfig
+from messaging.topics import create_topics
 from ml.schema import Event, Reason
 from notifications.books import State
 from notifications.delivery import listen_to_answers, quiet_apprise
@@ -24,9 +28,10 @@ from notifications.policy import Policy
 from notifications.policy_file import PolicyOnDisk
 from notifications.records import KafkaProblem, Records, item_of
 from notifications.wording import Wording
+from settings import Settings
 from tests.notifications.making import alert, event, policy
 from tests.notifications.receivers import hooks
-from tests.notifications.test_notifier import Nothing, written
+from tests.notifications.test_notifier import Nothing, alerts, written
 from tests.notifications.test_wording import case, score
 
 FAR = ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59-14:00")
@@ -37,10 +42,11 @@ NOW = 1_767_225_600.0
 def hostile() -> Iterator[Item]:
     """Alerts and events that can be read, and yet are nothing that anybody would send."""
     plain = json.loads(msgspec.json.encode(score(reasons=[Reason("speed_kmh", 1.7e308, -1.7e308, 5e-324)])))
-    for time in FAR:
-        yield item_of(json.dumps(plain | {"event_time": time}).encode())
+    for moment in FAR:
+        yield item_of(json.dumps(plain | {"event_time": moment}).encode())
         found = msgspec.json.decode(
-            json.dumps({"at": time, "kind": "drift", "severity": "critical", "subject": "m", "words": "w"}), type=Event
+            json.dumps({"at": moment, "kind": "drift", "severity": "critical", "subject": "m", "words": "w"}),
+            type=Event,
         )
         yield of_event(found, "0/1")
     for text in ODD:
@@ -163,6 +169,36 @@ def test_a_broker_that_does_not_say_where_a_partition_ends_is_a_problem_of_kafka
     monkeypatch.setattr(records, "_consumer", Silent())
     with pytest.raises(KafkaProblem):
         records._end("alerts", 0)
+
+
+def test_a_topic_that_is_made_again_is_read_from_its_beginning(topics: Settings) -> None:
+    kafka = KafkaConfig.from_settings(topics)
+    offsets: dict[str, dict[int, int]] = {}
+    alerts(topics, range(3))
+    assert read(topics, offsets, 3) == {0, 1, 2}
+    with closing(KafkaAdminClient(**kafka.for_kafka_python())) as admin:
+        admin.delete_topics([topics.alerts_topic])
+        until = time.monotonic() + 60
+        while topics.alerts_topic in admin.list_topics():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    create_topics(topics)
+    alerts(topics, range(100, 120))  # more than were on it before
+    assert read(topics, offsets, 20) == set(range(100, 120))
+    assert read(topics, offsets, 0) == set()
+
+
+def read(topics: Settings, offsets: dict[str, dict[int, int]], wanted: int) -> set[int]:
+    """The numbers of the alerts that a new process reads, at least so many."""
+    records = Records(KafkaConfig.from_settings(topics), (topics.alerts_topic,), topics.events_topic)
+    found: list[Item] = []
+    until = time.monotonic() + 60
+    with closing(records):
+        records.assign(offsets, from_end=False)
+        while len(found) < wanted and time.monotonic() < until:
+            found += records.read(0.2, offsets)[0]
+        found += records.read(0.2, offsets)[0]
+    return {int(item.names.transaction_id.removeprefix("t")) for item in found}
 
 
 def test_a_record_that_takes_the_place_of_another_transaction_hides_it_not() -> None:
