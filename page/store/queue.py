@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
+from page.store.sums import total
 from page.store.tables import alerts, cases, locks
 
 Order = Literal["exposure", "time"]
 Status = Literal["open", "decided", "suppressed", "snoozed", "all"]
-_LARGEST_WORTH: Final = 1e290
-"""An amount counts as no more in a sum: PostgreSQL fails at a sum that no float holds."""
-
 ORDERS: Final[tuple[Order, ...]] = ("exposure", "time")
 STATUSES: Final[tuple[Status, ...]] = ("open", "decided", "suppressed", "snoozed", "all")
 
@@ -122,7 +120,7 @@ def _grouped(which: Filter, order: Order, now: int) -> Select[Any]:
             locks.c.until,
             func.count().label("alerts"),
             exposure.label("exposure"),
-            func.sum(case((alerts.c.worth > _LARGEST_WORTH, _LARGEST_WORTH), else_=alerts.c.worth)).label("worth"),
+            total(alerts.c.worth).label("worth"),
             func.max(alerts.c.score).label("score"),
             arrived.label("arrived_at"),
         )
