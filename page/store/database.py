@@ -123,7 +123,7 @@ def _begun(connection: Connection) -> None:
     """A writer takes the write lock at once, so that it never finds that what it has read is stale."""
     options = connection.get_execution_options()
     milliseconds = _BUSY_SECONDS * 1_000 if options.get("patient", True) else _IMPATIENT_MS
-    connection.exec_driver_sql(f"pragma busy_timeout = {milliseconds}")
+    connection.exec_driver_sql(f"pragma busy_timeout = {milliseconds}").close()
     connection.exec_driver_sql("begin" if options.get("reads", False) else "begin immediate")
 
 
