@@ -1,7 +1,7 @@
 """The pictures of the page in docs/, by `make page-pictures`: of a simulated bank's real judgements, in Debian's Chromium.
 
-Half of the alerts have the verdict that the simulator's truth gives them. All times are moved by whole days, so that the last one
-is of today. The store is filled by hand: no alert has a time of arrival, and no server runs beside the page.
+Half of the alerts have the verdict that the simulator's truth gives them. All times are moved by whole days, so that the last
+one is of today. The store is filled by hand: no alert has a time of arrival, and no server runs beside the page.
 """
 
 import sys
