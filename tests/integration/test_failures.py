@@ -18,7 +18,7 @@ from ml.registry.model_store import ModelStore
 from settings import Settings
 from stack.local import Stack
 from stack.mlflow import MLflow
-from tests.grafana.queries import Span, influx_queries, run
+from grafana.asking import Span, influx_queries, run
 from tests.integration.application import Application
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.sinks.database import Database
