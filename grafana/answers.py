@@ -89,7 +89,8 @@ def _ranges(query: Query, target: dict[str, Any], servers: Servers, span: Span) 
         labels = each["metric"]
         name = _LABEL.sub(lambda label, labels=labels: str(labels.get(label[1], "")), legend)  # type: ignore[misc]
         values = [(1000 * at, float(value)) for at, value in each["values"] if value != "NaN"]
-        found.append(Series(name, [at for at, _ in values], [value for _, value in values]))
+        if values:
+            found.append(Series(name, [at for at, _ in values], [value for _, value in values]))
     return found
 
 

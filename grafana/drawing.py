@@ -51,7 +51,7 @@ def draw(board: str, servers: Servers, span: Span, file: Path) -> list[str]:
 
 def _place(grid: dict[str, int], height: int) -> tuple[float, float, float, float]:
     """Left, bottom, width, height, as parts of the figure, with room for titles and axes."""
-    left, right = grid["x"] + 0.9, grid["x"] + grid["w"] - 0.35
+    left, right = grid["x"] + 1.2, grid["x"] + grid["w"] - 0.25
     top, bottom = grid["y"] + 2 + 1.0, grid["y"] + 2 + grid["h"] - 1.1 * (grid["h"] > 4)
     return left / _COLUMNS, 1 - bottom / height, (right - left) / _COLUMNS, (bottom - top) / height
 
@@ -117,11 +117,13 @@ def _lines(axes: Axes, panel: dict[str, Any], found: list[Series]) -> None:
             below = below + values
         else:
             axes.plot(times, values, color=colour, linewidth=1.3, marker=marker, markersize=3, label=series.name)  # type: ignore[arg-type]
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    if not any(any(series.values) for series in found):
+        axes.set_ylim(0, 1)  # else the axis is of nothing, with decimals
+    axes.set_ylim(bottom=min(0.0, *(min(series.values) for series in found)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value, settings)))
     axes.grid(axis="y", color="#e4e7eb", linewidth=0.6)
     if len(found) > 1 or found[0].name not in ("", "__auto"):
-        axes.legend(fontsize=6.5, frameon=False, ncols=3, loc="upper left")
+        axes.legend(fontsize=6.5, frameon=False, ncols=6, loc="lower right", bbox_to_anchor=(1, 0.98), handlelength=1.2)
 
 
 def _heat(axes: Axes, panel: dict[str, Any], found: list[Series]) -> None:
@@ -147,7 +149,7 @@ def _timeline(axes: Axes, panel: dict[str, Any], found: list[Series]) -> None:
             first, last = (datetime.fromtimestamp(series.times[n] / 1000, UTC) for n in (begin, end))
             axes.barh(row, last - first, left=first, height=0.5, color=_PALETTE[0], alpha=0.6, edgecolor=_PAPER)  # type: ignore[arg-type]
             axes.text(first, row, f" {in_unit(series.values[begin], settings)}", size=7.5, va="center", color=_INK)  # type: ignore[arg-type]
-    axes.set_yticks(range(len(found)), [series.name for series in found])
+    _names_inside(axes, [series.name for series in found], 0.42)
     axes.set_ylim(-0.6, len(found) - 0.4)
 
 
@@ -162,12 +164,16 @@ def _bars(axes: Axes, panel: dict[str, Any], rows: list[dict[str, Any]]) -> None
         _words(axes, settings.get("noValue", "no data"), _FAINT)
         return
     axes.barh(range(len(found)), [value for value, _ in found], color=_COLOURS["orange"], height=0.65)
-    axes.set_yticks(range(len(found)), [name for _, name in found], size=7)
-    axes.tick_params(axis="y", direction="in", pad=-4, labelcolor=_INK)
-    for label in axes.get_yticklabels():
-        label.set_horizontalalignment("left")
+    _names_inside(axes, [name for _, name in found], 0.0)
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value, settings)))
+
+
+def _names_inside(axes: Axes, names: list[str], above: float) -> None:
+    """The names of rows, at the left end of each and so much above its middle: beside the axis there is no room."""
+    axes.set_yticks([])
+    for row, name in enumerate(names):
+        axes.annotate(name, (0.01, row + above), xycoords=("axes fraction", "data"), size=7, color=_INK, va="center")
 
 
 def _table(axes: Axes, panel: dict[str, Any], rows: list[dict[str, Any]]) -> None:
