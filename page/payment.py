@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import force_setattr
 
-from ml.schema import Identifier, SchemaVersion, Time
+from ml.schema import Identifier, KafkaTime, Offset, Partition, SchemaVersion, Time, Version
 from page.store.alert import kept
 from page.store.tables import LONGEST_ID
 
@@ -22,13 +22,13 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     customer_id: Identifier
     event_time: Time
     amount: float
-    partition: int
-    offset: int
-    kafka_time: int
+    partition: Partition
+    offset: Offset
+    kafka_time: KafkaTime
     anomaly_score: float
     threshold: float
     is_anomaly: bool
-    model_version: int
+    model_version: Version
     currency: str | None = None
     merchant_id: str | None = None
     merchant_category: str | None = None

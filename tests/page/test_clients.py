@@ -1,6 +1,5 @@
 """Clients that mean no good, or have lost their right, take the page from nobody."""
 
-import re
 import socket
 import sqlite3
 import time
@@ -12,23 +11,8 @@ from httpx import Client
 from sqlalchemy import select, update
 
 from page.heads import MOST_BYTES
-from page.routes import events
 from page.store.tables import sessions
 from tests.page.access.pages import page_with, sign_in, write_users
-
-
-def test_an_open_stream_ends_with_the_session_that_began_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "_WHO_SECONDS", 0.2)
-    users = write_users(tmp_path / "users.yaml", ana="decide")
-    with page_with(tmp_path, page_users=users) as page, page.client(timeout=30) as client, page.client() as other:
-        sign_in(client, "ana")
-        other.cookies.update(client.cookies)
-        with client.stream("GET", "/events", headers={"sec-fetch-mode": "cors"}) as stream:
-            lines = stream.iter_lines()
-            assert next(lines) == "retry: 1000"
-            token = re.findall(r'name="form_token" value="([0-9a-f]{64})"', other.get("/").text)[0]
-            assert other.post("/sign-out", data={"form_token": token}).status_code == 303
-            assert len(list(lines)) < 20
 
 
 def test_who_is_signed_in_goes_on_reading_while_another_program_has_the_store_locked(tmp_path: Path) -> None:

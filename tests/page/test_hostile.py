@@ -17,7 +17,7 @@ from page.feed import recent as feed
 from page.feed.recent import Recent
 from page.parts import Parts
 from page.payment import Payment
-from page.store import locks
+from page.store import figures, locks, merchants, verdicts
 from page.store.database import Database, open_database
 from page.store.queue import Filter, rows
 from page.store.tables import alerts
@@ -59,6 +59,9 @@ def test_a_foreign_payment_that_no_drawing_holds_is_none() -> None:
         {"latitude": 1e308},
         {"longitude": -1e308},
         {"latitude": 90.5},
+        {"offset": 10**30},
+        {"kafka_time": 2**64},
+        {"model_version": 2**63},
     ):
         with pytest.raises(msgspec.ValidationError):
             feed._decode(json.dumps(good | wrong).encode())
@@ -68,8 +71,12 @@ def test_the_largest_amounts_leave_the_queue_as_it_is(browser: Client, database:
     put(database, encoded(*(score(n, customer_id="rich", amount=1.7e308) for n in range(3)), score(9)))
     assert "4 alerts in 2 cases" in browser.get("/").text
     assert browser.get("/cases/1").status_code == 200
-    with database.read() as connection:
+    with database.begin() as connection:
         assert rows(connection, Filter(), "exposure", NOW, 10)[0].worth <= 3.1e290
+        assert merchants.merchants(connection, Filter(), "exposure", NOW, 10)[0].worth <= 3.1e290
+        verdicts.say(connection, [1, 2, 3], "fraud", "", "ana", NOW, "token")
+        assert figures.by_model(connection)
+    assert browser.get("/merchants").status_code == 200
 
 
 def test_payments_in_memory_are_bounded_by_their_texts_too() -> None:
