@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any, Final
@@ -97,13 +97,17 @@ def export(request: Request, user: Looks) -> StreamingResponse:
 class Download(StreamingResponse):
     """A stream that ends at its time, whoever reads it however slowly, so that it never keeps its place from others."""
 
+    def __init__(self, pieces: AsyncGenerator[bytes, None], **more: Any) -> None:
+        super().__init__(pieces, **more)
+        self._pieces = pieces
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI. Raises TimeoutError."""
         try:
             async with asyncio.timeout(EXPORT_SECONDS + _GRACE_SECONDS):
                 await super().__call__(scope, receive, send)
         finally:
-            await self.body_iterator.aclose()  # type: ignore[union-attr]
+            await self._pieces.aclose()
 
 
 def _begun(pieces: Iterator[list[Found]]) -> Iterable[list[Found]]:
@@ -112,7 +116,7 @@ def _begun(pieces: Iterator[list[Found]]) -> Iterable[list[Found]]:
     return chain([first], pieces)
 
 
-async def _streamed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _streamed(pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Each piece is made in a thread, when the one before is sent; whoever leaves ends the search."""
     try:
         while (piece := await run_sync(next, pieces, b"")) != b"":
