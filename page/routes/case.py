@@ -54,7 +54,6 @@ def case(
         "all_alerts": all_alerts,
         "open_alerts": open_alerts,
         "open_shown": sum(one.state == "open" for one in alerts),
-        "newest_shown": max(one.id for one in alerts),
         "alert": chosen,
         "view": view(score, parts.pasts.of_customer(score.customer_id)),
         "newest_model": parts.recent.newest_model(),
@@ -81,15 +80,16 @@ def say(
     whole: Annotated[str, Form()] = "",
     newest: Annotated[int, Form(ge=0, le=_LARGEST)] = _LARGEST,
 ) -> Response:
-    """Say something of one alert, or of all that were shown as waiting; then the next one is shown.
+    """Say something of one alert, or of all that wait in the case and were shown; then the next one is shown.
 
-    newest: the newest alert that was shown: of what came after it the analyst has seen nothing.
+    newest: the newest alert that was shown.
     """
     parts, now = parts_of(request), now_ms()
     _check_number(case_id)
     with parts.database.begin() as connection:
         waiting = [one.id for one in store.alerts_of(connection, case_id) if one.state == "open"]
-        chosen = [number for number in waiting if whole == "yes" and number <= newest] or [alert]
+        shown = [number for number in waiting if number <= newest]
+        chosen = shown if whole == "yes" and shown else [alert]
         if store.case_of(connection, alert) != case_id:
             raise Refused("that alert is of another case", 404)
         done = verdicts.say(connection, chosen, verdict, note, user.name, now, token)

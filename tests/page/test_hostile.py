@@ -25,7 +25,7 @@ from page.view import payment
 from settings import Settings
 from tests.page.running import running
 from tests.page.scores import encoded, score
-from tests.page.test_case import labels, state
+from tests.page.test_case import state
 from tests.page.test_queue import NOW, put
 
 FAR = ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59-14:00")
@@ -93,17 +93,6 @@ def test_payments_in_memory_are_bounded_by_their_texts_too() -> None:
     for number in range(2_000):
         recent.add(Payment(**(one | {"customer_id": f"d{number}"})))
     assert sum(len(recent.of_customer(f"d{number}")) for number in range(2_000)) == len(list(recent.newest()))
-
-
-def test_a_verdict_of_a_whole_case_is_one_of_what_was_shown(browser: Client, database: Database) -> None:
-    put(database, encoded(score(1, customer_id="same"), score(2, customer_id="same")))
-    shown = browser.get("/cases/1").text
-    fields = dict(re.findall(r'name="(alert|token|newest)" value="([^"]+)"', shown))
-    put(database, encoded(score(3, customer_id="same")), 10)  # came while the analyst was reading
-    answer = browser.post("/cases/1/verdict", data=fields | {"verdict": "fraud", "whole": "yes"})
-    assert answer.headers["location"].startswith("/cases/1?")
-    assert [verdict for *_, verdict in state(database)] == ["fraud", "fraud", None]
-    assert labels(database) == [True, True]
 
 
 def test_a_case_of_more_alerts_than_are_shown_says_so(browser: Client, database: Database) -> None:
