@@ -21,7 +21,7 @@ PROCESSES ?= auto
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards audit wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards audit page-pictures wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ REQUIRED ?=
 
 audit: setup-dev ## ask for known vulnerabilities in both locks, and look for secrets in the repository
 	@$(PYTHON) -m tests.audit $(if $(REQUIRED),--required)
+
+page-pictures: setup-dev ## draw the pictures of the analyst's page in docs/ again (needs chromium)
+	@$(PYTHON) -m tests.page.pictures
 
 dashboards: setup-dev ## write Grafana's dashboards again from their code in grafana/
 	@$(PYTHON) -m grafana write
