@@ -184,6 +184,13 @@ class Settings(BaseSettings):
     )
     archive_accept_data_loss: bool = Field(True, description="archive goes on when unread scores or labels are gone")
     review_share: float = Field(0.0, ge=0, le=0.01, description="share of non-alerts that analysts review, at random")
+    watch_folder: LocalPath = Field(
+        Path(".scoreline/watch"), description="folder of the watcher's journal, status and orders"
+    )
+    watch_policy: MaybeLocalPath = Field(
+        None,
+        description="YAML file: when to retrain, try, promote and roll back, else the built-in one; read at each look",
+    )
     points_file: MaybeLocalPath = Field(None, description="write line protocol to this file instead of InfluxDB")
     stalled_after_minutes: float = Field(
         5.0, gt=0, description="a query with records to read that finishes no micro-batch for so long is unhealthy"
