@@ -14,7 +14,7 @@ from bench.loop.scene import Scene, sender_of
 from bench.loop.servers import Servers
 from bench.machine import machine
 from generator.history import write_history
-from generator.send import Sender
+from generator.report import Report
 from messaging.config import KafkaConfig
 from messaging.reader import Reader
 from ml.features import DAY
@@ -49,17 +49,18 @@ def play(scene: Scene, servers: Servers, minutes: float, service: bool, say: Say
     servers.start_job()
     servers.start_watcher()
     say("the job and the watcher run; from here on nobody does anything")
-    sender = sender_of(scene, servers.history, servers.settings())
+    following = Following(scene, servers, say)
+    sender = sender_of(scene, servers.history, servers.settings(), following.progress)
     sending = Thread(target=sender.run, name="sender", daemon=True)
     sending.start()
     try:
-        Following(scene, servers, sender, say).until(minutes)
+        following.until(minutes)
     finally:
         sender.stop()
         sending.join()
     sent = sender.report()
     say("traffic ends; what is on its way is judged")
-    _drain(servers, sender)
+    _drain(servers, sent.sent)
     servers.stop_judging()
     say("the records are read back from Kafka and counted")
     steps = servers.watching.entries()
@@ -85,11 +86,15 @@ class Following:
 
     scene: Scene
     servers: Servers
-    sender: Sender
     say: Say
+    _report: Report = field(default_factory=Report, init=False)
     _drifted: float | None = field(default=None, init=False)
     _said: int = field(default=0, init=False)
     _next_line: float = field(default=0.0, init=False)
+
+    def progress(self, report: Report) -> None:
+        """Called by the sender's thread, which alone may ask what was sent."""
+        self._report = report
 
     def until(self, minutes: float) -> None:
         """Returns some days after the promotion, or so many minutes after the drift where there was none."""
@@ -102,7 +107,7 @@ class Following:
                     self._line(reader)
 
     def _over(self, minutes: float) -> bool:
-        begins, newest = milliseconds(self.scene.drift_begins), self.sender.report().last_event_time
+        begins, newest = milliseconds(self.scene.drift_begins), self._report.last_event_time
         if self._drifted is None and newest is not None and milliseconds(newest) >= begins:
             self._drifted = time.monotonic()
             self.say(f"THE DRIFT BEGINS: fraud is {', '.join(self.scene.after)} now, and honest customers shift too")
@@ -124,7 +129,7 @@ class Following:
         self.say(f"{self._day(entry.event_time)}  watcher: {entry.step.kind} {entry.phase}: {said}")
 
     def _line(self, reader: Reader) -> None:
-        settings, report = self.servers.settings(), self.sender.report()
+        settings, report = self.servers.settings(), self._report
         scored = sum(reader.ends(settings.scores_topic).values())
         status = read_status(self.servers.watching)
         day = "" if report.last_event_time is None else self._day(milliseconds(report.last_event_time))
@@ -138,7 +143,7 @@ class Following:
         return f"day {(event_time - milliseconds(self.scene.drift_begins)) / DAY:+6.2f}"
 
 
-def _drain(servers: Servers, sender: Sender) -> None:
+def _drain(servers: Servers, sent: int) -> None:
     """Wait until the job has judged all that was sent."""
     settings = servers.settings()
     until = time.monotonic() + DRAIN_SECONDS
@@ -146,6 +151,6 @@ def _drain(servers: Servers, sender: Sender) -> None:
     with Reader(KafkaConfig.from_settings(settings)) as reader:
         while time.monotonic() < until:
             servers.check()
-            if sum(sum(reader.ends(topic).values()) for topic in topics) >= sender.report().sent:
+            if sum(sum(reader.ends(topic).values()) for topic in topics) >= sent:
                 return
             time.sleep(POLL_SECONDS)

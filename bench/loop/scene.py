@@ -1,6 +1,6 @@
 """What happens in the loop's run: ordinary days, and then a drift after which fraudsters do something else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
@@ -12,6 +12,7 @@ import msgspec
 from generator.history import Origin, labels_after
 from generator.labels import LateLabels, Reporting
 from generator.producer import Outbox
+from generator.report import Report
 from generator.runs import Run
 from generator.send import Sender, SendOptions, Topics
 from generator.stream import Batch
@@ -65,10 +66,10 @@ class Scene:
         return chain(ordinary, batches(world, self.drift_begins, drift, origin.reporting))
 
 
-def sender_of(scene: Scene, history: Path, settings: Settings) -> Sender:
+def sender_of(scene: Scene, history: Path, settings: Settings, progress: Callable[[Report], None]) -> Sender:
     """Sends the scene's live traffic, with labels when simulated time has come to them. Raises KafkaUnreachable."""
     topics = Topics(settings.transactions_topic, settings.labels_topic, settings.truth_topic)
     outbox = Outbox(KafkaConfig.from_settings(settings), (topics.transactions, topics.labels, topics.truth), _LINGER_MS)
     world = scene.origin.world()
     labels = LateLabels(labels_after(history, scene.live_start))
-    return Sender(outbox, scene.live(world), labels, SendOptions(scene.rate), topics)
+    return Sender(outbox, scene.live(world), labels, SendOptions(scene.rate), topics, progress)
