@@ -16,9 +16,11 @@ PYTHON := .venv/bin/python
 # Runs a command with the settings of the local stack; what the environment sets already takes precedence.
 WITH_STACK := $(PYTHON) -m stack run
 
-# Most tests wait for servers for half of their time. Each process has servers of its own, with which it takes up to 3 GB.
-PROCESSES ?= auto
-SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Most tests wait for servers for half of their time: one process more than there are cores, at most 4, where there is memory,
+# for each has servers of its own, with which it takes up to 3 GB.
+PROCESSES ?= $(shell $(PYTHON) -c "import os; cores, memory = os.cpu_count() or 1, os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE'); \
+	print(max(1, min(4, cores + 1, memory // (3 << 30))))")
+SIDE_BY_SIDE = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset

@@ -23,6 +23,25 @@ os.environ.setdefault("SCORELINE_METRICS_PORT", "0")
 hypothesis.settings.register_profile("scoreline", deadline=None)
 hypothesis.settings.load_profile("scoreline")
 
+
+@pytest.hookimpl(trylast=True)  # of those that are left
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no process is still at work on one of them when the others have ended."""
+    seconds: dict[Path, float] = {}
+    for item in items:
+        seconds[item.path] = seconds.get(item.path, 0.0) + expected_seconds(item)
+    items.sort(key=lambda item: -seconds[item.path])
+
+
+def expected_seconds(item: pytest.Item) -> float:
+    """About how long a test takes, by its marks and by what it starts."""
+    fixtures: set[str] = set(getattr(item, "fixturenames", ()))
+    if any(item.get_closest_marker(name) for name in ("slow", "long", "alone")):
+        limit = item.get_closest_marker("timeout")
+        return 60.0 if limit is None else limit.args[0] / 10
+    return 15.0 if "spark" in fixtures else 5.0 if "stack" in fixtures else 0.2
+
+
 TOPICS = (
     "transactions",
     "scores",
