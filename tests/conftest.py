@@ -15,6 +15,7 @@ from stack.local import Stack
 
 # No JVM of a test lives long enough to earn back what its second compiler costs: a third of the CPU.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("KAFKA_OPTS", "-XX:TieredStopAtLevel=1")
 
 # Jobs of several processes of tests run side by side, and would warn that the port of their metrics is taken.
 os.environ.setdefault("SCORELINE_METRICS_PORT", "0")

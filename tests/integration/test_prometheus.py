@@ -144,7 +144,7 @@ def what_prometheus_knows_is_true(server: Prometheus, begun: float) -> None:
     assert server.one("scoreline_ready") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_real_prometheus_reads_what_job_and_service_do(
     settings: Settings, start: Callable[..., Application], tmp_path: Path
 ) -> None:
