@@ -78,7 +78,7 @@ def wait_until_in_use(settings: Settings) -> None:
     """Until detect has taken up the newest table that is announced, if there is one."""
     kept = Path(settings.checkpoint) / "profile-tables"
     newest = announced(settings)[-1:]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not all((kept / f"{one.name}.profiles").exists() for one in newest):
         assert time.monotonic() < deadline, f"{newest} was not taken up"
         time.sleep(0.05)
@@ -296,6 +296,8 @@ def test_killed_at_any_moment_profiles_count_each_record_once(
     after = now_traffic(400, 42, begin + timedelta(seconds=1_500), 200)  # then all blocks of the others are over
     with start(settings) as application:
         application.wait_until(lambda: len(scores(settings)) == len(whole), "all scores")
+        application.wait_until(lambda: len(announced(settings)) > 0, "a table")
+        wait_until_in_use(settings)  # so that those that come now are judged by it
         send(settings, messages(after))
         over = milliseconds(begin + timedelta(seconds=1_499)) // (1000 * BLOCK_SECONDS)
         application.wait_until(lambda: max((one.block for one in announced(settings)), default=0) >= over, "the table")
