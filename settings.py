@@ -224,6 +224,14 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
+    page_search_transactions: int = Field(
+        1_000_000, ge=1_000, description="transactions of the live feed that the page keeps to be searched, the newest"
+    )
+    page_search_hours: float = Field(72.0, gt=0, description="and none that came longer ago than this")
+    page_search_seconds: float = Field(10.0, gt=0, description="after so long a search is stopped, and says so")
+    page_watch: LocalPath = Field(
+        Path(".scoreline/watch"), description="the watcher's folder, whose status the page's overview shows"
+    )
     page_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the page's certificate, for TLS")
     page_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     page_address: MaybeUri = Field(

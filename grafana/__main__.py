@@ -1,7 +1,8 @@
-"""The dashboards' command line: `python -m grafana write`."""
+"""The command line of dashboards and alarm rules: `python -m grafana write`."""
 
 import typer
 
+from grafana import alarms
 from grafana.boards import files
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -9,13 +10,14 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 @app.callback()
 def _several() -> None:
-    """Dashboards as code."""
+    """Dashboards and alarm rules as code."""
 
 
 @app.command()
 def write() -> None:
-    """Write the dashboards' JSON, which Grafana reads, from their code."""
-    for path, text in files():
+    """Write what Grafana reads: the dashboards' JSON from their code, and its alarm rules from those for Prometheus."""
+    for path, text in (*files(), (alarms.FILE, alarms.text())):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         print(path)
 

@@ -81,8 +81,8 @@ class Access:
         """The name of the session's cookie; with __Host- no other site below the same domain can set it."""
         return "__Host-scoreline" if self.secure else "scoreline"
 
-    def identify(self, request: Request, now: int) -> Identity:
-        """Who a request is from. Raises `SignInNeeded` and `Refused`. now: ms."""
+    def identify(self, request: Request, now: int, by_person: bool = True) -> Identity:
+        """Who a request is from. Raises `SignInNeeded` and `Refused`. now: ms. by_person: false for what goes on by itself."""
         if self.is_open:
             _check_here(request)
             return Identity(NOBODY_ELSE, "this machine")
@@ -91,7 +91,8 @@ class Access:
             self._note_proxy(by_proxy, self.peer(request), now)
             return Identity(by_proxy, f"proxy {by_proxy.name}")
         token = request.cookies.get(self.cookie, "")
-        user = self.user_of(token, now, request.headers.get("sec-fetch-mode", "navigate") == "navigate")
+        active = by_person and request.headers.get("sec-fetch-mode", "navigate") == "navigate"
+        user = self.user_of(token, now, active)
         if user is None:
             if self.proxy is not None and self.users is None and self.provider is None:
                 raise Refused("this page is opened through the proxy that signs people in", 403)

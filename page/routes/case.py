@@ -11,7 +11,7 @@ from page.access import User, require
 from page.errors import Refused
 from page.parts import now_ms, parts_of
 from page.rendering import render
-from page.routes.queue import Decides, InOrder, Looks, Which, address, lock_first
+from page.routes.queue import Decides, InOrder, Looks, Which, address, lock_first, owners
 from page.store import case as store
 from page.store import locks, suppressions, verdicts
 from page.store.history import events
@@ -57,6 +57,7 @@ def case(
         "token": secrets.token_urlsafe(16),
         "query": address(which, order),
         "notice": said[:100],
+        "owners": owners(request),
         "longest": {"note": LONGEST_NOTE, "reason": LONGEST_REASON, "hours": LONGEST_HOURS},
     }
     return render(request, "case.html.j2", user, **values)
@@ -115,15 +116,6 @@ def take(request: Request, user: Decides, case_id: int) -> Response:
     with parts.database.begin() as connection:
         store.case(connection, case_id)
         locks.take(connection, case_id, user.name, now_ms(), parts.settings.page_lock_minutes)
-    return RedirectResponse(f"/cases/{case_id}", 303)
-
-
-@router.post("/cases/{case_id}/assign")
-def assign(request: Request, user: Decides, case_id: int, to: Annotated[str, Form(max_length=256)] = "") -> Response:
-    """Give the case to somebody, or to nobody."""
-    _check_number(case_id)
-    with parts_of(request).database.begin() as connection:
-        store.assign(connection, case_id, to.replace("\0", "").strip() or None, user.name, now_ms())
     return RedirectResponse(f"/cases/{case_id}", 303)
 
 
