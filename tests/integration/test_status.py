@@ -38,7 +38,7 @@ def test_a_healthy_application_says_that_it_is_ready_then_a_line_every_so_often_
     application = start(settings)
     application.wait_until(lambda: "Scoreline is ready" in application.output, "the line that it is ready")
     application.wait_for_commit()
-    application.wait_until(lambda: status_of(settings)[0] == 0, "that all is well", 60)
+    application.wait_until(lambda: status_of(settings)[0] == 0, "that all is well", 300)
     application.wait_until(lambda: len(lines_of(application)) > 0, "the first line of what it does")
     send(settings, messages(traffic(600, customers=100, seed=92)))
     application.wait_until(
