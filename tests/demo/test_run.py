@@ -27,16 +27,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
-SMALL = ("--customers", "3000")
-"""A bank whose history and model take seconds: for what says nothing of the model."""
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of the tests with a `SMALL` bank."""
-    return tmp_path_factory.mktemp("small")
-
-
 class Run:
     """A demo as a process, with its output in a file."""
 
@@ -92,12 +82,12 @@ def figures(run: Run) -> dict[str, float]:
     return parsed
 
 
-def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(small: Path) -> None:
-    picture = small.parent / "view.svg"
-    with running(small, *SMALL, "--rate", "200", "--duration", "20", "--record", str(picture)) as run:
+def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(data: Path) -> None:
+    picture = data.parent / "view.svg"
+    with running(data, "--rate", "200", "--duration", "20", "--record", str(picture)) as run:
         assert run.wait() == 0, run.output
         assert "<svg" in picture.read_text()
-        assert left_behind(small) == []
+        assert left_behind(data) == []
         got = figures(run)
         assert got["generated"] == 4_000
         assert got["scored"] + got["invalid"] == 4_000
@@ -155,12 +145,12 @@ def test_ctrl_c_ends_a_run_in_order_and_leaves_nothing_behind(data: Path) -> Non
         assert got["influx_points"] == got["scored"]
 
 
-def test_sigterm_while_the_job_starts_ends_everything_at_once(small: Path) -> None:
-    with running(small, *SMALL, "--rate", "500") as run:
+def test_sigterm_while_the_job_starts_ends_everything_at_once(data: Path) -> None:
+    with running(data, "--rate", "500") as run:
         run.wait_for(r"the job …")
         run.process.send_signal(signal.SIGTERM)
         assert run.wait() == 1
-        assert left_behind(small) == []
+        assert left_behind(data) == []
         assert run.output.splitlines()[-1].startswith("Ended before its time.")
         assert "Traceback" not in run.output
 
