@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from grafana.alarms import FILE, text
-from tests.grafana.queries import datasource
+from grafana.asking import datasource
 from tests.prometheus.test_rules import ILL, RULES, case, said_of
 
 PROVISIONED: Final[dict[str, dict[str, Any]]] = {
