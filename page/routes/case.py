@@ -75,13 +75,18 @@ def say(
     token: Annotated[str, Form(min_length=8, max_length=64)],
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
     whole: Annotated[str, Form()] = "",
+    newest: Annotated[int, Form(ge=0, le=_LARGEST)] = _LARGEST,
 ) -> Response:
-    """Say something of one alert, or of all that wait in the case; then the next one is shown."""
+    """Say something of one alert, or of all that wait in the case and were shown; then the next one is shown.
+
+    newest: the newest alert that was shown.
+    """
     parts, now = parts_of(request), now_ms()
     _check_number(case_id)
     with parts.database.begin() as connection:
         waiting = [one.id for one in store.alerts_of(connection, case_id) if one.state == "open"]
-        chosen = waiting if whole == "yes" and waiting else [alert]
+        shown = [number for number in waiting if number <= newest]
+        chosen = shown if whole == "yes" and shown else [alert]
         if store.case_of(connection, alert) != case_id:
             raise Refused("that alert is of another case", 404)
         done = verdicts.say(connection, chosen, verdict, note, user.name, now, token)

@@ -1,7 +1,8 @@
 """Search over every transaction, of the live feed or of the lake, and its export as CSV."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any, Final
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lake.place import LakeUnusable
 from page.errors import Refused, TooSlow
@@ -16,7 +18,7 @@ from page.parts import now_ms, parts_of
 from page.rendering import render
 from page.routes.queue import Looks
 from page.search.csv_file import lines
-from page.search.searches import MOST_EXPORTED
+from page.search.searches import EXPORT_SECONDS, MOST_EXPORTED
 from page.search.wanted import Found, Wanted, address, time_text, wanted_of
 from page.store.case import alerts_at
 from page.store.history import Event, record
@@ -26,6 +28,8 @@ router: Final = APIRouter()
 
 ROWS: Final = 50
 """Transactions on one page."""
+
+_GRACE_SECONDS: Final = 5.0
 
 LAST_PAGE: Final = 200
 """Further back a search has to be narrowed, or exported."""
@@ -87,9 +91,23 @@ def export(request: Request, user: Looks) -> StreamingResponse:
     with parts.database.begin() as connection:
         record(connection, Event(now_ms(), user.name, "export", None, None, {"search": address(wanted) or "all"}))
     headers = {"content-disposition": f'attachment; filename="{_name(wanted)}"', "x-accel-buffering": "no"}
-    return StreamingResponse(
-        _streamed(lines(pieces, MOST_EXPORTED)), media_type="text/csv; charset=utf-8", headers=headers
-    )
+    return Download(_streamed(lines(pieces, MOST_EXPORTED)), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+class Download(StreamingResponse):
+    """A stream that ends at its time, whoever reads it however slowly, so that it never keeps its place from others."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], **more: Any) -> None:
+        super().__init__(pieces, **more)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI. Raises TimeoutError."""
+        try:
+            async with asyncio.timeout(EXPORT_SECONDS + _GRACE_SECONDS):
+                await super().__call__(scope, receive, send)
+        finally:
+            await self._pieces.aclose()
 
 
 def _begun(pieces: Iterator[list[Found]]) -> Iterable[list[Found]]:
@@ -98,7 +116,7 @@ def _begun(pieces: Iterator[list[Found]]) -> Iterable[list[Found]]:
     return chain([first], pieces)
 
 
-async def _streamed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _streamed(pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Each piece is made in a thread, when the one before is sent; whoever leaves ends the search."""
     try:
         while (piece := await run_sync(next, pieces, b"")) != b"":

@@ -68,7 +68,7 @@ class LakeScores:
     def _rows(self, wanted: Wanted, limit: int, seconds: float) -> Iterator[list[Found]]:
         deadline = time.monotonic() + seconds
         try:
-            with closing(duckdb.connect()) as lake, _stopped_at(lake, deadline):
+            with closing(duckdb.connect()) as lake, stopped_at(lake, deadline):
                 yield from self._parts(lake, wanted, limit)
         except duckdb.InterruptException:
             raise TooSlow(seconds) from None
@@ -100,7 +100,7 @@ class LakeScores:
 
 
 @contextmanager
-def _stopped_at(lake: duckdb.DuckDBPyConnection, deadline: float) -> Iterator[None]:
+def stopped_at(lake: duckdb.DuckDBPyConnection, deadline: float) -> Iterator[None]:
     """What the connection does is interrupted at a time of the monotonic clock, again and again until it ends."""
     ended = threading.Event()
 

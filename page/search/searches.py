@@ -12,7 +12,8 @@ from page.search.wanted import Found, Wanted
 
 MOST_EXPORTED: Final = 100_000
 EXPORT_SECONDS: Final = 60.0
-_AT_ONCE: Final = 4
+AT_ONCE: Final = 4
+"""Searches of the live feed at the same time, exports too; more are refused."""
 _NO_LAKE: Final = "there is no lake here: set SCORELINE_LAKE, for the job and for this page"
 
 
@@ -21,7 +22,7 @@ class Searches:
 
     def __init__(self, kept: KeptScores, lake: LakeScores | None, seconds: float) -> None:
         self._kept, self.lake, self.seconds = kept, lake, seconds
-        self._free = threading.BoundedSemaphore(_AT_ONCE)
+        self._free = threading.BoundedSemaphore(AT_ONCE)
 
     def find(self, wanted: Wanted, limit: int, skip: int = 0) -> list[Found]:
         """Raises `TooSlow`, `LakeUnusable`, and `Refused` where too many search at once, or there is no such place."""

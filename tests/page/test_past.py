@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lake.place import Place
+from page import past
 from page.feed.recent import Recent
 from page.past import MOST, Pasts
 from page.payment import Payment
@@ -36,14 +37,14 @@ def recent_of(*payments: Payment) -> Recent:
 def test_what_both_have_is_there_once_in_its_order_and_bounded(lake: str) -> None:
     both = payment(498, customer_id="C1", transaction_id="T498", partition=0, event_time=START + timedelta(minutes=498))
     new = payment(600, customer_id="C1", event_time=START + timedelta(minutes=600))
-    past = Pasts(lake, recent_of(new, both)).of_customer("C1")
-    assert past.source == "the lake and the newest payments"
-    assert len(past.payments) == MOST
-    assert [one.transaction_id for one in past.payments][-3:] == ["T497", "T498", "T600"]
-    times = [one.event_time for one in past.payments]
+    found = Pasts(lake, recent_of(new, both)).of_customer("C1")
+    assert found.source == "the lake and the newest payments"
+    assert len(found.payments) == MOST
+    assert [one.transaction_id for one in found.payments][-3:] == ["T497", "T498", "T600"]
+    times = [one.event_time for one in found.payments]
     assert times == sorted(times)
-    assert past.payments[0].event_time.tzinfo is not None
-    assert (past.payments[0].country, past.payments[0].merchant_id) == ("FR", None)
+    assert found.payments[0].event_time.tzinfo is not None
+    assert (found.payments[0].country, found.payments[0].merchant_id) == ("FR", None)
 
 
 def test_an_id_is_a_value_and_never_part_of_the_question(lake: str) -> None:
@@ -59,8 +60,17 @@ def test_without_a_readable_lake_the_past_is_that_of_the_feed_and_says_so(tmp_pa
     log.mkdir(parents=True)
     if damage == "damaged":
         (log / f"{0:020}.json").write_text("{")
-    past = Pasts(str(tmp_path), recent_of(payment(1, customer_id="C1"))).of_customer("C1")
-    assert [one.transaction_id for one in past.payments] == ["T1"]
-    assert ("can't be read" in past.source) == (damage == "damaged")
+    found = Pasts(str(tmp_path), recent_of(payment(1, customer_id="C1"))).of_customer("C1")
+    assert [one.transaction_id for one in found.payments] == ["T1"]
+    assert ("can't be read" in found.source) == (damage == "damaged")
     alone = Pasts(None, recent_of(payment(1, customer_id="C1"))).of_customer("C1")
     assert alone.source == "the 1 payments that this page has seen since it started"
+
+
+def test_a_lake_that_takes_too_long_is_left_out_and_said(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "SECONDS", 0.3)
+    endless = "select count(*) from range(100000000000) a(x) where x % 7 = 9 and ? is not null"
+    monkeypatch.setattr(past, "_QUERY", endless)
+    found = Pasts(lake, recent_of(payment(1, customer_id="C1"))).of_customer("C1")
+    assert [one.transaction_id for one in found.payments] == ["T1"]
+    assert "the lake took longer than 0.3 s" in found.source

@@ -2,6 +2,11 @@
 
 import csv
 import io
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,8 +15,9 @@ from sqlalchemy import select
 
 from page.errors import TooSlow
 from page.parts import SCORES_FILE
+from page.routes import search
 from page.search.kept_scores import KeptScores
-from page.search.searches import Searches
+from page.search.searches import AT_ONCE, Searches
 from page.store.database import Database
 from page.store.history import events
 from page.store.tables import alerts
@@ -86,3 +92,42 @@ def test_a_search_changes_nothing(browser: Client, database: Database) -> None:
     browser.get("/search?customer='; delete from alerts; --")
     with database.read() as connection:
         assert connection.execute(select(alerts)).all() == []
+
+
+def test_who_downloads_and_never_reads_leaves_the_place_to_others(
+    browser: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(tmp_path, *(payment(number, merchant_id="m" * 250, customer_id="c" * 250) for number in range(9_000)))
+    monkeypatch.setattr(search, "EXPORT_SECONDS", 0.5)
+    monkeypatch.setattr(search, "_GRACE_SECONDS", 0.0)
+    address = browser.base_url.host, browser.base_url.port
+    asked = f"GET /search.csv HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        for _ in range(AT_ONCE):
+            slow = stack.enter_context(socket.socket())
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            slow.connect(address)
+            slow.sendall(asked)
+            assert slow.recv(15) == b"HTTP/1.1 200 OK"
+        deadline = time.monotonic() + 60
+        while browser.get("/search").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_a_slow_search_keeps_nobody_from_the_rest_of_the_page(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, done = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> list[object]:
+        began.set()
+        done.wait(60)
+        return []
+
+    monkeypatch.setattr(Searches, "find", slow)
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(lambda: browser.get("/search").status_code)
+        assert began.wait(60)
+        assert browser.get("/").status_code == 200
+        assert not found.done()
+        done.set()
+        assert found.result(60) == 200
