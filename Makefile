@@ -23,7 +23,7 @@ PROCESSES ?= $(shell $(PYTHON) -c "import os; cores, memory = os.cpu_count() or 
 SIDE_BY_SIDE = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards page-pictures wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards audit page-pictures wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ lint: setup-dev ## check style and types
 	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging notifications sinks generator stack jobs lake scorecard programs demo torture serving versions page watch scoreline.py settings.py orchestration/scoreline_steps.py orchestration/scoreline_dags.py orchestration/scoreline_flows.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
+
+# REQUIRED=1 also fails where the service that knows vulnerabilities does not answer.
+REQUIRED ?=
+
+audit: setup-dev ## ask for known vulnerabilities in both locks, and look for secrets in the repository
+	@$(PYTHON) -m tests.audit $(if $(REQUIRED),--required)
 
 page-pictures: setup-dev ## draw the pictures of the analyst's page in docs/ again (needs chromium)
 	@$(PYTHON) -m tests.page.pictures

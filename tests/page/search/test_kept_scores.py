@@ -1,6 +1,8 @@
 """What the page keeps of the live feed: found by every condition, bounded by number and age, and never in the way."""
 
 import sqlite3
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -102,3 +104,26 @@ def test_hostile_texts_and_times_are_kept_bounded_and_found(tmp_path: Path) -> N
 def test_before_anything_is_kept_nothing_is_found(tmp_path: Path) -> None:
     assert ids(kept_in(tmp_path), Wanted()) == []
     assert kept_in(tmp_path).span().number == 0
+
+
+def test_a_kill_in_the_middle_leaves_a_file_that_opens_with_what_was_added_before(tmp_path: Path) -> None:
+    program = (
+        "import sys, itertools; from pathlib import Path; from page.search.kept_scores import KeptScores\n"
+        "from tests.page.search.payments import payment\n"
+        "kept = KeptScores(Path(sys.argv[1]), 2_000, 1.0, lambda: 1)\n"
+        "for piece in itertools.count():\n"
+        "    kept.add([payment(500 * piece + number) for number in range(500)]); print(piece, flush=True)\n"
+    )
+    for _ in range(2):
+        writer = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "scores.db")], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        for _ in range(7):
+            last = int(writer.stdout.readline())
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+        kept = kept_in(tmp_path)
+        assert kept.span().number == 2_000
+        assert ids(kept, Wanted(transaction=f"T{500 * last + 499}")) == [f"T{500 * last + 499}"]
+        kept.add([payment(-1)])
+        assert ids(kept, Wanted(transaction="T-1")) == ["T-1"]
