@@ -181,11 +181,6 @@ def _provider(settings: Settings, mapping: KeptFile[Groups] | None, address: str
     if not issuer.startswith("https://") and not _is_loopback(urlsplit(issuer).hostname or ""):
         raise PageError("--page-oidc-issuer has to begin with https://")
     secret = settings.page_oidc_secret.get_secret_value() if settings.page_oidc_secret else None
-    if settings.page_oidc_secret_file is not None:
-        try:
-            secret = settings.page_oidc_secret_file.read_text().strip()
-        except (OSError, ValueError) as error:
-            raise PageError(f"--page-oidc-secret-file can't be read: {error}") from error
     names = settings.page_oidc_name, settings.page_oidc_groups
     registered = Registered(issuer, settings.page_oidc_client, secret or None, address + DONE, *names)
     return Provider(registered, mapping, key)

@@ -42,8 +42,7 @@ class EventFeed(Worker):
     """Reads the topic of events from some way before its end; that there is none is no trouble of the page's."""
 
     def __init__(self, settings: Settings, events: NewestEvents, health: Health) -> None:
-        super().__init__("events", health)
-        self._kafka = KafkaConfig.from_settings(settings)
+        super().__init__("events", health, KafkaConfig.from_settings(settings))
         self._topic = settings.events_topic
         self._events = events
         self._read = Reader(Event).read
@@ -58,7 +57,7 @@ class EventFeed(Worker):
             self.stopped.wait(_LOOK_AGAIN_SECONDS)
 
     def _session(self) -> None:
-        with closing(consumer(self._kafka)) as client:
+        with closing(consumer(self.kafka)) as client:
             assign(client, {self._topic: self._next})
             for part in client.assignment():
                 low, high = client.get_watermark_offsets(part, ANSWER_SECONDS)

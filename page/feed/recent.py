@@ -83,9 +83,8 @@ class RecentFeed(Worker):
     def __init__(
         self, settings: Settings, recent: Recent, kept: KeptScores, health: Health, pace: Callable[[float], None]
     ) -> None:
-        super().__init__("payments", health)
+        super().__init__("payments", health, KafkaConfig.from_settings(settings))
         self._kept = kept
-        self._kafka = KafkaConfig.from_settings(settings)
         self._topic = settings.scores_topic
         self._recent = recent
         self._pace = pace
@@ -93,7 +92,7 @@ class RecentFeed(Worker):
 
     def session(self) -> None:
         """See `Worker`."""
-        with closing(consumer(self._kafka)) as client:
+        with closing(consumer(self.kafka)) as client:
             assign(client, {self._topic: self._next})
             ends: dict[int, int] = {}
             for part in client.assignment():
