@@ -21,7 +21,7 @@ NOT_SETTINGS = {
     "mlflow": {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "MLFLOW_DISABLE_TELEMETRY"},
     "job": {"SPARK_LOCAL_IP", "TMPDIR"},
 }
-"""What a service is told that is no setting of Scoreline's: read by docker/first_model.sh, docker/page.sh, MLflow, Spark, Python."""
+"""What a service is told that is no setting of Scoreline's: read by scripts in docker/, MLflow, Spark and Python."""
 
 _FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]+")
 
