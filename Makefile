@@ -162,12 +162,15 @@ notebook: setup-dev ## run the notebooks; with their pictures they are then in .
 	@mkdir -p .scoreline/notebooks
 	@.venv/bin/jupyter-execute notebooks/traffic.ipynb notebooks/alert.ipynb --output='../.scoreline/notebooks/{notebook_name}'
 
-up: ## start everything in containers, with Grafana (docker compose)
+# What starts beside the rest: people is the analyst's page.
+PROFILES ?=
+
+up: ## start everything in containers, with Grafana (docker compose; PROFILES=people: the analyst's page too)
 	@test -e .env || python3 docker/write_env.py
-	@docker compose up --detach --build --wait
+	@COMPOSE_PROFILES=$(PROFILES) docker compose up --detach --build --wait
 
 down: ## stop the containers; their volumes stay
-	@docker compose down
+	@docker compose --profile '*' down
 
 reset: ## stop the jobs and the stack, and delete all that Scoreline wrote here, after asking (YES=1 does not ask)
 	@if [ "$(YES)" != 1 ]; then \
