@@ -324,6 +324,9 @@ class Settings(BaseSettings):
         Path(".scoreline/notifications"),
         description="folder of what scoreline notify keeps: cases, offsets, deliveries",
     )
+    console_seconds: float = Field(
+        60.0, gt=0, description="pause between two lines on the console of a job that runs well"
+    )
     log_dir: LocalPath = Field(Path(".scoreline/logs"), description="folder of the rotating log files")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 
