@@ -32,6 +32,8 @@ OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
 
 CHROMIUM = shutil.which("chromium") or ""
 
+expect.set_options(timeout=60_000)  # on a busy machine five seconds, its default, may be few
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
