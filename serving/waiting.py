@@ -1,6 +1,7 @@
 """Waiting for a judgement no longer than a deadline allows."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 
@@ -26,3 +27,21 @@ async def within(future: "asyncio.Future[Any]", seconds: float) -> bool:
         timer.cancel()
         future.remove_done_callback(wake)
     return future.done()
+
+
+def once(future: "asyncio.Future[Any]", seconds: float, do: Callable[[], None]) -> None:
+    """Call `do` when a future is done, or after so many seconds: `within` for whoever is no coroutine."""
+
+    ended = False
+
+    def end(_: object = None) -> None:
+        nonlocal ended
+        if ended:  # it was done in the moment in which the time was over
+            return
+        ended = True
+        timer.cancel()
+        future.remove_done_callback(end)
+        do()
+
+    timer = future.get_loop().call_later(seconds, end)
+    future.add_done_callback(end)

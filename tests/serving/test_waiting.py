@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from serving.metrics import Metrics
-from serving.waiting import within
+from serving.waiting import once, within
 
 
 def test_what_is_done_in_time_is_seen_at_once_by_all_who_wait_for_it() -> None:
@@ -55,6 +55,27 @@ def test_who_stops_waiting_does_not_stop_what_others_wait_for() -> None:
         return future.cancelled()
 
     assert not asyncio.run(cancelled())
+
+
+def test_what_is_to_be_done_once_is_done_once_whatever_comes_first() -> None:
+    async def counted(finish: float | None, seconds: float) -> int:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        done: list[bool] = []
+        once(future, seconds, lambda: done.append(True))
+        if finish == 0:
+            future.set_result(1)
+        elif finish is not None:
+            loop.call_later(finish, future.set_result, 1)
+        await asyncio.sleep(0.05)
+        return len(done)
+
+    assert asyncio.run(counted(0, 30.0)) == 1
+    assert asyncio.run(counted(0, 0.0)) == 1
+    assert asyncio.run(counted(0.01, 30.0)) == 1
+    assert asyncio.run(counted(0.02, 0.01)) == 1
+    assert asyncio.run(counted(None, 0.01)) == 1
+    assert asyncio.run(counted(None, 30.0)) == 0
 
 
 def test_counts_by_labels_are_what_prometheus_reads() -> None:
