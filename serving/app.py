@@ -26,7 +26,7 @@ from serving.lane import Asked, Entered, Lane
 from serving.mappings import Mappings
 from serving.metrics import Metrics
 from serving.requests import Limits, batch_of, parameter_of, timeout_of, trace_of
-from serving.waiting import once
+from serving.waiting import Once
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class App:
         if isinstance(entered, Answer):
             self._lane.after_write(lambda: self._give(scope, reply, entered, began))
         else:
-            once(entered.judged, asked.seconds_left, lambda: self._conclude(scope, reply, entered, asked))
+            Once(entered.judged, asked.seconds_left, lambda: self._conclude(scope, reply, entered, asked))
 
     def _conclude(self, scope: Scope, reply: Reply, entered: Entered, asked: Asked) -> None:
         try:
