@@ -118,8 +118,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """See `HttpToolsProtocol`."""
-        short = self._short
-        if short is None:
+        short, offer = self._short, self._offer
+        if short is None or offer is None:
             super().on_message_complete()
             return
         path, _, query = self.url.partition(b"?")
@@ -127,7 +127,7 @@ class Protocol(HttpToolsProtocol):
         scope.update(method="POST", path=path.decode("ascii", "replace"), raw_path=path, query_string=query)
         taken_over = self.cycle
         self._short, self.cycle = None, cast(Any, short)
-        if not self._offer(scope, b"".join(short.body), lambda *content: self._reply(short, *content)):
+        if not offer(scope, b"".join(short.body), lambda *content: self._reply(short, *content)):
             self._short, self.cycle = short, taken_over
             self._go_long()
             super().on_message_complete()
