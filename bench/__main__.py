@@ -24,6 +24,7 @@ from bench.result import RESULTS, load
 from bench.session import Choices, Session, session
 from bench.sizes import FULL, QUICK, SMALL, SMALL_QUICK, Sizes
 from bench.stages import Stages, progress_on
+from settings import private_files
 from stack.errors import StackError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -92,6 +93,24 @@ def growth(
     plan = replace(FULL.growth, backlog=count, seconds=seconds)
     with session("growth", choices_of(context, flags)) as bench:
         bench.part("growth", partial(parts.measure_growth, bench, customers or FULL.growth_customers, plan))
+    end(bench.result)
+
+
+@app.command()
+def profiles(
+    context: typer.Context,
+    flags: Flags = None,
+    customers: Customers = FULL.customers,
+    count: Count = FULL.trial.backlog,
+    seconds: Seconds = FULL.trial.seconds,
+    warm_up: WarmUp = FULL.trial.warm_up_seconds,
+    small: Small = False,
+) -> None:
+    """Throughput and latency of detect with publish, by a model without and by one with profiles."""
+    given = replace(FULL.trial, backlog=count, seconds=seconds, warm_up_seconds=warm_up)
+    size, plan = (SMALL.customers, SMALL.trial) if small else (customers, given)
+    with session("profiles", choices_of(context, flags), strict=not small) as bench:
+        bench.part("profiles", partial(parts.measure_profiles, bench, size, plan))
     end(bench.result)
 
 
@@ -224,4 +243,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()
