@@ -23,7 +23,7 @@ PROCESSES ?= $(shell $(PYTHON) -c "import os; cores, memory = os.cpu_count() or 
 SIDE_BY_SIDE = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards audit page-pictures wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards audit page-pictures wheel lock bench bench-quick loop load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ bench: setup-dev .venv-quix/installed.lock ## measure everything, about an hour:
 
 bench-quick: setup-dev ## measure the most important figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
+
+loop: setup-dev ## let drift hurt a model, nobody do anything, and measure how the loop gets recall back (10 to 20 minutes, RATE=1000); ends with one line of JSON
+	@$(PYTHON) -m bench.loop $(if $(filter-out file,$(origin RATE)),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 
 load: setup-dev ## load the service that runs on the stack, and say whether it passes (RATE=1000 DURATION=60 SCENARIO=standard|attack|drift)
 	@$(WITH_STACK) $(PYTHON) -m bench.load --history $(HISTORY) $(if $(filter-out file,$(origin RATE)),--rate $(RATE)) \

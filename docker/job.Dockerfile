@@ -31,6 +31,7 @@ COPY jobs jobs
 COPY lake lake
 COPY ml ml
 COPY page page
+COPY programs programs
 COPY scoreline.py ./
 COPY serving serving
 COPY sinks sinks
