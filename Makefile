@@ -23,7 +23,7 @@ PROCESSES ?= $(shell $(PYTHON) -c "import os; cores, memory = os.cpu_count() or 
 SIDE_BY_SIDE = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards audit page-pictures wheel lock bench bench-quick loop load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint audit page-pictures dashboards wheel lock bench bench-quick loop load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
