@@ -9,10 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from jobs.runtime.claim import LOCKS, Claim, FileClaim, Holder
-from jobs.runtime.file_systems import configuration, local_path
+from jobs.runtime.file_systems import configuration, local_path, named_folder
 from jobs.runtime.health import HEALTH
 from jobs.runtime.lease import HadoopFiles, LeaseClaim
 from jobs.runtime.progress import Progress, progress
@@ -110,7 +109,6 @@ def scratch_folder(checkpoint: str, query: str) -> Path:
 
 
 def _short(checkpoint: str) -> str:
-    found = urlparse(checkpoint)
-    local = found.scheme in ("", "file")
-    whole = str(Path(unquote(found.path) if found.scheme else checkpoint).resolve()) if local else checkpoint
+    local = named_folder(checkpoint)
+    whole = checkpoint if local is None else str(local.resolve())
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
