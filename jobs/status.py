@@ -12,8 +12,8 @@ import msgspec
 from kafka.errors import KafkaError
 from rich.table import Table
 
+from detection.hadoop_uris import named_folder
 from jobs.runtime.claim import LOCKS, holder_of, is_held
-from jobs.runtime.file_systems import named_folder
 from jobs.runtime.health import HEALTH, STALE_SECONDS, Health, read_health
 from jobs.runtime.lag import ends, lag
 from jobs.runtime.progress import Offsets, Progress, progress

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from detection.hadoop_uris import named_folder
 from jobs.runtime.claim import LOCKS, Claim, FileClaim, Holder
-from jobs.runtime.file_systems import configuration, local_path, named_folder
+from jobs.runtime.file_systems import configuration, local_path
 from jobs.runtime.health import HEALTH
 from jobs.runtime.lease import HadoopFiles, LeaseClaim
 from jobs.runtime.progress import Progress, progress

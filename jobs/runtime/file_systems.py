@@ -1,6 +1,5 @@
 """On which file system a folder is, and by which class Spark writes the files of a checkpoint there."""
 
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,19 +23,6 @@ def local_path(uri: str, hadoop: Any) -> Path | None:
     found = jvm.org.apache.hadoop.fs.Path(uri).toUri()
     scheme = found.getScheme() or jvm.org.apache.hadoop.fs.FileSystem.getDefaultUri(hadoop).getScheme()
     return Path(found.getPath()).absolute() if scheme == "file" else None
-
-
-def named_folder(uri: str) -> Path | None:
-    """The same without Java, and so without Hadoop's configuration: a path is one on a local disk.
-
-    Hadoop decodes nothing: in a URI too, a percent sign, a question mark and a number sign stand for themselves.
-
-    >>> str(named_folder("/data/a b")), str(named_folder("file:///data/a%20b#1")), named_folder("hdfs://cluster/a")
-    ('/data/a b', '/data/a%20b#1', None)
-    """
-    found = re.fullmatch(r"(?:([^:/]*):)?(?://[^/]*)?(.*)", uri, re.DOTALL)
-    assert found is not None  # any text fits
-    return Path(found[2]) if found[1] in (None, "file") else None
 
 
 def hadoop_path(uri: str, hadoop: Any) -> Any:

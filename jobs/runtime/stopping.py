@@ -60,7 +60,7 @@ def running_under(folder: Path) -> list[Running]:
 def _programs(folder: Path, known: set[int | None]) -> Iterator[Running]:
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            what = _program(process.cmdline()) or _starting_job(process)
+            what = _program(process.cmdline()) or _job(process)
             if what is not None and process.pid not in known | {os.getpid()} and _uses(process, folder):
                 yield Running(f"{what} (process {process.pid})", process.pid)
 
@@ -77,12 +77,12 @@ def _program(words: Sequence[str]) -> str | None:
     return None if name in _OTHERS else _NAMES.get(command) or _NAMES.get(name) or f"`{command}`"
 
 
-def _starting_job(process: psutil.Process) -> str | None:
-    """A job that has not taken its checkpoint yet: spark-submit, or Java, whose own child is the job's Python process."""
+def _job(process: psutil.Process) -> str | None:
+    """A job without a lock below the folder, as while it starts: spark-submit, or Java, whose child is the job's Python."""
     parent = process.parent()
     if not _runs_job(process) or (parent is not None and _runs_job(parent)):
         return None
-    return "a job that is starting"
+    return "a job"
 
 
 def _runs_job(process: psutil.Process) -> bool:

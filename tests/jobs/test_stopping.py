@@ -109,7 +109,7 @@ def test_all_our_programs_that_run_beside_the_folder_or_write_in_it_are_named_an
         [sys.executable, "-u", "scoreline", "page", "--page-port", "0"],
         [sys.executable, "-c", SLEEPS, job],
     ]
-    wanted = [*PROGRAMS, "the page", "a job that is starting"]
+    wanted = [*PROGRAMS, "the page", "a job"]
     held = [start_program(command, home) for command in there]
     others = [
         start_program([sys.executable, "-m", "stack"], home),
