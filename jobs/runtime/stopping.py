@@ -30,6 +30,7 @@ _NAMES: Final = {
 }
 """What our programs are, by their package, its command, or their name as commands of `scoreline`."""
 
+_SPARK_SUBMIT: Final = "org.apache.spark.deploy.SparkSubmit"
 _OTHERS: Final = {"stack", "jobs", "submit", "status", "stop", "state", "jars", "explain"}
 """Servers, which `python -m stack down` stops; jobs, which are found by their locks; and what only reads."""
 
@@ -78,15 +79,14 @@ def _program(words: Sequence[str]) -> str | None:
 
 
 def _job(process: psutil.Process) -> str | None:
-    """A job without a lock below the folder, as while it starts: spark-submit, or Java, whose child is the job's Python."""
-    parent = process.parent()
-    if not _runs_job(process) or (parent is not None and _runs_job(parent)):
-        return None
-    return "a job"
+    """A job without a lock below the folder, as while it starts: spark-submit, and Java in its place, which starts Python."""
+    return "a job" if _runs_job(process) else None
 
 
 def _runs_job(process: psutil.Process) -> bool:
-    return any(Path(word).parent == _ROOT / "jobs" and word.endswith(".py") for word in process.cmdline())
+    words = process.cmdline()
+    submits = any(word == _SPARK_SUBMIT or Path(word).name in ("spark-submit", "spark-class") for word in words)
+    return submits and any(Path(word).parent == _ROOT / "jobs" and word.endswith(".py") for word in words)
 
 
 def _uses(process: psutil.Process, folder: Path) -> bool:

@@ -107,13 +107,14 @@ def test_all_our_programs_that_run_beside_the_folder_or_write_in_it_are_named_an
     there = [
         *([sys.executable, "-m", *words] for words in PROGRAMS.values()),
         [sys.executable, "-u", "scoreline", "page", "--page-port", "0"],
-        [sys.executable, "-c", SLEEPS, job],
+        [sys.executable, "-c", SLEEPS, "org.apache.spark.deploy.SparkSubmit", job],
     ]
     wanted = [*PROGRAMS, "the page", "a job"]
     held = [start_program(command, home) for command in there]
     others = [
         start_program([sys.executable, "-m", "stack"], home),
         start_program([sys.executable, "-c", SLEEPS, "scoreline", "page"], home),
+        start_program([sys.executable, "-c", SLEEPS, job], home),
         start_program(there[0], elsewhere),
     ]
     with (home / ".scoreline" / "page.log").open("w") as log:
@@ -125,7 +126,7 @@ def test_all_our_programs_that_run_beside_the_folder_or_write_in_it_are_named_an
             for process, what in zip(held, [*wanted, "the page"], strict=True)
         }
         assert stop(found) == []
-        assert [process.poll() for process in others] == [None] * 3
+        assert [process.poll() for process in others] == [None] * len(others)
     finally:
         for process in (*held, *others):
             process.kill()
