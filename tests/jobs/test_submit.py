@@ -72,7 +72,7 @@ def test_spark_submit_hands_java_a_folder_with_blanks_and_quotation_marks_as_it_
         f"{options} -XshowSettings:properties",
         "--version",
     ]
-    done = subprocess.run(print_all, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(print_all, env=environment, capture_output=True, text=True, timeout=300, check=True)
     assert f"scoreline.logs = {folder}\n" in done.stderr + done.stdout
 
 
