@@ -21,7 +21,7 @@ PROCESSES ?= auto
 SIDE_BY_SIDE := $(PYTHON) -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint dashboards audit page-pictures wheel lock bench bench-quick load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,9 +79,18 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 lint: setup-dev ## check style and types
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
-	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging notifications sinks generator stack jobs lake scorecard programs demo torture serving versions page watch scoreline.py settings.py orchestration/scoreline_steps.py orchestration/scoreline_dags.py
+	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging notifications sinks generator stack jobs lake scorecard programs demo torture serving versions page watch scoreline.py settings.py orchestration/scoreline_steps.py orchestration/scoreline_dags.py orchestration/scoreline_flows.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
+
+# REQUIRED=1 also fails where the service that knows vulnerabilities does not answer.
+REQUIRED ?=
+
+audit: setup-dev ## ask for known vulnerabilities in both locks, and look for secrets in the repository
+	@$(PYTHON) -m tests.audit $(if $(REQUIRED),--required)
+
+page-pictures: setup-dev ## draw the pictures of the analyst's page in docs/ again (needs chromium)
+	@$(PYTHON) -m tests.page.pictures
 
 dashboards: setup-dev ## write Grafana's dashboards again from their code in grafana/
 	@$(PYTHON) -m grafana write
@@ -96,7 +105,7 @@ LOCKING := --universal --generate-hashes --no-header --quiet $(if $(UPGRADE),--u
 lock: setup-dev ## write the locks again from pyproject.toml and orchestration/*.in (UPGRADE=1 takes the newest versions)
 	@.venv/bin/uv pip compile $(LOCKING) pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile $(LOCKING) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
-	@for one in airflow; do \
+	@for one in airflow prefect; do \
 		.venv/bin/uv pip compile $(LOCKING) --python-version 3.11 orchestration/$$one.in -o orchestration/$$one.lock || exit 1; \
 	done
 
@@ -115,9 +124,9 @@ load: setup-dev ## load the service that runs on the stack, and say whether it p
 	@$(PYTHON) -m venv .venv-quix
 	@.venv-quix/bin/python -m pip install --require-hashes --disable-pip-version-check -r $< && cp $< $@
 
-orchestrators: .venv-airflow/installed.lock ## make the environment of Airflow (docs/orchestration.md)
+orchestrators: .venv-airflow/installed.lock .venv-prefect/installed.lock ## make the environments of Airflow and Prefect (docs/orchestration.md)
 
-# It has an environment of its own: its libraries want other versions of what Scoreline uses too.
+# Each has an environment of its own: their libraries want other versions of what Scoreline uses too.
 .venv-%/installed.lock: orchestration/%.lock
 	@test -x .venv/bin/uv || $(MAKE) --no-print-directory setup-dev
 	@.venv/bin/uv venv --quiet --clear --python $(PYTHON) .venv-$*

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
+from settings import private_files
+
 __version__ = "0.1.0"
 
 _WATCH: Final = "Watch it"
@@ -118,6 +120,7 @@ def _scoreline(version: Annotated[bool, typer.Option("--version", help="Print th
 
 def main() -> None:
     """Run the command line."""
+    private_files()
     app(prog_name="scoreline")
 
 

@@ -1,5 +1,6 @@
 """Every setting of Scoreline, read once from the environment and the command line into one frozen object."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
 def _named(name: str, default: object, help: str) -> Any:
@@ -43,6 +45,58 @@ MaybeUri = Annotated[str | None, BeforeValidator(_unless_empty)]
 
 def _flag(location: tuple[int | str, ...]) -> str:
     return "--" + str(location[0]).replace("_", "-")
+
+
+def _variable(name: str, field: FieldInfo) -> str:
+    return str(field.validation_alias or f"scoreline_{name}").upper()
+
+
+def private_files() -> None:
+    """What this process and its children make from now on is for its user alone; so is a .scoreline of an earlier release.
+
+    SCORELINE_UMASK says otherwise, as in 027 for what a group may read.
+    """
+    mask = os.environ.get("SCORELINE_UMASK", "077")
+    if not re.fullmatch("0?[0-7]{3}", mask):
+        sys.exit(f"error: SCORELINE_UMASK has to be a umask of three octal digits, as in 027, but it is {mask!r}")
+    os.umask(int(mask, 8))
+    folder = Path(".scoreline")
+    if folder.is_dir() and folder.stat().st_uid == os.getuid():
+        folder.chmod(folder.stat().st_mode & ~int(mask, 8))
+
+
+class SecretRefused(ValueError):
+    """A secret came in a way in which others can see it, or from a file that can't be read; the text says what to do."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets from files: KAFKA_SASL_PASSWORD_FILE names the file of KAFKA_SASL_PASSWORD, as Docker and Kubernetes mount it."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """See `PydanticBaseSettingsSource`. Raises `SecretRefused`."""
+        variable = _variable(field_name, field)
+        path = os.environ.get(f"{variable}_FILE")
+        if not path or not _is_secret(field):
+            return None, field_name, False
+        if os.environ.get(variable):
+            raise SecretRefused(f"{variable} and {variable}_FILE are both set: leave one of them out")
+        try:
+            return local_path(path).read_text().rstrip("\r\n"), str(field.validation_alias or field_name), False
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise SecretRefused(
+                f"{variable}_FILE has to be a file that can be read, but {path} is none: {why}"
+            ) from None
+
+    def __call__(self) -> dict[str, Any]:
+        """What the files say."""
+        fields = self.settings_cls.model_fields.items()
+        read = [self.get_field_value(field, name) for name, field in fields]
+        return {name: value for value, name, _ in read if value is not None}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
 
 
 class Settings(BaseSettings):
@@ -224,6 +278,14 @@ class Settings(BaseSettings):
         description="postgresql://user:password@host/name or sqlite:///path of the case store, instead of page_data",
     )
     page_lock_minutes: float = Field(10.0, gt=0, description="how long a case stays with the analyst who took it")
+    page_search_transactions: int = Field(
+        1_000_000, ge=1_000, description="transactions of the live feed that the page keeps to be searched, the newest"
+    )
+    page_search_hours: float = Field(72.0, gt=0, description="and none that came longer ago than this")
+    page_search_seconds: float = Field(10.0, gt=0, description="after so long a search is stopped, and says so")
+    page_watch: LocalPath = Field(
+        Path(".scoreline/watch"), description="the watcher's folder, whose status the page's overview shows"
+    )
     page_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the page's certificate, for TLS")
     page_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     page_address: MaybeUri = Field(
@@ -243,7 +305,6 @@ class Settings(BaseSettings):
     page_oidc_issuer: MaybeUri = Field(None, description="OpenID provider at which people sign in to the page")
     page_oidc_client: str = Field("", description="name under which that provider knows the page")
     page_oidc_secret: MaybeSecret = Field(None, description="the page's secret at that provider")
-    page_oidc_secret_file: MaybeLocalPath = Field(None, description="file that holds that secret, instead")
     page_oidc_name: str = Field("preferred_username", description="claim that names a user; sub where it is not there")
     page_oidc_groups: str = Field("groups", description="claim that lists a user's groups")
     page_idle_minutes: float = Field(60.0, gt=0, description="after so long without anything done one signs in again")
@@ -262,10 +323,44 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the logs")
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """See `BaseSettings`."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @classmethod
+    def secrets(cls) -> dict[str, str]:
+        """The secret settings: environment variable by flag. No flag is taken, which all users of a machine could see."""
+        fields = cls.model_fields.items()
+        return {_flag((name,)): _variable(name, field) for name, field in fields if _is_secret(field)}
+
+    @classmethod
+    def refuse_secrets(cls, arguments: list[str]) -> None:
+        """Raises `SecretRefused` where one of a command's arguments is a secret's flag."""
+        given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
+        for flag, variable in cls.secrets().items():
+            if flag in given:
+                raise SecretRefused(
+                    f"{flag} would show a secret in the list of processes: set {variable} in the environment, or "
+                    f"{variable}_FILE to a file that holds it"
+                )
+
+    @classmethod
     def from_command_line(cls, arguments: list[str] | None = None) -> Self:
         """Settings from flags, else environment, else defaults; prints help and leaves on --help or a wrong flag."""
+        given = sys.argv[1:] if arguments is None else arguments
         try:
-            return cls(_cli_parse_args=True if arguments is None else arguments)
+            cls.refuse_secrets(given)
+            return cls(_cli_parse_args=given)
+        except SecretRefused as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
         except ValidationError as error:
             wrong = "; ".join(
                 f"{_flag(problem['loc'])} {problem['msg'].removeprefix('Value error, ')}, but it is {problem['input']!r}"
@@ -275,20 +370,25 @@ class Settings(BaseSettings):
             sys.exit(2)
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables (secrets in clear), for a child process with the same settings."""
+        """These settings as environment variables (secrets in clear), for a child process with the same settings.
+
+        The files that held secrets are not named in it: a child gets each secret once, whatever its parent's environment says.
+        """
         named = {name: field.validation_alias for name, field in type(self).model_fields.items()}
         values = {name: getattr(self, name) for name in named}
         plain = {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in values.items()}
-        return {(named[name] or f"scoreline_{name}").upper(): str(v) for name, v in plain.items() if v is not None}  # type: ignore[union-attr]
+        no_files = {f"{variable}_FILE": "" for variable in self.secrets().values()}
+        found = {(named[name] or f"scoreline_{name}").upper(): str(v) for name, v in plain.items() if v is not None}  # type: ignore[union-attr]
+        return no_files | found
 
 
 def as_markdown() -> str:
     """All settings as the table in docs/settings.md."""
     lines = ["| flag | environment variable | default | what it is |", "| --- | --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        variable = str(field.validation_alias or f"scoreline_{name}").upper()
         default = "" if field.default is None or field.default == "" else f"`{field.default}`"
-        lines.append(f"| `{_flag((name,))}` | `{variable}` | {default} | {field.description} |")
+        flag = "none: a secret" if _is_secret(field) else f"`{_flag((name,))}`"
+        lines.append(f"| {flag} | `{_variable(name, field)}` | {default} | {field.description} |")
     return "\n".join(lines)
 
 

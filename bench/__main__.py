@@ -24,6 +24,7 @@ from bench.result import RESULTS, load
 from bench.session import Choices, Session, session
 from bench.sizes import FULL, QUICK, SMALL, SMALL_QUICK, Sizes
 from bench.stages import Stages, progress_on
+from settings import private_files
 from stack.errors import StackError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -224,4 +225,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

@@ -16,6 +16,7 @@ from demo.errors import DemoError
 from demo.run import Demo, RunOptions
 from messaging.errors import MessagingError
 from programs.interruption import Interrupted, Interruption
+from settings import private_files
 from stack.errors import StackError
 
 DURATION_SECONDS = 300.0
@@ -38,6 +39,7 @@ Customers = Annotated[
     int, Option(min=FEWEST_CUSTOMERS, max=MOST_CUSTOMERS, help="How many customers the simulated bank has.")
 ]
 Record = Annotated[Path | None, Option(help="Write the live view, as it is when traffic ends, to this SVG file.")]
+Secured = Annotated[bool, Option("--secured", help="With Kafka and InfluxDB that talk TLS and ask for a login.")]
 
 
 @app.command()
@@ -49,6 +51,7 @@ def demo(
     customers: Customers = 50_000,
     record: Record = None,
     chapter: Chapters = None,
+    secured: Secured = False,
 ) -> None:
     """Watch it all at work on this machine: Kafka, Spark and InfluxDB, simulated card payments, fraud, and its detection.
 
@@ -62,7 +65,8 @@ def demo(
     interruption = Interruption()
     began = time.monotonic() - (time.time() - psutil.Process().create_time())
     _forget_other_servers()
-    plan = RunOptions(rate, duration, seed, customers, data, record, tuple(chapter or ()))
+    chosen = tuple(chapter or ())
+    plan = RunOptions(rate, duration, seed, customers, data, record, chosen, secured=secured)
     try:
         met = Demo(plan, Console(highlight=False), interruption, began).run()
     except Interrupted:  # here, since typer would make its own words of it
@@ -86,4 +90,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

@@ -1,9 +1,7 @@
 """All that the demo starts, so that it can all be ended."""
 
 import os
-from typing import Final
-
-from pydantic import SecretStr
+from typing import Any, Final
 
 from demo.errors import ended_badly
 from demo.folder import Folder
@@ -18,9 +16,10 @@ JOB_PATIENCE_SECONDS: Final = 60.0
 class Environment:
     """The servers and the processes of one run."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, secured: bool = False) -> None:
+        """secured: Kafka and InfluxDB talk TLS and ask for a login."""
         self.folder: Final = folder
-        self.stack: Final = Stack(folder.root, elsewhere=influxdb_elsewhere(os.environ))
+        self.stack: Final = Stack(folder.root, elsewhere=influxdb_elsewhere(os.environ), secured=secured)
         self.history: Final = self._program("history")
         self.training: Final = self._program("training")
         self.training_with_labels: Final = self._program("training_with_labels")
@@ -48,9 +47,9 @@ class Environment:
 
     def settings(self) -> Settings:
         """The settings of the job and the generator: the environment's, except where the demo has its own."""
-        environment = self.stack.environment()
-        own: dict[str, object] = {name.lower(): value for name, value in environment.items()}
-        own["influxdb_token"] = SecretStr(environment.get("INFLUXDB_TOKEN", ""))
+        own: Any = {name.lower(): value for name, value in self.stack.environment().items()}
+        servers = Settings(**own)
+        own = {name: getattr(servers, name) for name in own}
         return Settings.from_command_line([]).model_copy(
             update={
                 **own,

@@ -42,6 +42,8 @@ class RunOptions:
     data: Path
     record: Path | None = None
     chapters: tuple[str, ...] = ()
+    secured: bool = False
+    """Kafka and InfluxDB talk TLS and ask for a login."""
 
 
 class Demo:
@@ -54,7 +56,7 @@ class Demo:
         self._began = began
         self._stages = Stages(console)
         self._folder = Folder(plan.data.absolute())
-        self._environment = Environment(self._folder)
+        self._environment = Environment(self._folder, plan.secured)
 
     def run(self) -> bool:
         """Prints all there is to print; True where every condition is met. Raises DemoError and StackError."""

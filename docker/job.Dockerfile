@@ -10,6 +10,7 @@ RUN apt-get update \
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/opt/scoreline/app \
     PYTHONUNBUFFERED=1 \
+    NUMBA_CACHE_DIR=/cache \
     SCORELINE_CACHE=/opt/scoreline/cache
 
 WORKDIR /opt/scoreline/app
@@ -36,5 +37,5 @@ COPY versions versions
 
 # A named volume takes its owner from the folder that it is first mounted on.
 RUN useradd --system --create-home --uid 10001 scoreline \
-    && install --directory --owner=scoreline /data /history /mlflow /serving
+    && install --directory --owner=scoreline /cache /data /history /mlflow /scratch /serving
 USER scoreline

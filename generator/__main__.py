@@ -60,7 +60,7 @@ from generator.send import SendOptions, Topics
 from generator.stopping import stop_on_signal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
-from settings import Settings
+from settings import Settings, private_files
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Simulate a bank's traffic."
@@ -241,4 +241,5 @@ register(app, _kafka)
 pull_commands.register(app, _access)
 
 if __name__ == "__main__":
+    private_files()
     main()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from messaging.config import KafkaConfig
+from messaging.unreachable import why_unreachable
 
 CONNECT_SECONDS, FLUSH_SECONDS = 10.0, 150.0
 DELIVERY_MS = 120_000  # a broker may be unavailable this long, and nothing is lost
@@ -46,7 +47,7 @@ class Outbox:
                 "log_level": 2,  # what matters comes through the callbacks, without librdkafka's own lines on stderr
             }
         )
-        self._check(kafka.servers, topics)
+        self._check(kafka, topics)
 
     def put_all(self, topic: str, keys: list[bytes], values: list[bytes], timestamps_ms: list[int]) -> None:
         """Hand over records, one for each key, value and timestamp; waits while too many are in flight."""
@@ -101,15 +102,12 @@ class Outbox:
     def _complain(self, error: KafkaError) -> None:
         self._complaint = error.str()
 
-    def _check(self, servers: str, topics: Iterable[str]) -> None:
+    def _check(self, kafka: KafkaConfig, topics: Iterable[str]) -> None:
+        servers = kafka.servers
         try:
             known = self._producer.list_topics(timeout=CONNECT_SECONDS).topics
-        except KafkaException as error:
-            self._producer.poll(0)  # takes the error
-            why = self._complaint or error.args[0].str()
-            raise KafkaUnreachable(
-                f"no Kafka broker answers at {servers} ({why}); start one, or set KAFKA_BOOTSTRAP_SERVERS"
-            ) from None
+        except KafkaException:
+            raise KafkaUnreachable(f"no Kafka broker answers at {servers}: {why_unreachable(kafka)}") from None
         missing = sorted(set(topics) - set(known))
         if missing:
             raise KafkaUnreachable(f"Kafka at {servers} has no topic {', '.join(missing)}; create it first")

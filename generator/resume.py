@@ -18,6 +18,7 @@ from generator.producer import CONNECT_SECONDS, KafkaUnreachable
 from generator.stream import milliseconds
 from generator.tables import LABEL_ARROW
 from generator.worlds import batches
+from messaging.unreachable import why_unreachable
 from ml.schema import Label, Reader, Transaction, Unreadable
 
 LOOKED_AT: Final = 100  # records of each partition: the first and last ones may not be transactions
@@ -65,10 +66,8 @@ def _event_times(kafka: Kafka, first: bool) -> list[datetime]:
     try:
         return _read_event_times(configuration, kafka.topics.transactions, first)
     except KafkaException as error:
-        raise KafkaUnreachable(
-            f"no Kafka broker answers at {kafka.config.servers} ({error.args[0].str()}); "
-            "start one, or set KAFKA_BOOTSTRAP_SERVERS"
-        ) from None
+        why = why_unreachable(kafka.config) or error.args[0].str()
+        raise KafkaUnreachable(f"no Kafka broker answers at {kafka.config.servers}: {why}") from None
 
 
 @retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(10), wait=wait_fixed(0.5), reraise=True)

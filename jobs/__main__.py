@@ -13,10 +13,13 @@ import msgspec
 import typer
 from rich.console import Console
 
-from jobs.runtime.shipped_code import ROOT, runs_here, write_zip
+from jobs.runtime.secrets import refuse_secrets
+from jobs.runtime.shipped_code import LOOPBACK, ROOT, runs_here, write_zip
 from jobs.runtime.stopping import running_under, stop
 from jobs.status import QUERIES, as_table, local_checkpoint, queries_of, statuses
-from settings import Settings
+from messaging.config import KafkaConfig
+from messaging.unreachable import why_unreachable
+from settings import SecretRefused, Settings, private_files
 from stack.errors import StackError
 from stack.jars import connector_jars, lake_jars
 from stack.java import java
@@ -59,11 +62,12 @@ def submit(
         raise typer.BadParameter(
             f"the driver's memory is a number and k, m or g, as in 1536m, but it is {driver_memory!r}"
         )
-    settings = Settings.from_command_line(context.args)
     try:
+        refuse_secrets(context.args, conf or [])
+        settings = Settings.from_command_line(context.args)
         environment = os.environ | {"JAVA_HOME": str(Path(java()).resolve().parent.parent)}
         connectors = connector_jars() + ([] if settings.lake is None else lake_jars())
-    except StackError as error:
+    except (StackError, SecretRefused) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     command = [str(Path(sys.executable).parent / "spark-submit"), "--master", master, "--driver-memory", driver_memory]
@@ -72,6 +76,7 @@ def submit(
     if runs_here(master):
         command += local_files(connectors)
         environment |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+        environment.setdefault("SPARK_LOCAL_IP", LOOPBACK)  # the only word on where Spark's page listens
     else:
         command += elsewhere(settings.log_dir)
         environment.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -128,7 +133,9 @@ def status(
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif found:
-        Console(width=None if sys.stdout.isatty() else 200).print(as_table(found, settings.kafka_bootstrap_servers))
+        why = why_unreachable(KafkaConfig.from_settings(settings)) if any(one.lag is None for one in found) else ""
+        at = f"{settings.kafka_bootstrap_servers}{why and f': {why}'}"
+        Console(width=None if sys.stdout.isatty() else 200).print(as_table(found, at))
     else:
         print(f"No query has run on the checkpoint {uri}.")
     raise typer.Exit(0 if found and all(one.unhealthy is None for one in found) else 1)
@@ -238,8 +245,11 @@ def local_files(connectors: Sequence[Path]) -> list[str]:
     Without it the median latency at 1,000 txn/s is 373 ms instead of 426.
     """
     (jar,) = (str(path) for path in connectors if "hadoop-bare-naked-local-fs" in path.name)
-    return ["--driver-class-path", jar, "--conf", f"spark.hadoop.fs.file.impl={_LOCAL_FILES}"]
+    os.umask(mask := os.umask(0o077))  # Hadoop does not ask the system who may read what it writes
+    private = f"spark.hadoop.fs.permissions.umask-mode={mask:03o}"
+    return ["--driver-class-path", jar, "--conf", f"spark.hadoop.fs.file.impl={_LOCAL_FILES}", "--conf", private]
 
 
 if __name__ == "__main__":
+    private_files()
     app()

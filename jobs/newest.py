@@ -17,6 +17,7 @@ def newest(spark: SparkSession, settings: Settings, registry: ModelStore, versio
     try:
         return Newest(
             settings,
+            "detect",
             registry,
             versions,
             lambda: past_profiles(spark, settings),

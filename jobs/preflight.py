@@ -11,6 +11,7 @@ from jobs.declared_extras import declared_in, model_store
 from jobs.runtime.errors import Fatal
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
+from messaging.unreachable import certificate_trouble, why_unreachable
 from ml.features.available import needs_profiles
 from ml.registry.model_store import ModelRefused, ModelStore, NotReady, RegistryError
 from settings import Settings
@@ -21,16 +22,18 @@ _log = logging.getLogger(__name__)
 def check_kafka(settings: Settings, *topics: str, wanted: Sequence[str] = ()) -> None:
     """Raise `Fatal` where Kafka does not answer or lacks one of the topics. wanted: what can be done without, for now."""
     try:
-        options = KafkaConfig.from_settings(settings).for_kafka_python()
-        admin = KafkaAdminClient(**options, bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
-        there = set(admin.list_topics())
-        admin.close()
+        kafka = KafkaConfig.from_settings(settings)
     except KafkaConfigError as error:
         raise Fatal(str(error)) from None
-    except KafkaError as error:
+    if trouble := certificate_trouble(kafka):
+        raise Fatal(f"Kafka at {kafka.servers} can't be used: {trouble}")
+    try:
+        admin = KafkaAdminClient(**kafka.for_kafka_python(), bootstrap_timeout_ms=10_000, request_timeout_ms=15_000)
+        there = set(admin.list_topics())
+        admin.close()
+    except (KafkaError, OSError) as error:
         raise Fatal(
-            f"Kafka does not answer at {settings.kafka_bootstrap_servers} ({type(error).__name__}): start it (make stack), "
-            "or set KAFKA_BOOTSTRAP_SERVERS to its address"
+            f"Kafka does not answer at {kafka.servers} ({type(error).__name__}): {why_unreachable(kafka)}"
         ) from None
     if missing := [topic for topic in topics if topic not in there]:
         raise Fatal(_missing(settings, missing))

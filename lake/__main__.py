@@ -19,7 +19,7 @@ from lake.warehouse import export
 from ml.console import show_table
 from ml.features.currencies import Rates, default_rates
 from ml.features.customers import Customers
-from settings import Settings
+from settings import Settings, private_files
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="The lake: every score and label."
@@ -174,4 +174,5 @@ app.command("drift")(monitoring.drift)
 
 
 if __name__ == "__main__":
+    private_files()
     app()

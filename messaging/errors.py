@@ -11,3 +11,7 @@ class KafkaConfigError(MessagingError, ValueError):
 
 class ReadError(MessagingError):
     """A topic's records can't be read."""
+
+
+class Unreachable(MessagingError):
+    """No broker answers; the text names the setting to look at."""

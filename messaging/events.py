@@ -20,6 +20,7 @@ _EXIT_SECONDS: Final = 3.0
 """So long a process that ends waits at most for its last events."""
 _DOWN_SECONDS: Final = 1.0
 """So long it waits where no broker answers: of a name with several addresses the first may refuse, and the next one answer."""
+_REFUSED: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 
 
 class EventSettings(KafkaSettings, Protocol):
@@ -43,6 +44,7 @@ class _Outbox:
 
     def __init__(self, kafka: KafkaConfig) -> None:
         self._down_since: float | None = None
+        self._said = False
         self._producer = Producer(
             {
                 **kafka.for_confluent(),
@@ -73,10 +75,13 @@ class _Outbox:
     def _wrong(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._down_since = time.monotonic()
+        if error.code() in _REFUSED and not self._said:
+            self._said = True
+            _log.warning("events are kept, since Kafka can't be used: %s", error.str())
 
     def _answered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self._down_since = None
+            self._down_since, self._said = None, False
         else:
             _log.warning("an event can't be sent to %s: %s", message.topic(), error.str())
 

@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from messaging.config import KafkaConfig
 from messaging.errors import ReadError
+from messaging.unreachable import why_unreachable
 
 AT_ONCE: Final = 5_000
 ANSWER_SECONDS: Final = 10.0
@@ -17,6 +18,7 @@ class Reader:
     """The records of some topics. Not for use by two threads at once. Raises `ReadError` where Kafka does not answer."""
 
     def __init__(self, kafka: KafkaConfig, *topics: str) -> None:
+        self._kafka = kafka
         self._consumer = _connected(
             {
                 **kafka.for_confluent_consumer(),
@@ -66,13 +68,17 @@ class Reader:
         try:
             return sorted(self._consumer.list_topics(topic, ANSWER_SECONDS).topics[topic].partitions)
         except KafkaException as error:
-            raise _no_answer(error) from None
+            raise self._no_answer(error) from None
 
     def _watermark(self, topic: str, partition: int) -> int:
         try:
             return int(self._consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_SECONDS)[1])
         except KafkaException as error:
-            raise _no_answer(error) from None
+            raise self._no_answer(error) from None
+
+    def _no_answer(self, error: KafkaException) -> ReadError:
+        why = why_unreachable(self._kafka) or error.args[0].str()
+        return ReadError(f"Kafka at {self._kafka.servers} does not answer: {why}.")
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +96,3 @@ def _connected(configuration: dict[str, Any]) -> Consumer:
         raise ReadError(
             f"Kafka's client refuses its settings: {error.args[0].str()}; see the KAFKA_ settings"
         ) from None
-
-
-def _no_answer(error: KafkaException) -> ReadError:
-    return ReadError(f"Kafka does not answer any more: {error.args[0].str()}.")

@@ -3,9 +3,11 @@
 from typing import Protocol
 
 from kafka import KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from messaging.config import KafkaConfig, KafkaSettings
+from messaging.errors import Unreachable
+from messaging.unreachable import certificate_trouble, why_unreachable
 
 MIB = 1 << 20
 LARGEST_TRANSACTION = 8 * MIB
@@ -43,7 +45,8 @@ class TopicSettings(KafkaSettings, Protocol):
 def create_topics(settings: TopicSettings, partitions: int = 4) -> None:
     """Creates those of the settings' topics that are missing, each with so many partitions, and waits for their leaders.
 
-    Topics that exist are left as they are. Raises KafkaError, and `KafkaConfigError` for settings that don't fit together.
+    Topics that exist are left as they are. Raises KafkaError, `Unreachable`, and `KafkaConfigError` for settings
+    that don't fit together.
     """
     # Latency is counted to the moment at which the broker appended the output, hence LogAppendTime. A dead letter
     # carries the largest transaction whole and its headers besides, hence the 1 MiB more.
@@ -64,7 +67,15 @@ def create_topics(settings: TopicSettings, partitions: int = 4) -> None:
         settings.truth_topic: {},
         settings.events_topic: appended | {"retention.ms": str(EVENTS_KEPT_MS)},
     }
-    with KafkaAdminClient(**KafkaConfig.from_settings(settings).for_kafka_python()) as admin:
+    kafka = KafkaConfig.from_settings(settings)
+    if trouble := certificate_trouble(kafka):
+        raise Unreachable(f"Kafka at {kafka.servers} can't be used: {trouble}")
+    try:
+        connected = KafkaAdminClient(**kafka.for_kafka_python())
+    except (KafkaError, OSError) as error:
+        why = why_unreachable(kafka) or type(error).__name__
+        raise Unreachable(f"Kafka at {kafka.servers} does not answer: {why}") from None
+    with connected as admin:
         existing = set(admin.list_topics())
         missing = {
             name: {"num_partitions": partitions, "replication_factor": 1, "configs": config}

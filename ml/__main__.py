@@ -13,6 +13,7 @@ from ml.features.currencies import RatesUnreadable
 from ml.features.declared import DeclarationError
 from ml.registry.model_store import RegistryError
 from ml.training.train import TrainingError
+from settings import private_files
 
 _FOR_PEOPLE: Final = (
     RegistryError,
@@ -53,4 +54,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

@@ -17,7 +17,7 @@ from notifications.notifier import Notifier
 from notifications.policy_file import PolicyOnDisk, usable
 from notifications.records import Records
 from notifications.stopping import Stopping
-from settings import Settings
+from settings import Settings, private_files
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -89,4 +89,5 @@ def _dry_run(settings: Settings, early: bool, from_beginning: bool) -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     app()

@@ -15,7 +15,7 @@ from notifications.grouping import Grouping
 from notifications.items import Item, Names, of_event
 from notifications.policy import Policy
 from notifications.policy_file import PolicyOnDisk, in_days
-from notifications.records import Records
+from notifications.records import KafkaProblem, Records
 from notifications.wording import Wording
 
 _KINDS: Final[tuple[tuple[str, Severity], ...]] = (
@@ -103,10 +103,13 @@ def tested(policy: Policy, channel: str, page_url: str | None) -> str:
 def dry_run(
     policy: PolicyOnDisk, records: Records, page_url: str | None, from_end: bool, wanted: Callable[[], bool]
 ) -> None:
-    """Print what would be sent from now on; nothing is kept."""
+    """Print what would be sent from now on; nothing is kept. Raises `NotificationError` where Kafka does not answer."""
     grouping = Grouping(policy.policy)
     offsets = grouping.state.offsets
-    records.assign(offsets, from_end)
+    try:
+        records.assign(offsets, from_end)
+    except KafkaProblem as error:
+        raise NotificationError(f"Kafka does not answer: {records.trouble(error)}") from None
     while wanted():
         if policy.look():
             grouping.use(policy.policy)

@@ -91,7 +91,7 @@ class Notifier:
                 self._from_end, self._looked_at = False, time.monotonic()
             items, unreadable = self._records.read(wait_seconds, self.state.offsets)
         except KafkaProblem as error:
-            _log.warning("Kafka does not answer: %s", error.args[0].str() if error.args else error)
+            _log.warning("Kafka does not answer: %s", self._records.trouble(error))
             time.sleep(wait_seconds)
             return []
         for topic, count in unreadable.items():

@@ -8,6 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from detection.score_json import read as read_score
 from messaging.config import KafkaConfig
+from messaging.unreachable import why_unreachable
 from ml.schema import Event, Reader, Unreadable
 from notifications.items import Item, of_event, of_score
 
@@ -24,6 +25,7 @@ class Records:
     """The records of some topics. events: which of them is the one of events. Raises nothing while Kafka is unavailable."""
 
     def __init__(self, kafka: KafkaConfig, alerts: tuple[str, ...], events: str) -> None:
+        self._kafka = kafka
         self._topics = (*alerts, events)
         self._events = events
         self._consumer = Consumer(
@@ -71,6 +73,10 @@ class Records:
                 unreadable[topic] = unreadable.get(topic, 0) + 1
                 _log.info("the record %s %d/%d is left out: %s", topic, partition, offset, error)
         return items, unreadable
+
+    def trouble(self, error: KafkaException) -> str:
+        """What is wrong between here and Kafka, in one line."""
+        return why_unreachable(self._kafka) or (error.args[0].str() if error.args else type(error).__name__)
 
     def close(self) -> None:
         """Leave Kafka."""

@@ -1,6 +1,6 @@
 """The steps that an orchestrator runs: commands of `scoreline`, each a process of Scoreline's own environment.
 
-Nothing but the standard library is imported here, so that Airflow's packages never meet Scoreline's.
+Nothing but the standard library is imported here, so that Airflow's and Prefect's packages never meet Scoreline's.
 """
 
 import json

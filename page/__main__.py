@@ -18,7 +18,7 @@ from page.errors import PageError
 from page.log_files import set_up_logs
 from page.server import run
 from page.user_commands import app as users
-from settings import Settings
+from settings import Settings, private_files
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -30,10 +30,12 @@ class _WithSettings(TyperCommand):
         """See `TyperCommand`."""
         super().format_help(ctx, formatter)
         listed = Table.grid(padding=(0, 2))
+        secrets = Settings.secrets()
         for name, field in Settings.model_fields.items():
             if name.startswith("page_"):
                 default = "" if field.default is None else f" [{field.default}]"
-                listed.add_row(Text(f"--{name.replace('_', '-')}"), Text(f"{field.description}{default}"))
+                flag = f"--{name.replace('_', '-')}"
+                listed.add_row(Text(secrets.get(flag, flag)), Text(f"{field.description}{default}"))
         Console().print(Panel(listed, title="Settings", title_align="left", border_style="dim"))
 
 
@@ -75,4 +77,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

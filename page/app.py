@@ -15,7 +15,7 @@ from page.errors import Refused
 from page.outside import render_outside
 from page.parts import Parts
 from page.rendering import HERE, render
-from page.routes import audit, case, events, queue, signin
+from page.routes import assignment, audit, bulk, case, events, merchants, overview, queue, search, signin
 from page.routes.signin import sent_to_sign_in
 
 SECURITY_POLICY: Final = (
@@ -50,7 +50,7 @@ def build(parts: Parts) -> FastAPI:
     app.middleware("http")(_secure)
     app.add_middleware(Bodies)
     app.mount("/static", StaticFiles(directory=HERE / "static"), "static")
-    for part in (queue, case, audit, events, signin):
+    for part in (queue, overview, merchants, case, bulk, assignment, search, audit, events, signin):
         app.include_router(part.router)
 
     @app.get("/health")

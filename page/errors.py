@@ -11,3 +11,11 @@ class Refused(Exception):
     def __init__(self, text: str, status: int = 409) -> None:
         super().__init__(text)
         self.status = status
+
+
+class TooSlow(Exception):
+    """A search took longer than it may, and was stopped. seconds: how long it may take."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"it was stopped after {seconds:g} s")
+        self.seconds = seconds

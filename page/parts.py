@@ -6,17 +6,24 @@ from typing import Final
 
 from fastapi import Request
 
+from lake.place import Place
 from page.feed.alerts import AlertFeed
+from page.feed.events import EventFeed, NewestEvents
 from page.feed.recent import Recent, RecentFeed
 from page.feed.verdicts import VerdictSender
 from page.feed.worker import Worker
 from page.health import Health
+from page.overview.overview import Overview
 from page.past import Pasts
 from page.pulse import Pulse
+from page.search.kept_scores import KeptScores
+from page.search.lake_scores import LakeScores
+from page.search.searches import Searches
 from page.store.database import Database
 from settings import Settings
 
 STORE_FILE: Final = "cases.db"
+SCORES_FILE: Final = "scores.db"
 
 
 def now_ms() -> int:
@@ -34,6 +41,9 @@ class Parts:
     recent: Recent
     pasts: Pasts
     pulse: Pulse
+    kept: KeptScores
+    searches: Searches
+    overview: Overview
     workers: list[Worker] = field(default_factory=list)
 
     @classmethod
@@ -41,10 +51,24 @@ class Parts:
         """All parts, not started."""
         health, recent = Health(), Recent()
         workers: list[Worker] = [AlertFeed(settings, database, health, now_ms)]
-        feed = RecentFeed(settings, recent, health, time.sleep)
-        workers += [feed, VerdictSender(settings, database, health, now_ms)]
+        kept = KeptScores(
+            settings.page_data / SCORES_FILE, settings.page_search_transactions, settings.page_search_hours, now_ms
+        )
+        lake = None if settings.lake is None else LakeScores(Place(settings.lake))
+        feed = RecentFeed(settings, recent, kept, health, time.sleep)
+        events = NewestEvents()
+        workers += [feed, EventFeed(settings, events, health), VerdictSender(settings, database, health, now_ms)]
         return cls(
-            settings, database, health, recent, Pasts(settings.lake, recent), Pulse(database, health, now_ms), workers
+            settings,
+            database,
+            health,
+            recent,
+            Pasts(settings.lake, recent),
+            Pulse(database, health, now_ms),
+            kept,
+            Searches(kept, lake, settings.page_search_seconds),
+            Overview(settings, database, health, kept, events),
+            workers,
         )
 
     def start(self) -> None:
@@ -59,6 +83,7 @@ class Parts:
             worker.stopped.set()
         for worker in reversed(self.workers):
             worker.stop()
+        self.kept.close()
         self.database.close()
 
 

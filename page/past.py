@@ -1,5 +1,6 @@
 """A customer's payments before and around an alert: from the lake where there is one, and from the live feed."""
 
+import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -11,9 +12,13 @@ from lake.views import connect
 from ml.schema import SCORE_SCHEMA, TRANSACTION_FIELDS
 from page.feed.recent import Recent
 from page.payment import Payment
+from page.search.lake_scores import stopped_at
 
 MOST: Final = 400
 """Payments of one customer that are looked at, the newest."""
+
+SECONDS: Final = 5.0
+"""So long a case waits for the lake at most."""
 
 _COLUMNS: Final = (
     *TRANSACTION_FIELDS,
@@ -49,13 +54,15 @@ class Pasts:
             return Past(_in_order(recent), seen)
         try:
             kept = self._from_lake(self._place, customer_id)
+        except duckdb.InterruptException:
+            return Past(_in_order(recent), f"{seen}; the lake took longer than {SECONDS:g} s")
         except (duckdb.Error, DeltaError, LakeUnusable, OSError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             return Past(_in_order(recent), f"{seen}; the lake can't be read ({why})")
         return Past(_in_order([*kept, *recent]), "the lake and the newest payments")
 
     def _from_lake(self, place: Place, customer_id: str) -> list[Payment]:
-        with connect(place) as lake:
+        with connect(place) as lake, stopped_at(lake, time.monotonic() + SECONDS):
             rows = lake.execute(_QUERY, [customer_id]).fetchall()
         return [Payment(schema_version=SCORE_SCHEMA, **dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 

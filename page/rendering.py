@@ -18,7 +18,13 @@ HERE: Final = Path(__file__).parent
 SHOWN: Final = 48
 """Characters of an id that are shown; the whole one stands in its title, up to `_LONGEST_TITLE`."""
 
-MENU: Final = [("/", "Queue"), ("/suppressions", "Suppressions"), ("/history", "History")]
+MENU: Final = [
+    ("/", "Queue"),
+    ("/overview", "Overview"),
+    ("/search", "Search"),
+    ("/suppressions", "Suppressions"),
+    ("/history", "History"),
+]
 """What the head of each page leads to: (address, name)."""
 
 _LONGEST_TITLE: Final = 512

@@ -23,6 +23,7 @@ from scorecard.runs import FULL, QUICK, season
 from scorecard.trial import CONTESTANTS, Trial, trial
 from scorecard.words import in_short, markdown
 from scorecard.worlds import HANDBOOK, STANDARD, card_line, handbook_data, handbook_part, world_trial
+from settings import private_files
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 out = Console(highlight=False, soft_wrap=True)
@@ -85,4 +86,5 @@ def _report(card: Scorecard, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

@@ -17,7 +17,7 @@ from serving.errors import ServiceError
 from serving.log_files import set_up_logs
 from serving.policy import PolicyError
 from serving.server import Server
-from settings import Settings
+from settings import Settings, private_files
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,4 +57,5 @@ def serve(
 
 
 if __name__ == "__main__":
+    private_files()
     app()

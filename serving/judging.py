@@ -23,7 +23,7 @@ def judging(settings: Settings, folder: Path, declared: Declared, topic_id: str)
     store = VersionStore(
         ModelVersions(registry, kept["models"]), ThresholdStore(kept["tables"]), ProfileStore(kept["profiles"])
     )
-    newest = Newest(settings, registry, store, lambda: _past_profiles(settings), _read)
+    newest = Newest(settings, "serve", registry, store, lambda: _past_profiles(settings), _read)
     return newest, Judge(ServiceLedger(kept["ledger"]), newest.versions, store.decision, topic_id)
 
 

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPart
 from confluent_kafka.admin import AdminClient
 
 from messaging.config import KafkaConfig
+from messaging.unreachable import why_unreachable
 from serving.errors import RecordsMissing, ServiceError
 
 _ANSWER_SECONDS: Final = 10.0
@@ -45,9 +46,8 @@ class Log(NamedTuple):
                 if ours(number)
             }
         except KafkaException as error:
-            raise ServiceError(
-                f"Kafka at {kafka.servers} does not answer ({error.args[0].str()}): start it, or set KAFKA_BOOTSTRAP_SERVERS"
-            ) from error
+            why = why_unreachable(kafka) or error.args[0].str()
+            raise ServiceError(f"Kafka at {kafka.servers} does not answer: {why}") from error
         finally:
             consumer.close()
         first = {number: int(low) for number, (low, _) in marks.items()}

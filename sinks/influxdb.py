@@ -130,7 +130,7 @@ class InfluxDBSink:
         reason = getattr(error, "reason", None) or error
         remedy = "start it, or set INFLUXDB_URL"
         if isinstance(reason, SSLError):
-            remedy = "set INFLUXDB_CA to the certificate of the authority that signed the server's"
+            remedy = _of_certificate(str(reason))
         return SinkUnavailable(f"InfluxDB at {self.url} does not answer ({reason}): {remedy}")
 
     def _answered(self, error: ApiException) -> Exception:
@@ -140,6 +140,16 @@ class InfluxDBSink:
             return SinkUnavailable(f"{said}; the write is retried; look at the server's log if this goes on")
         kind = PointsRefused if status in _POINTS_AT_FAULT else SinkRejected
         return kind(f"{said}; {_MEND.get(status, 'see its message')}")
+
+
+def _of_certificate(reason: str) -> str:
+    if "expired" in reason:
+        return "give the server a new certificate (INFLUXDB_CA is not at fault)"
+    if "mismatch" in reason or "not valid for" in reason:
+        return "name the server in INFLUXDB_URL as its certificate does"
+    if "certificate" in reason.lower():
+        return "set INFLUXDB_CA to the certificate of the authority that signed the server's"
+    return "INFLUXDB_URL begins with https, but the server does not talk TLS; correct it"
 
 
 def _words(error: ApiException) -> str:

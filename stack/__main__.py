@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from messaging.topics import create_topics
-from settings import Settings
+from settings import Settings, private_files
 from stack.errors import StackError
 from stack.local import Ports, Stack, influxdb_elsewhere
 
@@ -31,15 +31,22 @@ def up(
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Start an MLflow server too; else its SQLite file is used.")
     ] = False,
+    secured: Annotated[
+        bool,
+        typer.Option("--secured", help="Kafka and InfluxDB talk TLS and ask for a login, from the first start on."),
+    ] = False,
     kafka_port: Port = None,
     influxdb_port: Port = None,
     mlflow_port: Port = None,
 ) -> None:
     """Start the servers that do not run yet, and create the topics that are missing."""
     ports = Ports(kafka_port, influxdb_port, mlflow_port)
-    stack = Stack(data, ports, with_mlflow_server=mlflow, elsewhere=influxdb_elsewhere(os.environ))
+    elsewhere = influxdb_elsewhere(os.environ)
+    stack = Stack(data, ports, with_mlflow_server=mlflow, elsewhere=elsewhere, secured=secured or None)
     started = stack.start()
-    create_topics(Settings(kafka_bootstrap_servers=stack.kafka.bootstrap_servers))
+    # Whatever the environment says of another Kafka.
+    own = {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"} | stack.kafka.environment()
+    create_topics(Settings(**{name.lower(): value for name, value in own.items()}))  # type: ignore[arg-type]
     for server in stack.servers:
         if server.pid is not None:
             console.print(f"{server.name} {'is up' if server in started else 'was up already'} on port {server.port}.")
@@ -66,8 +73,9 @@ def status(
         state, port = (f"process {pid}", str(server.port)) if pid else ("not running", "")
         servers.add_row(server.name, state, port, str(server.log))
     console.print(servers)
+    hidden = set(Settings.secrets().values())
     for name, value in settings.items():
-        console.print(f"{name}={value}", highlight=False, soft_wrap=True)
+        console.print(f"{name}={'********' if value and name in hidden else value}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -88,7 +96,8 @@ def run(
     """Run a command with the running servers' settings in its environment; what is set there already takes precedence."""
     stack = Stack(data, elsewhere=influxdb_elsewhere(os.environ))
     stack.mlflow.folder.mkdir(parents=True, exist_ok=True)  # training needs a place for its registry, but no server
-    os.execvpe(command[0], command, stack.environment() | os.environ)
+    own = {name: value for name, value in stack.environment().items() if not os.environ.get(f"{name}_FILE")}
+    os.execvpe(command[0], command, own | os.environ)
 
 
 def main() -> None:
@@ -101,4 +110,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

@@ -9,18 +9,20 @@ import pyspark
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from messaging.config import KafkaConfig
 from stack.errors import StackError
 from stack.jars import broker_jars
 from stack.java import java
-from stack.server import HOST, NotReady, Server, accepts
+from stack.security import USER, Security
+from stack.server import HOST, NotReady, Server, accepts, write_private
 
 HEAP = "-Xmx512m"
 # Topics are cut by size and not by age (4 GiB a partition), since replayed records are old already when they arrive.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners={protocol}://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners={protocol}://{host}:{port}
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers={host}:{controller_port}
 log.dirs={data}
@@ -37,6 +39,20 @@ log.retention.ms=-1
 log.retention.bytes=4294967296
 log.retention.check.interval.ms=5000
 """
+# The controller, which knows no passwords, takes nobody who has no certificate of the same authority.
+SECURED = """\
+listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:SSL
+inter.broker.listener.name=SASL_SSL
+sasl.enabled.mechanisms={mechanism}
+sasl.mechanism.inter.broker.protocol={mechanism}
+listener.name.sasl_ssl.{mechanism_lower}.sasl.jaas.config={jaas}
+listener.name.controller.ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+ssl.truststore.type=PEM
+ssl.truststore.location={authority}
+"""
+MECHANISM = "SCRAM-SHA-512"
 LOGGING = """\
 appender.file.type = RollingFile
 appender.file.name = file
@@ -54,22 +70,50 @@ rootLogger.appenderRef.file.ref = file
 
 
 class Kafka(Server):
-    """A broker that is also its own controller. What it wrote survives stop, kill and start."""
+    """A broker that is also its own controller. What it wrote survives stop, kill and start.
+
+    security: talks TLS alone, and to that user alone; whether it does is settled at the first start.
+    """
 
     name = "Kafka"
     ports_needed = 2
+
+    def __init__(self, folder: Path, port: int | None = None, security: Security | None = None) -> None:
+        super().__init__(folder, port)
+        self._security = security
+
+    @property
+    def config(self) -> KafkaConfig:
+        """How clients reach it."""
+        if self._security is None:
+            return KafkaConfig(self.bootstrap_servers)
+        return KafkaConfig(
+            self.bootstrap_servers, "SASL_SSL", MECHANISM, USER, self._security.password, self._security.authority
+        )
 
     @property
     def bootstrap_servers(self) -> str:
         return f"{HOST}:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
+        config = self.config
+        if self._security is None:
+            return {"KAFKA_BOOTSTRAP_SERVERS": config.servers}
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": config.servers,
+            "KAFKA_SECURITY_PROTOCOL": config.security_protocol,
+            "KAFKA_SASL_MECHANISM": config.sasl_mechanism,
+            "KAFKA_SASL_USERNAME": USER,
+            "KAFKA_SASL_PASSWORD": self._security.password,
+            "KAFKA_SSL_CA": str(self._security.authority),
+        }
 
     def _prepare(self, ports: list[int]) -> list[str]:
         data, properties = self.folder / "data", self.folder / "server.properties"
         logging_file = self.folder / "log4j2.properties"
-        properties.write_text(PROPERTIES.format(host=HOST, port=ports[0], controller_port=ports[1], data=data))
+        protocol = "PLAINTEXT" if self._security is None else "SASL_SSL"
+        said = PROPERTIES.format(host=HOST, port=ports[0], controller_port=ports[1], data=data, protocol=protocol)
+        write_private(properties, said + self._secured(ports))
         logging_file.write_text(LOGGING.format(log=self.log))
         # Kafka's own start script would add Scala; PySpark's is the same one.
         scala = next((Path(pyspark.__file__).parent / "jars").glob("scala-library-2.13.*.jar"))
@@ -79,10 +123,32 @@ class Kafka(Server):
             self._format([*kafka, "kafka.tools.StorageTool"], properties)
         return [*kafka, "kafka.Kafka", str(properties)]
 
+    def _secured(self, ports: list[int]) -> str:
+        if self._security is None:
+            return ""
+        self._security.prepare()
+        config = KafkaConfig(f"{HOST}:{ports[0]}", "SASL_SSL", MECHANISM, USER, self._security.password)
+        return SECURED.format(
+            mechanism=MECHANISM,
+            mechanism_lower=MECHANISM.lower(),
+            jaas=config.for_java()["sasl.jaas.config"],
+            keystore=self._security.keystore,
+            authority=self._security.authority,
+        )
+
+    def _users(self) -> list[str]:
+        """Arguments that come from a file, since all users of this machine see those of a process."""
+        if self._security is None:
+            return []
+        arguments = self.folder / "users"
+        write_private(arguments, f"--add-scram\n{MECHANISM}=[name={USER},password={self._security.password}]\n")
+        return [f"@{arguments}"]
+
     def _format(self, storage_tool: list[str], properties: Path) -> None:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # Joined by "=": an id that begins with a dash would be taken for another option.
         command = [*storage_tool, "format", "--standalone", f"--cluster-id={cluster_id}", "--config", str(properties)]
+        command += self._users()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StackError(
@@ -97,7 +163,7 @@ class Kafka(Server):
         if not accepts(self.port):
             raise NotReady(f"nothing listens on port {self.port}")
         try:
-            with KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=5_000) as admin:
+            with KafkaAdminClient(**self.config.for_kafka_python(), bootstrap_timeout_ms=5_000) as admin:
                 cluster = admin.describe_cluster()
         except KafkaError as error:
             raise NotReady(str(error)) from error

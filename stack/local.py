@@ -7,13 +7,14 @@ from typing import NamedTuple, Self
 
 from filelock import FileLock
 
-from stack.errors import InfluxDBUnavailable
+from stack.errors import InfluxDBUnavailable, StackError
 from stack.influxdb import InfluxDB
 from stack.kafka import Kafka
 from stack.mlflow import MLflow
+from stack.security import Security
 from stack.server import Server
 
-INFLUXDB_SETTINGS = ("INFLUXDB_URL", "INFLUXDB_TOKEN", "INFLUXDB_ORG", "INFLUXDB_BUCKET")
+INFLUXDB_SETTINGS = ("INFLUXDB_URL", "INFLUXDB_TOKEN", "INFLUXDB_ORG", "INFLUXDB_BUCKET", "INFLUXDB_CA")
 
 
 class Ports(NamedTuple):
@@ -39,16 +40,31 @@ class Stack:
         ports: Ports = ANY_PORTS,
         with_mlflow_server: bool = False,
         elsewhere: Mapping[str, str] | None = None,
+        *,
+        secured: bool | None = None,
     ) -> None:
-        """`elsewhere`: the settings of an InfluxDB that is not ours to start, as variables (`influxdb_elsewhere`)."""
+        """`elsewhere`: the settings of an InfluxDB that is not ours to start, as variables (`influxdb_elsewhere`).
+
+        `secured`: Kafka and InfluxDB talk TLS and ask for a login; by default as they did at their first start.
+        """
         self.data = data.absolute()
-        self.kafka = Kafka(self.data / "kafka", ports.kafka)
-        self.influxdb = InfluxDB(self.data / "influxdb", ports.influxdb)
+        own = Security(self.data / "security")
+        self._refuse_change(own, secured)
+        security = own if secured or (secured is None and own.authority.exists()) else None
+        self.kafka = Kafka(self.data / "kafka", ports.kafka, security)
+        self.influxdb = InfluxDB(self.data / "influxdb", ports.influxdb, security)
         self.mlflow = MLflow(self.data / "mlflow", ports.mlflow)
         self.without_influxdb: InfluxDBUnavailable | None = None
         self._elsewhere = dict(elsewhere or {})
         self._with_mlflow_server = with_mlflow_server
         self._started: list[Server] = []
+
+    def _refuse_change(self, own: Security, secured: bool | None) -> None:
+        before = (self.data / "kafka" / "ports.json").exists()
+        if secured and before and not own.authority.exists():
+            raise StackError(
+                f"The servers in {self.data} were started without logins, and keep to that: name another folder (--data)."
+            )
 
     @property
     def servers(self) -> list[Server]:

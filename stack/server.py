@@ -76,7 +76,7 @@ class Server(ABC):
                     "stop it first (python -m stack down)."
                 )
             return False
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ports = self._choose_ports()
         command = self._prepare(ports)
         self._ports_file.write_text(json.dumps(ports))
@@ -143,6 +143,13 @@ class Server(ABC):
                 f"{self.name} ended as soon as it was started: see {self.log}, which ends with: {last_lines}"
             )
         self._check_ready()
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that only its owner may read, whoever could before."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(text)
 
 
 def is_free(port: int) -> bool:

@@ -1,5 +1,10 @@
 """A path setting takes a path or a URI, and hands it on as it came; one for this machine alone refuses other places."""
 
+import os
+import shutil
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,7 @@ from hypothesis import strategies as st
 
 from settings import Settings, local_path
 
+ROOT = Path(__file__).parents[1]
 PLACES = ("checkpoint", "initial_state", "replay_of")
 LOCAL = ("log_dir", "points_file", "kafka_ssl_ca", "influxdb_ca")
 
@@ -85,3 +91,80 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.Monkey
 @given(names)
 def test_any_path_without_a_scheme_stays_as_it_is(name: str) -> None:
     assert local_path("/" + name) == Path("/" + name)
+
+
+SECRETS = Settings.secrets()
+
+
+def test_which_settings_are_secret() -> None:
+    assert {"KAFKA_SASL_PASSWORD", "INFLUXDB_TOKEN", "SCORELINE_WAREHOUSE"} <= set(SECRETS.values())
+
+
+@pytest.mark.parametrize(("flag", "variable"), SECRETS.items())
+@pytest.mark.parametrize("form", ["{flag}=marked", "{flag} marked", "{underscored}=marked"])
+def test_a_secret_is_never_taken_from_a_flag_which_a_list_of_processes_shows(
+    flag: str, variable: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    underscored = "--" + flag[2:].replace("-", "_")
+    with pytest.raises(SystemExit) as left:
+        Settings.from_command_line(form.format(flag=flag, underscored=underscored).split())
+    assert left.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: {flag} would show a secret in the list of processes: set {variable} in the environment, or "
+        f"{variable}_FILE to a file that holds it\n"
+    )
+
+
+@pytest.mark.parametrize(("flag", "variable"), SECRETS.items())
+def test_a_secret_comes_from_the_environment_or_from_a_file(
+    flag: str, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = flag[2:].replace("-", "_")
+    file = tmp_path / "secret"
+    file.write_text("marked\n")
+    monkeypatch.setenv(f"{variable}_FILE", str(file))
+    for settings in (Settings(), Settings.from_command_line([])):
+        assert getattr(settings, name).get_secret_value() == "marked"
+        assert settings.environment()[variable] == "marked"
+        assert "marked" not in repr(settings)
+        with pytest.MonkeyPatch.context() as of_a_child:
+            for each, value in settings.environment().items():
+                of_a_child.setenv(each, value)
+            assert getattr(Settings(), name).get_secret_value() == "marked"
+    nowhere = str(tmp_path / "none")
+    for path, both, said in (
+        (nowhere, "", f"{variable}_FILE has to be a file that can be read, but {nowhere} is none: No such file"),
+        (str(file), "other", f"{variable} and {variable}_FILE are both set: leave one of them out"),
+        (sys.executable, "", "it is no text"),
+    ):
+        monkeypatch.setenv(variable, both)
+        monkeypatch.setenv(f"{variable}_FILE", path)
+        with pytest.raises(SystemExit):
+            Settings.from_command_line([])
+        assert said in capsys.readouterr().err
+
+
+def test_what_a_command_makes_is_its_user_s_alone(tmp_path: Path) -> None:
+    old = tmp_path / ".scoreline"
+    old.mkdir(mode=0o755)
+    old.chmod(0o755)
+    for mask, folder, file in ((None, 0o700, 0o600), ("027", 0o750, 0o640)):
+        made = "import pathlib; pathlib.Path('made').mkdir(); pathlib.Path('made/file').write_text('x')"
+        environment = {name: value for name, value in os.environ.items() if name != "SCORELINE_UMASK"}
+        subprocess.run(
+            [sys.executable, "-c", f"from settings import private_files; private_files(); {made}"],
+            cwd=tmp_path,
+            env=environment | {"PYTHONPATH": str(ROOT)} | ({} if mask is None else {"SCORELINE_UMASK": mask}),
+            check=True,
+        )
+        assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == folder
+        assert stat.S_IMODE((tmp_path / "made" / "file").stat().st_mode) == file
+        assert stat.S_IMODE(old.stat().st_mode) == 0o700
+        shutil.rmtree(tmp_path / "made")
+
+
+def test_each_command_line_keeps_what_it_makes_to_its_user() -> None:
+    for program in [*ROOT.glob("*/__main__.py"), ROOT / "scoreline.py"]:
+        if program.parent.name == "grafana":  # it writes files of the repository alone
+            continue
+        assert "private_files()" in program.read_text(), program

@@ -10,6 +10,7 @@ from typer import Option
 
 from bench.result import RESULTS
 from programs.interruption import Interrupted, Interruption
+from settings import private_files
 from stack.errors import StackError
 from torture.options import Options
 from torture.result import save
@@ -43,4 +44,5 @@ def main(
 
 
 if __name__ == "__main__":
+    private_files()
     typer.run(main)

@@ -11,6 +11,7 @@ from messaging.poller import Poller
 from ml.model import Model
 from ml.registry.model_store import Entry, ModelRefused, ModelStore, NoChampion, NotReady, RegistryUnavailable
 from versions.errors import NoModel
+from versions.reports import Report, no_report
 
 _T = TypeVar("_T")
 
@@ -24,22 +25,37 @@ _START_SECONDS: Final = 10.0
 
 
 class ChampionPoller(Poller):
-    """The newest champion that could be loaded. Raises `NoModel` at a start that has no model at all to judge by."""
+    """The newest champion that could be loaded. Raises `NoModel` at a start that has no model at all to judge by.
 
-    def __init__(self, registry: ModelStore, models: ModelVersions, poll_seconds: float = 1.0) -> None:
-        super().__init__("the model registry", poll_seconds)
+    refusal: reports that a champion is refused, and that this is over; outage: see `Poller`.
+    """
+
+    def __init__(
+        self,
+        registry: ModelStore,
+        models: ModelVersions,
+        poll_seconds: float = 1.0,
+        refusal: Report = no_report,
+        outage: Report = no_report,
+    ) -> None:
+        super().__init__("the model registry", poll_seconds, outage)
         self._registry = registry
         self._models = models
         self._seen: Entry | None = None
         self._refused_until: dict[Entry, float] = {}
         self._said = ""
-        self.refused = False
-        """Whether the champion that the registry names is refused, so that an older model judges."""
+        self._report = refusal
+        self._refused = ""
         self._current = self._first()
 
     def current(self) -> Model:
         """The model for a new micro-batch. Never waits."""
         return self._current
+
+    @property
+    def refused(self) -> bool:
+        """Whether the champion that the registry names is refused, so that an older model judges."""
+        return bool(self._refused)
 
     @property
     def in_use(self) -> str:
@@ -54,7 +70,7 @@ class ChampionPoller(Poller):
             self._say(error, str(error))
             return
         if champion == self._seen:
-            self.refused = False
+            self._accepted()
             return
         if time.monotonic() < self._refused_until.get(champion, 0.0):
             return
@@ -62,9 +78,21 @@ class ChampionPoller(Poller):
             self._take(champion, self._models.of_entry(champion))
         except (ModelRefused, NotReady) as refusal:
             self._say(refusal, f"version {champion.version} is refused: {refusal}")
-            self.refused = isinstance(refusal, ModelRefused)
-            if self.refused:
+            if isinstance(refusal, ModelRefused):
                 self._refused_until = {champion: time.monotonic() + _REFUSED_SECONDS}
+                self._refuse(refusal, self.in_use)
+
+    def _refuse(self, refusal: ModelRefused, in_use: str) -> None:
+        """Report a refusal once, however often the version is checked again."""
+        if str(refusal) != self._refused:
+            self._report(f"the champion is refused: {refusal}; scoring goes on with {in_use}", False)
+        self._refused = str(refusal)
+
+    def _accepted(self) -> None:
+        """What the registry names is what judges."""
+        if self._refused:
+            self._report(f"{self.in_use} is the champion, and judges", True)
+        self._refused = ""
 
     def _say(self, problem: Exception, words: str) -> None:
         """Log a problem once, however often it occurs."""
@@ -73,9 +101,10 @@ class ChampionPoller(Poller):
         self._said = str(problem)
 
     def _take(self, champion: Entry, loaded: Loaded) -> None:
-        before, model, self.refused = self._models.last, loaded.model, False
+        before, model = self._models.last, loaded.model
         self._models.use(loaded)
         self._seen, self._said, self._current = champion, "", model
+        self._accepted()
         if before is not None and before.version == model.version and before.digest != model.digest:
             _log.warning(
                 "%s is another model than %s, which had the same number: new micro-batches are judged by it, those that the "
@@ -111,8 +140,11 @@ class ChampionPoller(Poller):
                 f"last: {refusal}"
             ) from error
         _log.warning("the champion is not available (%s); going on with %s, used last", error, last.called)
-        self.refused = isinstance(error, ModelRefused)
-        self._said, self._unavailable = str(error), isinstance(error, RegistryUnavailable | TimeoutError)
+        if isinstance(error, ModelRefused):
+            self._refuse(error, last.called)
+        if isinstance(error, RegistryUnavailable | TimeoutError):
+            self._unavailable_since = time.monotonic()
+        self._said = str(error)
         return model
 
 

@@ -16,6 +16,7 @@ from confluent_kafka import (
 from kafka import KafkaProducer
 
 from messaging.config import KafkaConfig
+from messaging.unreachable import why_unreachable
 from ml.schema import Unreadable
 from versions.left_out import LeftOut
 
@@ -45,6 +46,7 @@ class CompactedTopic(ABC, Generic[T]):
 
     def __init__(self, topic: str, kafka: KafkaConfig, key: str | None, what: str) -> None:
         self._topic = topic
+        self._kafka = kafka
         self._options = kafka.for_confluent_consumer() | _CONSUMER
         self._key = None if key is None else key.encode()
         self._consumer: Consumer | None = None
@@ -100,9 +102,11 @@ class CompactedTopic(ABC, Generic[T]):
             listed = consumer.list_topics(self._topic, _ANSWER_SECONDS).topics[self._topic]
             if listed.error is not None:
                 raise KafkaException(listed.error)
-        except BaseException:
+        except BaseException as error:
             consumer.close()
             self._consumer = None
+            if isinstance(error, KafkaException) and (why := why_unreachable(self._kafka)):
+                raise KafkaException(KafkaError(error.args[0].code(), why)) from None
             raise
         if self._consumer is None or set(listed.partitions) != self._partitions:
             self._partitions, self._unread = set(listed.partitions), set(listed.partitions)

@@ -17,6 +17,7 @@ from versions.challenger import ChallengerPoller
 from versions.champion import ChampionPoller
 from versions.past_profiles import PastProfiles
 from versions.profiles import From, ProfilePoller, ReadFile
+from versions.reports import reports
 from versions.thresholds import ThresholdPoller, newest_kept
 
 _log = logging.getLogger(__name__)
@@ -27,13 +28,15 @@ _FIRST: Final = 1
 class Newest:
     """Polls them in the background. Raises `versions.errors.NoModel` where there is no model at all.
 
-    past: the profiles of training's history, for the first table of a first start. read: the content of a file, given its
-    folder and name, which is how announced tables are fetched.
+    source: the part that reports a refused champion, or a registry that does not answer. past: the profiles of training's
+    history, for the first table of a first start. read: the content of a file, given its folder and name, which is how
+    announced tables are fetched.
     """
 
     def __init__(
         self,
         settings: Settings,
+        source: str,
         registry: ModelStore,
         versions: VersionStore,
         past: Callable[[], PastProfiles | None],
@@ -41,7 +44,9 @@ class Newest:
     ) -> None:
         self._settings = settings
         self._versions = versions
-        self._champion = ChampionPoller(registry, versions.models)
+        refusal = reports(settings, source, "model_refused", "critical", f"model {settings.model_name}")
+        outage = reports(settings, source, "part_unavailable", "warning", "part mlflow")
+        self._champion = ChampionPoller(registry, versions.models, refusal=refusal, outage=outage)
         self._challenger = ChallengerPoller(registry, versions.models)
         if self._champion.available:  # else a start would wait for the registry once more
             self._challenger.look_once()
@@ -51,8 +56,8 @@ class Newest:
         needed = settings.profiles and needs_profiles(self.model.features)
         if needed and versions.kept_profiles.newest is None:
             self._begin_with(past())
-        source = From(settings.profiles_topic, kafka, settings.model_name, read)
-        self._profiles = ProfilePoller(source, versions.kept_profiles)
+        tables = From(settings.profiles_topic, kafka, settings.model_name, read)
+        self._profiles = ProfilePoller(tables, versions.kept_profiles)
         self._wanted: Callable[[], bool] | None = None
 
     @property

@@ -20,7 +20,7 @@ from ml.commands import common
 from ml.console import show_table
 from ml.features.declared import names
 from ml.registry.model_store import RegistryError
-from settings import Settings
+from settings import Settings, private_files
 from watch.announcing import announcing
 from watch.doing import Outcome
 from watch.journal import STATUS, Folder, JournalUnusable
@@ -205,4 +205,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

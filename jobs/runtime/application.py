@@ -11,7 +11,7 @@ from jobs.runtime.gate import Gate
 from jobs.runtime.known_causes import explain
 from jobs.runtime.session import launch_java
 from jobs.runtime.supervisor import Recovery, Starter, Supervisor
-from settings import Settings
+from settings import Settings, private_files
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ def run(
 
     recoveries: by the name of a known cause, what is done where a query fails by it.
     """
+    private_files()
     try:
         logs.set_up_logs(settings, next(iter(starters)))
     except OSError as error:

@@ -115,7 +115,8 @@ KNOWN: Final = (
         "TLS refused",
         r"SslAuthentication\w*|SSLHandshake|SSLError|CERTIFICATE_VERIFY_FAILED|PKIX path",
         "the encrypted connection was refused",
-        "See KAFKA_SSL_CA (or INFLUXDB_CA): it names the authority that signed the server's certificate",
+        "See KAFKA_SSL_CA (or INFLUXDB_CA): it names the authority that signed the server's certificate. Where that is right, "
+        "the certificate has expired, or is for another name than the one in KAFKA_BOOTSTRAP_SERVERS (or INFLUXDB_URL)",
     ),
     _known(
         "Kafka unavailable",

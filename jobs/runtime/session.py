@@ -27,10 +27,15 @@ CONFIGURATION: Final = {
     # A query that is stopped by force is waited for so long, in ms; by default without end.
     "spark.sql.streaming.stopTimeout": "5000",
     "spark.ui.showConsoleProgress": "false",
+    # Whoever can open the page could cancel the queries' jobs.
+    "spark.ui.killEnabled": "false",
     "spark.python.daemon.module": "jobs.worker_daemon",
 }
 
 LOCAL: Final = {
+    # Nothing outside this machine talks to the driver or the block manager. SPARK_LOCAL_IP says where the page listens.
+    "spark.driver.bindAddress": shipped_code.LOOPBACK,
+    "spark.driver.host": shipped_code.LOOPBACK,
     "spark.executorEnv.PYTHONPATH": str(shipped_code.ROOT),
     # Between the JVM and its Python workers: 333 ms median latency at 1,000 txn/s, 373 with TCP.
     "spark.python.unix.domain.socket.enabled": "true",
@@ -68,6 +73,8 @@ def build_session(settings: Settings, name: str, scratch: Path) -> SparkSession:
     own = {file_systems.MANAGER: file_systems.manager(settings.checkpoint, file_systems.configuration(jvm))}
     if local and "SPARK_LOCAL_DIRS" not in os.environ and _ours(scratch):
         own["spark.local.dir"] = str(scratch)
+    if local and _page_is_open():
+        own["spark.ui.enabled"] = "false"
     builder = SparkSession.builder.appName(name).config("spark.sql.shuffle.partitions", settings.state_partitions)
     for key, value in (CONFIGURATION | own | (LOCAL if local else {}) | (DELTA if settings.lake else {})).items():
         if key not in given:
@@ -77,6 +84,12 @@ def build_session(settings: Settings, name: str, scratch: Path) -> SparkSession:
     session = builder.getOrCreate()
     _keep_console_quiet(session, settings.log_dir)
     return session
+
+
+def _page_is_open() -> bool:
+    """Whether Spark's page would listen on all addresses: it goes by this variable of Java's environment alone."""
+    _, jvm = launch_java()
+    return jvm.System.getenv("SPARK_LOCAL_IP") is None
 
 
 def _ours(folder: Path) -> bool:

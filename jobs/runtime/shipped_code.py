@@ -19,6 +19,10 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can hold."""
 
 
+LOOPBACK: Final = "127.0.0.1"
+"""Where all that runs on this machine alone listens."""
+
+
 def runs_here(master: str) -> bool:
     """Whether Spark's executors are threads of the driver.
 

@@ -24,11 +24,12 @@ from jobs.runtime.health import HealthFile
 from jobs.runtime.known_causes import explain
 from jobs.runtime.metering.finished import Finished
 from jobs.runtime.metering.job import Watched, failed, show
-from jobs.runtime.reports import progress_reports
 from jobs.runtime.session import build_session
 from jobs.runtime.trouble import Trouble
+from ml.schema import Severity
 from settings import Settings
 from sinks.sink import SinkUnavailable
+from versions.reports import reports
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ class Supervisor:
         watched: dict[str, Watched] = {}
         for name in self._starters:
             health = HealthFile(checkpoint.health, name, self._ending.jvm_pid)
-            report = progress_reports(self._settings, name, "critical" if name == self._own else "warning")
+            severity: Severity = "critical" if name == self._own else "warning"
+            report = reports(self._settings, "detect", "no_progress", severity, f"query {name}")
             minutes = self._settings.stalled_after_minutes
             self._trouble[name] = Trouble(name, checkpoint.progress(name), health, minutes, report)
             self._gate.check_first(name, checkpoint.check)

@@ -11,7 +11,7 @@ from jobs.runtime.errors import Fatal
 from jobs.runtime.health import HealthFile
 from jobs.runtime.known_causes import explain
 from jobs.runtime.progress import Progress
-from jobs.runtime.reports import Report, no_report
+from versions.reports import Report, no_report
 
 _log = logging.getLogger(__name__)
 

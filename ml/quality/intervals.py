@@ -3,10 +3,10 @@
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import special  # type: ignore[import-untyped]
 
 _TAIL = 0.025
-NORMAL = float(stats.norm.isf(_TAIL))
+NORMAL = -float(special.ndtri(_TAIL))
 
 
 class Interval(NamedTuple):
@@ -19,8 +19,8 @@ class Interval(NamedTuple):
     @classmethod
     def of_count(cls, count: float) -> Self:
         """What a count says of its expectation: the exact interval of F. Garwood, Biometrika 28, 1936."""
-        low = float(stats.chi2.ppf(_TAIL, 2 * count) / 2) if count else 0.0
-        return cls(float(count), low, float(stats.chi2.isf(_TAIL, 2 * (count + 1)) / 2))
+        low = float(special.gammaincinv(count, _TAIL)) if count else 0.0
+        return cls(float(count), low, float(special.gammainccinv(count + 1, _TAIL)))
 
     @classmethod
     def of_share(cls, part: float, whole: float) -> Self:
@@ -31,8 +31,8 @@ class Interval(NamedTuple):
         if whole <= 0:
             return cls(float("nan"), 0.0, 1.0)
         part = min(part, whole)
-        low = float(stats.beta.ppf(_TAIL, part, whole - part + 1)) if part > 0 else 0.0
-        high = float(stats.beta.isf(_TAIL, part + 1, whole - part)) if part < whole else 1.0
+        low = float(special.betaincinv(part, whole - part + 1, _TAIL)) if part > 0 else 0.0
+        high = float(special.betainccinv(part + 1, whole - part, _TAIL)) if part < whole else 1.0
         return cls(part / whole, low, high)
 
     def over(self, divisor: float, log_variance: float = 0.0) -> "Interval":

@@ -81,8 +81,8 @@ class Access:
         """The name of the session's cookie; with __Host- no other site below the same domain can set it."""
         return "__Host-scoreline" if self.secure else "scoreline"
 
-    def identify(self, request: Request, now: int) -> Identity:
-        """Who a request is from. Raises `SignInNeeded` and `Refused`. now: ms."""
+    def identify(self, request: Request, now: int, by_person: bool = True) -> Identity:
+        """Who a request is from. Raises `SignInNeeded` and `Refused`. now: ms. by_person: false for what goes on by itself."""
         if self.is_open:
             _check_here(request)
             return Identity(NOBODY_ELSE, "this machine")
@@ -91,7 +91,8 @@ class Access:
             self._note_proxy(by_proxy, self.peer(request), now)
             return Identity(by_proxy, f"proxy {by_proxy.name}")
         token = request.cookies.get(self.cookie, "")
-        user = self.user_of(token, now, request.headers.get("sec-fetch-mode", "navigate") == "navigate")
+        active = by_person and request.headers.get("sec-fetch-mode", "navigate") == "navigate"
+        user = self.user_of(token, now, active)
         if user is None:
             if self.proxy is not None and self.users is None and self.provider is None:
                 raise Refused("this page is opened through the proxy that signs people in", 403)
@@ -180,11 +181,6 @@ def _provider(settings: Settings, mapping: KeptFile[Groups] | None, address: str
     if not issuer.startswith("https://") and not _is_loopback(urlsplit(issuer).hostname or ""):
         raise PageError("--page-oidc-issuer has to begin with https://")
     secret = settings.page_oidc_secret.get_secret_value() if settings.page_oidc_secret else None
-    if settings.page_oidc_secret_file is not None:
-        try:
-            secret = settings.page_oidc_secret_file.read_text().strip()
-        except (OSError, ValueError) as error:
-            raise PageError(f"--page-oidc-secret-file can't be read: {error}") from error
     names = settings.page_oidc_name, settings.page_oidc_groups
     registered = Registered(issuer, settings.page_oidc_client, secret or None, address + DONE, *names)
     return Provider(registered, mapping, key)

@@ -27,8 +27,7 @@ class AlertFeed(Worker):
     """The alerts of the job and of the service. unreadable: how many records were none."""
 
     def __init__(self, settings: Settings, database: Database, health: Health, clock: Callable[[], int]) -> None:
-        super().__init__("alerts", health)
-        self._kafka = KafkaConfig.from_settings(settings)
+        super().__init__("alerts", health, KafkaConfig.from_settings(settings))
         self._topics = (settings.alerts_topic, settings.early_alerts_topic)
         self._log_topic = settings.transactions_topic
         self._database = database
@@ -37,11 +36,11 @@ class AlertFeed(Worker):
 
     def session(self) -> None:
         """See `Worker`."""
-        ids = topic_ids(self._kafka, (*self._topics, self._log_topic))
+        ids = topic_ids(self.kafka, (*self._topics, self._log_topic))
         keys = {topic: f"{topic}#{ids[topic]}" for topic in self._topics}
         with self._database.read() as connection:
             places = {topic: offsets(connection, key) for topic, key in keys.items()}
-        with closing(consumer(self._kafka)) as client:
+        with closing(consumer(self.kafka)) as client:
             assign(client, places)
             until = time.monotonic() + _LOOK_AGAIN_SECONDS
             while not self.stopped.is_set() and time.monotonic() < until:

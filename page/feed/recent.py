@@ -1,9 +1,10 @@
 """The newest payments of all customers, kept in memory: what the page knows of the past where there is no lake."""
 
+import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Final, cast
 
@@ -15,6 +16,7 @@ from page.feed.topics import ANSWER_SECONDS, assign, consumer, sound
 from page.feed.worker import Worker
 from page.health import Health
 from page.payment import Payment
+from page.search.kept_scores import KeptScores
 from settings import Settings
 
 MOST: Final = 200_000
@@ -28,6 +30,7 @@ _MOST_A_SECOND: Final = 4_000
 _MOST_BEHIND: Final = 20_000
 
 
+_SEARCH: Final = "search"
 _decode: Final = msgspec.json.Decoder(Payment).decode
 
 
@@ -77,9 +80,11 @@ class Recent:
 class RecentFeed(Worker):
     """Reads the newest of `scores` into `Recent`: begins some way before the end, and keeps to a bounded rate."""
 
-    def __init__(self, settings: Settings, recent: Recent, health: Health, pace: Callable[[float], None]) -> None:
-        super().__init__("payments", health)
-        self._kafka = KafkaConfig.from_settings(settings)
+    def __init__(
+        self, settings: Settings, recent: Recent, kept: KeptScores, health: Health, pace: Callable[[float], None]
+    ) -> None:
+        super().__init__("payments", health, KafkaConfig.from_settings(settings))
+        self._kept = kept
         self._topic = settings.scores_topic
         self._recent = recent
         self._pace = pace
@@ -87,7 +92,7 @@ class RecentFeed(Worker):
 
     def session(self) -> None:
         """See `Worker`."""
-        with closing(consumer(self._kafka)) as client:
+        with closing(consumer(self.kafka)) as client:
             assign(client, {self._topic: self._next})
             for part in client.assignment():
                 low, high = client.get_watermark_offsets(part, ANSWER_SECONDS)
@@ -101,15 +106,28 @@ class RecentFeed(Worker):
 
     def _round(self, client: Consumer) -> None:
         messages = sound(client.consume(_AT_ONCE, 0.2))
+        payments = []
         for message in messages:
             partition, offset = cast(tuple[int, int], (message.partition(), message.offset()))
             self._next[partition] = offset + 1
             try:
-                self._recent.add(_decode(message.value() or b""))
+                payments.append(_decode(message.value() or b""))
             except Exception:  # noqa: BLE001  # bytes of others: foreign records are left out
                 continue
+        for payment in payments:
+            self._recent.add(payment)
+        self._keep(payments)
         if len(messages) == _AT_ONCE:
             self._leave_out(client)
+
+    def _keep(self, payments: Sequence[Payment]) -> None:
+        """For searches; that it can't be done stops nothing else."""
+        try:
+            self._kept.add(payments)
+        except (sqlite3.Error, OSError) as error:
+            self.health.report(_SEARCH, f"what goes by is not kept for searches: {error}")
+        else:
+            self.health.report(_SEARCH)
 
     def _leave_out(self, client: Consumer) -> None:
         """Go on from near the end where too much waits."""

@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 
 from messaging.config import KafkaConfig
+from messaging.unreachable import why_unreachable
 
 ANSWER_SECONDS: Final = 10.0
 
@@ -65,8 +66,10 @@ def sound(messages: Sequence[Message]) -> list[Message]:
     return [message for message in messages if message.error() is None]
 
 
-def in_words(error: Exception) -> str:
-    """An error of Kafka's client or ours as one line."""
+def in_words(error: Exception, kafka: KafkaConfig) -> str:
+    """An error of Kafka's client or ours as one line; where Kafka can't be reached, with the setting to look at."""
+    if isinstance(error, TimeoutError | KafkaException) and (why := why_unreachable(kafka)):
+        return f"Kafka does not answer: {why}"
     if isinstance(error, TimeoutError):
         return "Kafka does not answer"
     first = error.args[0] if error.args else error

@@ -39,8 +39,7 @@ class VerdictSender(Worker):
     """
 
     def __init__(self, settings: Settings, database: Database, health: Health, clock: Callable[[], int]) -> None:
-        super().__init__("verdicts", health)
-        self._kafka = KafkaConfig.from_settings(settings)
+        super().__init__("verdicts", health, KafkaConfig.from_settings(settings))
         self._topic = settings.labels_topic
         self._database = database
         self._clock = clock
@@ -97,7 +96,7 @@ class VerdictSender(Worker):
         """A connection that writes each record once and in order."""
         return Producer(
             {
-                **self._kafka.for_confluent(),
+                **self.kafka.for_confluent(),
                 "acks": "all",
                 "enable.idempotence": True,
                 "linger.ms": 0,

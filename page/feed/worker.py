@@ -5,6 +5,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Final
 
+from messaging.config import KafkaConfig
 from page.feed.topics import in_words
 from page.health import Health
 
@@ -17,9 +18,10 @@ _LONGEST_PAUSE: Final = 10.0
 class Worker(ABC):
     """Calls `session` again and again until `stop`; what it raises is reported, and never ends anything else."""
 
-    def __init__(self, name: str, health: Health) -> None:
+    def __init__(self, name: str, health: Health, kafka: KafkaConfig) -> None:
         self.name = name
         self.health = health
+        self.kafka = kafka
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -48,7 +50,7 @@ class Worker(ABC):
             try:
                 self.session()
             except Exception as error:  # noqa: BLE001  # Kafka or the store is unavailable, or an error of ours: again, later
-                self.health.report(self.name, in_words(error))
+                self.health.report(self.name, in_words(error, self.kafka))
                 _log.info("%s begins again in %.1f s", self.name, self._pause, exc_info=error)
                 self.stopped.wait(self._pause)
                 self._pause = min(_LONGEST_PAUSE, 2 * self._pause)

@@ -11,7 +11,7 @@ from page.access import User, require
 from page.errors import Refused
 from page.parts import now_ms, parts_of
 from page.rendering import render
-from page.routes.queue import Decides, InOrder, Looks, Which, address, lock_first
+from page.routes.queue import Decides, InOrder, Looks, Which, address, lock_first, owners
 from page.store import case as store
 from page.store import locks, suppressions, verdicts
 from page.store.history import events
@@ -57,6 +57,7 @@ def case(
         "token": secrets.token_urlsafe(16),
         "query": address(which, order),
         "notice": said[:100],
+        "owners": owners(request),
         "longest": {"note": LONGEST_NOTE, "reason": LONGEST_REASON, "hours": LONGEST_HOURS},
     }
     return render(request, "case.html.j2", user, **values)
@@ -74,13 +75,18 @@ def say(
     token: Annotated[str, Form(min_length=8, max_length=64)],
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
     whole: Annotated[str, Form()] = "",
+    newest: Annotated[int, Form(ge=0, le=_LARGEST)] = _LARGEST,
 ) -> Response:
-    """Say something of one alert, or of all that wait in the case; then the next one is shown."""
+    """Say something of one alert, or of all that wait in the case and were shown; then the next one is shown.
+
+    newest: the newest alert that was shown.
+    """
     parts, now = parts_of(request), now_ms()
     _check_number(case_id)
     with parts.database.begin() as connection:
         waiting = [one.id for one in store.alerts_of(connection, case_id) if one.state == "open"]
-        chosen = waiting if whole == "yes" and waiting else [alert]
+        shown = [number for number in waiting if number <= newest]
+        chosen = shown if whole == "yes" and shown else [alert]
         if store.case_of(connection, alert) != case_id:
             raise Refused("that alert is of another case", 404)
         done = verdicts.say(connection, chosen, verdict, note, user.name, now, token)
@@ -115,15 +121,6 @@ def take(request: Request, user: Decides, case_id: int) -> Response:
     with parts.database.begin() as connection:
         store.case(connection, case_id)
         locks.take(connection, case_id, user.name, now_ms(), parts.settings.page_lock_minutes)
-    return RedirectResponse(f"/cases/{case_id}", 303)
-
-
-@router.post("/cases/{case_id}/assign")
-def assign(request: Request, user: Decides, case_id: int, to: Annotated[str, Form(max_length=256)] = "") -> Response:
-    """Give the case to somebody, or to nobody."""
-    _check_number(case_id)
-    with parts_of(request).database.begin() as connection:
-        store.assign(connection, case_id, to.replace("\0", "").strip() or None, user.name, now_ms())
     return RedirectResponse(f"/cases/{case_id}", 303)
 
 

@@ -1,5 +1,6 @@
 """The queue of cases: filters and order stand in the address."""
 
+import secrets
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -8,13 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.exc import IntegrityError
 
-from page.access import User, require
+from page.access import User, access_of, require
 from page.errors import Refused
 from page.parts import Parts, now_ms, parts_of
 from page.rendering import render
 from page.store import locks
 from page.store.alert import kept
-from page.store.queue import ORDERS, STATUSES, Filter, Order, Status, count, next_case, rows
+from page.store.queue import ORDERS, STATUSES, Filter, Order, Status, count, newest, next_case, rows
+from page.store.verdicts import LONGEST_NOTE
 
 router: Final = APIRouter()
 
@@ -37,6 +39,18 @@ def _number(value: str, least: float, most: float) -> float | None:
         return min(most, max(least, float(value)))
     except ValueError:
         return None
+
+
+def page_number(text: str) -> int:
+    """Which page an address asks for; the first where that can't be read."""
+    return int(_number(text, 1, _LAST_PAGE) or 1)
+
+
+def owners(request: Request) -> list[str]:
+    """The names that a form offers to assign to: those of the users' file who may decide."""
+    users = access_of(request).users
+    named = {} if users is None else users.value
+    return sorted(name for name, one in named.items() if User(name, one.role).may("decide"))
 
 
 def filter_of(
@@ -101,11 +115,12 @@ def queue(
     order: InOrder,
     page: Annotated[str, Query()] = "1",
     part: Annotated[str, Query()] = "",
+    assigned_now: Annotated[str, Query(max_length=9)] = "",
 ) -> HTMLResponse:
     """The queue. part=rows: its rows alone, for the script."""
-    number = int(_number(page, 1, _LAST_PAGE) or 1)
-    now = now_ms()
+    number, now = page_number(page), now_ms()
     with parts_of(request).database.read() as connection:
+        shown = newest(connection)
         found = rows(connection, which, order, now, ROWS, ROWS * (number - 1))
         alerts, cases = count(connection, which, now)
     values: dict[str, Any] = {
@@ -118,7 +133,11 @@ def queue(
         "pages": max(1, -(-cases // ROWS)),
         "here": lambda **changed: address(which, changed.get("order", order), changed.get("page", 1)),
         "statuses": STATUSES,
-        "now": now,
+        "newest": shown,
+        "token": secrets.token_urlsafe(16),
+        "longest_note": LONGEST_NOTE,
+        "owners": owners(request),
+        "notice": f"assigned: {assigned_now}" if assigned_now.isdecimal() else "",
     }
     return render(request, "rows.html.j2" if part == "rows" else "queue.html.j2", user, **values)
 

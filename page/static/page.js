@@ -6,7 +6,7 @@
   const fresh = document.getElementById("new");
   const troubles = document.getElementById("troubles");
   const shown = { newest: Number(document.body.dataset.newest), done: Number(document.body.dataset.done) };
-  const PAUSE_MS = 1000;
+  const PAUSE_MS = Number(rows?.dataset.pause ?? 1000);
   let beat = null;
   let asking = false;
   let askedAt = 0;
@@ -25,11 +25,11 @@
       const answer = await fetch(rows.dataset.rows, { headers: { accept: "text/html" } });
       if (answer.ok && !answer.redirected) {
         rows.innerHTML = await answer.text();
-        const sum = rows.querySelector(".sum").dataset;
-        const number = (text) => Number(text).toLocaleString("en");
-        document.getElementById("counts").textContent = `${number(sum.alerts)} alerts in ${number(sum.cases)} cases`;
+        document.getElementById("counts").textContent = rows.querySelector(".sum").dataset.words;
+        countTicked();
         if (asked !== null) Object.assign(shown, { newest: asked.newest, done: asked.done });
         fresh.hidden = true;
+        askAgain();
       }
     } catch {
       // The server is unavailable; the stream says when it is back.
@@ -37,6 +37,11 @@
       asking = false;
       show();
     }
+  };
+
+  // What is still being asked is shown when it is there.
+  const askAgain = () => {
+    if (rows?.querySelector("[data-again]")) window.setTimeout(askRows, 1000);
   };
 
   const show = () => {
@@ -50,6 +55,18 @@
     window.clearTimeout(later);
     later = window.setTimeout(askRows, Math.max(0, askedAt + PAUSE_MS - Date.now()));
   };
+
+  const ticked = document.getElementById("ticked");
+  const ticks = () => [...document.querySelectorAll('input[form="bulk"][type="checkbox"]')];
+  const countTicked = () => {
+    if (ticked === null) return;
+    const count = ticks().filter((tick) => tick.checked).length;
+    ticked.textContent = count > 0 ? `${count} ticked:` : "Tick rows to decide about them together:";
+  };
+  document.addEventListener("change", (event) => {
+    if ("all" in event.target.dataset) ticks().forEach((tick) => (tick.checked = event.target.checked));
+    countTicked();
+  });
 
   const warn = (sentences) => {
     troubles.textContent = sentences.join(" ");
@@ -65,6 +82,10 @@
       warn(sentences);
       show();
     };
+    stream.addEventListener("ended", () => {
+      stream.close();
+      window.location.reload(); // to the form to sign in
+    });
     stream.onerror = () => {
       warn(["The page's server does not answer: what is shown may be old."]);
       if (stream.readyState === EventSource.CLOSED) window.setTimeout(listen, 3000);
@@ -100,4 +121,5 @@
     askRows();
   });
   listen();
+  askAgain();
 })();

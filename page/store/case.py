@@ -1,7 +1,7 @@
 """One case as an analyst sees it: its alerts, what there was before, who has it."""
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Column, Connection, func, select, update
 
@@ -11,6 +11,17 @@ from page.store.tables import alerts, cases
 
 MOST_ALERTS: Final = 500
 """Of one case that are shown; a case may have more."""
+
+
+class Placed(Protocol):
+    """A transaction with its place on its topic."""
+
+    @property
+    def transaction_id(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
 
 
 class Known(NamedTuple):
@@ -50,6 +61,15 @@ def record_of(connection: Connection, alert_id: int) -> str:
 def case_of(connection: Connection, alert_id: int) -> int | None:
     """Which case an alert is of; None where there is no such alert."""
     return connection.execute(select(alerts.c.case_id).where(alerts.c.id == alert_id)).scalar()
+
+
+def alerts_at(connection: Connection, found: Sequence[Placed]) -> dict[tuple[int, int, str], Any]:
+    """Of some transactions those that are alerts, by partition, offset and id: id, case_id, state, verdict."""
+    a = alerts.c
+    names = {one.transaction_id for one in found}
+    wanted = select(a.id, a.case_id, a.state, a.verdict, a.partition, a.offset, a.transaction_id)
+    rows = connection.execute(wanted.where(a.transaction_id.in_(names)).order_by(a.id)) if names else ()
+    return {(row.partition, row.offset, row.transaction_id): row for row in rows}
 
 
 def value_of(connection: Connection, alert_id: int, column: Column[Any]) -> str:

@@ -1,6 +1,8 @@
 """Which analyst works on which case: a lock that ends by itself."""
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from page.errors import Refused
 from page.store.history import Event, record
@@ -35,6 +37,12 @@ def check_free(connection: Connection, case_id: int, who: str, now: int) -> None
     held = holder(connection, case_id, now)
     if held is not None and held[0] != who:
         raise Refused(f"{held[0]} works on this case")
+
+
+def of_others(connection: Connection, case_ids: Sequence[int], who: str, now: int) -> dict[int, str]:
+    """Of some cases those that somebody else works on, and who."""
+    held = and_(locks.c.case_id.in_(case_ids), locks.c.until > now, locks.c.held_by != who)
+    return {row.case_id: row.held_by for row in connection.execute(select(locks).where(held).order_by(locks.c.case_id))}
 
 
 def release(connection: Connection, case_id: int, who: str) -> None:

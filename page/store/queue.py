@@ -93,6 +93,11 @@ def rows(connection: Connection, which: Filter, order: Order, now: int, limit: i
     ]
 
 
+def newest(connection: Connection) -> int:
+    """The number of the newest alert."""
+    return connection.scalar(select(func.max(alerts.c.id))) or 0
+
+
 def count(connection: Connection, which: Filter, now: int) -> tuple[int, int]:
     """(how many such alerts, in how many cases)."""
     wanted = select(func.count(), func.count(alerts.c.case_id.distinct()))

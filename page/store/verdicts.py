@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, exists, insert, select, update
+from sqlalchemy import Connection, and_, exists, insert, select, true, update
 
 from ml.schema import Label
 from page.errors import Refused
@@ -56,16 +56,23 @@ def say(
     return done
 
 
-def undo(connection: Connection, who: str, now: int) -> int | None:
+def undo(connection: Connection, who: str, now: int, token: str | None = None, number: int | None = None) -> int | None:
     """Take back what this analyst said last, of all alerts that it was said of; returns the case, None where there is nothing.
 
-    An alert of which somebody has said something else since stays as it is. Labels that were sent are withdrawn.
+    token: what was said by that form instead; number: of that alert of it alone. An alert of which somebody has said something
+    else since stays as it is. Labels that were sent are withdrawn.
     """
     mine = and_(verdicts.c.said_by == who, verdicts.c.withdrawn_at.is_(None))
-    last = connection.execute(select(verdicts.c.token).where(mine).order_by(verdicts.c.id.desc()).limit(1)).scalar()
+    newest = select(verdicts.c.token).where(mine).order_by(verdicts.c.id.desc()).limit(1)
+    last = token if token is not None else connection.execute(newest).scalar()
     if last is None:
         return None
-    said = connection.execute(select(verdicts).where(mine, verdicts.c.token == last)).all()
+    mine = and_(mine, verdicts.c.token == last)
+    said = connection.execute(
+        select(verdicts).where(mine, true() if number is None else verdicts.c.alert_id == number)
+    ).all()
+    if not said:
+        return None
     by_number = {one.alert_id: one for one in said}
     case_id = None
     for alert in _claimed(connection, list(by_number)):
@@ -79,6 +86,18 @@ def undo(connection: Connection, who: str, now: int) -> int | None:
                 outbox.put(connection, alert.id, _label(alert.record, None, now), who, now)
         record(connection, Event(now, who, "undo", alert.case_id, alert.id, {"verdict": own.verdict}))
     return case_id
+
+
+def said_by_form(connection: Connection, token: str, who: str) -> Sequence[Any]:
+    """What an analyst said by one form: of each alert its verdict, note, when it was taken back, and the alert's own fields."""
+    a = alerts.c
+    wanted = (
+        select(verdicts, a.case_id, a.transaction_id, a.customer_id, a.merchant_id, a.event_time, a.worth, a.score)
+        .join(alerts, a.id == verdicts.c.alert_id)
+        .where(verdicts.c.token == token, verdicts.c.said_by == who)
+        .order_by(a.case_id, a.id)
+    )
+    return connection.execute(wanted).all()
 
 
 def said_of(connection: Connection, case_id: int) -> dict[int, list[Any]]:

@@ -134,6 +134,22 @@ def test_a_wave_and_a_shift_are_announced_and_found_and_every_chapter_is_account
 
 
 @pytest.mark.long
+def test_with_secured_servers_it_accounts_for_everything_and_writes_the_password_nowhere_else(tmp_path: Path) -> None:
+    data = tmp_path / "secured"
+    with running(data, "--secured", "--rate", "200", "--duration", "20") as run:
+        assert run.wait() == 0, run.output
+        got = figures(run)
+        assert got["scored"] + got["invalid"] == got["generated"] == 4_000
+        assert got["influx_points"] == got["scored"]
+        assert 0 < got["early_alerts"] <= got["alerts"]
+        assert left_behind(data) == []
+    password = (data / "security" / "password").read_bytes()
+    holding = [path for path in data.rglob("*") if path.is_file() and password in path.read_bytes()]
+    assert {path.name for path in holding} == {"password", "server.properties", "users"}
+    assert password.decode() not in run.output
+
+
+@pytest.mark.long
 def test_ctrl_c_ends_a_run_in_order_and_leaves_nothing_behind(data: Path) -> None:
     with running(data, "--rate", "500") as run:
         run.wait_for(r"alert \(")

@@ -204,3 +204,28 @@ def test_every_reaper_is_there_so_that_a_signal_arrives(name: str) -> None:
 
 def test_the_job_has_time_to_finish_its_micro_batch() -> None:
     assert seconds(services()["job"]["stop_grace_period"]) >= 60
+
+
+# What a service may do to the machine
+
+
+@each_service
+def test_a_service_has_no_rights_of_root_and_can_get_none(name: str) -> None:
+    service = services()[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", [*own(), "grafana"])
+def test_the_root_is_read_only_where_that_works(name: str) -> None:
+    """Elsewhere an image writes its settings beside its programs: Kafka, Kafka UI, InfluxDB."""
+    service = services()[name]
+    assert service["read_only"] is True
+    assert [path.partition(":")[0] for path in service["tmpfs"]] == ["/tmp"]
+
+
+def test_what_is_large_is_not_kept_in_memory() -> None:
+    job = services()["job"]
+    assert environment(job)["TMPDIR"] in dict(mounts(job)).values()

@@ -18,8 +18,9 @@ DOCKERFILE = ROOT / "docker" / "job.Dockerfile"
 NOT_SETTINGS = {
     "trainer": {"HISTORY"},
     "mlflow": {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "MLFLOW_DISABLE_TELEMETRY"},
+    "job": {"SPARK_LOCAL_IP", "TMPDIR"},
 }
-"""What a service is told that is no setting of Scoreline's: read by docker/first_model.sh and by MLflow."""
+"""What a service is told that is no setting of Scoreline's: read by docker/first_model.sh, by MLflow, Spark and Python."""
 
 _FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]+")
 

@@ -85,7 +85,7 @@ def test_without_kafka_it_is_one_line_that_names_the_address() -> None:
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
         code, out, err = run("send", "--count", "1", KAFKA_BOOTSTRAP_SERVERS=address)
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: no Kafka broker answers at {address} (")
+    assert err.startswith(f"error: no Kafka broker answers at {address}: ")
     assert err.count("\n") == 1
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from grafana.asking import Query, Span
 from jobs.publish_points import Publication
 from jobs.score_sums import BINS, added_up, lines_of
 from jobs.throughput import Arrived, Tally, Throughput
@@ -25,7 +26,6 @@ from ml.schema import Reason, Score
 from sinks.influxdb import InfluxDBSink
 from stack.local import Stack
 from tests.detection.scores import FORM
-from tests.grafana.queries import Query, Span
 
 DATABASE: Final = "scoreline_grafana"
 PARTITIONS: Final = 4

@@ -7,11 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from grafana.boards import files
-from jobs.score_sums import BINS, bin_name
-from settings import Settings
-from tests.docker.compose import mounts, services
-from tests.grafana.queries import (
+from grafana.asking import (
     DASHBOARDS,
     DATASOURCES,
     GRAFANA,
@@ -22,6 +18,10 @@ from tests.grafana.queries import (
     names,
     panels,
 )
+from grafana.boards import files
+from jobs.score_sums import BINS, bin_name
+from settings import Settings
+from tests.docker.compose import mounts, services
 
 LIVE = panels()
 PANELS = [panel for name in names() for panel in panels(name)]

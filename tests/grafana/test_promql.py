@@ -13,11 +13,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tenacity import retry, stop_after_delay, wait_fixed
 
+from grafana.answers import Servers
+from grafana.asking import Query, Span, every_query
+from grafana.drawing import draw
 from jobs.runtime.metering.families import FAMILIES
 from jobs.runtime.metering.meter import Meter, Sample
 from serving.metrics import Metrics
 from stack.server import HOST, free_port
-from tests.grafana.queries import Query, every_query
 from tests.support.prometheus import complaints, program
 
 QUERIES: Final = [query for query in every_query() if query.source == "prometheus"]
@@ -156,3 +158,10 @@ def test_every_variable_offers_what_is_there(query: Query, filled: Filled) -> No
     expected = {"query": ["detect"], "route": ["/predict"]}
     board = {"pipeline-health": ["job:9109"], "scoring-service": ["service:8089"]}[query.board]
     assert found == expected.get(label, board)
+
+
+def test_boards_over_prometheus_are_drawn_whole(filled: Filled, tmp_path: Path) -> None:
+    servers, span = Servers("", "", filled.url), Span(1000 * filled.end - 120_000, 1000 * filled.end)
+    for board in ("pipeline-health", "scoring-service"):
+        assert draw(board, servers, span, tmp_path / f"{board}.png") == []
+        assert (tmp_path / f"{board}.png").read_bytes().startswith(b"\x89PNG")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grafana.asking import Query, QueryFailed, Span, influx_queries, run, sent
 from jobs.score_sums import BINS
 from tests.grafana.conftest import Filled
-from tests.grafana.queries import Query, QueryFailed, Span, influx_queries, run, sent
 
 QUERIES = influx_queries()
 FILTERED = [query for query in QUERIES if "${" in query.text]

@@ -13,12 +13,12 @@ import pytest
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
 
+from grafana.asking import Span, influx_queries, run
 from ml.model import Model
 from ml.registry.model_store import ModelStore
 from settings import Settings
 from stack.local import Stack
 from stack.mlflow import MLflow
-from tests.grafana.queries import Span, influx_queries, run
 from tests.integration.application import Application
 from tests.integration.traffic import judged, judgement, messages, scores, send, traffic
 from tests.sinks.database import Database

@@ -10,6 +10,7 @@ import numpy as np
 from confluent_kafka import Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
+from messaging.config import KafkaConfig
 from ml import features
 from ml.features.currencies import default_rates
 from ml.features.events import events
@@ -75,7 +76,7 @@ def send(settings: Settings, sent: Iterable[Message], times: Iterable[int] = ())
     failed: list[Any] = []
     producer = Producer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            **KafkaConfig.from_settings(settings).for_confluent(),
             "partitioner": "murmur2_random",
             "message.max.bytes": 8 << 20,
             "enable.idempotence": True,

@@ -2,4 +2,4 @@
 
 from tests.ml.conftest import history_folder, labelled_folder, transactions  # noqa: F401
 
-collect_ignore = ["airflow_runs.py"]  # which runs in another environment
+collect_ignore = ["airflow_runs.py", "prefect_runs.py"]  # which run in other environments

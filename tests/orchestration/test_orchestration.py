@@ -1,4 +1,4 @@
-"""The regular work run for real by Airflow, in an environment of its own, on a small bank."""
+"""The regular work run for real by Airflow and by Prefect, each in an environment of its own, on a small bank."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def installed(orchestrator: str) -> Path:
     return ROOT / f".venv-{orchestrator}" / "bin"
 
 
-@pytest.fixture(params=["airflow"])
+@pytest.fixture(params=["airflow", "prefect"])
 def runs(request: pytest.FixtureRequest, topics: Settings, place: Place, labelled_folder: Path, tmp_path: Path) -> Runs:
     """Runs DAGs or flows one after another, and gives what came of each; the keywords are environment variables."""
     name: str = request.param

@@ -188,3 +188,13 @@ def test_an_assigned_case_is_next_for_its_analyst_alone(browser: Client, databas
     with database.begin() as connection:
         connection.execute(update(cases).values(assigned_to="analyst"))
     assert browser.post("/next").headers["location"].startswith("/cases/1")
+
+
+def test_a_verdict_of_the_whole_case_is_of_the_alerts_that_were_shown(browser: Client, database: Database) -> None:
+    put(database, encoded(score(1, customer_id="a"), score(2, customer_id="a")))
+    shown = browser.get("/cases/1").text
+    put(database, encoded(score(3, customer_id="a")), first=2)
+    newest = re.findall(r'name="newest" value="([^"]+)"', shown)[0]
+    form = {"verdict": "fraud", "alert": "1", "token": "x" * 16, "whole": "yes", "newest": newest}
+    assert browser.post("/cases/1/verdict", data=form).headers["location"].startswith("/cases/1?")
+    assert state(database) == [(1, "decided", "fraud"), (2, "decided", "fraud"), (3, "open", None)]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,11 @@ from sqlalchemy import func, select
 
 from messaging.config import KafkaConfig
 from ml.label_rule import NOTHING_KNOWN, change, counting
-from ml.schema import Label
+from ml.schema import Event, Label
 from page.feed.verdicts import VerdictSender
 from page.health import Health
 from page.parts import Parts, now_ms
+from page.search.wanted import Wanted
 from page.store import outbox, verdicts
 from page.store.database import Database, open_database
 from page.store.tables import alerts
@@ -70,7 +72,14 @@ def test_alerts_come_in_once_over_restarts_and_verdicts_reach_the_topic_in_their
         produce(topics, topics.scores_topic, encoded(score(1)))
         until(lambda: number_of_alerts(parts.database) == 30)
         until(lambda: parts.recent.of_customer("c1"))
+        until(lambda: parts.searches.find(Wanted(customer="c1"), 5))
+        event = Event(
+            at=datetime.now(UTC), kind="promotion", severity="info", subject="model s", words="version 4 judges"
+        )
+        produce(topics, topics.events_topic, [b"no event", msgspec.json.encode(event)])
+        until(lambda: parts.overview.shown(now_ms()).events == [event])
     with started(topics, tmp_path) as parts:
+        assert parts.searches.span().number == 1  # what was kept is there at once
         produce(topics, topics.alerts_topic, encoded(score(30)))
         until(lambda: number_of_alerts(parts.database) == 31)
         with parts.database.begin() as connection:
@@ -119,7 +128,7 @@ def test_a_kill_between_sending_and_marking_sends_the_same_again_and_the_rule_ma
 
 
 def test_without_kafka_verdicts_are_kept_and_the_page_says_so(tmp_path: Path) -> None:
-    nowhere = Settings(kafka_bootstrap_servers="127.0.0.1:1", log_dir=tmp_path)
+    nowhere = Settings(kafka_bootstrap_servers="127.0.0.1:1", log_dir=tmp_path, page_data=tmp_path, page_watch=tmp_path)
     with started(nowhere, tmp_path) as parts:
         put(parts.database, encoded(score(1)))
         with parts.database.begin() as connection:

@@ -118,9 +118,9 @@ def case(changes: dict[str, str], at: str, firing: list[str]) -> dict[str, Any]:
     return {"interval": "15s", "input_series": series, "promql_expr_test": [asked]}
 
 
-def said_of(cases: list[dict[str, Any]], folder: Path) -> str:
+def said_of(cases: list[dict[str, Any]], folder: Path, files: list[Path] = FILES) -> str:
     file = folder / "cases.yml"
-    rules = {"rule_files": [str(path) for path in FILES], "evaluation_interval": "1m"}
+    rules = {"rule_files": [str(path) for path in files], "evaluation_interval": "1m"}
     file.write_text(yaml.safe_dump(rules | {"tests": cases}))
     return complaints("promtool", "test", "rules", str(file))
 

@@ -204,3 +204,21 @@ def test_a_form_that_is_too_large_or_never_ends_is_refused(client: Client) -> No
     assert client.post("/sign-in", content=b"x" * (1 << 20) + b"y").status_code == 413
     assert client.post("/sign-in", data={"name": "x" * 5_000}).status_code == 422
     assert sign_in(client, "ana").status_code == 303
+
+
+@pytest.mark.parametrize("end", ["sign out", "removed"])
+def test_an_open_stream_of_events_ends_with_the_right_to_it(page: Page, client: Client, end: str) -> None:
+    sign_in(client, "ana")
+    form = {"form_token": token_in(client.get("/"))}
+    with client.stream("GET", "/events", timeout=60) as stream:
+        lines = stream.iter_lines()
+        while not next(lines).startswith("data:"):
+            pass
+        if end == "sign out":
+            with page.client(cookies=client.cookies) as other:  # the stream has the first one's connection
+                assert other.post("/sign-out", data=form).status_code == 303
+        else:
+            assert page.settings.page_users
+            change_users(page.settings.page_users, "ana", None)
+        assert "event: ended" in list(lines)
+    assert client.get("/events", headers={"sec-fetch-mode": "cors"}).status_code == 401

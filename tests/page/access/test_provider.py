@@ -32,10 +32,9 @@ def issuer() -> Iterator[str]:
 
 @pytest.fixture
 def page(tmp_path: Path, issuer: str) -> Iterator[Page]:
-    roles, secret = tmp_path / "roles.yaml", tmp_path / "client"
+    roles = tmp_path / "roles.yaml"
     roles.write_text("decide: [analysts]\n")
-    secret.write_text("the page's secret\n")
-    given = {"page_oidc_issuer": issuer, "page_oidc_client": "page", "page_oidc_secret_file": secret}
+    given = {"page_oidc_issuer": issuer, "page_oidc_client": "page", "page_oidc_secret": "the page's secret"}
     with page_with(tmp_path, page_address="http://page.example", page_roles=roles, **given) as found:
         yield found
 

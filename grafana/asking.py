@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 import yaml
 
-GRAFANA: Final = Path(__file__).parents[2] / "grafana"
+GRAFANA: Final = Path(__file__).parent
 DASHBOARDS: Final = tuple(sorted((GRAFANA / "dashboards").glob("*.json")))
 DATASOURCES: Final = GRAFANA / "provisioning" / "datasources"
 
@@ -43,7 +43,7 @@ class Span:
 
 
 class QueryFailed(Exception):
-    """InfluxDB refused a query; the text names the query's place and InfluxDB's reason."""
+    """A server refused a query, or does not answer; the text names the query's place and the reason."""
 
 
 def dashboard(name: str = "live-detection") -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What the job reports of its queries to the topic of events; a report neither waits nor raises."""
+"""What jobs and services report of themselves to the topic of events; a report neither waits nor raises."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 from messaging.events import publish
 from ml.schema import Event, Severity
@@ -10,22 +11,25 @@ from settings import Settings
 Report = Callable[[str, bool], None]
 """(words, whether it is over)."""
 
+_MOST_WORDS: Final = 2_000
+_MOST_OF_A_SUBJECT: Final = 256
+
 
 def no_report(words: str, resolved: bool) -> None:
     """Report nothing."""
 
 
-def progress_reports(settings: Settings, query: str, severity: Severity) -> Report:
-    """Reports that a query makes no progress, and that it goes on."""
+def reports(settings: Settings, source: str, kind: str, severity: Severity, subject: str) -> Report:
+    """Reports that something is wrong with a subject, and that it is over. source: the part that says so."""
 
     def report(words: str, resolved: bool) -> None:
         event = Event(
             at=datetime.now(UTC),
-            kind="no_progress",
+            kind=kind,
             severity=severity,
-            subject=f"query {query}",
-            words=words[:2_000],
-            source="detect",
+            subject=subject[:_MOST_OF_A_SUBJECT],
+            words=words[:_MOST_WORDS],
+            source=source,
             resolved=resolved,
         )
         publish(settings, event)
