@@ -97,6 +97,24 @@ def growth(
 
 
 @app.command()
+def profiles(
+    context: typer.Context,
+    flags: Flags = None,
+    customers: Customers = FULL.customers,
+    count: Count = FULL.trial.backlog,
+    seconds: Seconds = FULL.trial.seconds,
+    warm_up: WarmUp = FULL.trial.warm_up_seconds,
+    small: Small = False,
+) -> None:
+    """Throughput and latency of detect with publish, by a model without and by one with profiles."""
+    given = replace(FULL.trial, backlog=count, seconds=seconds, warm_up_seconds=warm_up)
+    size, plan = (SMALL.customers, SMALL.trial) if small else (customers, given)
+    with session("profiles", choices_of(context, flags), strict=not small) as bench:
+        bench.part("profiles", partial(parts.measure_profiles, bench, size, plan))
+    end(bench.result)
+
+
+@app.command()
 def soak(
     context: typer.Context,
     flags: Flags = None,

@@ -27,10 +27,12 @@ _MOST_DAYS: Final = 14
 
 @dataclass(frozen=True)
 class Input:
-    """A folder with all that the runs of so many customers need."""
+    """A folder with all that the runs of so many customers need. judged_by: ends the names of the champion's folders, of
+    which there may be more than one."""
 
     customers: int
     folder: Path
+    judged_by: str = ""
 
     @property
     def history(self) -> Path:
@@ -39,12 +41,17 @@ class Input:
     @property
     def state(self) -> Path:
         """Parquet (customer_id, state): every customer that the history has."""
-        return self.folder / "state"
+        return self._own("state")
 
     @property
     def registry_uri(self) -> str:
         """The MLflow registry whose champion was trained on the history."""
-        return f"sqlite:///{self.folder / 'mlflow' / 'mlflow.db'}"
+        return f"sqlite:///{self.registry / 'mlflow.db'}"
+
+    @property
+    def registry(self) -> Path:
+        """The registry's folder."""
+        return self._own("mlflow")
 
     @property
     def model(self) -> Path:
@@ -55,6 +62,9 @@ class Input:
     def transactions(self) -> Path:
         """Arrow IPC file of `ENCODED`, as `bench.encoded` writes it."""
         return self.folder / "transactions.arrow"
+
+    def _own(self, name: str) -> Path:
+        return self.folder / (f"{name}-{self.judged_by}" if self.judged_by else name)
 
 
 def history_days(customers: int) -> int:
@@ -92,19 +102,24 @@ def _sources() -> str:
 
 
 def _make_history_and_model(made: Input, progress: Progress) -> None:
-    programs = made.folder / "programs"
-    (made.folder / "mlflow").mkdir()
-    environment = {"MLFLOW_TRACKING_URI": made.registry_uri}
     size = ["--customers", str(made.customers), "--days", str(history_days(made.customers)), "--seed", str(SEED)]
-    commands = {
-        "history": ["generator", "history", "--out", str(made.history), *size, "--live-start", LIVE_START.isoformat()],
-        "training": ["ml", "train", str(made.history), "--promote", "--no-report", "--state-out", str(made.state)],
-    }
-    for name, command in commands.items():
-        task = progress.add_task(f"{name} of {made.customers:,} customers", total=None)
-        program = Running(name, programs, [*PYTHON, *command], environment)
-        try:
-            program.wait()
-        finally:
-            program.end(1.0)
-        progress.update(task, total=1, completed=1)
+    more = ["--live-start", LIVE_START.isoformat()]
+    _run("history", ["generator", "history", "--out", str(made.history), *size, *more], made, {}, progress)
+    trained(made, progress)
+
+
+def trained(made: Input, progress: Progress, *more: str) -> None:
+    """Train the champion of an input on its history, into its registry and its state. more: flags for the training."""
+    made.registry.mkdir(exist_ok=True)
+    command = ["ml", "train", str(made.history), "--promote", "--no-report", "--state-out", str(made.state), *more]
+    _run("training", command, made, {"MLFLOW_TRACKING_URI": made.registry_uri}, progress)
+
+
+def _run(name: str, command: list[str], made: Input, environment: dict[str, str], progress: Progress) -> None:
+    task = progress.add_task(f"{name} of {made.customers:,} customers", total=None)
+    program = Running(name, made.folder / "programs", [*PYTHON, *command], environment)
+    try:
+        program.wait()
+    finally:
+        program.end(1.0)
+    progress.update(task, total=1, completed=1)

@@ -43,7 +43,11 @@ def service(context: typer.Context, customers: Customers = FULL.customers, small
 
 def end(result: Result) -> None:
     """Exit status 1 where something could not be measured."""
-    failed = [f"{trial.system}: {trial.failed}" for trial in (*result.trials, *result.growth) if trial.failed]
+    failed = [
+        f"{trial.system}: {trial.failed}"
+        for trial in (*result.trials, *result.growth, *result.profiles)
+        if trial.failed
+    ]
     if result.failures or failed:
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ from bench.full_speed import full_speed
 from bench.lane import LanePlan, lane, lane_peer
 from bench.peer_model import write_peer_model
 from bench.pieces import pieces
+from bench.profile_trials import profile_trials
 from bench.result import Robustness
 from bench.robustness import RobustnessPlan, killed, large_start, nonsense, promoted
 from bench.run import STARTERS
@@ -43,6 +44,13 @@ def measure_growth(bench: Session, customers: Sequence[int], plan: Plan, say: Sa
         made = bench.input(number, plan.transactions)
         bench.result.growth.append(trial(bench.environment, Scoreline(bench.choices.flags), made, plan, say))
         bench.save()
+
+
+def measure_profiles(bench: Session, customers: int, plan: Plan, say: Say) -> None:
+    """What a model that judges by profiles costs, against one that does not."""
+    made = bench.input(customers, plan.transactions)
+    found = profile_trials(bench.environment, made, plan, bench.choices.flags, say, bench.progress)
+    bench.result.profiles = found
 
 
 def measure_soak(bench: Session, customers: int, rate: float, seconds: float, say: Say) -> None:

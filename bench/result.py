@@ -198,6 +198,7 @@ class Result(msgspec.Struct):
     generator: Generator | None = None
     lane: Lane | None = None
     robustness: Robustness | None = None
+    profiles: list[Trial] = []
     failures: dict[str, str] = {}
 
     @property

@@ -40,6 +40,7 @@ def markdown(result: Result) -> str:
         ("Growth", _trials(result.growth, "customers")),
         ("Soak", _soak(result)),
         ("Pieces alone, one thread", _pieces(result.pieces)),
+        ("Profiles", _with_drained(result.profiles)),
         ("Peers", _peers(result)),
         ("Generator", _generator(result)),
         ("The fast lane", lane_section(result.lane)),
@@ -214,10 +215,14 @@ def _peers(result: Result) -> str:
         return ""
     others = [trial.system for trial in result.trials[1:]]
     ratios = [[name, *(number(found(result, name)) for found in (throughput_ratio, latency_ratio))] for name in others]
-    failed = "\n".join(f"- {trial.system}: {trial.failed}" for trial in result.trials if trial.failed)
-    drained = _drained([(trial.system, trial.drained) for trial in result.trials if trial.drained])
     against = table(["Scoreline against", "throughput, times", "p50 latency, times shorter"], ratios) if ratios else ""
-    return "\n\n".join(filter(None, [_trials(result.trials, "system"), drained, against, failed]))
+    return "\n\n".join(filter(None, [_with_drained(result.trials), against]))
+
+
+def _with_drained(trials: Sequence[Trial]) -> str:
+    failed = "\n".join(f"- {trial.system}: {trial.failed}" for trial in trials if trial.failed)
+    drained = _drained([(trial.system, trial.drained) for trial in trials if trial.drained])
+    return "\n\n".join(filter(None, [_trials(trials, "system"), drained, failed])) if trials else ""
 
 
 def _generator(result: Result) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.figures import Latency, share
 from bench.lane_figures import lane_figures, robustness_figures
+from bench.profile_figures import latency_growth, throughput_share
 from bench.result import Paced, Result, Soak, Trial
 from bench.systems import TEXTBOOK, Scoreline
 
@@ -236,5 +237,8 @@ TARGETS: Final = (
     Target("memory of all processes, 1 M customers", "GiB", 8, 4, _memory_of_many, False),
     Target("soak: growth of memory after minute two", "%", 10, 0, lambda r: _soak(r, 0), False),
     Target("soak: growth of p99 after minute two", "%", 10, 0, lambda r: _soak(r, 1), False),
+    Target("with profiles over without, throughput", "share", 0.92, 0.92, throughput_share),
+    Target("with profiles over without, p50 grows by", "%", 5, 5, latency_growth("p50"), False),
+    Target("with profiles over without, p99 grows by", "%", 5, 5, latency_growth("p99"), False),
     *_LANE_TARGETS,
 )

@@ -10,6 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Given).decode
 _DIGEST_BYTES: Final = 8
 _MOST_HELD: Final = 200_000
+_MOST_AT_ONCE: Final = 1_000
 
 
 class AnswerLog:
@@ -77,18 +79,16 @@ class AnswerLog:
             _log.warning("%d lines of the answers in %s can't be read, and are left out", damaged, self._folder)
 
     def add(self, given: Given) -> None:
-        """Write an answer. While the disk is full answers are held, which is reported once; see `retry`."""
+        """Take an answer, to be written by the next `write`: one call of the system for all that are given together."""
         content = _encode(given)
         self._held.append(xxhash.xxh3_64_digest(content).hex().encode() + content + b"\n")
-        self.retry()
 
-    def retry(self) -> bool:
-        """Write what is held; whether all of it is written."""
+    def write(self) -> bool:
+        """Write what was added; whether all of it is written. While the disk is full it is held, which is reported once."""
         now = time.time()
         try:
             while self._held:
-                self._write(self._held[0], now)
-                self._held.popleft()
+                self._write(now)
         except OSError as error:
             if not self._failing:
                 _log.error("answers can't be written (%s): a restart would not know them", error)
@@ -97,15 +97,20 @@ class AnswerLog:
         self._failing = False
         return True
 
-    def _write(self, line: bytes, now: float) -> None:
+    def _write(self, now: float) -> None:
         if self._file is None or now // _FILE_SECONDS != self._minute:
             self._next(now)
         assert self._file is not None
-        whole = b"\n" + line if self._torn else line
+        begin = b"\n" if self._torn else b""
+        whole = begin + b"".join(islice(self._held, _MOST_AT_ONCE))
         self._torn = True
-        if os.write(self._file, whole) != len(whole):
+        left = written = os.write(self._file, whole)
+        left -= len(begin)
+        while self._held and left >= len(self._held[0]):
+            left -= len(self._held.popleft())
+        self._torn = left != 0
+        if written != len(whole):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._torn = False
 
     def close(self) -> None:
         """Close the file."""

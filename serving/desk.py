@@ -92,6 +92,7 @@ class Desk:
             for age, given in log.read()
         )
         self._retrying = False
+        self._giving: list[Callable[[], None]] = []
         self.unasked: Callable[[Judged], None] = lambda judged: None
         """Told the score of a transaction that came by HTTP and that nobody here waits for: another replica's, or one of
         before a restart. Its caller may ask again, here."""
@@ -114,7 +115,10 @@ class Desk:
         return _decode(answer)
 
     def keep(self, score: Score, answer: Answer) -> Answer:
-        """Keep an answer, so that whoever asks again gets the same; returns the one that was kept first."""
+        """Keep an answer, so that whoever asks again gets the same; returns the one that was kept first.
+
+        It may be given once `write` has been called.
+        """
         now, payment = time.monotonic(), payment_of(score)
         known = self._kept.get(payment)
         if known is not None and known[0] > now:
@@ -123,15 +127,33 @@ class Desk:
         contents = contents_of(score)
         self._kept[score.customer_id, score.transaction_id] = now + _KEPT_SECONDS, contents, _encode(answer)
         self._log.add(Given(time.time(), score.customer_id, contents, answer))
-        if self._log.is_behind and not self._retrying:
-            self._retrying = True
-            self._loop.call_later(_RETRY_SECONDS, self._retry)
         while self._kept and (len(self._kept) > _MOST_KEPT or next(iter(self._kept.values()))[0] < now):
             self._kept.popitem(last=False)
         return answer
 
+    def write(self) -> None:
+        """Hand the answers that were kept to the operating system, so that a restart knows them."""
+        if not self._log.write() and not self._retrying:
+            self._retrying = True
+            self._loop.call_later(_RETRY_SECONDS, self._retry)
+
+    def after_write(self, give: Callable[[], None]) -> None:
+        """Call `give` after the next `write`, which is at once, and for all that are answered in the same moment."""
+        if not self._giving:
+            self._loop.call_soon(self._give)
+        self._giving.append(give)
+
+    def _give(self) -> None:
+        self.write()
+        giving, self._giving = self._giving, []
+        for give in giving:
+            try:
+                give()
+            except Exception:  # noqa: BLE001  # what fails for one fails for it alone
+                _log.exception("an answer could not be given")
+
     def _retry(self) -> None:
-        self._retrying = not self._log.retry()
+        self._retrying = not self._log.write()
         if self._retrying:
             self._loop.call_later(_RETRY_SECONDS, self._retry)
 
@@ -193,6 +215,7 @@ class Desk:
             except Exception as error:  # noqa: BLE001  # our own bugs too: what fails for one record fails for it alone
                 _log.exception("the answer of %d/%d failed", each.partition, each.offset)
                 self._refuse(future, NotJudged(f"an error of ours: {type(error).__name__}"))
+        self.write()  # what `unasked` has kept
 
     def _hand_over(self, judged: Judged, future: "asyncio.Future[Judged] | None") -> None:
         if future is None or future.done():

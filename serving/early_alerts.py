@@ -19,6 +19,7 @@ _SESSION_MS: Final = 6_000
 _REFRESH_MS: Final = 10_000
 _ANSWER_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 2.0
+_SENT_SECONDS: Final = 0.1
 
 
 class _Held(NamedTuple):
@@ -96,7 +97,7 @@ class EarlyAlerts:
         self._sent = sent
         self._held: deque[_Held] = deque(maxlen=_MOST_HELD)
         self._ours: set[int] = set()
-        self._not_before = 0.0
+        self._not_before = self._look_at_sent = 0.0
         self.sent = 0
         self.failed = 0
         self._producer = Producer(
@@ -124,7 +125,12 @@ class EarlyAlerts:
 
     def look(self) -> None:
         """Between two reads of the log: take up a change of the lease, and forget what is too old."""
-        self._sent.read()
+        now = time.monotonic()
+        if (
+            now >= self._look_at_sent
+        ):  # each look is a call of the system, and this is called after each read of the log
+            self._look_at_sent = now + _SENT_SECONDS
+            self._sent.read()
         ours = self._lease.held
         self._ours &= ours
         if ours - self._ours and self._knows_all():
@@ -132,7 +138,7 @@ class EarlyAlerts:
             for held in [held for held in self._held if held.place[0] in ours]:
                 self._produce(held)
             self._held = deque((held for held in self._held if held.place[0] not in ours), _MOST_HELD)
-        while self._held and self._held[0].at < time.monotonic() - KEPT_SECONDS:
+        while self._held and self._held[0].at < now - KEPT_SECONDS:
             self._held.popleft()
 
     def _knows_all(self) -> bool:

@@ -11,12 +11,17 @@ from serving.answers import Refused
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+Content = tuple[int, bytes, list[Header]]
+"""Of a response: status, body, headers."""
+Reply = Callable[[int, bytes, list[Header]], None]
+"""Sends a response whole."""
 
 BODY_SECONDS: Final = 10.0
 """How long a request may take to arrive: who sends a byte a second must not hold memory and a connection for ever."""
 
-_JSON: Final = (b"content-type", b"application/json")
-_PROBLEM: Final = (b"content-type", b"application/problem+json")
+_JSON: Final[Header] = (b"content-type", b"application/json")
+_PROBLEM: Final[Header] = (b"content-type", b"application/problem+json")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -73,20 +78,31 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 async def send_json(send: Send, answer: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
     """Answer with a record as JSON."""
-    await _send(send, status, _encode(answer), _JSON, headers)
+    await _send(send, *json_of(answer, status, headers))
 
 
 async def send_refusal(send: Send, refused: RequestRefused) -> None:
     """Answer with why there is no answer."""
-    await _send(send, refused.refused.status, _encode(refused.refused), _PROBLEM, refused.headers)
+    await _send(send, *refusal_of(refused))
 
 
-async def _send(
-    send: Send, status: int, body: bytes, kind: tuple[bytes, bytes], headers: Mapping[str, str] | None
-) -> None:
-    more = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [kind, length, *more]})
+def json_of(answer: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Content:
+    """A response that is a record as JSON."""
+    return _content(status, _encode(answer), _JSON, headers)
+
+
+def refusal_of(refused: RequestRefused) -> Content:
+    """A response that says why there is no answer."""
+    return _content(refused.refused.status, _encode(refused.refused), _PROBLEM, refused.headers)
+
+
+def _content(status: int, body: bytes, kind: Header, headers: Mapping[str, str] | None) -> Content:
+    more = [(name.encode(), value.encode()) for name, value in headers.items()] if headers else ()
+    return status, body, [kind, (b"content-length", b"%d" % len(body)), *more]
+
+
+async def _send(send: Send, status: int, body: bytes, headers: list[Header]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

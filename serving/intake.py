@@ -54,6 +54,7 @@ class Intake:
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": round(1000 * timeout_seconds),
                 "queue.buffering.max.messages": 100_000,
+                "delivery.report.only.error": True,
                 "reconnect.backoff.max.ms": 1_000,
                 "topic.metadata.refresh.interval.ms": 10_000,
                 "log_level": 2,

@@ -5,11 +5,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Final
 
-import msgspec
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scoreline import __version__
 from serving.access import Access
@@ -17,11 +15,12 @@ from serving.answers import Refused
 from serving.app import App
 from serving.customers import Lookup
 from serving.description import description
-from serving.http import Receive, RequestRefused, Scope, Send, send_refusal
+from serving.http import Receive, Reply, RequestRefused, Scope, Send, send_refusal
 from serving.metrics import Metrics
 from serving.page_process import PageProcess
 from serving.pages import pages
 from serving.policies import Policies
+from serving.protocol import Protocol
 from serving.requests import Limits
 from serving.service import Service
 from settings import Settings
@@ -30,8 +29,6 @@ _SWITCH_SECONDS: Final = 0.0005
 """How long one thread may hold the interpreter while another waits: the tail must not let requests wait for Python's 5 ms."""
 
 _DRAIN_SECONDS: Final = 10
-_HEAD: Final = b"HTTP/1.1 "
-_CONTINUE: Final = b"HTTP/1.1 100"
 
 
 class Server:
@@ -92,6 +89,10 @@ class Server:
             return
         await self._app(scope, receive, send)
 
+    def short(self, scope: Scope, body: bytes, reply: Reply) -> bool:
+        """Answer a request by `reply`, if it can go the short way: see `App.short`."""
+        return self._app is not None and self.service.state.ready and self._app.short(scope, body, reply)
+
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -102,59 +103,6 @@ class Server:
                 await asyncio.to_thread(self.service.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-class OneWrite:
-    """A connection's transport that sends the head of a response together with what follows: one call of the system less, in
-    each of which another thread may take the interpreter.
-    """
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send, or hold what is a response's head."""
-        if data.startswith(_HEAD) and not data.startswith(_CONTINUE):
-            self.flush()
-            self._head = data
-            return
-        self._transport.write(self._head + data)
-        self._head = b""
-
-    def flush(self) -> None:
-        """Send a head that nothing has followed."""
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-
-    def close(self) -> None:
-        """Send what is held, and close."""
-        self.flush()
-        self._transport.close()
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP, which answers what is no HTTP in the form of all refusals."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See `asyncio.Protocol`."""
-        super().connection_made(cast(asyncio.Transport, OneWrite(transport)))
-
-    def on_response_complete(self) -> None:
-        """See `HttpToolsProtocol`."""
-        cast(OneWrite, self.transport).flush()
-        super().on_response_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """See `HttpToolsProtocol`."""
-        body = msgspec.json.encode(Refused("no HTTP", 400, msg))
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n"
-        self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
-        self.transport.close()
 
 
 class _HTTP(uvicorn.Server):

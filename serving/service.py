@@ -21,7 +21,6 @@ from ml.schema import Score, Transaction
 from serving import initial_state
 from serving.answer_log import AnswerLog
 from serving.answers import score_of
-from serving.app import Lane
 from serving.choosing import Limits as TailLimits
 from serving.desk import Desk
 from serving.early_alerts import EarlyAlerts, Lease
@@ -29,6 +28,7 @@ from serving.errors import ServiceError
 from serving.intake import Intake
 from serving.judge import Judge
 from serving.judging import judging
+from serving.lane import Lane
 from serving.log import Log, PartitionWatch
 from serving.metrics import Metrics
 from serving.policies import Policies

@@ -1,5 +1,7 @@
 """One Kafka broker (KRaft, a single node) as a local process."""
 
+import os
+import shlex
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -118,7 +120,8 @@ class Kafka(Server):
         # Kafka's own start script would add Scala; PySpark's is the same one.
         scala = next((Path(pyspark.__file__).parent / "jars").glob("scala-library-2.13.*.jar"))
         class_path = ":".join(map(str, [*broker_jars(), scala]))
-        kafka = [java(), HEAP, f"-Dlog4j2.configurationFile={logging_file}", "-cp", class_path]
+        given = shlex.split(os.environ.get("KAFKA_OPTS", ""))  # options of Java, as Kafka's own script takes them
+        kafka = [java(), HEAP, *given, f"-Dlog4j2.configurationFile={logging_file}", "-cp", class_path]
         if not (data / "meta.properties").exists():
             self._format([*kafka, "kafka.tools.StorageTool"], properties)
         return [*kafka, "kafka.Kafka", str(properties)]

@@ -15,6 +15,7 @@ from stack.local import Stack
 
 # No JVM of a test lives long enough to earn back what its second compiler costs: a third of the CPU.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("KAFKA_OPTS", "-XX:TieredStopAtLevel=1")
 
 # Jobs of several processes of tests run side by side, and would warn that the port of their metrics is taken.
 os.environ.setdefault("SCORELINE_METRICS_PORT", "0")
@@ -22,6 +23,25 @@ os.environ.setdefault("SCORELINE_METRICS_PORT", "0")
 # How long an example takes is for the benchmarks to say: on a busy machine any takes long now and then.
 hypothesis.settings.register_profile("scoreline", deadline=None)
 hypothesis.settings.load_profile("scoreline")
+
+
+@pytest.hookimpl(trylast=True)  # of those that are left
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no process is still at work on one of them when the others have ended."""
+    seconds: dict[Path, float] = {}
+    for item in items:
+        seconds[item.path] = seconds.get(item.path, 0.0) + expected_seconds(item)
+    items.sort(key=lambda item: -seconds[item.path])
+
+
+def expected_seconds(item: pytest.Item) -> float:
+    """About how long a test takes, by its marks and by what it starts."""
+    fixtures: set[str] = set(getattr(item, "fixturenames", ()))
+    if any(item.get_closest_marker(name) for name in ("slow", "long", "alone")):
+        limit = item.get_closest_marker("timeout")
+        return 60.0 if limit is None else limit.args[0] / 10
+    return 15.0 if "spark" in fixtures else 5.0 if "stack" in fixtures else 0.2
+
 
 TOPICS = (
     "transactions",
@@ -60,7 +80,7 @@ def topics(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
         checkpoint=str(tmp_path / "checkpoint"),
         log_dir=tmp_path / "logs",
         page_data=tmp_path / "page",
-        page_watch=tmp_path / "watch",
+        watch_folder=tmp_path / "watch",
         metrics_port=0,
         **{f"{topic}_topic": f"{own}.{topic}" for topic in TOPICS},
     )

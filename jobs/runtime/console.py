@@ -1,10 +1,10 @@
-"""What a healthy application reports on its console: one line when it is ready, then one a minute."""
+"""What a healthy application reports on its console: one line when it is ready, then one a minute (`console_seconds`)."""
 
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from kafka.errors import KafkaError
 
@@ -12,8 +12,6 @@ from jobs.runtime.gate import Gate
 from jobs.runtime.lag import ends, lag
 from jobs.runtime.progress import Progress
 from settings import Settings
-
-_EVERY_SECONDS: Final = 60.0
 
 
 class Console:
@@ -39,7 +37,7 @@ class Console:
             return
         if self._next == 0.0:
             _print(ready(self._settings, self._queries, self._gate.facts(self._queries[0]), self._pid))
-        self._next = now + _EVERY_SECONDS
+        self._next = now + self._settings.console_seconds
         self._asking = threading.Thread(target=self._minute, name="console", daemon=True)
         self._asking.start()
 

@@ -15,12 +15,16 @@ CONFIDENCE: Final = 0.95
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A figure with its 95 % interval; None where there is none, and then the reason as a text."""
+    """A figure with its 95 % interval; None where there is none, and then the reason as a text.
+
+    exists_in: of several runs, those that have the figure, as a text; None: all of them.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+    exists_in: str | None = None
 
 
 Figures = Callable[[Floats], Mapping[str, Figure]]
@@ -55,17 +59,20 @@ def _between(figure: Figure, drawn: Sequence[float | None]) -> Estimate:
 def over_seeds(values: Sequence[float | None]) -> Estimate:
     """The mean of a share over runs with other seeds, with Student's t interval, cut at 0 and 1.
 
-    Runs where it does not exist are left out.
+    Runs where it does not exist are left out, and the estimate says of how many it is.
 
     >>> estimate = over_seeds([0.5, 0.6, 0.7])
     >>> round(estimate.value, 3), round(estimate.low, 3), round(estimate.high, 3)
     (0.6, 0.352, 0.848)
+    >>> over_seeds([0.5, None, 0.7]).exists_in
+    '2 of 3 runs'
     """
     known = np.array([value for value in values if value is not None])
     if not len(known):
         return Estimate(None, reason=f"none of {len(values)} runs has a value")
     mean = float(known.mean())
+    exists_in = None if len(known) == len(values) else f"{len(known)} of {len(values)} runs"
     if len(known) < 2:
-        return Estimate(mean, reason="an interval over seeds needs at least two runs")
+        return Estimate(mean, reason="an interval over seeds needs at least two runs", exists_in=exists_in)
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
-    return Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach))
+    return Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach), exists_in=exists_in)

@@ -81,18 +81,21 @@ def scenario_rows(judgement: Judgement) -> list[list[str]]:
 
 
 def cell(field: str, estimate: Estimate) -> str:
-    """A figure with its interval.
+    """A figure with its interval; where not all runs have it, of how many it is.
 
     >>> cell("recall", Estimate(0.6123, 0.5902, 0.6344)), cell("false_positive_rate", Estimate(0.0005))
     ('0.612 [0.590, 0.634]', '0.050 %')
+    >>> cell("decline_recall", Estimate(0.5, exists_in="1 of 5 runs"))
+    '0.500 (1 of 5 runs)'
     """
     if estimate.value is None:
         return f"– ({estimate.reason})"
     scale, decimals, unit = (100, _SHARES[field], " %") if field in _SHARES else (1, 3, "")
     value = f"{scale * estimate.value:.{decimals}f}"
+    some = f" ({estimate.exists_in})" if estimate.exists_in else ""
     if estimate.low is None or estimate.high is None:
-        return value + unit
-    return f"{value} [{scale * estimate.low:.{decimals}f}, {scale * estimate.high:.{decimals}f}]{unit}"
+        return value + unit + some
+    return f"{value} [{scale * estimate.low:.{decimals}f}, {scale * estimate.high:.{decimals}f}]{unit}{some}"
 
 
 def duration(seconds: float | None) -> str:

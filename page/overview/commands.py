@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,20 +16,19 @@ _ROOT: Final = Path(__file__).parents[2]
 _LONGEST: Final = 300
 
 
-def quality(settings: Settings, seconds: float = 120.0) -> list[dict[str, Any]]:
+def quality(settings: Settings, seconds: float = 300.0) -> list[dict[str, Any]]:
     """What `scoreline quality` says of each model, of all days together. Raises `NoAnswer`."""
     if settings.lake is None:
         raise NoAnswer("there is no lake here: set SCORELINE_LAKE, for the job and for this page")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "quality.json"
-        done = _run(settings, ["lake", "quality", "--json", str(file)], seconds)
-        if not file.exists():
-            raise NoAnswer(_complaint(done))
-        rows: list[dict[str, Any]] = msgspec.json.decode(file.read_bytes())
-    return [row for row in rows if row["day"] is None]
+    done = _run(settings, ["page.overview.quality"], seconds)
+    try:
+        rows: list[dict[str, Any]] = msgspec.json.decode(done.stdout)
+    except msgspec.MsgspecError:
+        raise NoAnswer(_complaint(done)) from None
+    return rows
 
 
-def jobs(settings: Settings, seconds: float = 30.0) -> list[dict[str, Any]]:
+def jobs(settings: Settings, seconds: float = 60.0) -> list[dict[str, Any]]:
     """What `scoreline status` says of each query. Raises `NoAnswer`."""
     done = _run(settings, ["jobs", "status", "--json"], seconds)
     try:

@@ -161,7 +161,7 @@ def run_until_published(python: Path, peer: str, stack: Stack, settings: Setting
     ("peer", "python"),
     [
         ("plain_python", Path(sys.executable)),
-        pytest.param("textbook_pyspark", Path(sys.executable), marks=pytest.mark.slow),
+        pytest.param("textbook_pyspark", Path(sys.executable), marks=pytest.mark.long),
         pytest.param(
             "quix_streams",
             QUIX_PYTHON,

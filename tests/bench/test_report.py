@@ -19,6 +19,12 @@ from bench.session import Choices
 from bench.targets import TARGETS, held, latency_ratio, most_held, soak_growth
 from tests.bench.results import paced, trial, whole
 
+PROFILE_TARGETS = (
+    "with profiles over without, throughput",
+    "with profiles over without, p50 grows by",
+    "with profiles over without, p99 grows by",
+)
+
 LANE_TARGETS = (
     "/predict at 1,000 a second, p50",
     "/predict at 1,000 a second, p99",
@@ -69,6 +75,7 @@ def test_every_target_finds_its_figure() -> None:
         "memory of all processes, 1 M customers": pytest.approx(1_200 / 1_024),
         "soak: growth of memory after minute two": pytest.approx(10.0),
         "soak: growth of p99 after minute two": pytest.approx(0.0),
+        **dict.fromkeys(PROFILE_TARGETS),
         **dict.fromkeys(LANE_TARGETS),
     }
 

@@ -49,7 +49,7 @@ class Service:
             )
         self._http = urllib3.PoolManager(retries=False, timeout=30, maxsize=32)
 
-    def wait_until_ready(self, seconds: float = 60) -> Self:
+    def wait_until_ready(self, seconds: float = 180) -> Self:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

@@ -139,7 +139,7 @@ def repeat(settings: Settings) -> None:
     producer.flush(30)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_repeated_scores_and_topics_that_are_made_again_leave_each_record_in_the_lake_once(
     settings: Settings, start: Start

@@ -20,6 +20,49 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 Start = Callable[..., Application]
 
 
+def test_of_two_that_start_at_the_same_time_one_wins_and_whoever_comes_after_its_kill_goes_on(
+    settings: Settings, start: Start, tmp_path: Path
+) -> None:
+    settings = settings.model_copy(update={"publish": False})
+    places = {name: settings.model_copy(update={"log_dir": tmp_path / name}) for name in ("one", "two")}
+    send(settings, messages(traffic(500, customers=100, seed=83)))
+    both = [start(place) for place in places.values()]
+    deadline = time.monotonic() + 300
+    while all(one.running for one in both) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    (winner,) = [one for one in both if one.running]
+    (loser,) = [one for one in both if not one.running]
+    assert loser.wait() == 1
+    said = [line for line in loser.output.splitlines() if line.strip()]
+    assert len(said) == 1, said
+    assert said[0].startswith(
+        f"error: the checkpoint {settings.checkpoint} is in use: detect runs as process {winner.pid} on "
+    )
+    assert "--checkpoint" in said[0]
+    winner.wait_for_commit()
+    send(settings, messages(traffic(500, customers=100, seed=84)))
+    winner.wait_until(lambda: len(scores(settings)) == 1_000, "more scores")
+    assert "WARNING" not in winner.output.replace("no --initial-state", "").split("Scoreline is ready")[1]
+    # Java is killed: the next start waits until all of it has ended, and judges no record otherwise than the first did.
+    holder = holder_of(Path(settings.checkpoint), "detect")
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    third = start(settings)
+    third.wait_until(lambda: is_held_by(settings, third.pid), "the lock of who was killed")
+    send(settings, messages(traffic(500, customers=100, seed=85)))
+    third.wait_until(lambda: len(scores(settings)) == 1_500, "the scores after the kill")
+    assert "is in use" not in third.output
+    assert third.stop() == 0
+    assert not scratch_folder(settings.checkpoint, "detect").exists()
+
+
+def is_held_by(settings: Settings, pid: int) -> bool:
+    """Whether detect's checkpoint is the application's whose JVM this is."""
+    holder = holder_of(Path(settings.checkpoint), "detect")
+    return holder is not None and holder.pid == pid and is_held(Path(settings.checkpoint), "detect")
+
+
+@pytest.mark.long
 def test_a_second_application_is_refused_and_whoever_comes_after_a_kill_waits_for_all_of_it_to_end(
     settings: Settings, start: Start, tmp_path: Path
 ) -> None:
@@ -57,26 +100,7 @@ def test_a_second_application_is_refused_and_whoever_comes_after_a_kill_waits_fo
     assert not scratch.exists()
 
 
-def is_held_by(settings: Settings, pid: int) -> bool:
-    """Whether detect's checkpoint is the application's whose JVM this is."""
-    holder = holder_of(Path(settings.checkpoint), "detect")
-    return holder is not None and holder.pid == pid and is_held(Path(settings.checkpoint), "detect")
-
-
-def test_of_two_that_start_at_the_same_time_one_wins(settings: Settings, start: Start, tmp_path: Path) -> None:
-    settings = settings.model_copy(update={"publish": False})
-    both = [start(settings.model_copy(update={"log_dir": tmp_path / name})) for name in ("one", "two")]
-    deadline = time.monotonic() + 120
-    while all(one.running for one in both) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    (winner,) = [one for one in both if one.running]
-    (loser,) = [one for one in both if not one.running]
-    assert "is in use" in loser.output
-    send(settings, messages(traffic(500, customers=100, seed=83)))
-    winner.wait_for_commit()
-    assert winner.stop() == 0
-
-
+@pytest.mark.long
 def test_publish_may_run_by_itself_beside_a_detect_without_it(settings: Settings, start: Start, tmp_path: Path) -> None:
     alone = settings.model_copy(update={"publish": False})
     detect = start(alone)

@@ -24,7 +24,7 @@ def add_partitions(settings: Settings, count: int) -> None:
     """Let the transactions topic have so many partitions, and wait until a producer could use them."""
     with KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers) as admin:
         admin.create_partitions({settings.transactions_topic: count})
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             [topic] = admin.describe_topics([settings.transactions_topic])
             if len(topic["partitions"]) == count and all(p["leader_id"] >= 0 for p in topic["partitions"]):

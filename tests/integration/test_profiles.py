@@ -241,6 +241,7 @@ def test_scores_carry_the_profiles_of_the_table_that_the_ledger_names_and_a_repl
             assert replayed[place][name] == score[name]
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("by_profiles")
 def test_a_label_reaches_the_first_score_within_25_s_of_its_arrival(
     settings: Settings, running: Callable[[Settings], list[StreamingQuery]]
@@ -274,6 +275,7 @@ def test_a_label_reaches_the_first_score_within_25_s_of_its_arrival(
     pytest.fail("no score knows the label")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("by_profiles")
 def test_killed_at_any_moment_profiles_count_each_record_once(
     spark: SparkSession, settings: Settings, start: Callable[..., Application]

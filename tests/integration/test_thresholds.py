@@ -159,7 +159,7 @@ class Running:
 
     def until_judged_by(self, version: int, whole: list[Any]) -> None:
         """Send messages in small batches until one was judged by a version of the table."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while version not in {score["threshold_version"] for score in scores(self.settings).values()}:
             assert time.monotonic() < deadline, f"table {version} was not taken up"
             send(self.settings, whole[self.sent : self.sent + 50])

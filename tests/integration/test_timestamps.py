@@ -43,7 +43,7 @@ def refused(producer: Producer, topic: str, partition: int, key: bytes | None, v
 
 def put(producer: Producer, *record: Any) -> None:
     """Send a record; the topic's limits may take a moment to go."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while (error := refused(producer, *record)) is not None:
         assert time.monotonic() < deadline, error
         time.sleep(0.2)

@@ -148,7 +148,7 @@ def test_what_is_on_trial_is_not_deleted_before_the_ledger_names_it(
 
 
 def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -63,7 +63,7 @@ def poller(registry: ModelStore, models: list[Model], folder: DurableFolder) -> 
 
 
 def until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not reached():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)

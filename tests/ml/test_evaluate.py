@@ -21,7 +21,7 @@ from ml.evaluation.data import Data, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.estimates import over_days, over_seeds
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
-from ml.evaluation.report import last_line, one_customer_rows
+from ml.evaluation.report import cell, last_line, one_customer_rows
 from ml.features import DAY
 from ml.features.events import hash_id
 from ml.label_rule import FRAUD, HONEST
@@ -227,6 +227,13 @@ def test_one_day_has_figures_but_no_interval() -> None:
     )
     assert over_seeds([0.5]).low is None
     assert over_seeds([None, None]).reason == "none of 2 runs has a value"
+
+
+def test_a_figure_that_not_all_runs_have_says_of_how_many_it_is() -> None:
+    """A mean over the runs that happen to have a decline threshold is not one over all runs."""
+    assert over_seeds([0.8, None, 0.9]).exists_in == "2 of 3 runs"
+    assert cell("decline_recall", over_seeds([0.5, None, None])) == "0.500 (1 of 3 runs)"
+    assert cell("decline_recall", over_seeds([0.8, 0.9])) == "0.850 [0.215, 1.000]"
 
 
 def test_kinds_that_cross_customers_are_also_left_out(data: Data) -> None:

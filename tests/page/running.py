@@ -27,7 +27,7 @@ def running(parts: Parts) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not server.started:
             assert thread.is_alive()
             assert time.monotonic() < deadline

@@ -32,6 +32,8 @@ OFFLINE = "net::ERR_INTERNET_DISCONNECTED"
 
 CHROMIUM = shutil.which("chromium") or ""
 
+expect.set_options(timeout=60_000)  # on a busy machine five seconds, its default, may be few
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
@@ -131,7 +133,7 @@ def test_a_verdict_of_several_goes_from_a_click_to_labels_to_the_quality_on_the_
         archive(lake, encoded(*alerts, later), [value for value in said if value is not None])
         sheet.goto(f"{address}/overview")
         quality = sheet.get_by_role("region", name="Quality by all labels, from the lake")
-        expect(quality.get_by_role("cell", name="2", exact=True)).to_be_visible(timeout=60_000)  # known frauds
+        expect(quality.get_by_role("cell", name="2", exact=True)).to_be_visible(timeout=300_000)  # known frauds
         expect(sheet.get_by_text("2 fraud, 0 honest, 0 unsure")).to_be_visible()
 
 

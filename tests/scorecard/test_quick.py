@@ -8,7 +8,7 @@ from ml.detectors import DETECTORS
 from scorecard.reasons import by_lot
 from tests.scorecard.conftest import Made
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 FIELDS = {"auc", "average_precision", "card_precision_at_100", "precision", "recall", "false_positive_rate"}
 FIELDS |= {"decline_precision", "decline_recall"}
 

@@ -122,7 +122,7 @@ def test_a_file_is_read_again_when_it_changes_and_one_that_can_not_be_used_opens
         assert access.needs_key
         assert access.caller(scope("Bearer key of till")) == "till"
     written(path, keys(web=None))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             assert access.caller(scope("Bearer key of web")) == "web"
@@ -192,7 +192,7 @@ def test_keys_that_change_while_they_are_read_first_are_read_again(
 
     monkeypatch.setattr(Path, "read_text", changing)
     access = Access.read(path)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while "shop" not in access._callers.keys and time.monotonic() < deadline:
         time.sleep(0.1)
     assert list(access._callers.keys) == ["shop"]

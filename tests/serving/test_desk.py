@@ -11,8 +11,9 @@ import pytest
 from detection.engine import Scored
 from detection.refusals import Problem
 from ml.schema import Transaction
+from serving import answer_log, answers
 from serving.answer_log import AnswerLog
-from serving.answers import NotJudged
+from serving.answers import Decided, NotJudged
 from serving.desk import Busy, Desk, Judged
 from serving.intake import Intake
 from serving.tail import Read
@@ -85,3 +86,35 @@ def test_a_record_that_fails_fails_alone(tmp_path: Path) -> None:
 
 def named(number: int) -> bytes:
     return number.to_bytes(16, "big")
+
+
+def test_answers_of_a_moment_are_on_disk_before_they_are_given_by_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, writes = answer_log.os.write, list[int]()
+
+    def counted(file: int, content: bytes) -> int:
+        writes.append(content.count(b"\n"))
+        return write(file, content)
+
+    monkeypatch.setattr(answer_log.os, "write", counted)
+
+    async def do(desk: Desk) -> None:
+        known: list[int] = []
+
+        def give() -> None:
+            known.append(len(list(AnswerLog(tmp_path).read())))
+
+        def fail() -> None:
+            raise ValueError("a reply failed")
+
+        for number in range(3):
+            one = score(transaction_id=f"t{number}", offset=number)
+            desk.keep(one, answers.answer(one, Decided("approve", "model"), 1.0))
+            desk.after_write(fail if number == 1 else give)
+        assert known == []
+        await asyncio.sleep(0.01)
+        assert known == [3, 3]
+
+    with_desk(tmp_path, 10, do)
+    assert writes == [3]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from serving.server import OneWrite, Protocol
+from serving.protocol import OneWrite, Protocol
 
 BODY = b"HTTP/1.1 is also how a body may begin"
 

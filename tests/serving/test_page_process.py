@@ -8,7 +8,7 @@ from serving.page_process import PageProcess
 from settings import Settings
 
 
-def until(what: object, seconds: float = 20.0) -> None:
+def until(what: object, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
         assert time.monotonic() < deadline

@@ -1,11 +1,13 @@
 """A deadline ends the wait and not what is waited for."""
 
 import asyncio
+import gc
 
 import pytest
+import uvloop
 
 from serving.metrics import Metrics
-from serving.waiting import within
+from serving.waiting import Once, within
 
 
 def test_what_is_done_in_time_is_seen_at_once_by_all_who_wait_for_it() -> None:
@@ -55,6 +57,48 @@ def test_who_stops_waiting_does_not_stop_what_others_wait_for() -> None:
         return future.cancelled()
 
     assert not asyncio.run(cancelled())
+
+
+def test_what_is_to_be_done_once_is_done_once_whatever_comes_first() -> None:
+    async def counted(finish: float | None, seconds: float) -> int:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        done: list[bool] = []
+        Once(future, seconds, lambda: done.append(True))
+        if finish == 0:
+            future.set_result(1)
+        elif finish is not None:
+            loop.call_later(finish, future.set_result, 1)
+        await asyncio.sleep(0.05)
+        return len(done)
+
+    assert asyncio.run(counted(0, 30.0)) == 1
+    assert asyncio.run(counted(0, 0.0)) == 1
+    assert asyncio.run(counted(0.01, 30.0)) == 1
+    assert asyncio.run(counted(0.02, 0.01)) == 1
+    assert asyncio.run(counted(None, 0.01)) == 1
+    assert asyncio.run(counted(None, 30.0)) == 0
+
+
+def test_a_wait_leaves_the_garbage_collector_nothing() -> None:
+    async def waited() -> int:
+        loop = asyncio.get_running_loop()
+        gc.collect()
+        for _ in range(20):
+            future: asyncio.Future[int] = loop.create_future()
+            Once(future, 30.0, lambda: None)
+            future.set_result(1)
+            await within(future, 30.0)
+            await asyncio.sleep(0)
+        del future
+        return gc.collect()
+
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            assert runner.run(waited()) < 20
+    finally:
+        gc.enable()
 
 
 def test_counts_by_labels_are_what_prometheus_reads() -> None:

@@ -95,7 +95,7 @@ def test_a_question_is_asked_once_at_a_time_and_its_failure_is_words() -> None:
     question = Question("q", ask, 60.0)
     assert question.answer() == (None, None, "", True)
     question.answer()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (answer := question.answer()).asking:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -108,6 +108,15 @@ def test_a_checkpoint_on_which_nothing_has_run_is_said(tmp_path: Path) -> None:
         commands.jobs(settings)
     with pytest.raises(NoAnswer, match="no answer within 0"):
         commands.jobs(settings, 0.01)
+
+
+def test_a_lake_that_can_not_be_read_is_said_and_an_empty_one_has_no_model(tmp_path: Path) -> None:
+    assert commands.quality(Settings(lake=str(tmp_path / "nothing"), log_dir=tmp_path)) == []
+    log = tmp_path / "scores" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("{")
+    with pytest.raises(NoAnswer, match="can't be read"):
+        commands.quality(Settings(lake=str(tmp_path), log_dir=tmp_path))
 
 
 def test_servers_that_are_not_there_are_unavailable_and_no_password_is_shown(tmp_path: Path) -> None:
