@@ -37,7 +37,7 @@ COMMANDS: Final = (
     Command("serve", "serving", "", _DETECT, "Answer payments at once: the same judgement by HTTP, in milliseconds."),
     Command("page", "page", "", _WATCH, "Serve the analyst's page: alerts as cases, verdicts by key."),
     Command("status", "jobs", "status", _DETECT, "Report the state of a checkpoint's queries."),
-    Command("stop", "jobs", "stop", _DETECT, "Stop the jobs whose checkpoints are below a folder."),
+    Command("stop", "jobs", "stop", _DETECT, "Stop the jobs and other programs that work on a folder's data."),
     Command("state", "jobs", "state", _DETECT, "Export the customers' states of a checkpoint, for the service."),
     Command("jars", "jobs", "jars", _DETECT, "Print the jars that spark-submit by hand needs."),
     Command("lake", "lake", "", _DETECT, "Ask the lake of scores and labels by SQL, train on it, keep it small."),

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -64,30 +64,26 @@ def submit(
         )
     try:
         refuse_secrets(context.args, conf or [])
+        settings = Settings.from_command_line(context.args)
         environment = os.environ | {"JAVA_HOME": str(Path(java()).resolve().parent.parent)}
-        connectors = connector_jars() + (lake_jars() if _has_lake(environment, context.args) else [])
+        connectors = connector_jars() + ([] if settings.lake is None else lake_jars())
     except (StackError, SecretRefused) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     command = [str(Path(sys.executable).parent / "spark-submit"), "--master", master, "--driver-memory", driver_memory]
-    options = java_options(environment, driver_memory)
+    options = java_options(settings.log_dir, driver_memory)
     command += ["--jars", ",".join(map(str, connectors)), "--driver-java-options", options]
     if runs_here(master):
         command += local_files(connectors)
         environment |= {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
         environment.setdefault("SPARK_LOCAL_IP", LOOPBACK)  # the only word on where Spark's page listens
     else:
-        command += elsewhere(environment)
+        command += elsewhere(settings.log_dir)
         environment.setdefault("PYSPARK_PYTHON", sys.executable)
     command += [part for pair in conf or [] for part in ("--conf", pair)]
     _filter_errors()
     # The job takes the place of this process, so that a signal sent to it reaches Spark.
     os.execve(command[0], [*command, str(script), *context.args], environment)
-
-
-def _has_lake(environment: Mapping[str, str], arguments: Sequence[str]) -> bool:
-    """Whether the job will find a lake among its settings."""
-    return bool(environment.get("SCORELINE_LAKE")) or any(re.match("--lake(=|$)", argument) for argument in arguments)
 
 
 def _filter_errors() -> None:
@@ -210,7 +206,7 @@ def state(
 def stop_all(
     folder: Annotated[Path, typer.Option(help="All jobs whose checkpoint is below this folder.")] = Path(".scoreline"),
 ) -> None:
-    """Stop the jobs on the checkpoints below a folder, and what sends to them from here; report which they are."""
+    """Stop what runs on the data below a folder: jobs, and our other programs; report which they are."""
     found = running_under(folder)
     for one in found:
         print(f"Stopping {one.what} …")
@@ -223,27 +219,23 @@ def stop_all(
     raise typer.Exit(1 if left else 0)
 
 
-def java_options(environment: Mapping[str, str], heap: str) -> str:
+def java_options(log_dir: Path, heap: str) -> str:
     """Options of the driver's JVM: its log goes to rotating files beside the job's own, and only errors to the console."""
-    folder = _log_folder(environment)
     # On two cores the parallel collector gives 43,000 txn/s where the default one gives 39,000. The whole heap is taken at
     # the start: where memory is short this shows then, and at 1,000 txn/s Java stops for a full collection (0.3 to 0.7 s)
     # every 165 s; with a heap that grows by little it is every 42 s (0.3 s), and 99 % of the latencies are below 983 ms
     # instead of 805.
     collector = f"-XX:+UseParallelGC -Xms{heap} -XX:+AlwaysPreTouch"
-    return f"{collector} -Dlog4j2.configurationFile={_LOGGING.as_uri()} -Dscoreline.logs={folder}"
+    logs = str(log_dir.absolute()).replace("\\", r"\\").replace('"', r"\"")  # as Spark's launcher reads a quoted option
+    return f'{collector} -Dlog4j2.configurationFile={_LOGGING.as_uri()} "-Dscoreline.logs={logs}"'
 
 
-def _log_folder(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("SCORELINE_LOG_DIR", ".scoreline/logs")).absolute()
-
-
-def elsewhere(environment: Mapping[str, str]) -> list[str]:
+def elsewhere(log_dir: Path) -> list[str]:
     """Flags for executors on other machines: the code that they run, as a zip beside the logs.
 
     Their Python is PYSPARK_PYTHON's or spark.pyspark.python's, by default the path of this one; the driver's is this one.
     """
-    code = write_zip(_log_folder(environment).parent / "shipped")
+    code = write_zip(log_dir.absolute().parent / "shipped")
     return ["--py-files", str(code), "--conf", f"spark.pyspark.driver.python={sys.executable}"]
 
 

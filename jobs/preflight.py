@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from detection.hadoop_uris import named_folder
 from jobs.declared_extras import declared_in, model_store
 from jobs.runtime.errors import Fatal
 from messaging.config import KafkaConfig
@@ -13,7 +14,7 @@ from messaging.errors import KafkaConfigError
 from messaging.unreachable import certificate_trouble, why_unreachable
 from ml.features.available import needs_profiles
 from ml.registry.model_store import ModelRefused, ModelStore, NotReady, RegistryError
-from settings import Settings, local_path
+from settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +69,8 @@ def _challenger_needs_profiles(registry: ModelStore) -> bool:
 
 
 def _made_before(settings: Settings) -> bool:
-    try:
-        return (local_path(settings.checkpoint) / "profiles").is_dir()
-    except ValueError:  # elsewhere
-        return True
+    checkpoint = named_folder(settings.checkpoint)
+    return checkpoint is None or (checkpoint / "profiles").is_dir()
 
 
 def check_champion(settings: Settings) -> None:
@@ -79,11 +78,8 @@ def check_champion(settings: Settings) -> None:
 
     Where the checkpoint is not on this machine, the start itself says it.
     """
-    try:
-        kept = any((local_path(settings.checkpoint) / "models").glob("*.model"))
-    except ValueError:
-        return
-    if kept:
+    checkpoint = named_folder(settings.checkpoint)
+    if checkpoint is None or any((checkpoint / "models").glob("*.model")):
         return
     try:
         ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias).champion()

@@ -7,12 +7,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote, urlparse
 
 import msgspec
 from kafka.errors import KafkaError
 from rich.table import Table
 
+from detection.hadoop_uris import named_folder
 from jobs.runtime.claim import LOCKS, holder_of, is_held
 from jobs.runtime.health import HEALTH, STALE_SECONDS, Health, read_health
 from jobs.runtime.lag import ends, lag
@@ -55,13 +55,13 @@ class Kafka(NamedTuple):
 
 def local_checkpoint(uri: str) -> Path:
     """The folder that a checkpoint's path or URI names. Raises ValueError where it is on no local disk."""
-    found = urlparse(uri)
-    if found.scheme not in ("", "file"):
+    found = named_folder(uri)
+    if found is None:
         raise ValueError(
             f"the status of a checkpoint is read from a local disk, but this one is {uri}: see the health files in the "
             "application's log folder (health/), and Spark's page"
         )
-    return Path(unquote(found.path) if found.scheme else uri)
+    return found
 
 
 def queries_of(checkpoint: Path) -> list[str]:
@@ -95,7 +95,21 @@ def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[Q
     """The state of the queries. Asks Kafka once, for some seconds at most."""
     found = {query: progress(checkpoint / query) for query in queries}
     kafka = _ask(settings, sorted({topic for one in found.values() for topic in one.read}))
-    return [_status(checkpoint, query, found[query], kafka, 60 * settings.stalled_after_minutes) for query in queries]
+    stalled_after = 60 * settings.stalled_after_minutes
+    return [
+        _status(checkpoint, query, found[query], kafka, stalled_after + _pause(settings, query)) for query in queries
+    ]
+
+
+def _pause(settings: Settings, query: str) -> float:
+    """Seconds between a query's micro-batches, in which records wait and nothing is wrong."""
+    pauses = {
+        "publish": settings.publish_interval_seconds,
+        "thresholds": settings.thresholds_interval_seconds,
+        "profiles": settings.profiles_interval_seconds,
+        "archive": settings.lake_interval_seconds,
+    }
+    return pauses.get(query, 0.0)
 
 
 def _ask(settings: Settings, topics: list[str]) -> Kafka:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from detection.durable_folder import DurableFolder
+from detection.hadoop_uris import on_this_machine
 from detection.model_versions import ModelVersions
 from detection.profile_store import ProfileStore
 from detection.threshold_store import ThresholdStore
@@ -10,7 +11,7 @@ from detection.version_store import VersionStore
 from ml.features.declared import Declared, names
 from ml.registry.model_store import ModelStore
 from serving.judge import Judge, ServiceLedger
-from settings import Settings, local_path
+from settings import Settings
 from versions.newest import Newest
 from versions.past_profiles import PastProfiles, read_past_profiles
 
@@ -30,10 +31,10 @@ def _past_profiles(settings: Settings) -> PastProfiles | None:
     given = settings.initial_state
     if given is None:
         return None
-    folder = DurableFolder.on_disk(local_path(given).parent, create=False)
+    folder = DurableFolder.on_disk(on_this_machine(given).parent, create=False)
     return read_past_profiles(folder, str(given), settings.profile_block_seconds)
 
 
 def _read(folder: str, file: str) -> bytes | None:
     """A file that a table of profiles was announced in."""
-    return DurableFolder.on_disk(local_path(folder), create=False).read(file)
+    return DurableFolder.on_disk(on_this_machine(folder), create=False).read(file)

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 from detection.engine import Engine
 from detection.engine import Limits as EngineLimits
 from detection.folding import Messages
+from detection.hadoop_uris import on_this_machine
 from detection.score_json import closing
 from messaging.config import KafkaConfig
 from ml.features.currencies import Rates, default_rates
@@ -38,7 +39,7 @@ from serving.share import Elsewhere, Share
 from serving.snapshots import Snapshots
 from serving.startup import until_available, warmed
 from serving.tail import Tail
-from settings import Settings, local_path
+from settings import Settings
 from versions.errors import NoModel, PastUnusable
 
 _log = logging.getLogger(__name__)
@@ -213,7 +214,7 @@ class Service:
             return log.start(offsets)
         given = self._settings.initial_state
         if given is not None:
-            offsets = initial_state.load(local_path(given), self.customers, log, self._currency_version)
+            offsets = initial_state.load(on_this_machine(given), self.customers, log, self._currency_version)
         else:
             _log.warning("no --initial-state and no snapshot: all customers are new to this service")
         start = log.start(offsets)

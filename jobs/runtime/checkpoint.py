@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
+from detection.hadoop_uris import named_folder
 from jobs.runtime.claim import LOCKS, Claim, FileClaim, Holder
 from jobs.runtime.file_systems import configuration, local_path
 from jobs.runtime.health import HEALTH
@@ -110,7 +110,6 @@ def scratch_folder(checkpoint: str, query: str) -> Path:
 
 
 def _short(checkpoint: str) -> str:
-    found = urlparse(checkpoint)
-    local = found.scheme in ("", "file")
-    whole = str(Path(unquote(found.path) if found.scheme else checkpoint).resolve()) if local else checkpoint
+    local = named_folder(checkpoint)
+    whole = checkpoint if local is None else str(local.resolve())
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

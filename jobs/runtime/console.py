@@ -109,6 +109,9 @@ def _does(settings: Settings, query: str, facts: dict[str, Any]) -> str:
         return (
             f"profiles reads {settings.scores_topic} and {settings.labels_topic} and writes {settings.profiles_topic}"
         )
+    if query == "archive":
+        copies = "" if settings.warehouse is None else ", and copies it to PostgreSQL"
+        return f"archive reads {settings.scores_topic} and {settings.labels_topic} and writes the lake {settings.lake}{copies}"
     return f"{query} reads {settings.scores_topic} and writes {settings.thresholds_topic}"
 
 

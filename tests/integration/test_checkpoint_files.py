@@ -7,9 +7,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.runtime import file_systems
+from jobs.runtime.checkpoint import scratch_folder
 from jobs.runtime.claim import Holder
 from jobs.runtime.lease import HadoopFiles, LeaseClaim, Times
 from jobs.runtime.storage import DurableFolder
+from jobs.status import local_checkpoint
 
 BARE = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
 
@@ -44,11 +46,14 @@ def test_the_manager_is_chosen_by_the_file_system(spark: SparkSession, uri: str,
     assert file_systems.manager(uri, configuration) == manager
 
 
-@pytest.mark.parametrize("uri", ["relative/a", "/abs/b c", "file:/one", "file:///three"])
-def test_a_local_path_is_what_hadoop_takes_it_for(hadoop: Any, uri: str) -> None:
+@pytest.mark.parametrize("uri", ["relative/a", "/abs/b c", "file:/one", "file:///three", "/a%20b", "file:///a%20b"])
+def test_a_local_path_is_what_hadoop_takes_it_for_with_java_and_without(hadoop: Any, uri: str) -> None:
     found = file_systems.local_path(uri, hadoop)
     assert found is not None
     assert file_systems.hadoop_path(uri, hadoop).toUri().getPath() == str(found)
+    named = local_checkpoint(uri)
+    assert named.absolute() == found
+    assert scratch_folder(uri, "x") == scratch_folder(str(named), "x")
 
 
 @pytest.mark.parametrize("manager", [file_systems.LOCAL, file_systems.ELSEWHERE])

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.runtime.cause_texts import KNOWN
 from jobs.runtime.causes import Link, cause, first_sentence, links
-from jobs.runtime.known_causes import KNOWN, explain
+from jobs.runtime.known_causes import explain
 
 PLAN: Final = """
 === Streaming Query ===
@@ -100,6 +101,12 @@ def test_a_name_that_spark_gave_for_want_of_a_better_one_is_not_told() -> None:
 REAL: Final = {
     "disk full": "java.io.IOException: No space left on device",
     "too many open files": "java.net.SocketException: Too many open files",
+    "disk failed": "java.io.IOException: Input/output error",
+    "no room for a process": "java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory",
+    "Python's memory": "pyarrow.lib.ArrowMemoryError: malloc of size 64 failed",
+    "Kafka's disk": "org.apache.kafka.common.errors.CorruptRecordException: Record for partition t-0 at offset 5 is invalid",
+    "no such file system": 'org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "s3a"',
+    "file system unavailable": "java.net.ConnectException: Call From a to b:8020 failed on connection exception: refused",
     "Kafka timestamp": "org.apache.spark.SparkException: [KAFKA_MALFORMED_RECORD_TIMESTAMP] The record has a timestamp",
     "data loss": "org.apache.kafka.clients.consumer.OffsetOutOfRangeException: Fetch position is out of range",
     "concurrent update": "org.apache.spark.SparkException: [CONCURRENT_STREAM_LOG_UPDATE] Concurrent update to the log.",
@@ -149,6 +156,41 @@ def test_what_a_killed_process_leaves_behind_is_said_in_words(name: str, error: 
     assert explanation.known is not None
     assert explanation.known.name == name
     assert "_LEGACY" not in str(explanation)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("disk failed", "Read-only file system"),
+        ("disk failed", "Input/output error"),
+        ("disk failed", "Stale file handle"),
+        ("disk full", "No space left on device"),
+        ("disk full", "Disk quota exceeded"),
+        ("too many open files", "Too many open files"),
+        ("no permission", "Permission denied"),
+        ("checkpoint gone", "No such file or directory"),
+    ],
+)
+@pytest.mark.parametrize("file", ["offsets/.7.4f.tmp", "commits/7", "state/0/1/8.changelog", "metadata", "sources/0/0"])
+def test_a_file_of_the_checkpoint_that_java_cannot_open_is_missing_only_where_the_system_says_so(
+    name: str, reason: str, file: str
+) -> None:
+    """Java says FileNotFoundException to all of these; a checkpoint is built again only where files are missing."""
+    explanation = explain(
+        RuntimeError(f"Job aborted{TRACE}Caused by: java.io.FileNotFoundException: /c/detect/{file} ({reason})")
+    )
+    assert explanation.known is not None
+    assert explanation.known.name == name
+    assert explanation.known.lasting == (name == "checkpoint gone")
+
+
+@pytest.mark.parametrize("reason", ["error=12, Cannot allocate memory", "error=11, Resource temporarily unavailable"])
+def test_a_python_that_finds_no_room_is_not_one_that_lacks_its_packages(reason: str) -> None:
+    explanation = explain(
+        RuntimeError(f'x{TRACE}Caused by: java.io.IOException: Cannot run program "/v/bin/python": {reason}')
+    )
+    assert explanation.known is not None
+    assert (explanation.known.name, explanation.known.lasting) == ("no room for a process", False)
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)

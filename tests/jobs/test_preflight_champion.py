@@ -14,7 +14,7 @@ from settings import Settings
 @pytest.fixture
 def settings(registry: ModelStore, tmp_path: Path) -> Settings:
     """With an empty registry."""
-    return Settings(mlflow_tracking_uri=registry.uri, checkpoint=f"file://{tmp_path}/checkpoint")
+    return Settings(mlflow_tracking_uri=registry.uri, checkpoint=f"file://{tmp_path}/check%20point #1")
 
 
 def test_without_a_model_anywhere_the_start_is_refused_in_one_line(settings: Settings, registry: ModelStore) -> None:
@@ -26,7 +26,7 @@ def test_without_a_model_anywhere_the_start_is_refused_in_one_line(settings: Set
 
 
 def test_with_a_kept_model_the_registry_is_not_even_asked(settings: Settings, tmp_path: Path) -> None:
-    kept = tmp_path / "checkpoint" / "models" / f"{'0' * 64}.model"
+    kept = tmp_path / "check%20point #1" / "models" / f"{'0' * 64}.model"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"")
     check_champion(settings)
@@ -34,7 +34,7 @@ def test_with_a_kept_model_the_registry_is_not_even_asked(settings: Settings, tm
 
 
 def test_a_pickle_of_an_earlier_release_is_no_kept_model(settings: Settings, tmp_path: Path) -> None:
-    old = tmp_path / "checkpoint" / "models" / "1.pickle"
+    old = tmp_path / "check%20point #1" / "models" / "1.pickle"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"")
     with pytest.raises(Fatal, match="train one"):

@@ -33,12 +33,12 @@ def running(checkpoint: Path, query: str = "detect") -> Iterator[None]:
         yield
 
 
-def healthy(checkpoint: Path, **changes: object) -> None:
-    health = Health("detect", "running", time.time() - 600, time.time(), 1)
+def healthy(checkpoint: Path, query: str = "detect", **changes: object) -> None:
+    health = Health(query, "running", time.time() - 600, time.time(), 1)
     for name, value in changes.items():
         setattr(health, name, value)
     (checkpoint / HEALTH).mkdir(exist_ok=True)
-    (checkpoint / HEALTH / "detect.json").write_bytes(msgspec.json.encode(health))
+    (checkpoint / HEALTH / f"{query}.json").write_bytes(msgspec.json.encode(health))
 
 
 def one(checkpoint: Path) -> QueryStatus:
@@ -86,7 +86,7 @@ def test_a_folder_without_queries_has_none(tmp_path: Path) -> None:
 def test_a_checkpoint_that_is_on_no_local_disk_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="health files in the application's log folder"):
         local_checkpoint("hdfs://cluster/checkpoint")
-    assert local_checkpoint("file:/a%20b") == Path("/a b")
+    assert local_checkpoint("file:/a b") == Path("/a b")
     assert local_checkpoint("a b") == Path("a b")
 
 
@@ -142,6 +142,24 @@ def test_a_name_that_no_folder_can_have_and_a_query_that_there_is_not_are_one_li
         assert (done.returncode, done.stdout) == (1, "")
         assert len(done.stderr.splitlines()) == 1, done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("query", "well"), [("detect", False), ("publish", False), ("archive", True)])
+def test_records_that_wait_for_a_pause_between_micro_batches_to_end_are_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, well: bool
+) -> None:
+    """Nothing was done for seven minutes: of a query that works once an hour that is as it should be."""
+    monkeypatch.setattr("jobs.status.ends", lambda *_: ({"t": {"0": 0}}, {"t": {"0": 9}}))
+    for log in ("offsets", "commits"):
+        (tmp_path / query / log).mkdir(parents=True)
+    (tmp_path / query / "offsets" / "0").write_text('v1\n{}\n{"t":{"0":5}}')
+    (tmp_path / query / "commits" / "0").touch()
+    os.utime(tmp_path / query / "commits" / "0", (time.time() - 420, time.time() - 420))
+    with running(tmp_path, query):
+        healthy(tmp_path, query)
+        [found] = statuses(tmp_path, [query], NO_KAFKA.model_copy(update={"lake_interval_seconds": 3_600.0}))
+    assert found.lag == 4
+    assert (found.unhealthy is None) == well
 
 
 def test_a_full_disk_under_a_running_job_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -77,6 +77,67 @@ def test_one_that_does_not_stop_is_named_and_the_exit_status_says_so(
     (left,) = stop(running_under(tmp_path))
     assert left.pid == process.pid
     assert str(tmp_path / "checkpoint") in left.what
+
+
+SLEEPS = "import signal, sys; print('up', flush=True); signal.pause()"
+PROGRAMS = {
+    "the page": ("page",),
+    "the service": ("serving", "--serve-port", "0"),
+    "the notifier": ("notifications",),
+    "the watcher": ("watch", "--folder", "x"),
+    "the generator": ("generator", "send"),
+    "a replay": ("generator", "replay", "x"),
+    "`generator pull`": ("generator", "pull"),
+    "the demo": ("demo", "--duration", "0"),
+    "`ml train`": ("ml", "train", "x"),
+}
+
+
+def test_all_our_programs_that_run_beside_the_folder_or_write_in_it_are_named_and_stopped(tmp_path: Path) -> None:
+    """Also under their names as commands of `scoreline`. A job whose lock is not taken yet is one of them."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    (home / ".scoreline").mkdir(parents=True)
+    packages = {words[0] for words in PROGRAMS.values()} | {"stack"}
+    for folder in (home, elsewhere):
+        for package in packages:
+            (folder / package).mkdir(parents=True)
+            (folder / package / "__main__.py").write_text(SLEEPS)
+        (folder / "scoreline").write_text(SLEEPS)
+    job = str(ROOT / "jobs" / "detect.py")
+    there = [
+        *([sys.executable, "-m", *words] for words in PROGRAMS.values()),
+        [sys.executable, "-u", "scoreline", "page", "--page-port", "0"],
+        [sys.executable, "-c", SLEEPS, "org.apache.spark.deploy.SparkSubmit", job],
+    ]
+    wanted = [*PROGRAMS, "the page", "a job"]
+    held = [start_program(command, home) for command in there]
+    others = [
+        start_program([sys.executable, "-m", "stack"], home),
+        start_program([sys.executable, "-c", SLEEPS, "scoreline", "page"], home),
+        start_program([sys.executable, "-c", SLEEPS, job], home),
+        start_program(there[0], elsewhere),
+    ]
+    with (home / ".scoreline" / "page.log").open("w") as log:
+        held.append(start_program(there[0], elsewhere, pass_fds=[log.fileno()]))
+    try:
+        found = running_under(home / ".scoreline")
+        assert {one.pid: one.what for one in found} == {
+            process.pid: f"{what} (process {process.pid})"
+            for process, what in zip(held, [*wanted, "the page"], strict=True)
+        }
+        assert stop(found) == []
+        assert [process.poll() for process in others] == [None] * len(others)
+    finally:
+        for process in (*held, *others):
+            process.kill()
+            process.communicate()
+
+
+def start_program(command: list[str], home: Path, pass_fds: Sequence[int] = ()) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, text=True, pass_fds=pass_fds)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    return process
 
 
 def test_the_command_says_what_it_stops(tmp_path: Path, hold: Hold) -> None:

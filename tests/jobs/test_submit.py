@@ -1,5 +1,6 @@
 """What `submit` hands to spark-submit: options that a real JVM understands, and what a cluster needs."""
 
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -17,8 +18,8 @@ from stack.java import java
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The JVM's own account of its flags, with the heap's limit as spark-submit gives it."""
-    options = java_options({"SCORELINE_LOG_DIR": str(tmp_path_factory.mktemp("logs"))}, "64m").split()
-    command = [java(), "-Xmx64m", *options, "-XX:+PrintFlagsFinal", "-version"]
+    options = java_options(tmp_path_factory.mktemp("logs"), "64m")
+    command = [java(), "-Xmx64m", *shlex.split(options), "-XX:+PrintFlagsFinal", "-version"]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     return {words[1]: words[3] for words in map(str.split, said.splitlines()) if len(words) > 3 and words[2] == "="}
 
@@ -37,6 +38,42 @@ def test_a_heap_that_no_jvm_understands_is_refused(memory: str) -> None:
     done = CliRunner().invoke(app, ["submit", "--driver-memory", memory])
     assert done.exit_code == 2
     assert "a number and k, m or g" in done.output
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'in "quotes"', "back\\slash", "%20 $HOME #", "\u00e9"])
+@pytest.mark.parametrize("given", ["as a flag", "in the environment", "as a URI"])
+def test_java_logs_to_the_folder_of_the_setting_whatever_it_is_called_and_however_it_is_given(
+    submitted: Callable[..., tuple[list[str], dict[str, str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    given: str,
+) -> None:
+    folder = tmp_path / name
+    if given == "in the environment":
+        monkeypatch.setenv("SCORELINE_LOG_DIR", str(folder))
+    flags = {"as a flag": [f"--log-dir={folder}"], "as a URI": ["--log-dir", folder.as_uri()]}.get(given, [])
+    command, _ = submitted(*flags)
+    options = shlex.split(command[command.index("--driver-java-options") + 1])
+    assert f"-Dscoreline.logs={folder}" in options
+
+
+def test_spark_submit_hands_java_a_folder_with_blanks_and_quotation_marks_as_it_is(
+    submitted: Callable[..., tuple[list[str], dict[str, str]]], tmp_path: Path
+) -> None:
+    folder = tmp_path / 'a b "c" \\d'
+    command, environment = submitted("--driver-memory", "64m", "--log-dir", str(folder))
+    options = command[command.index("--driver-java-options") + 1]
+    print_all = [
+        command[0],
+        "--driver-memory",
+        "64m",
+        "--driver-java-options",
+        f"{options} -XshowSettings:properties",
+        "--version",
+    ]
+    done = subprocess.run(print_all, env=environment, capture_output=True, text=True, timeout=300, check=True)
+    assert f"scoreline.logs = {folder}\n" in done.stderr + done.stdout
 
 
 @pytest.fixture
