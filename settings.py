@@ -238,6 +238,14 @@ class Settings(BaseSettings):
     )
     archive_accept_data_loss: bool = Field(True, description="archive goes on when unread scores or labels are gone")
     review_share: float = Field(0.0, ge=0, le=0.01, description="share of non-alerts that analysts review, at random")
+    watch_folder: LocalPath = Field(
+        Path(".scoreline/watch"),
+        description="folder of the watcher's journal, status and orders; the page shows its status",
+    )
+    watch_policy: MaybeLocalPath = Field(
+        None,
+        description="YAML file: when to retrain, try, promote and roll back, else the built-in one; read at each look",
+    )
     points_file: MaybeLocalPath = Field(None, description="write line protocol to this file instead of InfluxDB")
     stalled_after_minutes: float = Field(
         5.0, gt=0, description="a query with records to read that finishes no micro-batch for so long is unhealthy"
@@ -283,9 +291,6 @@ class Settings(BaseSettings):
     )
     page_search_hours: float = Field(72.0, gt=0, description="and none that came longer ago than this")
     page_search_seconds: float = Field(10.0, gt=0, description="after so long a search is stopped, and says so")
-    page_watch: LocalPath = Field(
-        Path(".scoreline/watch"), description="the watcher's folder, whose status the page's overview shows"
-    )
     page_tls_certificate: MaybeLocalPath = Field(None, description="PEM file of the page's certificate, for TLS")
     page_tls_key: MaybeLocalPath = Field(None, description="PEM file of that certificate's key")
     page_address: MaybeUri = Field(

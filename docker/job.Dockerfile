@@ -23,13 +23,15 @@ COPY settings.py ./
 COPY stack stack
 RUN python -c "from stack.jars import connector_jars, lake_jars; connector_jars(); lake_jars()"
 
-COPY docker/first_model.sh docker/traffic.py docker/
+COPY docker/first_model.sh docker/page.sh docker/traffic.py docker/
 COPY generator generator
 COPY detection detection
 COPY messaging messaging
 COPY jobs jobs
 COPY lake lake
 COPY ml ml
+COPY page page
+COPY programs programs
 COPY scoreline.py ./
 COPY serving serving
 COPY sinks sinks
@@ -37,5 +39,5 @@ COPY versions versions
 
 # A named volume takes its owner from the folder that it is first mounted on.
 RUN useradd --system --create-home --uid 10001 scoreline \
-    && install --directory --owner=scoreline /cache /data /history /mlflow /scratch /serving
+    && install --directory --owner=scoreline /cache /data /history /mlflow /page /scratch /serving
 USER scoreline

@@ -4,42 +4,25 @@ import os
 import signal
 import sys
 import threading
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
-from typer.core import TyperCommand
 
 from messaging.errors import KafkaConfigError
 from page.errors import PageError
 from page.log_files import set_up_logs
 from page.server import run
 from page.user_commands import app as users
+from programs.settings_help import listing
 from settings import Settings, private_files
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class _WithSettings(TyperCommand):
-    """A command whose help lists the settings that are its alone, which `settings.Settings` reads."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """See `TyperCommand`."""
-        super().format_help(ctx, formatter)
-        listed = Table.grid(padding=(0, 2))
-        secrets = Settings.secrets()
-        for name, field in Settings.model_fields.items():
-            if name.startswith("page_"):
-                default = "" if field.default is None else f" [{field.default}]"
-                flag = f"--{name.replace('_', '-')}"
-                listed.add_row(Text(secrets.get(flag, flag)), Text(f"{field.description}{default}"))
-        Console().print(Panel(listed, title="Settings", title_align="left", border_style="dim"))
-
-
-@app.command(cls=_WithSettings, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    cls=listing("page_", Settings.model_fields, Settings.secrets()),
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def page(
     context: typer.Context,
     end_with_input: Annotated[

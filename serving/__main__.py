@@ -1,18 +1,14 @@
 """The service's command line: `scoreline serve`."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
-from typer.core import TyperCommand
 
 from messaging.errors import KafkaConfigError
 from ml.features.currencies import RatesUnreadable
 from ml.features.declared import DeclarationError
+from programs.settings_help import listing
 from serving.errors import ServiceError
 from serving.log_files import set_up_logs
 from serving.policy import PolicyError
@@ -22,21 +18,10 @@ from settings import Settings, private_files
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class _WithSettings(TyperCommand):
-    """A command whose help lists the settings that are its alone, which `settings.Settings` reads."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """See `TyperCommand`."""
-        super().format_help(ctx, formatter)
-        listed = Table.grid(padding=(0, 2))
-        for name, field in Settings.model_fields.items():
-            if name.startswith("serve_"):
-                default = "" if field.default is None else f" [{field.default}]"
-                listed.add_row(Text(f"--{name.replace('_', '-')}"), Text(f"{field.description}{default}"))
-        Console().print(Panel(listed, title="Settings", title_align="left", border_style="dim"))
-
-
-@app.command(cls=_WithSettings, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    cls=listing("serve_", Settings.model_fields, Settings.secrets()),
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def serve(
     context: typer.Context,
     rebuild: Annotated[

@@ -80,7 +80,7 @@ def topics(stack: Stack, tmp_path: Path) -> Iterator[Settings]:
         checkpoint=str(tmp_path / "checkpoint"),
         log_dir=tmp_path / "logs",
         page_data=tmp_path / "page",
-        page_watch=tmp_path / "watch",
+        watch_folder=tmp_path / "watch",
         metrics_port=0,
         **{f"{topic}_topic": f"{own}.{topic}" for topic in TOPICS},
     )

@@ -33,8 +33,6 @@ from watch.watcher import PolicyFile, Watcher
 from watch.work import Work
 from watch.worker import LOCK, ProcessWorker, work_alone
 
-FOLDER: Final = Path(".scoreline/watch")
-
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,9 +40,17 @@ app = typer.Typer(
 )
 _out: Final = Console(highlight=False, soft_wrap=True)
 
-Where = Annotated[Path, typer.Option("--folder", help="What the watcher knows: its journal and its status.")]
+Where = Annotated[
+    Path | None,
+    typer.Option("--folder", help="The watcher's journal and status; by default the setting SCORELINE_WATCH_FOLDER."),
+]
 Lake = Annotated[str | None, typer.Option("--lake", help="The lake's folder; by default the setting SCORELINE_LAKE.")]
 Version = Annotated[int, typer.Argument(min=1, help="A version from `scoreline models`.")]
+
+
+def _kept(folder: Path | None) -> Folder:
+    """The watcher's folder that an option or the setting names."""
+    return Folder(folder or Settings.from_command_line([]).watch_folder)
 
 
 @contextmanager
@@ -59,8 +65,11 @@ def _errors() -> Iterator[None]:
 @app.callback(invoke_without_command=True)
 def watch(
     context: typer.Context,
-    policy: Annotated[Path | None, typer.Option(show_default="the built-in one", help="YAML file.")] = None,
-    folder: Where = FOLDER,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="YAML file; by default the setting SCORELINE_WATCH_POLICY, else the built-in one."),
+    ] = None,
+    folder: Where = None,
     lake: Lake = None,
     once: Annotated[bool, typer.Option("--once", help="Look once, take what steps are due, and end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and why; change nothing.")] = False,
@@ -91,29 +100,30 @@ def _run(watcher: Watcher, once: bool) -> None:
     watcher.run(stopped)
 
 
-def _watcher(folder: Path, policy: Path | None, lake: str | None, drift_seconds: float) -> Watcher:
+def _watcher(folder: Path | None, policy: Path | None, lake: str | None, drift_seconds: float) -> Watcher:
     settings, place = Settings.from_command_line([]), place_of(lake)
     settings = settings.model_copy(update={"lake": place.uri})  # the process that works reads it from its environment
     registry = common.registry(names(common.declared(None)))
-    kept = Folder(folder)
+    kept = Folder(folder or settings.watch_folder)
     observer = Observer(registry, place, settings, kept, drift_seconds)
     worker, announce = ProcessWorker(kept, settings), announcing(settings, registry.name)
-    return Watcher(kept, PolicyFile.opened(policy), observer, registry, worker, announce)
+    return Watcher(kept, PolicyFile.opened(policy or settings.watch_policy), observer, registry, worker, announce)
 
 
 @app.command()
 def status(
-    folder: Where = FOLDER, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
+    folder: Where = None, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
 ) -> None:
     """Show what the watcher is doing, why, and its last steps."""
     with _errors():
-        found = read_status(Folder(folder))
+        kept = _kept(folder)
+        found = read_status(kept)
     if found is None:
-        sys.exit(f"error: no watcher has looked yet: there is no {folder / STATUS}; begin with `scoreline watch`")
+        sys.exit(f"error: no watcher has looked yet: there is no {kept.path / STATUS}; begin with `scoreline watch`")
     if as_json:
         print(msgspec.json.encode(found).decode())
         return
-    _show(found, Folder(folder).paused())
+    _show(found, kept.paused())
 
 
 def _show(found: Status, paused: str) -> None:
@@ -136,52 +146,52 @@ def _time(milliseconds: int) -> str:
 
 
 @app.command()
-def pause(folder: Where = FOLDER, why: Annotated[str, typer.Option(help="The reason.")] = "by hand") -> None:
+def pause(folder: Where = None, why: Annotated[str, typer.Option(help="The reason.")] = "by hand") -> None:
     """Hold the watcher up from its next look on, until `resume`; a training that is under way goes on."""
     with _errors():
-        Folder(folder).pause(why)
+        _kept(folder).pause(why)
     print("The watcher is paused.")
 
 
 @app.command()
-def resume(folder: Where = FOLDER) -> None:
+def resume(folder: Where = None) -> None:
     """Let the watcher go on."""
     with _errors():
-        Folder(folder).resume()
+        _kept(folder).resume()
     print("The watcher goes on.")
 
 
 @app.command()
-def hold(version: Version, folder: Where = FOLDER) -> None:
+def hold(version: Version, folder: Where = None) -> None:
     """Keep a version from being tried or promoted by the watcher."""
     with _errors():
-        Folder(folder).hold(version)
+        _kept(folder).hold(version)
     print(f"Version {version} is held.")
 
 
 @app.command()
-def release(version: Version, folder: Where = FOLDER) -> None:
+def release(version: Version, folder: Where = None) -> None:
     """Let a version be promoted again."""
     with _errors():
-        Folder(folder).release(version)
+        _kept(folder).release(version)
     print(f"Version {version} is no longer held.")
 
 
 @app.command()
-def reset(folder: Where = FOLDER) -> None:
+def reset(folder: Where = None) -> None:
     """Forget all steps and orders; registry and lake stay as they are."""
     with _errors():
-        kept = Folder(folder)
+        kept = _kept(folder)
         with kept.alone():
             kept.reset()
     print("The watcher begins from nothing.")
 
 
 @app.command(hidden=True)
-def work(id: str, folder: Where = FOLDER) -> None:
+def work(id: str, folder: Where = None) -> None:
     """Do the long step of this id. The watcher starts it."""
-    os.nice(10)
-    kept = Folder(folder)
+    os.nice(5)
+    kept = _kept(folder)
     with FileLock(kept.path / LOCK).acquire(timeout=0):
         opened = kept.state().work
         if opened is None or opened.id != id:

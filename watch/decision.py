@@ -33,7 +33,7 @@ def decide(seen: Seen, state: State, policy: WatchPolicy) -> Step | Wait:
 def _by_hand(seen: Seen, state: State, champion: int) -> Step | None:
     """A step that takes in what a person changed, and makes it the base of all that comes."""
     trial = seen.trial or _NOBODY
-    if champion != state.champion:
+    if (champion, seen.by_hand) != (state.champion, state.by_hand):
         what = f"version {champion} is the champion"
         why = f"{what}, by hand: it stays for the cooldown" if state.champion else f"{what}; watching begins"
     elif (trial.version, trial.judges) != (state.trial, state.judges):
@@ -41,7 +41,7 @@ def _by_hand(seen: Seen, state: State, champion: int) -> Step | None:
         why = f"{by_hand}, judging {trial.judges:.0%}" if trial.judges else by_hand
     else:
         return None
-    return Step("note", why, champion=champion, trial=trial.version, judges=trial.judges)
+    return Step("note", why, champion=champion, trial=trial.version, judges=trial.judges, by_hand=seen.by_hand)
 
 
 def _urgent(seen: Seen, state: State, policy: WatchPolicy) -> Step | None:
@@ -166,4 +166,4 @@ def _withdraw(state: State, why: str) -> Step:
 
 
 def _step(state: State, kind: object, why: str, **fields: object) -> Step:
-    return Step(kind, why, champion=state.champion, trial=state.trial, **fields)  # type: ignore[arg-type]
+    return Step(kind, why, champion=state.champion, trial=state.trial, by_hand=state.by_hand, **fields)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from watch.steps import Phase, Step
 BY: Final = "scoreline watch"
 """Who did it, in the promotion history."""
 
+_CHANGES: Final = ("promote", "rollback")
 _NO_TRIAL: Final = Trying(0)
 
 
@@ -47,12 +48,17 @@ class Doer:
         return Outcome("done", step.why)
 
     def promote(self, step: Step) -> Outcome:
-        """Make the version the champion, unless it is, or another one became that in between."""
+        """Make the version the champion, unless it is, or another one became that in between.
+
+        A kill inside may leave the champion before unnamed, for which a rollback asks, or the trial on: then it is repeated.
+        """
         now = self.registry.champion()
-        if now == step.version:
+        unchanged = by_hand(self.registry) == step.by_hand
+        whole = self.registry.previous() == step.champion and self._trial().version != step.version
+        if now == step.version and (whole or not unchanged):
             return Outcome("done", f"version {step.version} is the champion")
-        if now != step.champion:
-            return Outcome("overruled", f"version {now} became the champion in between")
+        if now not in (step.champion, step.version) or not unchanged:
+            return Outcome("overruled", f"a person made version {now} the champion in between")
         commands.promote_command(step.version, why=step.why, by=BY)
         return Outcome("done", f"version {step.version} is the champion now")
 
@@ -62,6 +68,8 @@ class Doer:
         `Aliases.rollback` may be repeated after a kill inside: it goes back one champion in all.
         """
         now = self.registry.champion()
+        if now == step.champion and by_hand(self.registry) != step.by_hand:
+            return Outcome("overruled", f"a person made version {now} the champion in between")
         if now == step.champion:
             commands.rollback_command(why=step.why, by=BY)
             now = self.registry.champion()
@@ -82,6 +90,11 @@ class Doer:
         if self._trial().version == step.version:
             commands.challenge_command(end=True, why=step.why, by=BY)
         return Outcome("done", f"version {step.version} is no longer on trial")
+
+
+def by_hand(registry: ModelStore) -> int:
+    """How often others than the watcher have changed the champion, by the promotion history."""
+    return sum(event.action in _CHANGES and event.by != BY for event in registry.events())
 
 
 _HOW: Final[dict[str, Callable[[Doer, Step], Outcome]]] = {

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import msgspec
@@ -12,8 +12,11 @@ import pyarrow.parquet as pq
 from lake.place import Place
 from lake.views import connect
 from ml.dataset.labels import LABELS_FILE
+from ml.dataset.split import WARM_UP_SHARE
+from ml.features.events import milliseconds
 from ml.schema import TRANSACTION_ARROW, TRANSACTION_FIELDS, Score
 
+TRANSACTIONS_FILE: Final = "transactions.parquet"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_LIVE = 20_000
 _LABEL_COLUMNS = "transaction_id, customer_id, is_fraud, label_time, source"
@@ -36,13 +39,28 @@ def write_window(place: Place, since: int, until: int, folder: Path) -> int:
             'order by event_time, topic_id, "partition", "offset"',
             [moment(since), moment(until)],
         )
-        rows = _copied(found, folder / "transactions.parquet", TRANSACTION_ARROW)
+        rows = _copied(found, folder / TRANSACTIONS_FILE, TRANSACTION_ARROW)
         labels = connection.execute(
             f'select {_LABEL_COLUMNS} from label_log where label_time <= ? order by archived_at, "partition", "offset"',
             [moment(until)],
         )
         pq.write_table(labels.to_arrow_table(), folder / LABELS_FILE)
     return rows
+
+
+def past_of(since: int, until: int) -> int:
+    """Where to begin to read (ms) for days that models are compared on: they need the customers' past, as training has it.
+
+    Without one everything is new to every customer, and every model alerts too much.
+    """
+    return since - round((until - since) * WARM_UP_SHARE / (1 - WARM_UP_SHARE))
+
+
+def compared_from(folder: Path, since: int, until: int) -> int:
+    """From when on (ms) a window's rows can be compared: `since`, or later where the lake does not reach back far enough."""
+    times = pq.read_table(folder / TRANSACTIONS_FILE, columns=["event_time"])["event_time"]
+    begin = milliseconds(times[0].as_py()) if len(times) else since
+    return max(since, begin + round((until - begin) * WARM_UP_SHARE))
 
 
 def _copied(found: duckdb.DuckDBPyConnection, file: Path, schema: pa.Schema) -> int:

@@ -28,6 +28,7 @@ from ml.one_line import one_line
 from ml.quality.intervals import Interval
 from ml.registry.model_store import ModelRefused, ModelStore, NoChampion, RegistryError
 from settings import Settings
+from watch.doing import by_hand
 from watch.journal import Folder
 from watch.lake_window import moment
 from watch.policy import WatchPolicy
@@ -51,6 +52,7 @@ UNSEEN: Final = (
 _LOOKS: Final = 10
 _DRIFT_DAYS: Final = 3
 _OF_TRIAL: Final = "cast(json_extract(challenger, '$.model_version') as bigint) = $version"
+_CHALLENGER_ALERTS: Final = "cast(json_extract(challenger, '$.is_anomaly') as boolean)"
 _LATENCY: Final = "quantile_cont(scored_at - kafka_time, 0.99)"
 
 
@@ -86,7 +88,7 @@ class Observer:
         trial = self.registry.on_trial()
         if trial is not None:
             seen["trial"] = Trying(trial.entry.version, trial.terms.share, trial.terms.judges)
-        seen |= {"champion": version, "previous": self.registry.previous()}
+        seen |= {"champion": version, "previous": self.registry.previous(), "by_hand": by_hand(self.registry)}
         blind: list[str] = []
         self._try(blind, "the champion", lambda: seen.update(self._of_champion(version)))
         self._try(blind, "the lake", lambda: seen.update(self._of_lake(state, policy, version, seen["previous"])))
@@ -177,6 +179,11 @@ def _one(lake: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) ->
     return lake.execute(query, values).fetchone() or ()
 
 
+def _counted(condition: str) -> str:
+    """How many rows hold a condition; of no rows 0, where `count_if` alone says null."""
+    return f"coalesce(count_if({condition}), 0)"
+
+
 def _frauds(lake: duckdb.DuckDBPyConnection, by: str, since: int) -> int:
     """Known frauds among the lake's transactions since a time (ms), by event_time or label_time."""
     found = _one(
@@ -191,7 +198,7 @@ def _judged(lake: duckdb.DuckDBPyConnection, version: int, since: int) -> Live:
     """What a champion judged since a time (event ms)."""
     found = _one(
         lake,
-        f"select count(*), count_if(is_anomaly), {_LATENCY} from scores "
+        f"select count(*), {_counted('is_anomaly')}, {_LATENCY} from scores "
         "where model_version = $version and event_time > $since and champion is null",
         {"version": version, "since": moment(since)},
     )
@@ -204,12 +211,11 @@ def _tried(lake: duckdb.DuckDBPyConnection, state: State) -> Live:
         return Live()
     values = {"version": state.trial, "since": moment(state.trial_since)}
     if state.judges:
-        query = f"count_if(is_anomaly), {_LATENCY} from scores where champion is not null and model_version = $version"
-    else:
         query = (
-            "count_if(cast(json_extract(challenger, '$.is_anomaly') as boolean)), null from scores "
-            f"where challenger is not null and {_OF_TRIAL}"
+            f"{_counted('is_anomaly')}, {_LATENCY} from scores where champion is not null and model_version = $version"
         )
+    else:
+        query = f"{_counted(_CHALLENGER_ALERTS)}, null from scores where challenger is not null and {_OF_TRIAL}"
     return Live(*_one(lake, f"select count(*), {query} and event_time > $since", values))
 
 
@@ -217,9 +223,9 @@ def _pair(lake: duckdb.DuckDBPyConnection, champion: int, before: int, since: in
     """Of the frauds that are known, what the champion, and what the one before beside it alone alerted."""
     found = _one(
         lake,
-        """
-        select count_if(is_anomaly and not other), count_if(other and not is_anomaly) from (
-            select is_anomaly, cast(json_extract(challenger, '$.is_anomaly') as boolean) as other
+        f"""
+        select {_counted("is_anomaly and not other")}, {_counted("other and not is_anomaly")} from (
+            select is_anomaly, {_CHALLENGER_ALERTS} as other
             from scores join known using (transaction_id)
             where is_fraud and challenger is not null and champion is null and model_version = $version
                 and cast(json_extract(challenger, '$.model_version') as bigint) = $before and event_time > $since

@@ -39,6 +39,7 @@ class Seen(msgspec.Struct, frozen=True):
     new_frauds: known since the champion learned; known_frauds: in the window that would be trained on. alarms: of
     drift that last. recall: of the champion in the last days, value and upper bound, None where not known.
     live: of the champion's judgements since it was promoted; tried: of the version on trial; pair: of both, on known frauds.
+    by_hand: how often others than the watcher have changed the champion.
     dead_letters: their share of what came since the last looks, None where not known. blind: what could not be seen, and why.
     """
 
@@ -59,4 +60,5 @@ class Seen(msgspec.Struct, frozen=True):
     tried: Live = Live()
     pair: Pair = Pair()
     dead_letters: float | None = None
+    by_hand: int = 0
     blind: tuple[str, ...] = ()

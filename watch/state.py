@@ -36,7 +36,7 @@ class State(msgspec.Struct, frozen=True):
     these terms; first_tried: since the trial began. changed: when the champion changed last, None: never. promoted: the one
     that the watcher made, 0 for none. alarm_since: of drift, the first since the champion changed; alarm: of what.
     candidate: trained, not yet on trial. tried: detectors that were trained already for one reason; trained: when the last one
-    was. done_with: never promoted by the watcher again.
+    was. done_with: never promoted by the watcher again. by_hand: how often others had changed the champion, as noted.
     """
 
     begun: Open | None = None
@@ -60,6 +60,7 @@ class State(msgspec.Struct, frozen=True):
     failed: Kind | None = None
     failed_at: int = 0
     entries: int = 0
+    by_hand: int = 0
 
     @property
     def next_id(self) -> str:
@@ -103,10 +104,11 @@ def _tried(state: State, detector: str) -> tuple[str, ...]:
 
 def _noted(state: State, entry: Entry) -> State:
     step = entry.step
-    if step.champion != state.champion:
+    if (step.champion, step.by_hand) != (state.champion, state.by_hand):
         state = msgspec.structs.replace(
             state,
             champion=step.champion,
+            by_hand=step.by_hand,
             **_changed(entry.event_time),
             promoted=0,
             candidate=0,

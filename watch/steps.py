@@ -15,7 +15,8 @@ WORK: Final = ("train", "gate")
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One step, and why. version: which model it is about; 0 where that is made by the step.
 
-    champion, trial: what the aliases named when it was decided; what a person changes in between is left as it is.
+    champion, trial: what the aliases named when it was decided; what a person changes in between is left as it is. by_hand: how
+    often the champion had been changed by others, for a person may have gone there and back.
     judges: of the customers, with a challenge. detector: of a training. since, until: its window of the lake, event ms. live: a
     gate compares live scores too.
     """
@@ -31,6 +32,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int = 0
     until: int = 0
     live: bool = False
+    by_hand: int = 0
 
 
 class Wait(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from ml.training.policy import Policy, labels_for
 from ml.training.train import train
 from settings import Settings
 from watch.doing import Outcome
-from watch.lake_window import live_scores, moment, write_window
+from watch.lake_window import compared_from, live_scores, moment, past_of, write_window
 from watch.state import Open
 
 _PROFILES: Final = "profiles"
@@ -68,8 +68,8 @@ class Work:
         with tempfile.TemporaryDirectory(prefix="scoreline-watch-") as name:
             data = Data(None, None, self._rates(), self._declared())
             if step.live:
-                write_window(self.place, step.since, step.until, Path(name))
-                data = data._replace(history=Path(name))
+                write_window(self.place, past_of(step.since, step.until), step.until, Path(name))
+                data = data._replace(history=Path(name), past=compared_from(Path(name), step.since, step.until))
             limits = Limits()
             shadow = self._shadow(limits) if step.live else no_shadow
             report = gate(self.registry, step.version, data, limits, shadow)

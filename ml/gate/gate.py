@@ -48,12 +48,15 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Data(NamedTuple):
-    """The labelled days to compare on. history: None: there are none; since: ms, None: days of neither model's training."""
+    """The labelled days to compare on. history: None: there are none; since: ms, None: days of neither model's training;
+    past: ms, days before it are the customers' past alone, without which everything is new to them, and alerted.
+    """
 
     history: Path | None = None
     since: int | None = None
     rates: Rates = AS_PAID
     declared: Declared = NOTHING
+    past: int = 0
 
 
 Shadow = Callable[[Model], Check]
@@ -152,7 +155,9 @@ def _on_days(
         alerts = checks.within_budget(known.metrics.get(CHECK_SHARE), budget, limits.alerts, of)
         return [alerts, Check("quality", None, why)], False
     models = [model] if champion is None else [model, champion]
-    stretch = read_stretch(data.history, models, since, rates=data.rates, declared=data.declared, progress=progress)
+    stretch = read_stretch(
+        data.history, models, max(since, data.past), rates=data.rates, declared=data.declared, progress=progress
+    )
     ours = stretch.scores(model)
     share = float(model.is_anomaly(ours).mean())
     alerts = checks.within_budget(share, budget, limits.alerts, f"{len(ours):,} transactions that neither model saw")

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Final, cast
 
@@ -94,10 +94,13 @@ class RecentFeed(Worker):
         """See `Worker`."""
         with closing(consumer(self.kafka)) as client:
             assign(client, {self._topic: self._next})
+            ends: dict[int, int] = {}
             for part in client.assignment():
                 low, high = client.get_watermark_offsets(part, ANSWER_SECONDS)
                 self._next[part.partition] = max(low, self._next.get(part.partition, 0), high - _MOST_BEHIND)
+                ends[part.partition] = high
             client.assign([TopicPartition(self._topic, *place) for place in self._next.items()])
+            self._try(lambda: self._kept.begin(ends))
             while not self.stopped.is_set():
                 began = time.monotonic()
                 self._round(client)
@@ -116,14 +119,14 @@ class RecentFeed(Worker):
                 continue
         for payment in payments:
             self._recent.add(payment)
-        self._keep(payments)
+        self._try(lambda: self._kept.add(payments))
         if len(messages) == _AT_ONCE:
             self._leave_out(client)
 
-    def _keep(self, payments: Sequence[Payment]) -> None:
-        """For searches; that it can't be done stops nothing else."""
+    def _try(self, keep: Callable[[], None]) -> None:
+        """What is kept for searches; that it can't be done stops nothing else."""
         try:
-            self._kept.add(payments)
+            keep()
         except (sqlite3.Error, OSError) as error:
             self.health.report(_SEARCH, f"what goes by is not kept for searches: {error}")
         else:

@@ -113,7 +113,7 @@ def precision(of: Tally) -> Precision:
 
 def _watcher(settings: Settings) -> tuple[WatcherStatus | None, str]:
     try:
-        return watcher_status(settings.page_watch), ""
+        return watcher_status(settings.watch_folder), ""
     except NoAnswer as error:
         return None, str(error)
 

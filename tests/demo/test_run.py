@@ -82,6 +82,7 @@ def figures(run: Run) -> dict[str, float]:
     return parsed
 
 
+@pytest.mark.long
 def test_a_run_ends_by_itself_accounts_for_everything_and_leaves_nothing_behind(data: Path) -> None:
     picture = data.parent / "view.svg"
     with running(data, "--rate", "200", "--duration", "20", "--record", str(picture)) as run:
@@ -161,6 +162,7 @@ def test_ctrl_c_ends_a_run_in_order_and_leaves_nothing_behind(data: Path) -> Non
         assert got["influx_points"] == got["scored"]
 
 
+@pytest.mark.long
 def test_sigterm_while_the_job_starts_ends_everything_at_once(data: Path) -> None:
     with running(data, "--rate", "500") as run:
         run.wait_for(r"the job …")

@@ -17,10 +17,11 @@ DOCKERFILE = ROOT / "docker" / "job.Dockerfile"
 
 NOT_SETTINGS = {
     "trainer": {"HISTORY"},
+    "page": {"PAGE_PASSWORD"},
     "mlflow": {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "MLFLOW_DISABLE_TELEMETRY"},
     "job": {"SPARK_LOCAL_IP", "TMPDIR"},
 }
-"""What a service is told that is no setting of Scoreline's: read by docker/first_model.sh, by MLflow, Spark and Python."""
+"""What a service is told that is no setting of Scoreline's: read by scripts in docker/, MLflow, Spark and Python."""
 
 _FLAG = re.compile(r"(?<=\s)--[a-z][a-z-]+")
 
@@ -120,8 +121,8 @@ def test_nothing_secret_or_large_can_get_into_the_image() -> None:
 
 def test_what_is_copied_is_all_that_the_programs_import(app: Path) -> None:
     programs = "jobs.detect", "jobs.publish", "jobs.__main__", "generator.__main__", "ml.__main__", "stack.__main__"
-    programs += ("serving.__main__",)
-    own = "generator", "jobs", "ml", "scoreline", "serving", "settings", "sinks", "stack", "versions"
+    programs += ("serving.__main__", "page.__main__", "page.server")
+    own = "generator", "jobs", "ml", "page", "scoreline", "serving", "settings", "sinks", "stack", "versions"
     code = f"import sys, {', '.join(programs)}; print(*(sys.modules[name].__file__ for name in {own}), sep='\\n')"
     assert all(Path(file).is_relative_to(app) for file in _run(app, "python", "-c", code).splitlines())
 
@@ -133,7 +134,7 @@ def _programs() -> dict[str, list[str]]:
     found |= {f"{name}'s health check": check[1:] for name, check in checks.items() if check}
     found = {name: words for name, words in found.items() if words[0] != "sh" and "-c" not in words}
     for script in {word for service in own().values() for word in service["command"] if word.endswith(".sh")}:
-        lines = [line for line in (ROOT / script).read_text().splitlines() if line.startswith("python ")]
+        lines = re.findall(r"^ *(?:.*\| |exec )?(python .*)", (ROOT / script).read_text(), re.MULTILINE)
         assert lines, f"{script} runs no program"
         found |= {f"{script}: {line}": line.replace('"', "").split() for line in lines}
     return found

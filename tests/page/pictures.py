@@ -86,7 +86,7 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
     with tempfile.TemporaryDirectory() as made, sync_playwright() as playwright:
         place = Path(made)
-        settings = Settings(log_dir=place, page_data=place, page_watch=place, metrics_port=0)
+        settings = Settings(log_dir=place, page_data=place, watch_folder=place, metrics_port=0)
         parts = Parts.of(settings, open_database(f"sqlite:///{place / 'cases.db'}"))
         parts.workers.clear()
         found = bank(place / "history")

@@ -39,7 +39,7 @@ LOOKS: Final = {
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a page that has something everywhere."""
     folder: Path = tmp_path_factory.mktemp("page")
-    settings = Settings(log_dir=folder, page_data=folder, page_watch=folder, serve_port=1, metrics_port=0)
+    settings = Settings(log_dir=folder, page_data=folder, watch_folder=folder, serve_port=1, metrics_port=0)
     parts = Parts.of(settings, open_database(f"sqlite:///{folder / 'cases.db'}"))
     parts.workers.clear()
     put(

@@ -128,7 +128,9 @@ def test_a_kill_between_sending_and_marking_sends_the_same_again_and_the_rule_ma
 
 
 def test_without_kafka_verdicts_are_kept_and_the_page_says_so(tmp_path: Path) -> None:
-    nowhere = Settings(kafka_bootstrap_servers="127.0.0.1:1", log_dir=tmp_path, page_data=tmp_path, page_watch=tmp_path)
+    nowhere = Settings(
+        kafka_bootstrap_servers="127.0.0.1:1", log_dir=tmp_path, page_data=tmp_path, watch_folder=tmp_path
+    )
     with started(nowhere, tmp_path) as parts:
         put(parts.database, encoded(score(1)))
         with parts.database.begin() as connection:

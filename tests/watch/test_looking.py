@@ -13,17 +13,19 @@ import pytest
 
 from lake.place import Place
 from ml.arrays import Floats
+from ml.features import FEATURES
 from ml.model import Model
 from ml.registry.model_store import ModelStore, Note, Terms
+from ml.schema import Score
 from settings import Settings
 from tests.lake.written import START_MS, some_features, write_labels, write_scores
 from tests.ml.conftest import isolation_scorer
 from watch import __main__ as command_line
 from watch.journal import STATUS, Folder
-from watch.lake_window import write_window
+from watch.lake_window import compared_from, live_scores, past_of, write_window
 from watch.observing import Observer
-from watch.policy import WatchPolicy
-from watch.seen import Pair
+from watch.policy import Retrain, WatchPolicy
+from watch.seen import Live, Pair, Trying
 from watch.state import State
 
 HOUR = 3_600_000
@@ -72,6 +74,25 @@ def judged(registry: ModelStore, small_model: Model, features: Floats, monkeypat
     return registry
 
 
+def test_a_look_counts_what_the_lake_holds_and_says_what_it_can_not_see(
+    judged: ModelStore, place: Place, tmp_path: Path
+) -> None:
+    observer = Observer(judged, place, Settings.from_command_line([]), Folder(tmp_path / "watch"))
+    half = START_MS + N // 2 * HOUR - 1
+    state = State(champion=1, changed=half, trial=2, trial_since=half)
+    seen = observer.look(state, WatchPolicy(retrain=Retrain(recall_below=0.5, window_days=5)))
+    assert (seen.champion, seen.previous, seen.trial) == (1, None, Trying(2, 1.0, 0.1))
+    assert seen.event_now == START_MS + (N - 1) * HOUR
+    assert seen.learned_until == START_MS - 24 * HOUR
+    assert (seen.new_frauds, seen.known_frauds) == (N // 5, N // 10)
+    assert seen.live == Live(N // 2, 8, 40.0)
+    assert seen.tried == Live(N // 2, 12)
+    assert seen.pair == Pair()  # version 2 is not the champion before
+    assert seen.recall is not None
+    assert seen.recall[0] == pytest.approx(16 / 48)
+    assert [what.split(" can't be seen")[0] for what in seen.blind] == ["drift", "Kafka"]
+
+
 def test_both_models_are_compared_on_the_frauds_that_one_of_them_found_alone(
     judged: ModelStore, place: Place, tmp_path: Path
 ) -> None:
@@ -92,6 +113,27 @@ def test_a_window_of_the_lake_is_a_history_in_the_order_of_time(place: Place, tm
     assert rows == table.num_rows == 20
     assert table["event_time"].to_pylist() == sorted(table["event_time"].to_pylist())
     assert pq.read_table(folder / "labels.parquet").num_rows == 4  # what was known by then
+
+
+def test_days_that_models_are_compared_on_have_a_past_before_them(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "window"
+    folder.mkdir()
+    end = START_MS + (N - 1) * HOUR
+    since = end - 7 * N * HOUR // 20
+    write_window(place, past_of(since, end), end, folder)
+    assert past_of(since, end) == end - N * HOUR // 2  # three tenths of what is read, as in a training
+    assert compared_from(folder, since, end) == pytest.approx(since, abs=HOUR)
+    everything = START_MS - 100 * HOUR
+    write_window(place, past_of(everything, end), end, folder)
+    assert compared_from(folder, everything, end) == START_MS + round(0.3 * (end - START_MS))  # the lake has no more
+
+
+def test_live_scores_of_the_lake_are_scores_again(place: Place) -> None:
+    found = live_scores(place, 2)
+    assert len(found) == N // 2
+    assert all(isinstance(score, Score) and score.challenger is not None for score in found)
+    assert len(found[0].features) == len(FEATURES)
+    assert live_scores(place, 3) == []
 
 
 Said = tuple[int, str, str]

@@ -1,18 +1,21 @@
-"""The watcher on a real MLflow: the whole loop; and what a person orders in between."""
+"""The watcher on a real MLflow: the whole loop, killed before and after each write; and what a person orders in between."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from mlflow import MlflowClient
 
 from ml.arrays import Floats
 from ml.gate.gate import Report
 from ml.model import Model
 from ml.registry.model_store import Check, ModelStore, Note, Terms
 from tests.ml.conftest import isolation_scorer
-from watch.doing import BY, Outcome
+from watch.doing import BY, Outcome, by_hand
 from watch.journal import STATUS, Folder, JournalUnusable
 from watch.policy import Promote, Retrain, Rollback, Trial, WatchPolicy, WatchPolicyError
 from watch.seen import Live, Seen, Trying
@@ -52,7 +55,7 @@ class World:
         champion, previous = self.registry.champion(), self.registry.previous()
         return Seen(
             self.now, self.now, champion, previous, trying, alarms=self.alarms, live=self.live, tried=Live(100, 1),
-            known_frauds=9,
+            known_frauds=9, by_hand=by_hand(self.registry),
         )  # fmt: skip
 
 
@@ -146,6 +149,77 @@ def test_from_the_alarm_to_the_promotion_and_back(judged: tuple[ModelStore, Trai
     assert (status["doing"], status["champion"], status["trial"]) == ("waiting", 1, None)
 
 
+def kill_everywhere(monkeypatch: pytest.MonkeyPatch) -> set[object]:
+    """Each write to the registry and to the journal is cut off before and after, the first time it is come to."""
+    came: set[object] = set()
+
+    def deadly(owner: type, name: str) -> None:
+        write: Callable[..., Any] = getattr(owner, name)
+
+        def cut(self: object, *arguments: Any, **named: Any) -> Any:
+            entry = arguments[0] if isinstance(arguments[0], Entry) else None
+            about: object = str(arguments[: 1 if name == "create_model_version" else 2])
+            if entry is not None:
+                about = entry.id, entry.phase
+            elif ".event." in str(about):  # each has a number of its own, also one that is repeated
+                event = json.loads(arguments[2])
+                about = event["action"], event["version"], str(event.get("terms"))
+            for when in ("before", "after"):
+                if when == "after":
+                    result = write(self, *arguments, **named)
+                if (name, about, when) not in came:
+                    came.add((name, about, when))
+                    raise Killed
+            return result
+
+        monkeypatch.setattr(owner, name, cut)
+
+    deadly(Folder, "append")
+    for name in (
+        *("set_registered_model_alias", "delete_registered_model_alias", "set_registered_model_tag"),
+        "create_model_version",
+    ):
+        deadly(MlflowClient, name)
+    return came
+
+
+def test_killed_before_and_after_each_write_it_ends_where_an_unbroken_one_ends(
+    judged: tuple[ModelStore, Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, trainer = judged
+    world = World(registry)
+    came = kill_everywhere(monkeypatch)
+
+    def live(days: float) -> None:
+        end = world.now + int(days * DAY)
+        while world.now < end:
+            try:
+                live_on(watcher_of(tmp_path / "watch", world, trainer), world, (end - world.now) / DAY)
+            except Killed:
+                continue
+        return
+
+    live(2)
+    world.alarms = ("amount",)
+    live(0.5)
+    world.alarms = ()
+    live(4)
+    assert (registry.champion(), registry.previous()) == (2, 1)
+    world.live = Live(1_000, 900)
+    live(1)
+    assert (registry.champion(), registry.previous()) == (1, None)
+    assert registry.on_trial() is None
+    assert [version.version for version in registry.models()] == [2, 1]  # one training made one version
+    assert len(came) > 40
+    entries = Folder(tmp_path / "watch").entries()
+    done = [entry.step.kind for entry in entries if entry.phase == "done"]
+    assert done == [
+        *("note", "alarm", "train", "gate", "challenge", "gate", "challenge", "promote", "challenge", "rollback"),
+        "withdraw",
+    ]
+    assert all(entry.phase in ("begun", "done") for entry in entries)
+
+
 def test_a_person_overrules_it_at_each_step(judged: tuple[ModelStore, Trainer], tmp_path: Path) -> None:
     registry, trainer = judged
     world = World(registry, alarms=("amount",))
@@ -167,18 +241,23 @@ def test_a_person_overrules_it_at_each_step(judged: tuple[ModelStore, Trainer], 
     assert (registry.champion(), watcher.state.champion) == (1, 1)
 
 
-def test_a_promotion_that_a_person_overtook_is_left_alone(judged: tuple[ModelStore, Trainer], tmp_path: Path) -> None:
+@pytest.mark.parametrize("back", [False, True])
+def test_a_promotion_that_a_person_overtook_is_left_alone(
+    judged: tuple[ModelStore, Trainer], tmp_path: Path, back: bool
+) -> None:
     registry, trainer = judged
     folder = Folder(tmp_path / "watch")
     registry.register(trainer.model, trainer.rows)
     registry.register(trainer.model, trainer.rows)
-    step = Step("promote", "it passed the gate", version=2, champion=1)
+    step = Step("promote", "it passed the gate", version=2, champion=1, by_hand=1)
     folder.append(Entry("000001", START, START, "begun", step))  # and then it was killed
     registry.promote(3, Note("a person"))
+    if back:
+        registry.promote(1, Note("a person"))
     world = World(registry)
     watcher = watcher_of(folder.path, world, trainer)
     live_on(watcher, world, 0)
-    assert registry.champion() == 3
+    assert registry.champion() == (1 if back else 3)
     assert [(entry.step.kind, entry.phase) for entry in watcher.entries[1:]] == [
         *(("promote", "overruled"), ("note", "begun"), ("note", "done")),
     ]

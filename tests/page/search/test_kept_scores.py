@@ -56,6 +56,35 @@ def test_what_comes_again_is_kept_once_and_also_after_a_restart(tmp_path: Path) 
     assert kept_in(tmp_path).span().number == 10
 
 
+def test_a_topic_that_is_made_again_is_kept_from_its_beginning(tmp_path: Path) -> None:
+    kept = kept_in(tmp_path)
+    kept.add([payment(number) for number in range(100)])
+    kept.begin(dict.fromkeys(range(4), 100))
+    kept.add([payment(7)])
+    assert kept.span().number == 100
+    kept.begin(dict.fromkeys(range(4), 20))
+    kept.add([payment(7)])
+    assert ids(kept, Wanted(transaction="T7")) == ["T7", "T7"]
+
+
+def test_what_is_found_is_in_order_however_it_came_over_many_segments(tmp_path: Path) -> None:
+    kept = kept_in(tmp_path, most=2_000)  # segments of 100
+    numbers = [number * 617 % 1_200 for number in range(1_200)]
+    for start in range(0, 1_200, 60):
+        kept.add([payment(one, partition=0, offset=at) for at, one in enumerate(numbers[start : start + 60], start)])
+    newest = [f"T{number}" for number in range(1_199, -1, -1)]
+    assert ids(kept, Wanted(), 2_000) == newest
+    assert ids(kept, Wanted(), 50, 700) == newest[700:750]
+    by_score = [one.anomaly_score for one in kept.find(Wanted(order="score"), 2_000, 0, 60.0)]
+    assert by_score == sorted(by_score, reverse=True)
+    assert [len(piece) for piece in kept.rows(Wanted(), 2_000, 60.0)] == [1_000, 200]
+    (judged,) = kept.judges()
+    assert (judged.model_version, judged.transactions) == (
+        3,
+        240,
+    )  # of two segments: each took the second 60 beyond its 100
+
+
 def test_the_oldest_leave_by_number_and_by_age(tmp_path: Path) -> None:
     clock = Clock()
     kept = kept_in(tmp_path, most=1_000, clock=clock)
@@ -114,16 +143,18 @@ def test_a_kill_in_the_middle_leaves_a_file_that_opens_with_what_was_added_befor
         "for piece in itertools.count():\n"
         "    kept.add([payment(500 * piece + number) for number in range(500)]); print(piece, flush=True)\n"
     )
-    for _ in range(2):
-        writer = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "scores.db")], stdout=subprocess.PIPE)
+    for name in ("once", "again"):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path / name / "scores.db")], stdout=subprocess.PIPE
+        )
         assert writer.stdout is not None
         for _ in range(7):
             last = int(writer.stdout.readline())
         writer.kill()
         writer.wait()
         writer.stdout.close()
-        kept = kept_in(tmp_path)
+        kept = kept_in(tmp_path / name)
         assert kept.span().number == 2_000
         assert ids(kept, Wanted(transaction=f"T{500 * last + 499}")) == [f"T{500 * last + 499}"]
-        kept.add([payment(-1)])
-        assert ids(kept, Wanted(transaction="T-1")) == ["T-1"]
+        kept.add([payment(10_000_000)])
+        assert ids(kept, Wanted(transaction="T10000000")) == ["T10000000"]
