@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -59,7 +60,8 @@ def test_cpu_and_memory_are_told_apart_by_process(tmp_path: Path) -> None:
     command = [sys.executable, "-c", BUSY, str(tmp_path)]
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
-            time.sleep(0.5)  # until the child is there: memory is read at once, and then only now and again
+            while not psutil.Process(process.pid).children():  # memory is read at once, and then only now and again
+                time.sleep(0.05)
             with Gauges({"absent": None, "this": os.getpid()}, lambda: process.pid) as gauges:
                 begin = int(time.time() * 1000) + 500
                 time.sleep(2.5)

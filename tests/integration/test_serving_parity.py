@@ -87,7 +87,9 @@ def test_alerts_and_answers_are_one_folds_through_hostile_records_kills_promotio
                 service = Service(settings, folder, "--serve-port", port)
                 service.port = int(port)
                 service.wait_until_ready()
-        time.sleep(2)
+        deadline = time.monotonic() + 120
+        while (caller.called.repeated == 0 or answers.read_bytes().count(b"\n") < 150) and time.monotonic() < deadline:
+            time.sleep(0.2)
         caller.ended.set()
         caller.join(30)
         assert service.stop() == 0

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ml.schema import Score
 from settings import Settings
 from tests.lake.written import START_MS, some_features, write_labels, write_scores
 from tests.ml.conftest import isolation_scorer
+from watch import __main__ as command_line
 from watch.journal import STATUS, Folder
 from watch.lake_window import compared_from, live_scores, past_of, write_window
 from watch.observing import Observer
@@ -134,34 +136,51 @@ def test_live_scores_of_the_lake_are_scores_again(place: Place) -> None:
     assert live_scores(place, 3) == []
 
 
-def scoreline(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "watch", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+Said = tuple[int, str, str]
+"""(exit status, standard output, standard error)."""
+
+
+@pytest.fixture
+def scoreline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """`scoreline watch` in this process: a process of its own for each command imports all libraries again."""
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["scoreline watch", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said, warned = capsys.readouterr()
+        if isinstance(ended.value.code, str):
+            return 1, said, warned + ended.value.code + "\n"
+        return ended.value.code or 0, said, warned
+
+    return run
 
 
 def test_the_command_line_says_what_it_would_do_does_it_once_and_shows_it(
-    judged: ModelStore, place: Place, tmp_path: Path
+    judged: ModelStore, place: Place, tmp_path: Path, scoreline: Callable[..., Said]
 ) -> None:
     judged.withdraw(Note("a person"))
     where = ("--folder", str(tmp_path / "watch"))
-    nothing = scoreline("status", *where)
-    assert (nothing.returncode, "no watcher has looked yet" in nothing.stderr) == (1, True)
+    status, _, warned = scoreline("status", *where)
+    assert (status, "no watcher has looked yet" in warned) == (1, True)
     dry = scoreline("--dry-run", "--lake", place.uri, *where)
-    assert (dry.returncode, dry.stdout) == (0, "note: version 1 is the champion; watching begins\n"), dry.stderr
+    assert dry[:2] == (0, "note: version 1 is the champion; watching begins\n"), dry
     assert not (tmp_path / "watch").exists()
-    once = scoreline("--once", "--lake", place.uri, *where)
+    command = [sys.executable, "-m", "watch", "--once", "--lake", place.uri, *where]
+    once = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert once.returncode == 0, once.stderr
-    shown = scoreline("status", *where)
-    assert "version 1 is the champion" in shown.stdout
-    assert "cooldown since" in shown.stdout
-    found = json.loads(scoreline("status", "--json", *where).stdout)
+    _, shown, _ = scoreline("status", *where)
+    assert "version 1 is the champion" in shown
+    assert "cooldown since" in shown
+    found = json.loads(scoreline("status", "--json", *where)[1])
     assert (found["doing"], [step["phase"] for step in found["steps"]]) == ("cooldown", ["done", "begun"])
-    assert scoreline("pause", "--why", "<script>", *where).returncode == 0
-    assert "paused: <script>" in scoreline("--dry-run", "--lake", place.uri, *where).stdout
-    assert scoreline("reset", *where).returncode == 0
+    assert scoreline("pause", "--why", "<script>", *where)[0] == 0
+    assert "paused: <script>" in scoreline("--dry-run", "--lake", place.uri, *where)[1]
+    assert scoreline("reset", *where)[0] == 0
     assert not (tmp_path / "watch" / STATUS).exists()
     broken = tmp_path / "policy.yaml"
     broken.write_text("cooldown: 1")
-    refused = scoreline("--once", "--policy", str(broken), "--lake", place.uri, *where)
-    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert "should be a policy of the watcher" in refused.stderr
+    status, _, warned = scoreline("--once", "--policy", str(broken), "--lake", place.uri, *where)
+    assert (status, warned.count("\n")) == (1, 1), warned
+    assert "should be a policy of the watcher" in warned

@@ -67,7 +67,8 @@ def test_an_unknown_name_takes_as_long_as_a_known_one(client: Client) -> None:
         sign_in(client, name, "not this one")
         return time.perf_counter() - began
 
-    known, unknown = (min(seconds(name) for _ in range(4)) for name in ("ana", "nobody"))
+    taken = [(seconds("ana"), seconds("nobody")) for _ in range(6)]  # in turn: what else the machine does meets both
+    known, unknown = (min(each) for each in zip(*taken, strict=True))
     assert 0.4 < known / unknown < 2.5
 
 
