@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any, Final
@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from lake.place import LakeUnusable
 from page.errors import Refused, TooSlow
@@ -25,6 +24,11 @@ from page.store.history import Event, record
 from page.store.verdicts import LONGEST_NOTE
 
 router: Final = APIRouter()
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+"""As ASGI has them."""
 
 ROWS: Final = 50
 """Transactions on one page."""
@@ -101,7 +105,7 @@ class Download(StreamingResponse):
         super().__init__(pieces, **more)
         self._pieces = pieces
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """See ASGI. Raises TimeoutError."""
         try:
             async with asyncio.timeout(EXPORT_SECONDS + _GRACE_SECONDS):
