@@ -9,8 +9,6 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from settings import private_files
-
 __version__ = "0.1.0"
 
 _WATCH: Final = "Watch it"
@@ -96,6 +94,7 @@ def _add(command: Command) -> None:
 
 def _run(command: Command, arguments: list[str]) -> None:
     """Run a package's command line, which reads `sys.argv`, as `python -m` does; so errors and exit codes are its own."""
+    importlib.import_module("settings").private_files()
     program = importlib.import_module(f"{command.package}.__main__")
     if command.of:
         if command.of != command.name:  # under the name by which it was called, so that its usage line shows it
@@ -120,7 +119,6 @@ def _scoreline(version: Annotated[bool, typer.Option("--version", help="Print th
 
 def main() -> None:
     """Run the command line."""
-    private_files()
     app(prog_name="scoreline")
 
 

@@ -133,7 +133,7 @@ def _programs() -> dict[str, list[str]]:
     checks = {name: service.get("healthcheck", {}).get("test", []) for name, service in own().items()}
     found |= {f"{name}'s health check": check[1:] for name, check in checks.items() if check}
     found = {name: words for name, words in found.items() if words[0] != "sh" and "-c" not in words}
-    for script in {word for service in own().values() for word in service["command"] if word.endswith(".sh")}:
+    for script in sorted({word for service in own().values() for word in service["command"] if word.endswith(".sh")}):
         lines = re.findall(r"^ *(?:.*\| |exec )?(python .*)", (ROOT / script).read_text(), re.MULTILINE)
         assert lines, f"{script} runs no program"
         found |= {f"{script}: {line}": line.replace('"', "").split() for line in lines}

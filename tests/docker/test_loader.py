@@ -44,9 +44,11 @@ def loaded(loader: Path, file: Path, **variables: str) -> "subprocess.CompletedP
 
 def test_compose_takes_the_file_and_sees_in_it_what_these_tests_see(loader: Path) -> None:
     secrets = {name: "secret" for name, value in example().items() if not value}
-    done = loaded(loader, FILE, **secrets)
-    assert done.returncode == 0, done.stderr
-    project: dict[str, Any] = json.loads(done.stdout)
+    plain = loaded(loader, FILE, **secrets)
+    assert plain.returncode == 0, plain.stderr
+    asked_for = {name for name, service in services().items() if "profiles" in service}
+    assert json.loads(plain.stdout)["services"].keys() == services().keys() - asked_for
+    project: dict[str, Any] = json.loads(loaded(loader, FILE, COMPOSE_PROFILES="people", **secrets).stdout)
     assert project["name"] == "scoreline"
     assert project["services"].keys() == services().keys()
     for name, seen in project["services"].items():

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ def test_the_data_source_speaks_influxql_to_a_version_2_server() -> None:
     assert source["jsonData"]["version"] == "InfluxQL"
     assert source["jsonData"]["dbName"] == "scoreline"
     assert source["jsonData"]["httpHeaderName1"] == "Authorization"
-    assert source["secureJsonData"] == {"httpHeaderValue1": "Token $INFLUXDB_TOKEN"}
+    assert source["secureJsonData"] == {"httpHeaderValue1": "Token $__file{/run/reader/grafana-token}"}
 
 
 def test_the_data_sources_cannot_be_changed_by_hand_and_one_is_the_default() -> None:
@@ -264,6 +265,9 @@ def test_the_provider_reads_the_folder_that_the_dashboard_is_mounted_to() -> Non
 
 
 def test_what_provisioning_reads_from_the_environment_is_set_for_grafana() -> None:
-    named = {name for file in GRAFANA.rglob("*.yml") for name in re.findall(r"\$\{?([A-Z_]+)", file.read_text())}
-    assert named == {"INFLUXDB_URL", "INFLUXDB_TOKEN"}
+    texts = [file.read_text() for file in (GRAFANA / "provisioning" / "datasources").glob("*.yml")]
+    named = {name for text in texts for name in re.findall(r"\$\{?([A-Z][A-Z_]+)", text)}
+    assert named == {"INFLUXDB_URL"}
     assert named <= services()["grafana"]["environment"].keys()
+    [file] = {file for text in texts for file in re.findall(r"\$__file\{([^}]+)\}", text)}
+    assert str(Path(file).parent) in dict(mounts(services()["grafana"])).values()

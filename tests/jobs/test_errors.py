@@ -27,8 +27,8 @@ def test_an_unreachable_broker_is_one_line_that_names_it(tmp_path: Path) -> None
 def test_a_wrong_setting_is_one_line_that_names_the_flag() -> None:
     done = submitted("--state-partitions", "x")
     assert done.returncode == 2
-    assert "--state-partitions" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    [said] = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    assert "--state-partitions" in said
 
 
 def test_without_java_it_says_what_is_needed(tmp_path: Path) -> None:

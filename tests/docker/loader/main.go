@@ -14,7 +14,7 @@ import (
 func main() {
 	file := os.Args[1]
 	options, err := cli.NewProjectOptions(
-		[]string{file}, cli.WithWorkingDirectory(filepath.Dir(file)), cli.WithOsEnv, cli.WithDotEnv,
+		[]string{file}, cli.WithWorkingDirectory(filepath.Dir(file)), cli.WithOsEnv, cli.WithDotEnv, cli.WithDefaultProfiles(),
 	)
 	if err != nil {
 		refuse(err)
