@@ -54,7 +54,7 @@ setup-dev: ## the same from requirements-dev.lock, with what tests and lint need
 demo: setup ## watch it all at work: servers, traffic, detection, alerts in five minutes (RATE=500 DURATION=60; DURATION=0: until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
-test: lint ## check style, types, and what the tests against real servers show in some 20 minutes (PROCESSES=2 takes less memory)
+test: lint ## check style, types, and what the tests against real servers show in some 25 minutes (PROCESSES=2 takes less memory)
 	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
 
 test-again: lint ## run what failed last time once more, one at a time, and name it: such a test, or what it tests, is to be corrected
