@@ -123,7 +123,12 @@ def _lines(axes: Axes, panel: dict[str, Any], found: list[Series]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value, settings)))
     axes.grid(axis="y", color="#e4e7eb", linewidth=0.6)
     if len(found) > 1 or found[0].name not in ("", "__auto"):
-        axes.legend(fontsize=6.5, frameon=False, ncols=6, loc="lower right", bbox_to_anchor=(1, 0.98), handlelength=1.2)
+        if len(found) <= 6:  # there is room for all beside the title
+            axes.legend(
+                fontsize=6.5, frameon=False, ncols=6, loc="lower right", bbox_to_anchor=(1, 0.98), handlelength=1.2
+            )
+        else:
+            axes.legend(fontsize=6.5, frameon=False, ncols=3, loc="upper left", handlelength=1.2)
 
 
 def _heat(axes: Axes, panel: dict[str, Any], found: list[Series]) -> None:
