@@ -45,6 +45,9 @@ def draw(
 
     Exit status 1 where a query could not be asked; its panel says so in the picture.
     """
+    unknown = set(boards or ()) - set(names())
+    if unknown:
+        raise typer.BadParameter(f"there is no board {', '.join(sorted(unknown))}, but {', '.join(names())}")
     settings = Settings()
     database = settings.influxdb_bucket.partition("/")[0]
     token = settings.influxdb_token.get_secret_value()

@@ -54,3 +54,10 @@ def test_a_server_that_does_not_answer_is_named_with_the_panel_and_the_rest_is_d
     assert {file.name for file in tmp_path.glob("*.png")} == {"live-detection.png", "scoring-service.png"}
     assert f"error: panel 'Ready': Prometheus at {NOWHERE} does not answer" in said.output
     assert "panel 'Lag'" not in said.output
+
+
+def test_a_board_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["draw", str(tmp_path), "--board", "nothing"])
+    assert said.exit_code == 2
+    words = " ".join(said.output.replace("│", " ").split())
+    assert "there is no board nothing, but live-detection" in words
