@@ -161,10 +161,3 @@ def test_what_a_command_makes_is_its_user_s_alone(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "made" / "file").stat().st_mode) == file
         assert stat.S_IMODE(old.stat().st_mode) == 0o700
         shutil.rmtree(tmp_path / "made")
-
-
-def test_each_command_line_keeps_what_it_makes_to_its_user() -> None:
-    for program in [*ROOT.glob("*/__main__.py"), ROOT / "scoreline.py"]:
-        if program.parent.name == "grafana":  # it writes files of the repository alone
-            continue
-        assert "private_files()" in program.read_text(), program
