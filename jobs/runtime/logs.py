@@ -34,14 +34,14 @@ class _LogFile(logging.handlers.RotatingFileHandler):
     _said = -_SAY_AGAIN_SECONDS
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.stream is not None and not self._is_there():
+        if self.stream is not None and not self._is_there(self.stream):
             self.stream.close()
-            self.stream = None  # type: ignore[assignment]  # what is none is opened
+            self.stream = None  # the next line opens it
         super().emit(record)
 
-    def _is_there(self) -> bool:
+    def _is_there(self, stream: TextIO) -> bool:
         with suppress(OSError):
-            return os.path.samestat(Path(self.baseFilename).stat(), os.fstat(self.stream.fileno()))
+            return os.path.samestat(Path(self.baseFilename).stat(), os.fstat(stream.fileno()))
         return False
 
     def handleError(self, record: logging.LogRecord) -> None:
