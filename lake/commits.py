@@ -83,6 +83,13 @@ def rows_of(table: DeltaTable, files: list[str], schema: pa.Schema) -> ds.Datase
     return ds.dataset(files, schema, "parquet", _file_system(table), days)
 
 
+def all_rows(table: DeltaTable, schema: pa.Schema) -> ds.Dataset:
+    """All rows of a table; a column of `schema` that an older release did not write yet is null."""
+    found = table.to_pyarrow_dataset()
+    newer = [field for field in schema if field.name not in found.schema.names]
+    return found.replace_schema(pa.schema([*found.schema, *newer])) if newer else found
+
+
 def _file_system(table: DeltaTable) -> pafs.PyFileSystem:
     return pafs.PyFileSystem(DeltaStorageHandler(table.table_uri))
 
