@@ -85,9 +85,12 @@ def rows_of(table: DeltaTable, files: list[str], schema: pa.Schema) -> ds.Datase
 
 def all_rows(table: DeltaTable, schema: pa.Schema) -> ds.Dataset:
     """All rows of a table; a column of `schema` that an older release did not write yet is null."""
-    found = table.to_pyarrow_dataset()
+    found: ds.Dataset = table.to_pyarrow_dataset()
     newer = [field for field in schema if field.name not in found.schema.names]
-    return found.replace_schema(pa.schema([*found.schema, *newer])) if newer else found
+    if not newer:
+        return found
+    whole: ds.Dataset = found.replace_schema(pa.schema([*found.schema, *newer]))
+    return whole
 
 
 def _file_system(table: DeltaTable) -> pafs.PyFileSystem:
