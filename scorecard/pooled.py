@@ -74,9 +74,8 @@ def pooled(seeds: Sequence[int], trials: Sequence[Trial], worlds: Worlds = Mappi
 
 
 def _gains(trials: Sequence[Trial], worlds: Worlds) -> dict[str, Gain]:
-    by_data = {"the customer's features alone": [trial.standard for trial in trials]}
-    by_data |= {f"{world}, with profiles": list(of_seeds) for world, of_seeds in worlds.items()}
-    found = {data: gain(of_seeds) for data, of_seeds in by_data.items()}
+    found = {"the customer's features alone": gain([trial.standard for trial in trials])}
+    found |= {f"{world}, with profiles": gain(of_seeds) for world, of_seeds in worlds.items()}
     return {data: one for data, one in found.items() if one is not None}
 
 
