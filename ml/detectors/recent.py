@@ -14,7 +14,7 @@ from ml.scorers.scorer import Scorer
 from ml.thresholds.decline import known_share
 
 PARTS: Final = 2
-"""So many parts, one after another in time, the recent rows are scored in, each by a detector that was not fitted to it."""
+"""So many parts, one after another in time, the recent rows are scored in, each by what was learned from all before it."""
 
 
 class Rows(NamedTuple):
@@ -25,7 +25,7 @@ class Rows(NamedTuple):
 
 
 class WithRecent(NamedTuple):
-    """What was learned; held_out: (n,) how it scores the recent rows, by what was learned without them; left_out: how many
+    """What was learned; held_out: (n,) how the recent rows score, by what was learned from rows before them; left_out: how many
     recent rows were not learned from because they look like fraud, None where nothing recent was learned from."""
 
     scorer: Scorer
@@ -56,11 +56,9 @@ def fit_with_recent(detector: Detector, older: Rows, recent: Rows, seed: int) ->
         scorer: Scorer = detector.learn_calibrated(*together, calibration, seed)
         return scorer
 
-    held_out = np.empty(len(scores))
-    for part in np.array_split(np.arange(len(scores)), PARTS):
-        others = kept.copy()
-        others[part] = False
-        held_out[part] = learned(others).anomaly_score(recent.features[part])
+    held_out, everything = scores.copy(), np.arange(len(scores))
+    for part in np.array_split(everything, PARTS)[1:]:
+        held_out[part] = learned(kept & (everything < part[0])).anomaly_score(recent.features[part])
     return WithRecent(learned(kept), held_out, int((~kept).sum()))
 
 

@@ -86,7 +86,7 @@ def test_held_out_scores_are_of_what_was_not_fitted_to_these_rows(monkeypatch: p
     monkeypatch.setattr(XGBoost, "learn", remember)
     learned = fit_with_recent(XGBoost(trees=20), Rows(*OLDER), Rows(RECENT[0], LABELS), 1)
     half = len(LABELS) // PARTS
-    assert scored[-PARTS:] == [half] * PARTS
+    assert scored[-PARTS:] == [len(LABELS), *[half] * (PARTS - 1)]  # all by the older rows, then the later parts
     with pytest.raises(AssertionError):
         learned.scorer.anomaly_score(RECENT[0])  # which it has learned from
 
