@@ -165,10 +165,10 @@ notebook: setup-dev ## run the notebooks; with their pictures they are then in .
 	@mkdir -p .scoreline/notebooks
 	@.venv/bin/jupyter-execute notebooks/traffic.ipynb notebooks/alert.ipynb --output='../.scoreline/notebooks/{notebook_name}'
 
-# What starts beside the rest: people is the analyst's page.
+# What starts beside the rest, with commas: people is the analyst's page, loop the watcher, notify the notifier.
 PROFILES ?=
 
-up: ## start everything in containers, with Grafana (docker compose; PROFILES=people: the analyst's page too)
+up: ## start everything in containers, with Grafana (docker compose; PROFILES=people,loop,notify: the analyst's page, the watcher and the notifier too)
 	@test -e .env || python3 docker/write_env.py
 	@COMPOSE_PROFILES=$(PROFILES) docker compose up --detach --build --wait
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from detection.hadoop_uris import named_folder
 from jobs.runtime.claim import LOCKS, holder_of, is_held
 from jobs.runtime.health import HEALTH, STALE_SECONDS, Health, read_health
-from jobs.runtime.lag import ends, lag
+from jobs.runtime.lag import Waiting, ends, waiting
 from jobs.runtime.progress import Offsets, Progress, progress
 from settings import Settings
 
@@ -24,11 +24,17 @@ QUERIES: Final = ("detect", "publish", "thresholds", "profiles", "archive")
 _FULL_BYTES: Final = 64 << 10
 """With less room than this a disk is full."""
 
+_COUNTING_SECONDS: Final = 3.0
+"""For all queries together, what waits is counted; for what is left of them then, and for many records, offsets count."""
+
 _FULL: Final = "the disk of the checkpoint is full"
 
 
 class QueryStatus(msgspec.Struct):
-    """Of one query. unhealthy: why, or None. Times are seconds since 1970; lag is None where Kafka did not say."""
+    """Of one query. unhealthy: why, or None. Times are seconds since 1970; lag is None where Kafka did not say.
+
+    lag_exact: lag was counted; else it is by offsets, and at most so many records wait.
+    """
 
     query: str
     running: bool
@@ -37,6 +43,7 @@ class QueryStatus(msgspec.Struct):
     committed: int | None
     committed_at: float | None
     lag: int | None
+    lag_exact: bool
     failing_since: float | None
     attempts: int
     cause: str | None
@@ -96,9 +103,18 @@ def statuses(checkpoint: Path, queries: list[str], settings: Settings) -> list[Q
     found = {query: progress(checkpoint / query) for query in queries}
     kafka = _ask(settings, sorted({topic for one in found.values() for topic in one.read}))
     stalled_after = 60 * settings.stalled_after_minutes
-    return [
-        _status(checkpoint, query, found[query], kafka, stalled_after + _pause(settings, query)) for query in queries
-    ]
+    deadline = time.monotonic() + _COUNTING_SECONDS
+
+    def of(query: str) -> QueryStatus:
+        behind = _behind(settings, found[query].read, kafka, deadline)
+        return _status(checkpoint, query, found[query], behind, stalled_after + _pause(settings, query))
+
+    return [of(query) for query in queries]
+
+
+def _behind(settings: Settings, read: Offsets, kafka: Kafka, deadline: float) -> Waiting | None:
+    own = {topic: kafka.ends[topic] for topic in read if topic in kafka.ends}
+    return waiting(settings, read, kafka.beginnings, own, deadline - time.monotonic()) if own else None
 
 
 def _pause(settings: Settings, query: str) -> float:
@@ -121,12 +137,10 @@ def _ask(settings: Settings, topics: list[str]) -> Kafka:
         return Kafka({}, {})
 
 
-def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_after: float) -> QueryStatus:
+def _status(checkpoint: Path, query: str, at: Progress, behind: Waiting | None, stalled_after: float) -> QueryStatus:
     health = read_health(checkpoint / HEALTH, query)
     held = is_held(checkpoint, query)
     beating = health is not None and time.time() - health.heartbeat < STALE_SECONDS
-    own = {topic: kafka.ends[topic] for topic in at.read if topic in kafka.ends}
-    behind = lag(at.read, kafka.beginnings, own) if own else None
     holder = holder_of(checkpoint, query) if held else None
     running = held and beating
     unhealthy = _not_running(checkpoint, health, held) if not running else _ailing(health, at, behind, stalled_after)
@@ -140,7 +154,8 @@ def _status(checkpoint: Path, query: str, at: Progress, kafka: Kafka, stalled_af
         unhealthy,
         at.committed,
         at.committed_at,
-        behind,
+        None if behind is None else behind.records,
+        behind is not None and behind.exact,
         health.failing_since,
         health.attempts,
         health.cause,
@@ -168,13 +183,14 @@ def _not_running(checkpoint: Path, health: Health | None, held: bool) -> str:
     return "not running"
 
 
-def _ailing(health: Health | None, at: Progress, behind: int | None, stalled_after: float) -> str | None:
+def _ailing(health: Health | None, at: Progress, behind: Waiting | None, stalled_after: float) -> str | None:
     assert health is not None
     if health.state in ("failing", "stalled", "ended"):
         return health.cause or health.state
     quiet = time.time() - max(at.committed_at or 0.0, health.since)
-    if behind and quiet > stalled_after:
-        return f"{behind:,} records behind, and no micro-batch was finished for {quiet / 60:.0f} min"
+    if behind is not None and behind.records and quiet > stalled_after:
+        at_most = "" if behind.exact else "at most "
+        return f"{at_most}{behind.records:,} records behind, and no micro-batch was finished for {quiet / 60:.0f} min"
     return None
 
 
@@ -183,12 +199,14 @@ def as_table(found: list[QueryStatus], kafka_servers: str) -> Table:
     table = Table("query", "state", "last commit", "lag", "model", "thresholds", "health")
     for one in found:
         commit = "none" if one.committed is None else f"{one.committed}, {_ago(one.committed_at)}"
-        lagging = "unknown" if one.lag is None else f"{one.lag:,}"
+        lagging = "unknown" if one.lag is None else f"{'' if one.lag_exact else '≤ '}{one.lag:,}"
         model, thresholds = (str(one.facts.get(name, "")) for name in ("model", "thresholds"))
         table.add_row(one.query, one.state, commit, lagging, model, thresholds, _health(one))
     notes = [note for one in found for note in _notes(one)]
     if any(one.lag is None for one in found):
         notes.append(f"lag is unknown where nothing was read yet, or Kafka does not answer at {kafka_servers}")
+    if any(one.lag and not one.lag_exact for one in found):
+        notes.append("lag with ≤ is by offsets, among which marks of Kafka's transactions and aborted records may be")
     table.caption = "\n".join(notes) or None
     return table
 

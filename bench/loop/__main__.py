@@ -23,6 +23,7 @@ from bench.result import RESULTS
 from demo.errors import DemoError
 from messaging.errors import MessagingError
 from programs.interruption import Interrupted, Interruption
+from settings import private_files
 from stack.errors import StackError
 
 HURTS = 0.75
@@ -108,4 +109,5 @@ def _folder(kept: Path | None) -> Path:
 
 
 if __name__ == "__main__":
+    private_files()
     typer.run(main)

@@ -115,7 +115,7 @@ class Servers:
             "--folder",
             str(self.watching.path),
             "--drift-seconds",
-            "3",
+            "10",
         ]
         self.programs["watcher"].start(command, self.settings().environment())
 

@@ -9,7 +9,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from jobs.runtime.gate import Gate
-from jobs.runtime.lag import ends, lag
+from jobs.runtime.lag import Waiting, ends, waiting
 from jobs.runtime.progress import Progress
 from settings import Settings
 
@@ -55,20 +55,21 @@ class Console:
             _print(self._line(grown, now - then, behind))
         self._last = now, counts
 
-    def _counts(self) -> tuple[dict[str, int], int | None]:
+    def _counts(self) -> tuple[dict[str, int], Waiting | None]:
         """How far each topic reaches, and how many records the first query has not read yet."""
         read = self._progress().read
         topics = sorted({*self._topics, *read})
         beginnings, found = ends(self._settings, topics)
-        behind = lag(read, beginnings, {topic: found[topic] for topic in read if topic in found}) if read else None
+        own = {topic: found[topic] for topic in read if topic in found}
+        behind = waiting(self._settings, read, beginnings, own) if read else None
         return {topic: sum(found.get(topic, {}).values()) for topic in self._topics}, behind
 
-    def _line(self, grown: dict[str, int], seconds: float, behind: int | None) -> str:
+    def _line(self, grown: dict[str, int], seconds: float, behind: Waiting | None) -> str:
         counted = " · ".join(f"{label} {grown[topic]:,}" for topic, label in self._topics.items())
         facts = {name: value for query in self._queries for name, value in self._gate.facts(query).items()}
         done = sum(grown[topic] for topic, label in self._topics.items() if label in ("scored", "dead letters"))
         parts = [counted, f"{done / seconds:,.0f} txn/s"]
-        parts += [] if behind is None else [f"lag {behind:,}"]
+        parts += [] if behind is None else [f"lag {'' if behind.exact else '≤ '}{behind.records:,}"]
         parts += [f"p50 {facts['latency_p50_ms']:,} ms"] if facts.get("latency_p50_ms") is not None else []
         parts += [f"model {facts['model']}"] if "model" in facts else []
         return f"{_clock()}  " + " · ".join(parts)

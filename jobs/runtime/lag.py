@@ -1,11 +1,12 @@
-"""How far the topics reach, asked of Kafka: of what is there for a reader of committed records."""
+"""How far the topics reach, asked of Kafka, and how many records wait there: what a reader of committed records sees."""
 
 from contextlib import closing
-from typing import Final
+from typing import Final, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
 from jobs.runtime.progress import Offsets
+from jobs.runtime.record_counts import COUNTING_SECONDS, Place, Span, count_records
 from messaging.config import KafkaConfig
 from settings import Settings
 
@@ -29,14 +30,42 @@ def _by_topic(offsets: dict[TopicPartition, int]) -> Offsets:
     return found
 
 
+class Waiting(NamedTuple):
+    """Records that are not read yet. exact: they were counted; else some are offsets, and there are at most so many records."""
+
+    records: int
+    exact: bool
+
+
+def waiting(
+    settings: Settings, read: Offsets, beginnings: Offsets, ends: Offsets, seconds: float = COUNTING_SECONDS
+) -> Waiting:
+    """What lies between what was read and the ends. Where that is some thousand offsets, it is read and counted."""
+    found = spans(read, beginnings, ends)
+    counts = count_records(settings, found, seconds)
+    return Waiting(
+        sum(counts.get(place, end - start) for place, (start, end) in found.items()), found.keys() <= counts.keys()
+    )
+
+
+def spans(read: Offsets, beginnings: Offsets, ends: Offsets) -> dict[Place, Span]:
+    """The offsets that were not read yet, by topic and partition; without those that have none.
+
+    >>> spans({"a": {"0": 5}}, {"a": {"0": 2, "1": 3, "2": 0}}, {"a": {"0": 9, "1": 4, "2": 0}})
+    {('a', 0): (5, 9), ('a', 1): (3, 4)}
+    """
+    return {
+        (topic, int(partition)): (start, end)
+        for topic, partitions in ends.items()
+        for partition, end in partitions.items()
+        if (start := max(beginnings[topic][partition], read.get(topic, {}).get(partition, 0))) < end
+    }
+
+
 def lag(read: Offsets, beginnings: Offsets, ends: Offsets) -> int:
-    """Records between what was read and the ends.
+    """Offsets between what was read and the ends: at least as many as records, for marks of transactions have some too.
 
     >>> lag({"a": {"0": 5}}, {"a": {"0": 2, "1": 3}}, {"a": {"0": 9, "1": 4}})
     5
     """
-    return sum(
-        max(0, end - max(beginnings[topic][partition], read.get(topic, {}).get(partition, 0)))
-        for topic, partitions in ends.items()
-        for partition, end in partitions.items()
-    )
+    return sum(end - start for start, end in spans(read, beginnings, ends).values())

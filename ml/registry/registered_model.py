@@ -52,12 +52,14 @@ class RegisteredModel:
                 raise
 
     def _version_of(self, alias: str) -> int | None:
-        found = self._holder(alias)
-        return None if found is None else int(found.version)
+        with talking_to(self.uri):
+            found = self._holder(alias)
+            return None if found is None else int(found.version)
 
     def _entry(self, version: ModelVersion) -> Entry:
-        origin = Origin(self.address, version.run_id or "", int(version.creation_timestamp or 0))
-        return Entry(int(version.version), origin)
+        with talking_to(self.uri):
+            origin = Origin(self.address, version.run_id or "", int(version.creation_timestamp or 0))
+            return Entry(int(version.version), origin)
 
     def _versions(self) -> dict[int, ModelVersion]:
         return versions(self._client, self.name)

@@ -34,6 +34,8 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 _LOCKED_SECONDS: Final = 20.0
 """How long another program's lock on a sqlite file is waited for, as MLflow itself does once it is at work."""
 
+_CONNECT_SECONDS: Final = 10
+
 _OF_SERVER: Final = "mlflow-artifacts:/"
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 
@@ -54,6 +56,7 @@ def client(uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # `talking_to` reports it as a text
     file = _sqlite_file(uri)
     if file is None:
+        _connect_once(uri)
         return MlflowClient(uri, uri)
     _open_once(file)
     with warnings.catch_warnings():
@@ -77,6 +80,14 @@ def _open_once(file: Path) -> None:
         raise RegistryUnavailable(
             f"the model registry's file {file} can't be opened ({error}); set MLFLOW_TRACKING_URI to another"
         ) from error
+
+
+def _connect_once(uri: str) -> None:
+    """Raise SQLAlchemy's error where a database server can't be reached, which MLflow itself tries again for 100 s."""
+    if uri.startswith(("postgresql", "mysql")):
+        patience = {"connect_timeout": _CONNECT_SECONDS}
+        with closing(sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool, connect_args=patience).connect()):
+            pass
 
 
 def _is_locked(error: object) -> bool:
@@ -177,7 +188,7 @@ def talking_to(uri: str) -> Iterator[None]:
             raise RegistryUnavailable(_locked(_sqlite_file(uri))) from error
         if cause is not None:
             raise RegistryUnavailable(
-                f"the model registry {without_secrets(uri)} does not answer ({cause}); start it, or set "
+                f"the model registry {without_secrets(uri)} does not answer ({' '.join(cause.split())}); start it, or set "
                 "MLFLOW_TRACKING_URI to another (after make stack: `python -m stack run COMMAND` sets it)"
             ) from error
         said = (str(error).strip() or type(error).__name__).splitlines()[0]

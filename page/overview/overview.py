@@ -142,7 +142,8 @@ def _jobs(answer: Answer) -> list[Line]:
 
 
 def _query(one: dict[str, Any]) -> tuple[str, str]:
-    lag = "" if one.get("lag") is None else f", {one['lag']:,} records behind"
+    at_most = "" if one.get("lag_exact", True) else "at most "
+    lag = "" if one.get("lag") is None else f", {at_most}{one['lag']:,} records behind"
     if one.get("unhealthy"):
         return "unavailable", f"{one['unhealthy']}{lag}"
     return "works", f"{one['state']}{lag}"

@@ -1,7 +1,9 @@
 """Files that people have: unsorted, empty, packed, in a folder, cut in two; and the published data sets' own shapes."""
 
+import bz2
 import gzip
 import json
+import lzma
 import random
 import re
 import shutil
@@ -60,6 +62,21 @@ def test_a_packed_file_is_named_with_the_command_that_unpacks_it(tmp_path: Path)
     with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
         archive.writestr("data.csv", content)
     assert "is packed by zip: unpack it with `unzip " in complaint(tmp_path / "archive.zip", tmp_path)
+    (tmp_path / "a.csv").write_bytes(lzma.compress(content))
+    assert "is packed by xz: unpack it with `unxz " in complaint(tmp_path / "a.csv", tmp_path)
+    (tmp_path / "b.csv.bz2").write_bytes(bz2.compress(content))
+    assert "is packed by bzip2: unpack it with `bunzip2 " in complaint(tmp_path / "b.csv.bz2", tmp_path)
+
+
+def test_a_file_in_utf_16_is_named_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    (tmp_path / "excel.csv").write_text("at,who,amount,fraud\n1,c,5,0\n", "utf-16")
+    assert "excel.csv is in UTF-16: bring it into UTF-8 with `iconv " in complaint(tmp_path / "excel.csv", tmp_path)
+
+
+def test_a_history_that_would_end_before_the_first_row_is_refused_with_the_reason(tmp_path: Path) -> None:
+    data = DataSet(csv_file(tmp_path, "1,c,5,0"), mapping(tmp_path), until="2")
+    with pytest.raises(ReplayError, match="comes before --until: name a later place"):
+        converted(data, tmp_path / "out")
 
 
 def test_a_folder_that_spark_wrote_says_how_to_make_one_file_of_it(tmp_path: Path) -> None:
@@ -151,7 +168,7 @@ def test_sorting_gives_what_a_sorted_file_gives_also_after_a_stop(
     assert rejects.count == sum(n % 9 == 8 for n in range(len(lines)))
 
 
-@pytest.mark.parametrize("at", ["90%", "272", "1970-01-01T00:04:30Z"])
+@pytest.mark.parametrize("at", ["90%", "0.9", "272", "1970-01-01T00:04:30Z"])
 @pytest.mark.parametrize("disorder", [False, True])
 def test_a_history_until_a_cut_and_a_stream_from_it_are_the_whole_file(tmp_path: Path, at: str, disorder: bool) -> None:
     plain = [f"{n},c{n % 7},{n},{int(n % 10 == 0)}" for n in range(300)]
@@ -176,7 +193,7 @@ def test_a_share_of_a_parquet_file_is_one_of_its_rows(tmp_path: Path) -> None:
     assert converted(data, tmp_path / "out").num_rows == 25
 
 
-@pytest.mark.parametrize("text", ["0%", "100%", "x%", "2019-06-01", "soon", "-4"])
+@pytest.mark.parametrize("text", ["0%", "100%", "x%", "0.0", "1.0", "2019-06-01", "soon", "-4"])
 def test_a_cut_that_is_none_is_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(ReplayError, match=r"^--until has to be a "):
         DataSet(csv_file(tmp_path, "1,c,5,0"), mapping(tmp_path), until=text)

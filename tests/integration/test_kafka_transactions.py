@@ -11,6 +11,7 @@ from generator.live import Kafka
 from generator.resume import newest_event_time
 from generator.send import Topics
 from jobs import publish
+from jobs.runtime.lag import ends, lag, waiting
 from jobs.runtime.supervisor import Gate
 from jobs.source.transactions_topic import TransactionsTopic
 from messaging.config import KafkaConfig
@@ -117,6 +118,12 @@ def test_what_waits_is_counted_in_records_up_to_the_last_stable_offset(settings:
     spans = {partition: (0, end) for partition, end in arrived.now.items()}
     assert topic.records(spans) == by_partition
     assert topic.records({0: (8, 9)}) == {0: 0}
+    name, (beginnings, found) = settings.transactions_topic, ends(settings, [settings.transactions_topic])
+    assert waiting(settings, {}, beginnings, found) == (sum(by_partition.values()), True)
+    marks_alone = {name: {str(partition): 8 for partition in range(4)}}
+    assert (waiting(settings, marks_alone, beginnings, found), lag(marks_alone, beginnings, found)) == ((0, True), 4)
+    many = {name: {"0": 9_000}}
+    assert waiting(settings, {}, beginnings, many) == (9_000, False)
     producer.begin_transaction()
     producer.produce(settings.transactions_topic, b"x", partition=2)
     producer.flush(30)

@@ -47,6 +47,18 @@ def test_a_start_looks_at_the_records_that_it_goes_on_with(settings: Settings, s
     assert only_large.mean > 45_000
 
 
+def test_the_next_records_count_however_many_others_wait_behind_them(settings: Settings, spark: SparkSession) -> None:
+    few = settings.model_copy(update={"max_offsets_per_trigger": 200})
+    send(settings, padded(200, 8, 50_000))
+    send(settings, padded(4_000, 9, 600))
+    found = sample(spark, few, settings.transactions_topic, None)
+    assert found is not None
+    assert found.mean > 25_000  # of all that waits it is 3,000
+    behind = sample(spark, few, settings.transactions_topic, dict.fromkeys(range(4), 150))
+    assert behind is not None
+    assert 590 < behind.mean < 620
+
+
 @pytest.mark.timeout(400)
 def test_a_micro_batch_takes_no_more_bytes_than_it_may(settings: Settings, detect_all: Callable[..., None]) -> None:
     send(settings, padded(600, 3, 20_000))

@@ -150,6 +150,7 @@ def test_records_that_wait_for_a_pause_between_micro_batches_to_end_are_no_troub
 ) -> None:
     """Nothing was done for seven minutes: of a query that works once an hour that is as it should be."""
     monkeypatch.setattr("jobs.status.ends", lambda *_: ({"t": {"0": 0}}, {"t": {"0": 9}}))
+    monkeypatch.setattr("jobs.runtime.lag.count_records", lambda *_: {})  # Kafka has gone
     for log in ("offsets", "commits"):
         (tmp_path / query / log).mkdir(parents=True)
     (tmp_path / query / "offsets" / "0").write_text('v1\n{}\n{"t":{"0":5}}')
@@ -158,8 +159,10 @@ def test_records_that_wait_for_a_pause_between_micro_batches_to_end_are_no_troub
     with running(tmp_path, query):
         healthy(tmp_path, query)
         [found] = statuses(tmp_path, [query], NO_KAFKA.model_copy(update={"lake_interval_seconds": 3_600.0}))
-    assert found.lag == 4
+    assert (found.lag, found.lag_exact) == (4, False)
+    assert (found.unhealthy or "").startswith("" if well else "at most 4 records behind")
     assert (found.unhealthy is None) == well
+    assert "≤ 4" in list(as_table([found], "there").columns[3].cells)
 
 
 def test_a_full_disk_under_a_running_job_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,12 @@ FAMILIES: Final = (
         "counter",
         "Offsets by which the topic of transactions has grown since the job looked first.",
     ),
-    lag_records := Family("scoreline_job_lag_records", "gauge", "Records that the query has not read yet.", ("query",)),
+    lag_records := Family(
+        "scoreline_job_lag_records",
+        "gauge",
+        "Records that the query has not read yet, at most: by offsets, some of which marks of transactions may have.",
+        ("query",),
+    ),
     lag_seconds := Family(
         "scoreline_job_lag_seconds",
         "gauge",
