@@ -102,7 +102,7 @@ class Observer:
         try:
             see()
         except UNSEEN as error:
-            blind.append(f"{what} can't be seen: {one_line(error)[:200]}")
+            blind.append(f"{what} can't be seen: {one_line(error)[:500]}")
 
     def champion(self, version: int) -> Champion:
         """A version that judges, loaded once."""
