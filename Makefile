@@ -117,7 +117,7 @@ bench: setup-dev .venv-quix/installed.lock ## measure everything, about an hour:
 bench-quick: setup-dev ## measure the most important figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
 
-loop: setup-dev ## let drift hurt a model, nobody do anything, and measure how the loop gets recall back (10 to 20 minutes, RATE=1000); ends with one line of JSON
+loop: setup-dev ## let drift hurt a model, nobody do anything, and measure how the loop gets recall back (10 to 20 minutes, RATE=400); ends with one line of JSON
 	@$(PYTHON) -m bench.loop $(if $(filter-out file,$(origin RATE)),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 
 load: setup-dev ## load the service that runs on the stack, and say whether it passes (RATE=1000 DURATION=60 SCENARIO=standard|attack|drift)

@@ -9,12 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +29,9 @@ from generator.replay import csv_source, sorting
 from generator.replay.convert import Converter
 from generator.replay.cut import Cut
 from generator.replay.errors import ReplayError
+from generator.replay.fit import TIME, Fitted
 from generator.replay.mapping import load_mapping
+from generator.replay.source import Position
 from generator.replay.stream import DataSet
 from ml.dataset.history import History, HistoryError
 from ml.features.customers import CustomerTable
@@ -287,3 +292,26 @@ def test_the_rejects_after_a_row_cut_are_not_counted(tmp_path: Path) -> None:
     Converter(DataSet(file, mapping(tmp_path), until="4"), tmp_path / "out", PROMPT).run()
     rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
     assert [reject["row"] for reject in rejects] == [2]
+
+
+def test_sorting_keeps_no_number_for_each_row_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorting, "BUCKET_ROWS", 5_000)
+    rows, blocks, random = 200_000, 40, np.random.default_rng(1)
+    schema = pa.schema([(TIME, pa.int64())])
+    where = Position(0, 2)
+
+    def shuffled_blocks() -> Iterator[Fitted]:
+        for _ in range(blocks):
+            yield Fitted(pa.table([random.integers(0, 1 << 40, rows // blocks)], schema=schema), [], where, 0, 0)
+
+    tracemalloc.start()
+    try:
+        found = [part.table[TIME].to_numpy() for part in sorting.in_time_order(shuffled_blocks(), schema)]
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 8 * rows
+    together = np.concatenate(found)
+    assert len(together) == rows
+    assert np.all(together[1:] >= together[:-1])
+    assert max(map(len, found)) < 1.2 * 5_000
