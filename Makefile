@@ -133,7 +133,7 @@ bench: setup-dev .venv-quix/installed.lock ## measure everything, about an hour:
 bench-quick: setup-dev ## measure the most important figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
 
-loop: setup-dev ## let drift hurt a model, nobody do anything, and measure how the loop gets recall back (10 to 20 minutes, RATE=1000); ends with one line of JSON
+loop: setup-dev ## let drift hurt a model, nobody do anything, and measure how the loop gets recall back (10 to 20 minutes, RATE=400); ends with one line of JSON
 	@$(PYTHON) -m bench.loop $(if $(filter-out file,$(origin RATE)),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 
 load: setup-dev ## load the service that runs on the stack, and say whether it passes (RATE=1000 DURATION=60 SCENARIO=standard|attack|drift)
@@ -181,10 +181,10 @@ notebook: setup-dev ## run the notebooks; with their pictures they are then in .
 	@mkdir -p .scoreline/notebooks
 	@.venv/bin/jupyter-execute notebooks/traffic.ipynb notebooks/alert.ipynb --output='../.scoreline/notebooks/{notebook_name}'
 
-# What starts beside the rest: people is the analyst's page.
+# What starts beside the rest, with commas: people is the analyst's page, loop the watcher, notify the notifier.
 PROFILES ?=
 
-up: ## start everything in containers, with Grafana (docker compose; PROFILES=people: the analyst's page too)
+up: ## start everything in containers, with Grafana (docker compose; PROFILES=people,loop,notify: the analyst's page, the watcher and the notifier too)
 	@test -e .env || python3 docker/write_env.py
 	@COMPOSE_PROFILES=$(PROFILES) docker compose up --detach --build --wait
 

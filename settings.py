@@ -81,12 +81,15 @@ class _SecretFiles(PydanticBaseSettingsSource):
         if os.environ.get(variable):
             raise SecretRefused(f"{variable} and {variable}_FILE are both set: leave one of them out")
         try:
-            return local_path(path).read_text().rstrip("\r\n"), str(field.validation_alias or field_name), False
+            secret = local_path(path).read_text("utf-8-sig").rstrip("\r\n")
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise SecretRefused(
                 f"{variable}_FILE has to be a file that can be read, but {path} is none: {why}"
             ) from None
+        if not secret:
+            raise SecretRefused(f"{variable}_FILE has to be a file that holds the secret, but {path} is empty")
+        return secret, str(field.validation_alias or field_name), False
 
     def __call__(self) -> dict[str, Any]:
         """What the files say."""

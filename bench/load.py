@@ -27,7 +27,7 @@ from generator.send import Topics
 from generator.worlds import batches
 from messaging.config import KafkaConfig
 from messaging.errors import KafkaConfigError
-from settings import Settings
+from settings import Settings, private_files
 
 LEAST_RECALL: Final = 0.2
 """Half of what the detector without labels reaches on the scorecard (docs/detection.md): below it something is broken."""
@@ -148,4 +148,5 @@ def main(
 
 
 if __name__ == "__main__":
+    private_files()
     typer.run(main)

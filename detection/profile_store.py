@@ -18,10 +18,12 @@ class ProfileStore:
         self._checked: set[Name] = set()
 
     def keep(self, name: Name, content: bytes) -> None:
-        """Keep a table that is about to be used, if it is not kept yet. Raises LookupError where it is another one."""
+        """Keep a table that is about to be used, if it is not kept yet. Raises LookupError where it is another one, which
+        then is not kept."""
         if name not in self._checked:
+            _table(name, content)
             self._files.keep(name, content)
-            self.check(name)
+            self._checked.add(name)
 
     def check(self, name: Name) -> None:
         """Raises LookupError where a table is not kept, or its file is not what its name says. A file is read once."""
@@ -32,19 +34,9 @@ class ProfileStore:
     def table(self, name: Name) -> Profiles:
         """A table that is kept, mapped into memory where the folder is on this machine. Raises as `check` does."""
         local = self.path(name)
-        try:
-            if local is not None:
-                profiles, digest = read(local, mapped=True, checked=name not in self._checked)
-            else:
-                with tempfile.NamedTemporaryFile(prefix="scoreline-profiles-") as copy:
-                    copy.write(self.content(name))
-                    copy.flush()
-                    profiles, digest = read(Path(copy.name))
-        except ProfilesUnreadable as error:
-            raise LookupError(f"the kept table of profiles {name} is damaged: {error}") from error
-        if not digest.startswith(name.digest):
-            raise LookupError(f"the kept table of profiles {name.version} is not {name.digest}")
-        return profiles
+        if local is None:
+            return _table(name, self.content(name))
+        return _read(name, local, mapped=True, checked=name not in self._checked)
 
     def path(self, name: Name) -> Path | None:
         """Where a table's file is on this machine; None where the folder is elsewhere. Raises LookupError where it is lost."""
@@ -71,6 +63,24 @@ class ProfileStore:
         deleted, more = self._files.purge(named, most, newest)
         self._checked -= set(deleted)
         return more
+
+
+def _table(name: Name, content: bytes) -> Profiles:
+    """Raises LookupError where the content is not that of this table."""
+    with tempfile.NamedTemporaryFile(prefix="scoreline-profiles-") as copy:
+        copy.write(content)
+        copy.flush()
+        return _read(name, Path(copy.name), mapped=False, checked=True)
+
+
+def _read(name: Name, path: Path, *, mapped: bool, checked: bool) -> Profiles:
+    try:
+        profiles, digest = read(path, mapped=mapped, checked=checked)
+    except ProfilesUnreadable as error:
+        raise LookupError(f"the kept table of profiles {name} is damaged: {error}") from error
+    if not digest.startswith(name.digest):
+        raise LookupError(f"the kept table of profiles {name.version} is not {name.digest}")
+    return profiles
 
 
 def _lost(name: Name) -> LookupError:

@@ -1,4 +1,4 @@
-# Scoreline's own services in one image: job, scoring service, trainer, generator, topics, MLflow server. One lock file, one set of versions.
+# Scoreline's own services in one image: job, scoring service, page, watcher, notifier, trainer, generator, topics, MLflow server. One lock file, one set of versions.
 # Debian 12, because Debian 13 has no Java 17.
 FROM python:3.11.14-slim-bookworm
 
@@ -30,14 +30,16 @@ COPY messaging messaging
 COPY jobs jobs
 COPY lake lake
 COPY ml ml
+COPY notifications notifications
 COPY page page
 COPY programs programs
 COPY scoreline.py ./
 COPY serving serving
 COPY sinks sinks
 COPY versions versions
+COPY watch watch
 
 # A named volume takes its owner from the folder that it is first mounted on.
 RUN useradd --system --create-home --uid 10001 scoreline \
-    && install --directory --owner=scoreline /cache /data /history /mlflow /page /scratch /serving
+    && install --directory --owner=scoreline /cache /data /history /lake /mlflow /notify /page /scratch /serving /watch
 USER scoreline

@@ -72,9 +72,9 @@ def unknown(found: list[Found], baseline: list[Found]) -> list[Found]:
 
 
 def main(arguments: list[str]) -> int:
-    failed = False
+    failed, known = False, 1
     for lock in LOCKS:
-        problems, known, of = audited(lock)
+        problems, known, of = audited(lock) if known else ([], 0, 0)  # who was silent once is not waited for again
         if known == 0:
             print(
                 f"{lock}: could not be audited, since the service that knows vulnerabilities (pypi.org) does not answer here"

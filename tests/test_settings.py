@@ -115,13 +115,19 @@ def test_a_secret_is_never_taken_from_a_flag_which_a_list_of_processes_shows(
     )
 
 
+@pytest.mark.parametrize("written", [b"marked\n", b"\xef\xbb\xbfmarked\r\n"])
 @pytest.mark.parametrize(("flag", "variable"), SECRETS.items())
 def test_a_secret_comes_from_the_environment_or_from_a_file(
-    flag: str, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flag: str,
+    variable: str,
+    written: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = flag[2:].replace("-", "_")
     file = tmp_path / "secret"
-    file.write_text("marked\n")
+    file.write_bytes(written)
     monkeypatch.setenv(f"{variable}_FILE", str(file))
     for settings in (Settings(), Settings.from_command_line([])):
         assert getattr(settings, name).get_secret_value() == "marked"
@@ -131,11 +137,14 @@ def test_a_secret_comes_from_the_environment_or_from_a_file(
             for each, value in settings.environment().items():
                 of_a_child.setenv(each, value)
             assert getattr(Settings(), name).get_secret_value() == "marked"
-    nowhere = str(tmp_path / "none")
+    nowhere, empty = str(tmp_path / "none"), tmp_path / "empty"
+    empty.write_text("\r\n")
     for path, both, said in (
         (nowhere, "", f"{variable}_FILE has to be a file that can be read, but {nowhere} is none: No such file"),
         (str(file), "other", f"{variable} and {variable}_FILE are both set: leave one of them out"),
         (sys.executable, "", "it is no text"),
+        (str(tmp_path), "", "is none: Is a directory"),
+        (str(empty), "", f"{variable}_FILE has to be a file that holds the secret, but {empty} is empty"),
     ):
         monkeypatch.setenv(variable, both)
         monkeypatch.setenv(f"{variable}_FILE", path)
@@ -161,10 +170,3 @@ def test_what_a_command_makes_is_its_user_s_alone(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "made" / "file").stat().st_mode) == file
         assert stat.S_IMODE(old.stat().st_mode) == 0o700
         shutil.rmtree(tmp_path / "made")
-
-
-def test_each_command_line_keeps_what_it_makes_to_its_user() -> None:
-    for program in [*ROOT.glob("*/__main__.py"), ROOT / "scoreline.py"]:
-        if program.parent.name == "grafana":  # it writes files of the repository alone
-            continue
-        assert "private_files()" in program.read_text(), program

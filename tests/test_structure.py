@@ -1,6 +1,7 @@
 """Imports point one way: what the contracts in pyproject.toml can't say (`lint-imports` checks those)."""
 
 import ast
+import re
 import sys
 import tomllib
 from graphlib import TopologicalSorter
@@ -41,3 +42,30 @@ def test_the_settings_import_nothing_of_ours() -> None:
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).split(".")[0])
     assert imported - sys.stdlib_module_names == {"pydantic", "pydantic_settings"}
+
+
+STARTED_BY_ANOTHER = {
+    "bench/open_loop.py", "bench/sender.py", "bench/peers/fastapi_service.py", "bench/peers/plain_python.py",
+    "bench/peers/quix_streams.py", "bench/peers/textbook_pyspark.py", "jobs/worker_daemon.py", "ml/gate/fresh.py",
+    "page/overview/quality.py", "torture/feed.py",
+}  # fmt: skip
+"""They have the umask of the program that starts them."""
+OF_THE_REPOSITORY = {
+    "docker/pin_images.py", "docker/traffic.py", "docker/write_env.py", "generator/samples/make.py", "grafana/__main__.py",
+    "jobs/runtime/metering/families.py", "orchestration/scoreline_flows.py", "scorecard/drift.py", "serving/schemas.py",
+    "stack/influxd.py", "stack/install.py", "stack/resolve.py",
+}  # fmt: skip
+"""They write no one's data: nothing, files of the repository, what is installed (docker/write_env.py sees to it itself)."""
+PRIVATE = re.compile(r"\bprivate_files\(\)|^from jobs\.runtime\.application import run$", re.MULTILINE)
+
+
+def test_every_program_keeps_what_it_makes_to_its_user() -> None:
+    programs = {
+        str(path.relative_to(ROOT))
+        for package in [*PACKAGES, "docker", "orchestration", "tests/fuzz"]
+        for path in (ROOT / package).rglob("*.py")
+        if re.search("^if __name__ == .__main__.:", path.read_text(), re.MULTILINE)
+    }
+    programs |= {"scoreline.py"}
+    without = {name for name in programs if not PRIVATE.search((ROOT / name).read_text())}
+    assert without == STARTED_BY_ANOTHER | OF_THE_REPOSITORY

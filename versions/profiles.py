@@ -1,12 +1,14 @@
 """Which table of profiles a micro-batch looks up in: announcements on a topic, and the files that they name."""
 
 import logging
+import stat
 from collections.abc import Callable
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from detection.hadoop_uris import named_folder
 from detection.profile_store import ProfileStore
 from detection.table_files import Name
 from messaging.config import KafkaConfig
@@ -21,7 +23,8 @@ _POLL_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.1
 
 ReadFile = Callable[[str, str], bytes | None]
-"""The content of a file, of a folder (a path or a Hadoop URI) and a name; None where there is none."""
+"""The content of a file, of a folder (a path or a Hadoop URI) and a name; None where there is none. On a local disk it is
+asked for a file of the announced size alone."""
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -63,6 +66,15 @@ class AnnouncementReader(CompactedTopic[Announcement]):
         if announced.block * announced.block_seconds * SECOND > came + DAY:
             raise Unreadable(f"block {announced.block} of {announced.block_seconds} s can't have been over by then")
         return announced
+
+
+def _refuse_other_file(announced: Announcement) -> None:
+    """Raise LookupError for what is no file of the announced size: to read a pipe waits, to read a device does not end."""
+    folder = named_folder(announced.folder)
+    if folder is not None and (file := folder / announced.file).exists():
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != announced.size:
+            raise LookupError(f"{file} is no file of {announced.size:,} bytes")
 
 
 def announce(topic: str, kafka: KafkaConfig, key: str, announcement: Announcement) -> None:
@@ -110,6 +122,7 @@ class ProfilePoller(Poller):
 
     def _take(self, announced: Announcement) -> bool:
         try:
+            _refuse_other_file(announced)
             content = self._read(announced.folder, announced.file)
             if content is None:
                 raise LookupError(f"there is no file {announced.file} in {announced.folder}")

@@ -4,7 +4,7 @@ from watch.dangers import champion_danger, trial_danger
 from watch.policy import WatchPolicy, span
 from watch.retraining import retraining
 from watch.seen import Seen, Trying
-from watch.state import State
+from watch.state import Gated, State
 from watch.steps import Step, Wait
 
 _DAY_MINUTES = 1_440.0
@@ -76,7 +76,7 @@ def _retry_later(seen: Seen, state: State, policy: WatchPolicy) -> str | None:
         return None
     doubled = policy.retry_minutes * 2 ** min(state.failures - 1, _ENOUGH_DOUBLINGS)
     left = state.failed_at + min(doubled, _DAY_MINUTES) * 60_000 - seen.now
-    if left <= 0:
+    if left <= 0 or seen.now < state.failed_at:  # a clock that was set back says nothing of how long ago that was
         return None
     return f"the last step failed ({state.failures} in a row): the next attempt is in {left / 60_000:.1f} minutes"
 
@@ -113,7 +113,12 @@ def _trying(seen: Seen, state: State, policy: WatchPolicy, now: int) -> Step | W
     version, trial = state.trial, policy.trial
     if version in seen.held:
         return _withdraw(state, "a person holds it")
-    if now >= state.first_tried + span(trial.most_days):
+    asked = state.gated
+    gated = asked if asked is not None and asked.version == version and asked.live else None
+    if gated is not None and not gated.passed:
+        return _withdraw(state, "the gate refused it by what it did live")
+    shown = gated is not None and (gated.better or not policy.promote.better)
+    if now >= state.first_tried + span(trial.most_days) and not (shown and policy.promote.automatic):
         return _withdraw(state, f"{trial.most_days:g} days of trial did not show that it is better")
     least, days = (policy.promote.records, policy.promote.days) if state.judges else (trial.records, trial.days)
     left = state.trial_since + span(days) - now
@@ -123,19 +128,17 @@ def _trying(seen: Seen, state: State, policy: WatchPolicy, now: int) -> Step | W
             f"version {version} {what}: {seen.tried.records:,} of {least:,} records, {max(left, 0) / span(1):.1f} of "
             f"{days:g} days are left"
         )
-    gated = state.gated
-    if gated is None or gated.version != version or not gated.live or _stale(state, gated.time, policy, now):
+    if gated is None or _stale(gated, policy, now):
         why, since = f"version {version} was tried for long enough", now - span(policy.retrain.window_days)
         return _step(state, "gate", why, version=version, live=True, since=since, until=now)
-    if policy.promote.better and not gated.better:
+    if not shown:
         return Wait(f"version {version} is not better beyond chance yet: the gate is asked again")
     return _advanced(state, policy, now)
 
 
-def _stale(state: State, asked: int, policy: WatchPolicy, now: int) -> bool:
+def _stale(gated: Gated, policy: WatchPolicy, now: int) -> bool:
     """Whether the gate has to be asked again: it did not say better, and more labels have come since."""
-    better = state.gated is not None and state.gated.better
-    return not better and now >= asked + span(policy.trial.gate_again_days)
+    return not gated.better and now >= gated.time + span(policy.trial.gate_again_days)
 
 
 def _advanced(state: State, policy: WatchPolicy, now: int) -> Step | Wait:

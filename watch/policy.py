@@ -48,7 +48,8 @@ class Retrain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a challenger scores beside the champion before it may judge: so many records and so many days.
 
-    gate_again_days: where it is not better yet, the gate is asked again after so long. most_days: then the trial is over.
+    gate_again_days: where it is not better yet, the gate is asked again after so long. most_days: then the trial is over,
+    unless the gate found by then that it is better.
     """
 
     records: Count = 10_000

@@ -97,12 +97,15 @@ class Converter:
             while self._write_part(pieces, rejects):
                 pass
         if not self._state.rows:
-            raise ReplayError(
-                f"{self.data.file} has no row that fits as {self.data.mapping.name}: {rejects.in_words()}"
-            )
+            raise ReplayError(self._nothing(rejects))
         if self.data.mapping.label:
             self._write_labels()
         return self._finish(rejects), rejects
+
+    def _nothing(self, rejects: Rejects) -> str:
+        if not rejects.count and self.data.cut is not None:
+            return f"no row of {self.data.file} comes before --until: name a later place"
+        return f"{self.data.file} has no row that fits as {self.data.mapping.name}: {rejects.in_words()}"
 
     def _found_state(self) -> Conversion | None:
         """The state of this conversion where it was stopped."""

@@ -1,5 +1,6 @@
 """Where a data set is cut in two: a history before, a stream from there on."""
 
+import re
 from datetime import datetime
 from typing import NamedTuple, Self
 
@@ -20,13 +21,13 @@ class Cut(NamedTuple):
 
     @classmethod
     def of(cls, option: str, text: str, source: Source) -> Self:
-        """From an option's text: a share of the rows (90%), a row's number, or a time. Raises ReplayError.
+        """From an option's text: a share of the rows (90%, 0.9), a row's number, or a time. Raises ReplayError.
 
         What a conversion takes until a cut and a replay sends from it is together the whole data set, each row once.
         """
-        if text.endswith("%"):
+        if text.endswith("%") or re.fullmatch(r"\d*\.\d+", text):
             try:
-                share = float(text[:-1]) / 100
+                share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
             except ValueError:
                 share = -1.0
             if not 0 < share < 1:

@@ -6,10 +6,13 @@ from typing import Final
 from generator.replay.errors import ReplayError
 
 KINDS: Final = (".csv", ".parquet")
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _PACKED: Final = {
     b"\x1f\x8b": ("gzip", "gunzip --keep"),
     b"PK\x03\x04": ("zip", "unzip"),
     b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"),
+    b"\xfd7zX": ("xz", "unxz --keep"),
+    b"BZh": ("bzip2", "bunzip2 --keep"),
 }
 
 
@@ -24,6 +27,10 @@ def refuse_unusable(file: Path) -> None:
     for magic, (name, command) in _PACKED.items():
         if begin.startswith(magic):
             raise ReplayError(f"{file} is packed by {name}: unpack it with `{command} {file}`, and name what comes out")
+    if begin.startswith(_UTF_16):
+        raise ReplayError(
+            f"{file} is in UTF-16: bring it into UTF-8 with `iconv -f UTF-16 -t UTF-8`, and name what comes out"
+        )
     if file.suffix.lower() not in KINDS:
         raise ReplayError(f"a data set has to be a .csv or .parquet file, but is {file}: unpack or rename it")
     if not begin:

@@ -20,7 +20,7 @@ UNIT_MS: Final = {
 """A month has 30 days: data sets that count in months name no calendar."""
 WHOLE_NUMBER: Final = r"^(-?\d+)\.0+$"
 """The text of a float that is whole; its group is the number without the zeros."""
-UNKNOWN_WORDS: Final = ("", "null", "na", "n/a", "\\n", "nan")
+UNKNOWN_WORDS: Final = ("", "null", "na", "n/a", "\\n", "nan", "none", "<na>", "#n/a")
 """What means that there is no value, in small letters, where a mapping says nothing else."""
 
 

@@ -13,6 +13,8 @@ from generator.arrays import Array
 from generator.replay.fit import TIME, Fitted
 
 BUCKET_ROWS: Final = 500_000
+_SAMPLES: Final = 500
+"""Times that are kept of so many rows: from them it is known, to some percent, where to cut."""
 
 
 def in_time_order(
@@ -21,18 +23,18 @@ def in_time_order(
     """The blocks' rows in the order of time, those of one time in the file's; rows that share a time come in one block.
 
     All blocks are read before the first one comes; then their rows lie in temporary files (TMPDIR), as large as the
-    transactions are in Parquet. In memory there are BUCKET_ROWS at once, or all that share a time, and each row's time.
+    transactions are in Parquet. In memory there are some BUCKET_ROWS at once, or all that share a time.
     """
     with tempfile.TemporaryDirectory(prefix="scoreline-sort-") as name:
         folder = Path(name)
-        first, times = None, [np.zeros(0, np.int64)]
+        first, sampled, each = None, [np.zeros(0, np.int64)], max(1, BUCKET_ROWS // _SAMPLES)
         with pq.ParquetWriter(folder / "all", schema) as whole:
             for block in blocks:
                 first = first or block
                 whole.write_table(block.table)
-                times.append(block.table[TIME].to_numpy())
+                sampled.append(np.sort(block.table[TIME].to_numpy())[::each].copy())
                 progress()
-        bounds = _bounds(np.concatenate(times))
+        bounds = _bounds(np.concatenate(sampled), BUCKET_ROWS // each)
         if first is not None:
             _split(folder, bounds, schema)
             for bucket in range(len(bounds) + 1):
@@ -41,10 +43,10 @@ def in_time_order(
                 yield Fitted(table.take(order), [], first.position, first.last, first.done)
 
 
-def _bounds(times: Array) -> Array:
-    """Times that cut the rows into parts of some BUCKET_ROWS; a part holds what is before its bound, and no time is cut."""
-    ordered = np.sort(times)
-    return np.unique(ordered[BUCKET_ROWS::BUCKET_ROWS])
+def _bounds(sampled: Array, step: int) -> Array:
+    """Times that cut the rows into parts of so many samples; a part holds what is before its bound, and no time is cut."""
+    ordered = np.sort(sampled)
+    return np.unique(ordered[step::step])
 
 
 def _split(folder: Path, bounds: Array, schema: pa.Schema) -> None:

@@ -29,7 +29,8 @@ _HOOKS_SECONDS: Final = 5.0
 
 
 class Ending:
-    """Closes the gate at the first SIGTERM or SIGINT, ends the application by force when it is late, or at a second signal."""
+    """Closes the gate at the first SIGTERM, SIGINT or SIGHUP, ends the application by force when it is late, or at a second
+    signal. SIGHUP comes when a terminal is closed; where it is ignored (nohup) it stays so."""
 
     def __init__(self, gate: Gate, jvm: Any) -> None:
         self._gate = gate
@@ -46,12 +47,13 @@ class Ending:
         orphan.taken_over()
         if os.getppid() == self.jvm_pid:
             threading.Thread(target=self._end_with_java, name="java", daemon=True).start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
         from pyspark.java_gateway import ensure_callback_server_started
 
         ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
-        for name in ("TERM", "INT"):
+        for name in ("TERM", "INT", "HUP"):  # Java leaves one that is ignored as it is
             self._jvm.sun.misc.Signal.handle(self._jvm.sun.misc.Signal(name), _JvmHandler(self))
 
     def _end_with_java(self) -> None:

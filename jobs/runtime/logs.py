@@ -25,9 +25,24 @@ _SAY_AGAIN_SECONDS: Final = 60.0
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):
-    """A log file that reports once a minute that it can't be written, and goes on when it can."""
+    """A log file that reports once a minute that it can't be written, and goes on when it can.
+
+    Where somebody has moved or deleted it (a logrotate, say), the next line begins a new one; its folder is not made again,
+    for that may be gone with the checkpoint.
+    """
 
     _said = -_SAY_AGAIN_SECONDS
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream is not None and not self._is_there(self.stream):
+            self.stream.close()
+            self.stream = None  # the next line opens it
+        super().emit(record)
+
+    def _is_there(self, stream: TextIO) -> bool:
+        with suppress(OSError):
+            return os.path.samestat(Path(self.baseFilename).stat(), os.fstat(stream.fileno()))
+        return False
 
     def handleError(self, record: logging.LogRecord) -> None:
         now = time.monotonic()

@@ -37,6 +37,8 @@ def test_every_client_is_told_where_its_servers_are() -> None:
         "trainer": {"MLFLOW_TRACKING_URI"},
         "job": {"KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI", "INFLUXDB_URL", "INFLUXDB_TOKEN"},
         "service": {"KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"},
+        "watcher": {"KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"},
+        "notifier": {"KAFKA_BOOTSTRAP_SERVERS"},
         "generator": {"KAFKA_BOOTSTRAP_SERVERS"},
         "grafana": {"INFLUXDB_URL"},
         "kafka-ui": {"KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS"},

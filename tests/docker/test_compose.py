@@ -39,6 +39,8 @@ WHAT_USERS_WERE_PROMISED = {
     "service",
     "generator",
     "page",
+    "watcher",
+    "notifier",
 }
 
 
@@ -165,6 +167,14 @@ def test_detection_does_not_wait_for_influxdb() -> None:
 
 def test_the_service_waits_for_what_the_job_waits_for_and_for_nothing_else() -> None:
     assert services()["service"]["depends_on"] == services()["job"]["depends_on"]
+
+
+def test_the_watcher_reads_the_lake_that_the_job_writes_and_cannot_change_it() -> None:
+    job, watcher = services()["job"], services()["watcher"]
+    place = environment(job)["SCORELINE_LAKE"]
+    assert environment(watcher)["SCORELINE_LAKE"] == place
+    assert f"lake:{place}" in job["volumes"]
+    assert f"lake:{place}:ro" in watcher["volumes"]
 
 
 # Images, users, limits

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from settings import Settings
-from tests.docker.compose import APP, ROOT, command, compose, environment, example, own, services
+from tests.docker.compose import APP, ROOT, command, compose, environment, example, mounts, own, services
 
 DOCKERFILE = ROOT / "docker" / "job.Dockerfile"
 
@@ -20,6 +20,8 @@ NOT_SETTINGS = {
     "page": {"PAGE_PASSWORD"},
     "mlflow": {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "MLFLOW_DISABLE_TELEMETRY"},
     "job": {"SPARK_LOCAL_IP", "TMPDIR"},
+    "watcher": {"TMPDIR"},
+    "notifier": {"NOTIFY_URL"},
 }
 """What a service is told that is no setting of Scoreline's: read by scripts in docker/, MLflow, Spark and Python."""
 
@@ -100,7 +102,8 @@ def test_the_image_makes_the_folders_that_its_services_mount_volumes_on() -> Non
     """A volume that is mounted on a missing folder belongs to root."""
     [made] = [line for line in _instructions("RUN") if "install --directory" in line]
     folders = set(re.findall(r"(?<= )/\w+", made.partition("--owner=scoreline")[2]))
-    assert folders == {mount.split(":")[1] for service in own().values() for mount in service.get("volumes", [])}
+    mounted = [(source, target) for service in own().values() for source, target in mounts(service)]
+    assert folders == {target for source, target in mounted if not source.startswith(".")}
 
 
 @pytest.mark.parametrize("source", _copied())
@@ -121,8 +124,21 @@ def test_nothing_secret_or_large_can_get_into_the_image() -> None:
 
 def test_what_is_copied_is_all_that_the_programs_import(app: Path) -> None:
     programs = "jobs.detect", "jobs.publish", "jobs.__main__", "generator.__main__", "ml.__main__", "stack.__main__"
-    programs += ("serving.__main__", "page.__main__", "page.server")
-    own = "generator", "jobs", "ml", "page", "scoreline", "serving", "settings", "sinks", "stack", "versions"
+    programs += ("serving.__main__", "page.__main__", "page.server", "watch.__main__", "notifications.__main__")
+    own = (
+        "generator",
+        "jobs",
+        "lake",
+        "ml",
+        "notifications",
+        "page",
+        "scoreline",
+        "serving",
+        "settings",
+        "sinks",
+        "stack",
+    )
+    own += "versions", "watch"
     code = f"import sys, {', '.join(programs)}; print(*(sys.modules[name].__file__ for name in {own}), sep='\\n')"
     assert all(Path(file).is_relative_to(app) for file in _run(app, "python", "-c", code).splitlines())
 

@@ -14,6 +14,7 @@ from types import FunctionType
 
 from detection import engine, halves, intake, message_parsing
 from ml import segments
+from settings import private_files
 from tests.fuzz import mutate, way
 
 try:
@@ -88,4 +89,5 @@ class Count:
 
 
 if __name__ == "__main__":
+    private_files()
     main()

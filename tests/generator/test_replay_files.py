@@ -1,18 +1,23 @@
 """Files that people have: unsorted, empty, packed, in a folder, cut in two; and the published data sets' own shapes."""
 
+import bz2
 import gzip
 import json
+import lzma
 import random
 import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -24,7 +29,9 @@ from generator.replay import csv_source, sorting
 from generator.replay.convert import Converter
 from generator.replay.cut import Cut
 from generator.replay.errors import ReplayError
+from generator.replay.fit import TIME, Fitted
 from generator.replay.mapping import load_mapping
+from generator.replay.source import Position
 from generator.replay.stream import DataSet
 from ml.dataset.history import History, HistoryError
 from ml.features.customers import CustomerTable
@@ -60,6 +67,21 @@ def test_a_packed_file_is_named_with_the_command_that_unpacks_it(tmp_path: Path)
     with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
         archive.writestr("data.csv", content)
     assert "is packed by zip: unpack it with `unzip " in complaint(tmp_path / "archive.zip", tmp_path)
+    (tmp_path / "a.csv").write_bytes(lzma.compress(content))
+    assert "is packed by xz: unpack it with `unxz " in complaint(tmp_path / "a.csv", tmp_path)
+    (tmp_path / "b.csv.bz2").write_bytes(bz2.compress(content))
+    assert "is packed by bzip2: unpack it with `bunzip2 " in complaint(tmp_path / "b.csv.bz2", tmp_path)
+
+
+def test_a_file_in_utf_16_is_named_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    (tmp_path / "excel.csv").write_text("at,who,amount,fraud\n1,c,5,0\n", "utf-16")
+    assert "excel.csv is in UTF-16: bring it into UTF-8 with `iconv " in complaint(tmp_path / "excel.csv", tmp_path)
+
+
+def test_a_history_that_would_end_before_the_first_row_is_refused_with_the_reason(tmp_path: Path) -> None:
+    data = DataSet(csv_file(tmp_path, "1,c,5,0"), mapping(tmp_path), until="2")
+    with pytest.raises(ReplayError, match="comes before --until: name a later place"):
+        converted(data, tmp_path / "out")
 
 
 def test_a_folder_that_spark_wrote_says_how_to_make_one_file_of_it(tmp_path: Path) -> None:
@@ -151,7 +173,7 @@ def test_sorting_gives_what_a_sorted_file_gives_also_after_a_stop(
     assert rejects.count == sum(n % 9 == 8 for n in range(len(lines)))
 
 
-@pytest.mark.parametrize("at", ["90%", "272", "1970-01-01T00:04:30Z"])
+@pytest.mark.parametrize("at", ["90%", "0.9", "272", "1970-01-01T00:04:30Z"])
 @pytest.mark.parametrize("disorder", [False, True])
 def test_a_history_until_a_cut_and_a_stream_from_it_are_the_whole_file(tmp_path: Path, at: str, disorder: bool) -> None:
     plain = [f"{n},c{n % 7},{n},{int(n % 10 == 0)}" for n in range(300)]
@@ -176,7 +198,7 @@ def test_a_share_of_a_parquet_file_is_one_of_its_rows(tmp_path: Path) -> None:
     assert converted(data, tmp_path / "out").num_rows == 25
 
 
-@pytest.mark.parametrize("text", ["0%", "100%", "x%", "2019-06-01", "soon", "-4"])
+@pytest.mark.parametrize("text", ["0%", "100%", "x%", "0.0", "1.0", "2019-06-01", "soon", "-4"])
 def test_a_cut_that_is_none_is_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(ReplayError, match=r"^--until has to be a "):
         DataSet(csv_file(tmp_path, "1,c,5,0"), mapping(tmp_path), until=text)
@@ -270,3 +292,26 @@ def test_the_rejects_after_a_row_cut_are_not_counted(tmp_path: Path) -> None:
     Converter(DataSet(file, mapping(tmp_path), until="4"), tmp_path / "out", PROMPT).run()
     rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
     assert [reject["row"] for reject in rejects] == [2]
+
+
+def test_sorting_keeps_no_number_for_each_row_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorting, "BUCKET_ROWS", 5_000)
+    rows, blocks, random = 200_000, 40, np.random.default_rng(1)
+    schema = pa.schema([(TIME, pa.int64())])
+    where = Position(0, 2)
+
+    def shuffled_blocks() -> Iterator[Fitted]:
+        for _ in range(blocks):
+            yield Fitted(pa.table([random.integers(0, 1 << 40, rows // blocks)], schema=schema), [], where, 0, 0)
+
+    tracemalloc.start()
+    try:
+        found = [part.table[TIME].to_numpy() for part in sorting.in_time_order(shuffled_blocks(), schema)]
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 8 * rows
+    together = np.concatenate(found)
+    assert len(together) == rows
+    assert np.all(together[1:] >= together[:-1])
+    assert max(map(len, found)) < 1.2 * 5_000

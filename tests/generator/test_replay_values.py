@@ -31,7 +31,9 @@ def reasons(folder: Path, *lines: str, **changes: Any) -> list[str]:
     return [reject.reason for reject in rejects.shown]
 
 
-@pytest.mark.parametrize("word", ["", "NULL", "null", "NA", "N/A", "n/a", "\\N", "nan", "NaN", " NULL ", "'NULL'"])
+@pytest.mark.parametrize(
+    "word", ["", "NULL", "null", "NA", "N/A", "n/a", "\\N", "nan", "NaN", " NULL ", "'NULL'", "None", "<NA>", "#N/A"]
+)
 def test_words_for_nothing_are_no_value_in_texts_numbers_and_required_fields(tmp_path: Path, word: str) -> None:
     header = "at,who,amount,fraud,shop,lat,risk"
     fields = {"merchant_id": "shop", "latitude": "lat", "extra": ["risk"]}
@@ -58,7 +60,7 @@ def test_a_mapping_says_which_words_mean_nothing_for_all_columns_and_for_one(tmp
         "merchant_id": {"column": "shop", "unknown": ["?"]},
         "extra": {"risk": {"column": "risk", "unknown": [-1]}},
     }
-    made = one(tmp_path, "1,NULL,5,0,?,-1.0", header, unknown=["none"], **fields)
+    made = one(tmp_path, "1,NULL,5,0,?,-1.0", header, unknown=["nil"], **fields)
     assert mapping(tmp_path, unknown=[None, "-"]).unknown == ["null", "-"]  # as YAML reads NULL without quotes
     assert (made["customer_id"], made["merchant_id"], made["extra_risk"]) == ("NULL", None, None)
 
@@ -103,7 +105,9 @@ def test_what_the_columns_rule_does_not_allow_is_a_reject_and_no_guess(tmp_path:
         converted(DataSet(file, mapping(tmp_path, amount={"column": "amount", "decimal": decimal})), tmp_path / "out")
 
 
-@pytest.mark.parametrize("text", ["(12.50)", "-12.50", "-$12.50", "$-12.50", "($12.50)"])
+@pytest.mark.parametrize(
+    "text", ["(12.50)", "-12.50", "-$12.50", "$-12.50", "($12.50)", "12.50-", "12.50 €-", "12.50- €"]
+)
 def test_an_amount_below_zero_is_a_reject_or_counts_by_its_size_as_the_mapping_says(tmp_path: Path, text: str) -> None:
     (reason,) = reasons(tmp_path, f"2,c,{text},0")
     assert reason.startswith("amount (column amount) must be finite and at least 0, but is ")

@@ -50,14 +50,16 @@ def folded(*logs: list[Any]) -> dict[str, list[float]]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("partitions", [7, pytest.param(2, marks=pytest.mark.long)])
 def test_made_again_while_stopped_it_is_named_and_once_accepted_read_from_its_beginning(
-    spark: SparkSession, settings: Settings, detect_all: Detect
+    spark: SparkSession, settings: Settings, detect_all: Detect, partitions: int
 ) -> None:
+    """With more partitions than the four of before, and with fewer; the offsets of those that are gone are of no use."""
     old = traffic(80, customers=10, seed=61)
     send(settings, messages(old))
     detect_all(settings)
     log = read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
-    make_again(settings, settings.transactions_topic)
+    make_again(settings, settings.transactions_topic, partitions)
     new = traffic(40, customers=10, seed=62)
     send(settings, [*messages(new), messages(old)[0]])  # the last one is a duplicate of one that the old topic held
     new_log = read_topic(settings.kafka_bootstrap_servers, settings.transactions_topic)
@@ -84,6 +86,8 @@ def test_made_again_while_stopped_it_is_named_and_once_accepted_read_from_its_be
         mine = [entry for entry in entries if entry.topic_id == topic_id]
         held = sum(end - entry.start.get(p, 0) for entry in mine for p, end in entry.end.items())
         assert held == (80 if topic_id == entries[0].topic_id else 41)
+        known = {int(partition) for entry in mine for partition in entry.end}
+        assert known == set(range(4 if topic_id == entries[0].topic_id else partitions))
     assert all(entry.start.get(p, 0) <= end for entry in entries for p, end in entry.end.items())
     # A further start goes on where the last one ended.
     send(settings, messages(traffic(20, customers=10, seed=63)))
@@ -178,10 +182,10 @@ def test_made_again_while_running_each_record_of_the_new_topic_is_scored_once_an
     send(settings, messages(traffic(80, customers=10, seed=64)))
     with Application(settings) as application:
         application.wait_until(lambda: points(settings, stack) == 80, "the first points")
-        for number, topic in enumerate(
-            (settings.transactions_topic, settings.transactions_topic, settings.scores_topic)
+        for number, (topic, partitions) in enumerate(
+            ((settings.transactions_topic, 7), (settings.transactions_topic, 2), (settings.scores_topic, 3))
         ):
-            make_again(settings, topic)
+            make_again(settings, topic, partitions)
             # As many as before, fewer than before, more than before.
             send(settings, messages(traffic((80, 16, 200)[number], customers=10, seed=65 + number)))
             reached = (160, 176, 376)[number]

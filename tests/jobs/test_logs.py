@@ -43,6 +43,31 @@ def test_a_log_file_on_a_full_disk_is_said_once_in_one_line(tmp_path: Path, caps
     assert "a disk is full" in said
 
 
+def test_a_log_file_that_is_moved_or_deleted_is_begun_again_and_one_without_its_folder_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, log = tmp_path / "logs", logging.getLogger("job")
+    file = folder / "detect.log"
+    logs.set_up_logs(Settings(log_dir=folder), "detect")
+    log.info("first")
+    file.rename(folder / "detect.log.old")
+    log.info("second")
+    assert ("first" in file.read_text(), "second" in file.read_text()) == (False, True)
+    file.unlink()
+    log.info("third")
+    assert "third" in file.read_text()
+    assert capsys.readouterr().err == ""
+    folder.rename(tmp_path / "elsewhere")
+    for _ in range(3):
+        log.info("nowhere")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"WARNING: the log file {file} can't be written (")
+    assert not folder.exists()
+    folder.mkdir()
+    log.info("last")
+    assert "last" in file.read_text()
+
+
 def test_the_console_gets_one_line_of_an_error_and_the_log_file_the_trace(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Announcements of tables of profiles: ours are taken up, and whatever else stands on the topic is not."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from detection.hadoop_uris import on_this_machine
 from detection.profile_store import ProfileStore
 from jobs.runtime.storage import DurableFolder
 from messaging.config import KafkaConfig
@@ -28,12 +30,14 @@ def announcement(folder: Path, version: int) -> Announcement:
     one = np.ones(1, np.uint64)
     table.take_in(transaction_counts(one * version, one, np.array([BLOCK]), np.zeros((1, 27))))
     digest = write(table, folder / f"{version}.profiles")
-    return Announcement(version, BLOCK, 3_600, {"scores": {"0": 7}}, digest, str(folder), f"{version}.profiles", 1, 2)
+    file = folder / f"{version}.profiles"
+    size = file.stat().st_size
+    return Announcement(version, BLOCK, 3_600, {"scores": {"0": 7}}, digest, str(folder), file.name, size, 2)
 
 
 def poller(tmp_path: Path, found: list[Announcement]) -> ProfilePoller:
     """Of a checkpoint, with these announcements on the topic."""
-    read = lambda folder, file: DurableFolder.on_disk(Path(folder)).read(file)  # noqa: E731
+    read = lambda folder, file: DurableFolder.on_disk(on_this_machine(folder)).read(file)  # noqa: E731
     made = ProfilePoller(From("t", ABSENT, "m", read), ProfileStore(DurableFolder.on_disk(tmp_path / "kept")))
     reader: Any = type("Reader", (), {"read": lambda self, seconds: found})()
     made._reader = reader
@@ -56,7 +60,22 @@ def test_the_newest_table_whose_file_is_whole_is_taken_up_and_kept(tmp_path: Pat
     two = poller(tmp_path, [msgspec.structs.replace(other, digest="0" * 64)])
     two.look()
     assert two.current() == second.name
+    assert poller(tmp_path, []).current() == second.name  # nothing of the other one stays
     assert one.in_use == "table 1 of profiles"
+
+
+@pytest.mark.parametrize(
+    ("folder", "file"), [("/dev", "zero"), ("file:///dev", "zero"), ("", "pipe"), ("", "1.profiles")]
+)
+def test_what_an_announcement_of_others_names_is_read_only_where_it_is_a_file_of_that_size(
+    tmp_path: Path, folder: str, file: str
+) -> None:
+    """Neither for ever, nor until memory is full."""
+    os.mkfifo(tmp_path / "pipe")
+    ours, wrong = announcement(tmp_path, 1), {"folder": folder or str(tmp_path), "file": file, "size": 4_000}
+    one = poller(tmp_path, [ours, msgspec.structs.replace(ours, version=7, **wrong)])
+    one.look()
+    assert one.current() == ours.name
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,39 @@
 """Every client against a real broker that talks TLS and asks for a login; and each way in which that can fail, in one line."""
 
+import logging
 import socket
 import ssl
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psutil
 import pytest
 import trustme
+from confluent_kafka import KafkaException
 from pydantic import SecretStr
 
+import generator.__main__ as generator_commands
+import ml.__main__ as ml_commands
+from generator import producer
 from generator.producer import KafkaUnreachable, Outbox
 from jobs.preflight import check_kafka
 from jobs.runtime.errors import Fatal
+from messaging import reader
 from messaging.config import KafkaConfig
 from messaging.errors import ReadError
 from messaging.reader import Reader
 from messaging.topics import create_topics
 from messaging.unreachable import why_unreachable
+from notifications.kept import Kept
+from notifications.notifier import Notifier
+from notifications.policy_file import PolicyOnDisk
+from notifications.records import Records
+from page.feed.topics import in_words, topic_ids
 from serving.errors import ServiceError
 from serving.log import Log
 from settings import Settings
@@ -169,3 +182,67 @@ def test_each_program_says_it(trouble: str, troubles: dict[str, tuple[KafkaConfi
     for raised in (fatal, sending, reading, serving):
         assert named in str(raised.value)
         assert SECRET not in str(raised.value)
+
+
+COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
+    "send": (generator_commands.main, "send --rate 0 --count 1 --customers 1000"),
+    "replay": (generator_commands.main, "replay {folder}/one.csv --format {folder}/mapping.yaml --speed max"),
+    "pull": (generator_commands.main, "pull http://127.0.0.1:9/payments --mapping {folder}/mapping.yaml --once"),
+    "evaluate": (ml_commands.main, "evaluate {folder} --scores scores"),
+}
+MAPPING = "name: desk\nevent_time: when\ntransaction_id: id\ncustomer_id: who\namount: amount\n"
+
+
+@pytest.mark.long  # a login that is refused is known only when a client has tried for some seconds
+@pytest.mark.parametrize("trouble", ["password", "authority", "expired"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_ends_with_one_line(
+    command: str,
+    trouble: str,
+    troubles: dict[str, tuple[KafkaConfig, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, named = troubles[trouble]
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    (tmp_path / "one.csv").write_text("when,id,who,amount\n2026-03-01T10:00:00Z,1,c,5\n")
+    for name, value in settings_of(config).environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(producer, "CONNECT_SECONDS", 3.0)
+    monkeypatch.setattr(reader, "ANSWER_SECONDS", 3.0)
+    main, line = COMMANDS[command]
+    monkeypatch.setattr(sys, "argv", ["scoreline", *line.format(folder=tmp_path).split()])
+    with pytest.raises(SystemExit) as left:
+        main()
+    printed = capsys.readouterr()
+    said = (left.value.code if isinstance(left.value.code, str) else "") + printed.err
+    assert left.value.code not in (0, None)
+    assert len(said.strip().splitlines()) == 1
+    assert said.startswith("error: ")
+    assert named in said
+    assert SECRET not in said + printed.out
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("trouble", ["password", "authority", "expired"])
+def test_notifier_and_page_say_it_and_go_on(
+    trouble: str, troubles: dict[str, tuple[KafkaConfig, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, named = troubles[trouble]
+    (tmp_path / "policy.yaml").write_text(
+        "channels: {desk: {url: 'json://127.0.0.1:9/x'}}\nroutes: [{name: all, match: 'true', channels: [desk]}]\n"
+    )
+    records, kept = Records(config, ("alerts",), "events"), Kept(tmp_path / "state")
+    with caplog.at_level(logging.WARNING):
+        Notifier(PolicyOnDisk(tmp_path / "policy.yaml"), records, kept).run(lambda: not caplog.messages)
+    records.close()
+    kept.close()
+    with pytest.raises((KafkaException, TimeoutError)) as raised:
+        topic_ids(config, ["alerts"])
+    for said in (caplog.messages[0], in_words(raised.value, config)):
+        assert said.startswith("Kafka does not answer: ")
+        assert named in said
+        assert "\n" not in said
+        assert SECRET not in said

@@ -129,6 +129,19 @@ def test_a_spree_gives_its_alerts_under_every_flood(flood: str, n: int, model: M
     assert alerts[undisturbed].all()
 
 
+def test_a_spree_gives_seven_alerts_under_floods_at_the_exact_edges_of_its_windows(model: Model) -> None:
+    """To the millisecond: just within a window, at its edge, which lies outside, and just beyond it."""
+    edges = np.array([0, 10 * MINUTE, HOUR, -HOUR, 6 * HOUR, DAY, -DAY, 49 * HOUR])
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        honest = np.concatenate([past(random), spree(random)])
+        n = int(random.integers(1, 200))
+        times = random.choice(honest["time"][-12:], n) - random.choice(edges, n) + random.integers(-1, 2, n)
+        hostile = payments(np.minimum(times, NOW + DAY), random, 2_000_000)
+        log = mixed_with(hostile, honest, random, len(honest) - 12)
+        assert model.is_anomaly(model.anomaly_score(features_of(log, honest[-12:]))).sum() >= 7, seed
+
+
 def test_a_spree_that_is_back_dated_itself_still_gives_alerts(model: Model) -> None:
     random = np.random.default_rng(3)
     honest, hostile = past(random), spree(random)

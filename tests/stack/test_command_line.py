@@ -73,6 +73,11 @@ def test_an_mlflow_server_is_started_when_asked_for(data: Path) -> None:
     assert [line.split()[0] for line in up.stdout.splitlines()] == ["Kafka", "MLflow"]
     status = json.loads(stack(data, "status", "--json").stdout)
     assert status["MLFLOW_TRACKING_URI"].startswith("http://127.0.0.1:")
+    running = {one for server in processes_of(data) for one in (server, *server.children(recursive=True))}
+    sockets = [one for process in running for one in process.net_connections("inet")]
+    listening = {(one.laddr.ip, one.laddr.port) for one in sockets if one.status == psutil.CONN_LISTEN}
+    assert int(status["MLFLOW_TRACKING_URI"].rsplit(":", 1)[1]) in {port for _, port in listening}
+    assert {ip for ip, _ in listening} <= {"127.0.0.1", "::ffff:127.0.0.1"}
     assert "MLflow is down." in stack(data, "down").stdout
     assert json.loads(stack(data, "status", "--json").stdout)["MLFLOW_TRACKING_URI"].startswith("sqlite:///")
     assert processes_of(data) == []

@@ -265,6 +265,35 @@ def test_a_candidate_shadows_then_is_checked_then_judges_more_and_more_and_is_pr
     assert held.kind == "withdraw"
 
 
+def test_a_candidate_that_the_gate_refuses_while_it_is_on_trial_is_withdrawn_by_whatever_policy() -> None:
+    trying = {"trial": Trying(2), "tried": Live(1_000, 5)}
+    state = msgspec.structs.replace(TRIED, first_tried=NOW - 2 * DAY)
+    gate = _at(trying, state)
+    assert isinstance(gate, Step)
+    refused = after(state, Entry("1", NOW, NOW, "done", gate, 2, passed=False))
+    for better in (True, False):
+        step = _at(trying, refused, msgspec.structs.replace(POLICY, promote=Promote(better=better)))
+        assert isinstance(step, Step), better
+        assert (step.kind, step.version) == ("withdraw", 2)
+
+
+def test_a_trial_that_showed_in_time_that_it_is_better_goes_on_beyond_its_days() -> None:
+    trying = {"trial": Trying(2), "tried": Live(1_000, 5)}
+    late = msgspec.structs.replace(TRIED, first_tried=NOW - 7 * DAY)
+    over = _at(trying, late)
+    assert isinstance(over, Step)
+    assert over.kind == "withdraw"
+    gate = _at(trying, msgspec.structs.replace(TRIED, first_tried=NOW - 2 * DAY))
+    assert isinstance(gate, Step)
+    shown = after(late, Entry("1", NOW, NOW, "done", gate, 2, passed=True, better=True))
+    step = _at(trying, shown)
+    assert isinstance(step, Step)
+    assert (step.kind, step.judges) == ("challenge", 0.1)
+    by_hand = _at(trying, shown, msgspec.structs.replace(POLICY, promote=Promote(automatic=False)))
+    assert isinstance(by_hand, Step)
+    assert by_hand.kind == "withdraw"
+
+
 def test_what_a_person_changes_becomes_the_base_and_is_left_alone() -> None:
     promoted = _at({"champion": 7}, WATCHED)
     assert isinstance(promoted, Step)
