@@ -102,7 +102,7 @@ def run_with_kills(settings: Settings, start: Start, kills: int, seed: int) -> N
         application.kill()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_lake_has_each_score_and_label_once_after_a_kill(settings: Settings, start: Start) -> None:
     sent = traffic(600, customers=50, seed=7)
     send(settings, messages(sent))
@@ -123,7 +123,7 @@ def test_the_lake_has_each_score_and_label_once_after_a_kill(settings: Settings,
     assert refold(Place(settings.lake), default_rates(), Customers()).different == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lake_of_an_older_release_takes_new_rows_and_gains_their_columns(settings: Settings, start: Start) -> None:
     assert settings.lake is not None
     place = old_lake(Path(settings.lake))

@@ -258,10 +258,11 @@ def test_a_label_reaches_the_first_score_within_25_s_of_its_arrival(
 
 
 @pytest.mark.usefixtures("by_profiles")
-@pytest.mark.parametrize("kills", [pytest.param(1, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_killed_at_any_moment_profiles_count_each_record_once(
-    spark: SparkSession, settings: Settings, start: Callable[..., Application], kills: int
+    spark: SparkSession, settings: Settings, start: Callable[..., Application]
 ) -> None:
+    kills = 3
     begin = datetime(2026, 3, 2, 8, tzinfo=UTC)
     whole = now_traffic(1_000 * kills, 41, begin, 1_500)
     state = Path(settings.checkpoint) / "profiles-state"
