@@ -62,7 +62,7 @@ test: style ## check style, types, and what the tests against real servers show 
 
 # Types are checked meanwhile: tests wait for servers, and a check of types takes one process a minute or two.
 tests: setup-dev ## run the tests of make test alone
-	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
+	@unset MAKEFLAGS; $(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
 
 test-again: lint ## run what failed last time once more, one at a time, and name it: such a test, or what it tests, is to be corrected
 	@$(PYTHON) -m pytest --verbose --last-failed --last-failed-no-failures none
