@@ -13,6 +13,9 @@ STATE ?= .scoreline/state
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 
 PYTHON := .venv/bin/python
+# Each start of a program, and pytest before all, would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Runs a command with the settings of the local stack; what the environment sets already takes precedence.
 WITH_STACK := $(PYTHON) -m stack run
 
@@ -23,7 +26,7 @@ PROCESSES ?= $(shell $(PYTHON) -c "import os; cores, memory = os.cpu_count() or 
 SIDE_BY_SIDE = $(PYTHON) -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-again test-quick test-long torture fuzz lint audit page-pictures dashboards wheel lock bench bench-quick loop load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
+.PHONY: help setup setup-dev demo test tests test-again test-quick test-long torture fuzz lint style types audit page-pictures dashboards wheel lock bench bench-quick loop load orchestrators stack stack-down generate train submit scorecard scorecard-quick notebook up down reset
 
 help: ## show this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +45,7 @@ define install
 endef
 
 # What needs InfluxDB has it built while the libraries are fetched.
-demo stack test test-again test-quick test-long: MEANWHILE := --build-influxdb
+demo stack test tests test-again test-quick test-long: MEANWHILE := --build-influxdb
 
 setup: ## make the virtual environment in .venv from requirements.lock (all others do it by themselves)
 	$(call install,requirements.lock)
@@ -54,18 +57,27 @@ setup-dev: ## the same from requirements-dev.lock, with what tests and lint need
 demo: setup ## watch it all at work: servers, traffic, detection, alerts in five minutes (RATE=500 DURATION=60; DURATION=0: until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
-test: lint ## check style, types, and what the tests against real servers show in some 25 minutes (PROCESSES=2 takes less memory)
-	@$(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
+test: style ## check style, types, and what the tests against real servers show in some 20 minutes (PROCESSES=2 takes less memory)
+	@$(MAKE) --no-print-directory --jobs 2 types tests
+
+# Types are checked meanwhile: tests wait for servers, and a check of types takes one process a minute or two.
+tests: setup-dev ## run the tests of make test alone
+	@unset MAKEFLAGS; $(SIDE_BY_SIDE) --durations 20 -m "not alone and not long"
 
 test-again: lint ## run what failed last time once more, one at a time, and name it: such a test, or what it tests, is to be corrected
-	@$(PYTHON) -m pytest --verbose --last-failed --last-failed-no-failures none -m "not alone and not long"
+	@$(PYTHON) -m pytest --verbose --last-failed --last-failed-no-failures none
 
 test-quick: setup-dev ## run the tests that take less than half a minute each
 	@$(SIDE_BY_SIDE) -m "not slow and not alone and not long"
 
+# The files that have such a test: to look through all others takes a minute.
+LONG_TESTS = $(shell grep -rlE --include="*.py" "mark\.(long|alone)\b" tests)
+
 test-long: setup-dev ## run the tests that take longer or must be alone: kills, outages, a short torture (under 35 minutes)
-	@$(SIDE_BY_SIDE) --durations 10 -m "long and not alone"
-	@$(PYTHON) -m pytest --durations 10 -m alone
+	@failed=0; \
+	$(SIDE_BY_SIDE) --durations 20 -m "long and not alone" $(LONG_TESTS) || failed=1; \
+	$(PYTHON) -m pytest --durations 10 -m alone $(LONG_TESTS) || failed=1; \
+	exit $$failed
 
 torture: setup-dev ## kill everything in turn for MINUTES=30 under hostile traffic, then account for every record; ends with one line of JSON
 	@$(PYTHON) -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
@@ -78,9 +90,13 @@ fuzz: setup-dev ## send MESSAGES hostile messages through the whole way in one p
 	@$(PYTHON) -m tests.fuzz --messages $(MESSAGES) $(if $(SEED),--seed $(SEED)) 2> .scoreline/fuzz.log || { \
 		tail -5 .scoreline/fuzz.log >&2; exit 1; }
 
-lint: setup-dev ## check style and types
+lint: style types ## check style and types
+
+style: setup-dev ## check style alone
 	@$(PYTHON) -m ruff check
 	@$(PYTHON) -m ruff format --check
+
+types: setup-dev ## check types, who imports whom, and undeclared imports
 	@$(PYTHON) -m mypy --strict bench grafana ml detection messaging notifications sinks generator stack jobs lake scorecard programs demo torture serving versions page watch scoreline.py settings.py orchestration/scoreline_steps.py orchestration/scoreline_dags.py orchestration/scoreline_flows.py
 	@$(PYTHON) -m deptry .
 	@.venv/bin/lint-imports --no-logo --no-cache
@@ -117,7 +133,7 @@ bench: setup-dev .venv-quix/installed.lock ## measure everything, about an hour:
 bench-quick: setup-dev ## measure the most important figures in four minutes; ends with one line of JSON
 	@$(PYTHON) -m bench quick
 
-loop: setup-dev ## let drift hurt a model, nobody do anything, and measure how the loop gets recall back (10 to 20 minutes, RATE=1000); ends with one line of JSON
+loop: setup-dev ## let drift hurt a model, nobody do anything, and measure how the loop gets recall back (10 to 20 minutes, RATE=400); ends with one line of JSON
 	@$(PYTHON) -m bench.loop $(if $(filter-out file,$(origin RATE)),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 
 load: setup-dev ## load the service that runs on the stack, and say whether it passes (RATE=1000 DURATION=60 SCENARIO=standard|attack|drift)

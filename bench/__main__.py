@@ -12,6 +12,7 @@ from rich.console import Console
 from typer import Argument, Option
 
 from bench import parts
+from bench.beside_command import beside
 from bench.encoded import with_transactions
 from bench.environment import Environment
 from bench.errors import BenchError
@@ -38,6 +39,7 @@ WarmUp = Annotated[float, Option(min=0, help="Seconds that do not count.")]
 
 app.command()(lane)
 app.command()(service)
+app.command()(beside)
 
 
 @app.callback()

@@ -45,7 +45,7 @@ def end(result: Result) -> None:
     """Exit status 1 where something could not be measured."""
     failed = [
         f"{trial.system}: {trial.failed}"
-        for trial in (*result.trials, *result.growth, *result.profiles)
+        for trial in (*result.trials, *result.growth, *result.profiles, *result.beside)
         if trial.failed
     ]
     if result.failures or failed:

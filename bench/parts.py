@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.beside import beside
 from bench.catch_up import catch_up
 from bench.errors import BenchError
 from bench.full_speed import full_speed
@@ -51,6 +52,12 @@ def measure_profiles(bench: Session, customers: int, plan: Plan, say: Say) -> No
     made = bench.input(customers, plan.transactions)
     found = profile_trials(bench.environment, made, plan, bench.choices.flags, say, bench.progress)
     bench.result.profiles = found
+
+
+def measure_beside(bench: Session, customers: int, count: int, warm_up_seconds: float, say: Say) -> None:
+    """What challenger, archive and drift cost."""
+    made = bench.input(customers, count)
+    bench.result.beside = beside(bench.environment, made, count, warm_up_seconds, bench.choices.flags, say)
 
 
 def measure_soak(bench: Session, customers: int, rate: float, seconds: float, say: Say) -> None:

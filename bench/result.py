@@ -199,6 +199,7 @@ class Result(msgspec.Struct):
     lane: Lane | None = None
     robustness: Robustness | None = None
     profiles: list[Trial] = []
+    beside: list[Trial] = []
     failures: dict[str, str] = {}
 
     @property

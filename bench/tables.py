@@ -41,6 +41,7 @@ def markdown(result: Result) -> str:
         ("Soak", _soak(result)),
         ("Pieces alone, one thread", _pieces(result.pieces)),
         ("Profiles", _with_drained(result.profiles)),
+        ("Beside detection", _with_drained(result.beside)),
         ("Peers", _peers(result)),
         ("Generator", _generator(result)),
         ("The fast lane", lane_section(result.lane)),

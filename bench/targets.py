@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from bench.beside_figures import CHALLENGER, EVERYTHING, share_of_alone
 from bench.figures import Latency, share
 from bench.lane_figures import lane_figures, robustness_figures
 from bench.profile_figures import latency_growth, throughput_share
@@ -240,5 +241,7 @@ TARGETS: Final = (
     Target("with profiles over without, throughput", "share", 0.92, 0.92, throughput_share),
     Target("with profiles over without, p50 grows by", "%", 5, 5, latency_growth("p50"), False),
     Target("with profiles over without, p99 grows by", "%", 5, 5, latency_growth("p99"), False),
+    Target("with a challenger over without, throughput", "share", 0.88, 0.88, share_of_alone(CHALLENGER)),
+    Target("archive, challenger and drift: throughput", "share", 0.70, 0.70, share_of_alone(EVERYTHING)),
     *_LANE_TARGETS,
 )

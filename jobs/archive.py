@@ -195,6 +195,7 @@ class Archive:
                 .partitionBy(DAY)
                 .option("txnAppId", self._application(plan))
                 .option("txnVersion", plan.micro_batch)
+                .option("mergeSchema", "true")  # a table of an older release gains the columns that it lacks
                 .save(address)
             )
             if self._place.local is not None:

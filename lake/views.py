@@ -6,6 +6,7 @@ from typing import Final
 import duckdb
 import pyarrow.dataset as ds
 
+from lake.commits import all_rows
 from lake.maintenance import tables
 from lake.place import LakeUnusable, Place
 from lake.rows import LABEL_ROW, LABELS, SCORE_ROW, SCORES
@@ -31,7 +32,7 @@ def connect(
     connection.execute("set timezone = 'UTC'")
     found = tables(place)
     for name, view, schema in ((SCORES, "scores", SCORE_ROW), (LABELS, "label_log", LABEL_ROW)):
-        rows = found[name].to_pyarrow_dataset() if name in found else schema.empty_table()
+        rows = all_rows(found[name], schema) if name in found else schema.empty_table()
         connection.register(view, scores if name == SCORES and scores is not None else rows)
     _create_views(connection, place, known_by)
     return connection

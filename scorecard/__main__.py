@@ -71,7 +71,7 @@ def scorecard(
             worlds[STANDARD].append(world_trial(profiled, DEFAULT_BUDGET, draws, progress))
             with tempfile.TemporaryDirectory(prefix="scoreline-scorecard-") as runs:
                 book = handbook_part(handbook_data(Path(runs), seed, size.handbook, progress))
-            worlds[HANDBOOK].append(world_trial(book, DEFAULT_BUDGET, draws, progress))
+            worlds[HANDBOOK].append(world_trial(book, DEFAULT_BUDGET, draws, progress, learns_from_gap=False))
     _report(pooled(banks, trials, worlds), folder)
 
 

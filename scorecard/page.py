@@ -12,6 +12,7 @@ from ml.evaluation.report import COLUMNS, detector_rows, one_customer_rows, rank
 from ml.html_page import rendered
 from scorecard import plots
 from scorecard.baselines import AmountAndHour, Chance, ForestWithoutLabels
+from scorecard.combination import GAIN_COLUMNS, gain_rows, verdict
 from scorecard.comparison import PROMISE_COLUMNS, promise_rows, world_rows
 from scorecard.glossary import TERMS, kinds
 from scorecard.pooled import Scorecard
@@ -172,6 +173,7 @@ def _tables(card: Scorecard) -> list[Table]:
             one_customer_rows(card.standard),
         ),
         *(_table(*_WORLDS[world], ["detector", *COLUMNS], world_rows(card, world)) for world in card.worlds),
+        *_combination(card),
         _table(
             "What is promised, and what is reached",
             "Figures that descriptions of such systems promise, and what the best detector of each world reaches: with its "
@@ -194,6 +196,17 @@ def _tables(card: Scorecard) -> list[Table]:
             threshold_rows(card),
         ),
     ]
+
+
+def _combination(card: Scorecard) -> list[Table]:
+    if not card.gains:
+        return []
+    caption = (
+        f"{verdict(card.gains)} It should be at least as good everywhere, and better beyond chance somewhere. The "
+        "difference is the mean over the same seeds; it is beyond chance where its interval is above 0."
+    )
+    title = "The combination beside the best single detector"
+    return [_table(title, caption, GAIN_COLUMNS, gain_rows(card.gains))]
 
 
 def _section(title: str, caption: str, figure: go.Figure) -> Section:

@@ -12,6 +12,7 @@ from ml.evaluation.estimates import Estimate, over_seeds
 from ml.evaluation.judgement import Judgement, ScenarioResult
 from ml.evaluation.report import ranked
 from scorecard.adaptive import Days, Thresholds
+from scorecard.combination import Gain, gain
 from scorecard.drawing import Drawing
 from scorecard.reasons import Named
 from scorecard.trial import Special, Trial
@@ -25,6 +26,7 @@ class Scorecard(msgspec.Struct, frozen=True):
     special: by detector and field of `Special`. drawings: of the first seed. reasons: by detector that gives reasons and
     scenario, added up. rules: the recall of each scenario's own rule. thresholds: by detector and field of `Thresholds`.
     days: the alerts of each day, by detector and run, of the first seed. worlds: with profiles, by world and detector.
+    gains: what the combination gains, by kind of data.
     """
 
     seeds: list[int]
@@ -36,6 +38,7 @@ class Scorecard(msgspec.Struct, frozen=True):
     thresholds: dict[str, dict[str, Estimate]]
     days: dict[str, dict[RunName, Days]]
     worlds: dict[str, dict[str, Judgement | str]] = {}
+    gains: dict[str, Gain] = {}
 
     @property
     def best(self) -> tuple[str, Judgement]:
@@ -66,7 +69,14 @@ def pooled(seeds: Sequence[int], trials: Sequence[Trial], worlds: Worlds = Mappi
             world: {name: _judgement([of_seed[name] for of_seed in of_seeds]) for name in of_seeds[0]}
             for world, of_seeds in worlds.items()
         },
+        _gains(trials, worlds),
     )
+
+
+def _gains(trials: Sequence[Trial], worlds: Worlds) -> dict[str, Gain]:
+    found = {"the customer's features alone": gain([trial.standard for trial in trials])}
+    found |= {f"{world}, with profiles": gain(of_seeds) for world, of_seeds in worlds.items()}
+    return {data: one for data, one in found.items() if one is not None}
 
 
 def _keys(mappings: Iterable[Iterable[str]]) -> list[str]:

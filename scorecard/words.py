@@ -14,6 +14,7 @@ from ml.evaluation.report import (
     ranked,
     scenario_rows,
 )
+from scorecard.combination import GAIN_COLUMNS, gain_rows, verdict
 from scorecard.comparison import PROMISE_COLUMNS, promise_rows, world_rows
 from scorecard.pooled import Scorecard
 from scorecard.reasons import Named, by_lot
@@ -157,6 +158,7 @@ def markdown(card: Scorecard) -> str:
             "Without the kinds of fraud that cross customers:",
             _table(["detector", *COLUMNS], one_customer_rows(card.standard)),
             *_worlds(card),
+            *([verdict(card.gains), _table(GAIN_COLUMNS, gain_rows(card.gains))] if card.gains else []),
             "What descriptions of such systems promise, and what is reached:",
             _table(PROMISE_COLUMNS, promise_rows(card)),
             f"Scenarios, by {best}:",

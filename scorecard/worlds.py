@@ -30,19 +30,24 @@ CONTESTANTS: Final[tuple[Learner, ...]] = (*DETECTORS.values(), ForestWithoutLab
 
 
 def world_trial(
-    judged_part: JudgedPart, budget: float, draws: tuple[int, int], progress: Progress = silent
+    judged_part: JudgedPart,
+    budget: float,
+    draws: tuple[int, int],
+    progress: Progress = silent,
+    *,
+    learns_from_gap: bool = True,
 ) -> dict[str, Judgement | str]:
     """Each contestant's judgement on a part of data with profiles, by name; where it could not be fitted, why.
 
     The threshold is the score that kept to the budget while labels were awaited. draws: the seed, and the replicates of the
-    bootstrap over days, 0 for none.
+    bootstrap over days, 0 for none. learns_from_gap: not where a protocol says what is fitted to.
     """
     seed, replicates = draws
     found: dict[str, Judgement | str] = {}
     for number, learner in enumerate(CONTESTANTS):
         progress("judging with profiles", number, len(CONTESTANTS), learner.name)
         try:
-            contestant = Contestant.fitted(learner, judged_part.data, budget, seed)
+            contestant = Contestant.fitted(learner, judged_part.data, budget, seed, learns_from_gap)
         except TooFewRows as error:
             found[learner.name] = str(error)
             continue

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 import typer
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from lake.common import place_of
@@ -31,7 +31,7 @@ from watch.status import Status, read_status
 from watch.steps import Step
 from watch.watcher import PolicyFile, Watcher
 from watch.work import Work
-from watch.worker import LOCK, ProcessWorker, work_alone
+from watch.worker import BUSY, LOCK, ProcessWorker, work_alone
 
 app = typer.Typer(
     add_completion=False,
@@ -80,13 +80,14 @@ def watch(
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     with _errors():
-        watcher = _watcher(folder, policy, lake, drift_seconds)
+        kept = _kept(folder)
         if dry_run:
-            decision = watcher.look(dry=True)
+            decision = _watcher(kept, policy, lake, drift_seconds).look(dry=True)
             _out.print(f"{decision.kind if isinstance(decision, Step) else 'wait'}: {decision.why}", markup=False)
             return
-        with watcher.folder.alone():
-            _run(watcher, once)
+        PolicyFile.opened(policy or Settings.from_command_line([]).watch_policy)  # before there is a folder
+        with kept.alone():  # the journal is read within: what another watcher wrote to the last belongs to it
+            _run(_watcher(kept, policy, lake, drift_seconds), once)
 
 
 def _run(watcher: Watcher, once: bool) -> None:
@@ -100,11 +101,10 @@ def _run(watcher: Watcher, once: bool) -> None:
     watcher.run(stopped)
 
 
-def _watcher(folder: Path | None, policy: Path | None, lake: str | None, drift_seconds: float) -> Watcher:
+def _watcher(kept: Folder, policy: Path | None, lake: str | None, drift_seconds: float) -> Watcher:
     settings, place = Settings.from_command_line([]), place_of(lake)
     settings = settings.model_copy(update={"lake": place.uri})  # the process that works reads it from its environment
     registry = common.registry(names(common.declared(None)))
-    kept = Folder(folder or settings.watch_folder)
     observer = Observer(registry, place, settings, kept, drift_seconds)
     worker, announce = ProcessWorker(kept, settings), announcing(settings, registry.name)
     return Watcher(kept, PolicyFile.opened(policy or settings.watch_policy), observer, registry, worker, announce)
@@ -192,7 +192,7 @@ def work(id: str, folder: Where = None) -> None:
     """Do the long step of this id. The watcher starts it."""
     os.nice(5)
     kept = _kept(folder)
-    with FileLock(kept.path / LOCK).acquire(timeout=0):
+    with _alone_at_work(kept):
         opened = kept.state().work
         if opened is None or opened.id != id:
             sys.exit(f"error: step {id} is not open")
@@ -204,6 +204,20 @@ def work(id: str, folder: Where = None) -> None:
             logging.exception("the step failed")
             outcome = Outcome("failed", str(error)[:1_000] or type(error).__name__)
         work_alone(kept, opened, outcome)
+
+
+@contextmanager
+def _alone_at_work(kept: Folder) -> Iterator[None]:
+    """Held by the one process that does a long step; another one ends with `BUSY`, and leaves the step to it."""
+    lock = FileLock(kept.path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        sys.exit(BUSY)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def main() -> None:

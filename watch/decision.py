@@ -76,7 +76,7 @@ def _retry_later(seen: Seen, state: State, policy: WatchPolicy) -> str | None:
         return None
     doubled = policy.retry_minutes * 2 ** min(state.failures - 1, _ENOUGH_DOUBLINGS)
     left = state.failed_at + min(doubled, _DAY_MINUTES) * 60_000 - seen.now
-    if left <= 0:
+    if left <= 0 or seen.now < state.failed_at:  # a clock that was set back says nothing of how long ago that was
         return None
     return f"the last step failed ({state.failures} in a row): the next attempt is in {left / 60_000:.1f} minutes"
 

@@ -1,8 +1,9 @@
 """The watcher's memory: a journal of its steps, a line an entry, each on the disk before the step goes on."""
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -73,15 +74,22 @@ class Folder:
         """Add an entry; it is on the disk when this returns. Raises OSError."""
         self._made()
         file = self.path / JOURNAL
-        fresh = not file.exists()
-        with file.open("r+b" if not fresh else "x+b") as journal:
-            journal.truncate(_whole(journal.read()))
-            journal.seek(0, os.SEEK_END)
-            journal.write(msgspec.json.encode(entry) + b"\n")
-            journal.flush()
-            os.fsync(journal.fileno())
-        if fresh:
-            _sync(self.path)
+        if not file.exists() or not file.stat().st_size:
+            file.touch()
+            _sync(self.path)  # before there is an entry, so that one that is there was written whole
+        line = msgspec.json.encode(entry) + b"\n"
+        with file.open("r+b", buffering=0) as journal:
+            whole = _whole(journal.read())
+            journal.truncate(whole)
+            journal.seek(whole)
+            try:
+                if journal.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+                os.fsync(journal.fileno())
+            except OSError:
+                with suppress(OSError):  # what the disk did not take is no entry, also where all of the line is there
+                    journal.truncate(whole)
+                raise
 
     def write(self, name: str, content: bytes) -> None:
         """Put a small file in place of the one before, whole or not at all, durably. Raises OSError."""

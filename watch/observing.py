@@ -138,7 +138,7 @@ class Observer:
         """What drifts, the first alarm first. Looked at less often than the rest, for it reads days of scores."""
         if self._drift is not None:
             of, at, alarms = self._drift
-            if of == version and self.clock() - at < self.drift_seconds:
+            if of == version and 0 <= self.clock() - at < self.drift_seconds:  # the clock may be set back
                 return alarms
         model = self.champion(version).model
         reference = DriftReference.of_model(model)

@@ -14,7 +14,7 @@ from ml.one_line import one_line
 from ml.registry.model_store import ModelStore
 from watch.decision import decide
 from watch.doing import Doer, Outcome
-from watch.journal import STATUS, Folder
+from watch.journal import STATUS, Folder, JournalUnusable
 from watch.observing import UNSEEN, Observer
 from watch.policy import WatchPolicy, WatchPolicyError
 from watch.seen import Seen
@@ -118,7 +118,15 @@ class Watcher:
         if step.kind in WORK:
             self.worker.poll(self.state.work or opened)
         else:
-            self._write(opened.id, step, Doer(self.registry).do(step), event_time)
+            self._write(opened.id, step, self._done(step), event_time)
+
+    def _done(self, step: Step) -> Outcome:
+        """What became of a quick step. Whatever goes wrong in it is its failure, so that it waits before it is repeated."""
+        try:
+            return Doer(self.registry).do(step)
+        except Exception as error:  # noqa: BLE001  # it is logged whole, and the loop goes on
+            _log.exception("the step %s failed", step.kind)
+            return Outcome("failed", f"{type(error).__name__}: {one_line(error)}")
 
     def _write(self, id: str, step: Step, outcome: Outcome, event_time: int) -> None:
         now = int(self.clock() * 1000)
@@ -157,5 +165,5 @@ class Watcher:
             _log.info("%s: %s", status.doing, status.why)
         try:
             self.folder.write(STATUS, msgspec.json.format(msgspec.json.encode(self._last)))
-        except OSError as error:
+        except (OSError, JournalUnusable) as error:
             _log.warning("the status can't be written: %s", error)

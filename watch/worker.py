@@ -18,6 +18,8 @@ from watch.state import Open
 
 LOCK: Final = "work.lock"
 LOG: Final = "work.log"
+BUSY: Final = 75
+"""The exit status of a process that found another one at work: of a watcher before, which was killed while it began."""
 
 
 class Worker(Protocol):
@@ -56,6 +58,8 @@ class ProcessWorker:
             self._process = None
             if (found := _result(self.folder.path / result_file(work))) is not None:
                 return found
+            if status == BUSY:
+                return None
             return Outcome("failed", f"its process ended with status {status}: see {self.folder.path / LOG}")
         if not self._at_work():
             self._start(work)

@@ -31,8 +31,8 @@ HURTS = 0.75
 
 
 def main(
-    rate: Annotated[float, Option(min=1, help="Transactions a second.")] = 1_000.0,
-    customers: Annotated[int, Option(min=2_000, help="Of the bank; with fewer, days pass faster.")] = 3_000,
+    rate: Annotated[float, Option(min=1, help="Transactions a second.")] = 400.0,
+    customers: Annotated[int, Option(min=2_000, help="Of the bank; with fewer, days pass faster.")] = 2_000,
     seed: Annotated[int, Option(help="Of everything that is simulated.")] = 101,
     minutes: Annotated[float, Option(min=0.5, help="So long after the drift it waits for a promotion.")] = 15.0,
     service: Annotated[bool, Option(help="`scoreline serve` judges the same traffic beside the job.")] = True,

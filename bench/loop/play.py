@@ -60,7 +60,7 @@ def play(scene: Scene, servers: Servers, minutes: float, service: bool, say: Say
         sending.join()
     sent = sender.report()
     say("traffic ends; what is on its way is judged")
-    _drain(servers, sent.sent)
+    drain(servers, sent.sent)
     servers.stop_judging()
     say("the records are read back from Kafka and counted")
     steps = servers.watching.entries()
@@ -143,7 +143,7 @@ class Following:
         return f"day {(event_time - milliseconds(self.scene.drift_begins)) / DAY:+6.2f}"
 
 
-def _drain(servers: Servers, sent: int) -> None:
+def drain(servers: Servers, sent: int) -> None:
     """Wait until the job has judged all that was sent."""
     settings = servers.settings()
     until = time.monotonic() + DRAIN_SECONDS

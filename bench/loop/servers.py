@@ -78,11 +78,11 @@ class Servers:
             self.stack.kafka.start()
         create_topics(self.settings(), PARTITIONS)
 
-    def train(self) -> None:
-        """The first champion, from the history with its labels. Raises DemoError where it fails."""
+    def train(self, *more: str) -> None:
+        """The first champion, from the history with its labels. more: flags. Raises DemoError where it fails."""
         command = ["ml", "train", str(self.history), "--detector", "xgboost", "--promote", "--no-report"]
         program = self.programs["train"]
-        program.start([*command, "--state-out", str(self.folder / "state")], self.settings().environment())
+        program.start([*command, "--state-out", str(self.folder / "state"), *more], self.settings().environment())
         program.wait(threading.Event())
 
     def start_job(self) -> None:

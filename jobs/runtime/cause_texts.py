@@ -186,8 +186,14 @@ KNOWN: Final = (
         f"Check the checkpoint's file system; if this goes on: {_REBUILD[0].lower()}{_REBUILD[1:]}",
     ),
     _known(
+        "Python worker late",
+        r"Python worker to connect back|Python worker failed to connect back",
+        "a Python worker was not up within the 10 s that Spark waits for one: the machine is too busy, or out of memory",
+        "The job tries again by itself; give it a core of its own, or end what else takes the machine's CPU",
+    ),
+    _known(
         "Python worker gone",
-        r"Python worker exited unexpectedly|reading the port number from|PYTHON_WORKER\w*|Python worker to connect back"
+        r"Python worker exited unexpectedly|reading the port number from|PYTHON_WORKER\w*"
         r"|python worker.*(?:crash|killed)|worker(?:s)? .*SIGKILL",
         "a Python worker was killed, mostly because the machine's memory was full, or it crashed",
         "Give the machine more memory, or the micro-batch fewer records (--max-offsets-per-trigger); see workers.log",

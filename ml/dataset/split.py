@@ -55,6 +55,8 @@ class Split:
     | `fit_start` to `gap_start` | a detector is fitted to it, with the labels that have arrived by `test_start` |
     | `gap_start` to `test_start` | the gap, as long as labels take; the threshold comes from it: a budget needs no labels |
     | `test_start` to `end` | judges |
+
+    What learns from labels learns from the gap too, where enough of its labels have come: `ml.detectors.recent`.
     """
 
     fit_start: int

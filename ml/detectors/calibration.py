@@ -1,7 +1,6 @@
 """What detectors that learn from labels share: how they are fitted, and calibrated on the later rows."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -28,6 +27,9 @@ class Calibrable(Scorer, Protocol):
 
 C = TypeVar("C", bound=Calibrable)
 
+Calibration = tuple[Floats, float]
+"""Weights (k,) and bias by which log-odds (n, k) become the log-odds of fraud; see `platt`."""
+
 
 class LearnsFromLabels(ABC, Generic[C]):
     """A detector whose scores are probabilities of fraud, calibrated by labels that it was not fitted to."""
@@ -40,19 +42,22 @@ class LearnsFromLabels(ABC, Generic[C]):
 
     def fit(self, features: Floats, is_fraud: Flags, seed: int) -> C:
         """See `ml.detectors.Detector.fit`."""
-        return fit_calibrated(lambda rows, known: self.learn(rows, known, seed), features, is_fraud)
+        return self.learn_calibrated(features, is_fraud, self.calibration(features, is_fraud, seed), seed)
 
+    def calibration(self, features: Floats, is_fraud: Flags, seed: int) -> Calibration:
+        """What the later rows say of the level of scores that the earlier ones taught. Raises `TooFewRows`.
 
-def fit_calibrated(learn: Callable[[Floats, Flags], C], features: Floats, is_fraud: Flags) -> C:
-    """What `learn` makes of all rows, with the calibration that the later ones gave to what it made of the earlier ones.
+        So it comes from rows that its model had not seen; what is learned after that may be learned from the most recent frauds
+        too, as in scikit-learn's CalibratedClassifierCV(ensemble=False).
+        """
+        early, later = split(is_fraud)
+        outputs = log_odds(self.learn(features[early], is_fraud[early], seed).anomaly_score(features[later]))
+        return platt(outputs[:, None], is_fraud[later])
 
-    So the calibration comes from rows that its model had not seen, and the most recent frauds are learned from
-    too, as in scikit-learn's CalibratedClassifierCV(ensemble=False).
-    """
-    early, later = split(is_fraud)
-    outputs = log_odds(learn(features[early], is_fraud[early]).anomaly_score(features[later]))
-    (scale,), bias = platt(outputs[:, None], is_fraud[later])
-    return learn(features, is_fraud).calibrated(float(scale), bias)
+    def learn_calibrated(self, features: Floats, is_fraud: Flags, calibration: Calibration, seed: int) -> C:
+        """What all rows teach, with a calibration of this detector's that these or other rows gave."""
+        (scale,), bias = calibration
+        return self.learn(features, is_fraud, seed).calibrated(float(scale), bias)
 
 
 def split(is_fraud: Flags) -> tuple[slice, slice]:
@@ -74,7 +79,7 @@ def split(is_fraud: Flags) -> tuple[slice, slice]:
     return parts
 
 
-def platt(outputs: Floats, is_fraud: Flags) -> tuple[Floats, float]:
+def platt(outputs: Floats, is_fraud: Flags) -> Calibration:
     """Weights (k,) and bias by which outputs (n, k), such as log-odds, become the log-odds of fraud.
 
     With one output it is J. Platt's sigmoid ("Probabilistic outputs for support vector machines", 1999): strictly

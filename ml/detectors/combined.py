@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from ml.arrays import Flags, Floats
-from ml.detectors.calibration import platt, split
+from ml.detectors.calibration import Calibration, platt, split
 from ml.detectors.isolation_forest import IsolationForest
 from ml.detectors.random_forest import RandomForest
 from ml.detectors.xgboost import XGBoost
@@ -34,11 +34,20 @@ class Combined:
 
     def fit(self, features: Floats, is_fraud: Flags, seed: int) -> CombinedProbability:
         """See `Detector.fit`."""
+        return self.learn_calibrated(features, is_fraud, self.calibration(features, is_fraud, seed), seed)
+
+    def calibration(self, features: Floats, is_fraud: Flags, seed: int) -> Calibration:
+        """The members' weights, and the bias. Raises `TooFewRows`."""
         early, later = split(is_fraud)
         learned = self._learn(features[early], is_fraud[early], seed)
         outputs = np.column_stack([log_odds(scorer.anomaly_score(features[later])) for scorer in learned])
-        weights, bias = platt(outputs, is_fraud[later])
-        return CombinedProbability(self._learn(features, is_fraud, seed), weights, bias)
+        return platt(outputs, is_fraud[later])
+
+    def learn_calibrated(
+        self, features: Floats, is_fraud: Flags, calibration: Calibration, seed: int
+    ) -> CombinedProbability:
+        """What all rows teach the members, with weights and bias that these or other rows gave."""
+        return CombinedProbability(self._learn(features, is_fraud, seed), *calibration)
 
     def _learn(self, features: Floats, is_fraud: Flags, seed: int) -> tuple[Scorer, ...]:
         return (

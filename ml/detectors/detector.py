@@ -30,9 +30,9 @@ class Detector(Protocol):
         """Fit to features (n, F) and is_fraud (n,), rows in time order; the same rows and seed give the same scorer.
 
         is_fraud: what the labels said that had arrived by the time of training. A row without a label is honest: a bank
-        learns only of fraud, and most rows never get a label. So late labels make some frauds look honest; that costs
-        little of the ranking (they are few among the honest) and scales the probabilities down by the share that is
-        still missing. Detectors that are calibrated keep the last rows for it. Raises `TooFewRows`.
+        learns only of fraud, and most rows never get a label. So late labels make some frauds look honest; among older
+        rows they are few, and of recent ones `ml.detectors.recent` leaves them out. The probabilities are scaled down by the
+        share that is still missing. Detectors that are calibrated keep the last rows for it. Raises `TooFewRows`.
         """
         ...
 

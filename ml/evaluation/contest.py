@@ -13,9 +13,11 @@ from ml.dataset.split import Split
 from ml.dataset.transactions import Transactions
 from ml.dataset.truth import Knowledge
 from ml.detectors import Detector, TooFewRows
+from ml.detectors.calibration import LearnsFromLabels
 from ml.detectors.columns import choose
 from ml.detectors.combined import Combined
 from ml.detectors.isolation_forest import IsolationForest
+from ml.detectors.recent import Rows, fit_with_recent
 from ml.evaluation.data import Data, Extras, outline, read
 from ml.evaluation.errors import EvaluationError
 from ml.evaluation.judgement import JudgedPart, Judgement, judge
@@ -51,11 +53,17 @@ class Learner(Protocol):
 
 
 def fitted(detector: Learner, data: Data, seed: int) -> Fitted:
-    """Fit a detector to some data; where it has a forest, to the columns that are best for it. Raises `TooFewRows`."""
-    fit, known = data.fit.features, data.fit_labels
+    """Fit a detector to the fit part of some data; where it has a forest, to the columns that are best for it.
+
+    Raises `TooFewRows`.
+    """
+    return _with_columns(detector, data, seed).fit(data.fit.features, data.fit_labels, seed)
+
+
+def _with_columns(detector: Learner, data: Data, seed: int) -> Learner:
     if isinstance(detector, IsolationForest | Combined):
-        detector = choose(detector, data.feature_names, fit, known, seed).detector
-    return detector.fit(fit, known, seed)
+        return choose(detector, data.feature_names, data.fit.features, data.fit_labels, seed).detector
+    return detector
 
 
 @dataclass(frozen=True)
@@ -71,10 +79,22 @@ class Contestant:
     decline_threshold: float | None = None
 
     @classmethod
-    def fitted(cls, detector: Learner, data: Data, budget: float, seed: int) -> "Contestant":
-        """Fit a detector to some data. Raises `ml.detectors.TooFewRows` where there is not enough to fit it to."""
-        scorer = fitted(detector, data, seed)
-        scores = np.asarray(scorer.anomaly_score(data.gap.features), np.float64)
+    def fitted(
+        cls, detector: Learner, data: Data, budget: float, seed: int, learns_from_gap: bool = True
+    ) -> "Contestant":
+        """Fit a detector to some data. Raises `ml.detectors.TooFewRows` where there is not enough to fit it to.
+
+        learns_from_gap: whether a detector that learns from labels may learn from the gap part too, as training does; the
+        threshold then comes from what scored it without having seen it.
+        """
+        detector = _with_columns(detector, data, seed)
+        older, gap = Rows(data.fit.features, data.fit_labels), Rows(data.gap.features, data.gap_labels)
+        scorer: Fitted
+        if learns_from_gap and isinstance(detector, LearnsFromLabels | Combined):
+            scorer, scores, _ = fit_with_recent(detector, older, gap, seed)
+        else:
+            scorer = detector.fit(*older, seed)
+            scores = np.asarray(scorer.anomaly_score(gap.features), np.float64)
         threshold = threshold_for_budget(scores, budget)
         declined = (
             declines(scores, data.gap_labels, threshold) if getattr(detector, "needs_labels", False) else Declines()

@@ -67,6 +67,23 @@ def over_seeds(values: Sequence[float | None]) -> Estimate:
     >>> over_seeds([0.5, None, 0.7]).exists_in
     '2 of 3 runs'
     """
+    estimate = _mean_over_seeds(values)
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return msgspec.structs.replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))
+
+
+def difference_over_seeds(values: Sequence[float | None]) -> Estimate:
+    """The mean of what one detector has more than another on the same runs, with Student's t interval.
+
+    >>> estimate = difference_over_seeds([0.01, -0.01, 0.03])
+    >>> round(estimate.value, 3), round(estimate.low, 3), round(estimate.high, 3)
+    (0.01, -0.04, 0.06)
+    """
+    return _mean_over_seeds(values)
+
+
+def _mean_over_seeds(values: Sequence[float | None]) -> Estimate:
     known = np.array([value for value in values if value is not None])
     if not len(known):
         return Estimate(None, reason=f"none of {len(values)} runs has a value")
@@ -75,4 +92,4 @@ def over_seeds(values: Sequence[float | None]) -> Estimate:
     if len(known) < 2:
         return Estimate(mean, reason="an interval over seeds needs at least two runs", exists_in=exists_in)
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
-    return Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach), exists_in=exists_in)
+    return Estimate(mean, mean - reach, mean + reach, exists_in=exists_in)

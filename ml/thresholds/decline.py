@@ -37,6 +37,20 @@ class Declines(NamedTuple):
     known: float | None = None
 
 
+def known_share(anomaly_scores: Floats, is_known_fraud: Flags) -> float | None:
+    """Of the frauds with the highest scores (n,) the share that is known; None where fewer than LEAST are known at all."""
+    frauds, honest = Ranking.from_scores(is_known_fraud, anomaly_scores).curve()
+    return _known_share(frauds, frauds + honest)
+
+
+def _known_share(frauds: Floats, rows: Floats) -> float | None:
+    """The same, from how many known frauds and how many rows (k,) are above each score, the highest score first."""
+    if not len(frauds) or frauds[-1] < LEAST:
+        return None
+    steps = np.searchsorted(frauds, [max(LEAST, part * frauds[-1]) for part in HIGHEST])
+    return float((frauds / rows)[steps].max())
+
+
 def declines(anomaly_scores: Floats, is_known_fraud: Flags, least: float = 0.0) -> Declines:
     """The lowest threshold above which PRECISION of the rows are fraud, by scores (n,) and what is known of them (n,).
 
@@ -46,13 +60,11 @@ def declines(anomaly_scores: Floats, is_known_fraud: Flags, least: float = 0.0) 
     frauds, honest = ranking.curve()
     rows = frauds + honest
     share = frauds / rows
-    wanted = [max(LEAST, part * is_known_fraud.sum()) for part in HIGHEST]
-    steps = np.searchsorted(frauds, wanted)
-    if not len(frauds) or frauds[-1] < LEAST:
+    known = _known_share(frauds, rows)
+    if known is None:
         return Declines()
-    known = float(share[steps[steps < len(frauds)]].max())
     surely = share - _STANDARD_ERRORS * np.sqrt(share * (1 - share) / rows)
-    enough = np.flatnonzero((np.arange(len(frauds)) >= steps[0]) & (surely >= PRECISION * known))
+    enough = np.flatnonzero((frauds >= max(LEAST, HIGHEST[0] * frauds[-1])) & (surely >= PRECISION * known))
     if not len(enough):
         return Declines(known=known)
     step = int(enough[-1])

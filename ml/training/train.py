@@ -8,6 +8,9 @@ The history is folded once, in time order, and cut in time:
 | the next 30 % | a sample of them fits the detector; of the labels those count that had arrived when the history ended |
 | the next 30 % | the threshold: later than what was fitted, as live traffic will be, and with customers as well known |
 | the last 10 % | a check: the share of alerts in traffic that neither detector nor threshold has seen |
+
+A detector that learns from labels is then fitted to the threshold's part too, where enough labels have come
+(`ml.detectors.recent`); the threshold comes from scores by what had not seen it.
 """
 
 import math
@@ -20,15 +23,16 @@ from typing import Final, Self
 
 import numpy as np
 
-from ml.arrays import Floats
+from ml.arrays import Flags, Floats
 from ml.dataset.history import History
 from ml.dataset.labels import Labels
 from ml.dataset.profiling import ProfilePass
 from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
 from ml.dataset.transactions import Transactions, fold_history
-from ml.detectors import DETECTORS, Detector, Scorer, TooFewRows
+from ml.detectors import DETECTORS, Detector, TooFewRows
 from ml.detectors.columns import Choice, choose, narrowed
-from ml.drift.counts import Rows
+from ml.detectors.recent import Rows, WithRecent, fit_with_recent
+from ml.drift.counts import Rows as DriftRows
 from ml.drift.reference import DriftReference
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
@@ -88,9 +92,7 @@ def train(
     features = (*FEATURES, *(PROFILE_FEATURES if policy.profiles else ()), *history.extras)
     unknown = for_unknown(folded.parts["fit"].features, history.extras, declared)
     seen = _Seen(features, folded.filled(features, unknown), unknown)
-    known = np.zeros(len(seen.rows), np.bool_)
-    if labels is not None:
-        known = labels.fraud_of(seen.parts["fit"].transaction, by=folded.end)
+    known, recent = (_known(labels, seen.parts[part], folded.end) for part in ("fit", "threshold"))
     try:
         with seconds.timed("search"):
             chosen = choose(DETECTORS[policy.detector], features, seen.rows, known, policy.seed)
@@ -98,11 +100,12 @@ def train(
             seen = seen.of(columns)
             found = search(detector, seen.rows, known, policy.trials, policy.seed, progress)
         with seconds.timed("fit"), staged(progress, f"fitting {policy.detector}"):
-            scorer = found.detector.fit(seen.rows, known, policy.seed)
+            held_out = seen.parts["threshold"].features
+            learned = fit_with_recent(found.detector, Rows(seen.rows, known), Rows(held_out, recent), policy.seed)
     except TooFewRows as error:
         raise TrainingError(str(error)) from error
     with seconds.timed("threshold"), staged(progress, "choosing the threshold"):
-        model, alert_shares = _judging(policy, scorer, seen, labels, folded.end)
+        model, alert_shares = _judging(policy, learned, seen, recent)
     params: dict[str, object] = {
         "rows": history.rows,
         "customers": customers.customers,
@@ -152,21 +155,23 @@ class _Seen:
         return type(self)(names, few, {name: value for name, value in self.unknown.items() if name in names})
 
 
-def _judging(
-    policy: Policy, scorer: Scorer, seen: _Seen, labels: Labels | None, end: int
-) -> tuple[Model, dict[str, float]]:
-    """The model with its thresholds, and the metrics that say what they leave; end: when the history ended, ms."""
-    held_out = seen.parts["threshold"]
-    scores = scorer.anomaly_score(held_out.features)
+def _known(labels: Labels | None, part: Transactions, end: int) -> Flags:
+    """Which transactions (n,) of a part were known as fraud when the history ended, ms."""
+    return np.zeros(len(part), np.bool_) if labels is None else labels.fraud_of(part.transaction, by=end)
+
+
+def _judging(policy: Policy, learned: WithRecent, seen: _Seen, known: Flags) -> tuple[Model, dict[str, float]]:
+    """The model with its thresholds, and the metrics that say what they leave; known: frauds (n,) of the threshold part."""
+    held_out, scores = seen.parts["threshold"], learned.held_out
     threshold = threshold_for_budget(scores, policy.budget)
     reference = Reference.from_scores(scores, held_out.segment, threshold, policy.budget)
     declined = Declines()
-    if labels is not None and DETECTORS[policy.detector].needs_labels:
-        declined = declines(scores, labels.fraud_of(held_out.transaction, by=end), threshold)
+    if DETECTORS[policy.detector].needs_labels:
+        declined = declines(scores, known, threshold)
     model = Model(
         policy.name,
         0,
-        scorer,
+        learned.scorer,
         threshold,
         seen.features,
         usual_ranges(seen.rows),
@@ -176,9 +181,10 @@ def _judging(
         decline_threshold=declined.threshold,
     )
     check = seen.parts["check"]
-    checked = scorer.anomaly_score(check.features)
+    checked = learned.scorer.anomaly_score(check.features)
     model = replace(model, drift_reference=_drift_reference(model, (held_out, scores), (check, checked)))
     return model, {
+        **({} if learned.left_out is None else {"left_out_threshold_part": float(learned.left_out)}),
         "alert_share_threshold_part": float(model.is_anomaly(scores).mean()),
         "alert_share_check_part": float(model.is_anomaly(checked).mean()),
         **{f"decline_{name}": value for name, value in declined._asdict().items() if value is not None},
@@ -192,7 +198,7 @@ def _drift_reference(model: Model, *parts: tuple[Transactions, Floats]) -> bytes
         np.concatenate([getattr(part, name) for part in of_parts]) for name in ("time", "features", "segment")
     )
     together = np.concatenate(scores)
-    rows = Rows(time, features, together, segment, model.is_anomaly(together))
+    rows = DriftRows(time, features, together, segment, model.is_anomaly(together))
     return DriftReference.from_rows(model.features, rows).to_json()
 
 

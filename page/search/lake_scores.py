@@ -12,9 +12,10 @@ from typing import Final
 import duckdb
 from deltalake.exceptions import DeltaError
 
+from lake.commits import all_rows
 from lake.maintenance import one_line, tables
 from lake.place import LakeUnusable, Place
-from lake.rows import DAY, SCORES
+from lake.rows import DAY, SCORE_ROW, SCORES
 from page.errors import Refused, TooSlow
 from page.search.wanted import COLUMNS, Found, Wanted
 
@@ -82,7 +83,7 @@ class LakeScores:
             return
         for statement in ("set timezone = 'UTC'", "set threads = 1", "set memory_limit = '1GB'"):
             lake.execute(statement)
-        lake.register("scores", table.to_pyarrow_dataset())
+        lake.register("scores", all_rows(table, SCORE_ROW))
         days = sorted({part[DAY] for part in table.partitions()}, reverse=True)
         condition, values = wanted.condition(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
         columns, size = ", ".join(_SQL.values()), len(days) if wanted.order == "score" else 1

@@ -25,6 +25,11 @@ PROFILE_TARGETS = (
     "with profiles over without, p99 grows by",
 )
 
+BESIDE_TARGETS = (
+    "with a challenger over without, throughput",
+    "archive, challenger and drift: throughput",
+)
+
 LANE_TARGETS = (
     "/predict at 1,000 a second, p50",
     "/predict at 1,000 a second, p99",
@@ -76,6 +81,7 @@ def test_every_target_finds_its_figure() -> None:
         "soak: growth of memory after minute two": pytest.approx(10.0),
         "soak: growth of p99 after minute two": pytest.approx(0.0),
         **dict.fromkeys(PROFILE_TARGETS),
+        **dict.fromkeys(BESIDE_TARGETS),
         **dict.fromkeys(LANE_TARGETS),
     }
 

@@ -235,4 +235,6 @@ def test_no_message_of_64_kb_takes_long(more: bytes) -> None:
     begin = time.process_time()
     for _ in range(50):
         parse(value)
-    assert (time.process_time() - begin) / 50 < 0.006
+    assert (
+        time.process_time() - begin
+    ) / 50 < 0.05  # one that looks through the rest of the message at each step takes seconds

@@ -99,7 +99,7 @@ def test_a_mapping_that_no_file_can_be_is_one_line(name: str) -> None:
 def test_a_cut_before_the_first_year_in_utc_leaves_nothing(tmp_path: Path) -> None:
     file = csv_file(tmp_path, "1,2024-01-01T00:00:00Z,c,5", header="id,at,who,amount")
     data = DataSet(file, load_mapping(mapping_file(tmp_path)), until="0001-01-01T00:00:00+23:59")
-    with pytest.raises(ReplayError, match="no row that fits"):
+    with pytest.raises(ReplayError, match="comes before --until"):
         Converter(data, tmp_path / "out", PROMPT).run()
 
 

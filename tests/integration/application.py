@@ -72,6 +72,11 @@ class Application:
         """Of the JVM that spark-submit runs in."""
         return self._process.pid
 
+    def workers(self) -> list[psutil.Process]:
+        """The Python processes in which Spark's tasks work, and the one that they are forked from."""
+        below = psutil.Process(self._process.pid).children(recursive=True)
+        return [one for one in below if "jobs.worker_daemon" in one.cmdline()]
+
     def seconds_to_stop(self) -> tuple[float, int]:
         """SIGTERM; how long it took to end, and the exit status."""
         begin = time.monotonic()

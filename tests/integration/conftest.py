@@ -18,6 +18,7 @@ from jobs.runtime.session import CONFIGURATION, LOCAL
 from jobs.runtime.supervisor import Gate
 from ml import features, model
 from ml.detectors import DETECTORS
+from ml.features.available import available
 from ml.features.customers import CustomerTable
 from ml.model import Model
 from ml.registry.model_store import ModelStore
@@ -84,6 +85,19 @@ def settings(topics: Settings, registry_template: tuple[Path, list[Model]], tmp_
 @pytest.fixture
 def registry(settings: Settings) -> ModelStore:
     return ModelStore(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+
+
+@pytest.fixture
+def by_profiles(registry: ModelStore) -> int:
+    """A champion that judges by profiles too."""
+    random = np.random.default_rng(5)
+    rows = random.normal(size=(4_000, len(available())))
+    scorer = DETECTORS["isolation_forest"].fit(rows, np.zeros(len(rows), np.bool_), 1)
+    judged = Model("scoreline", 0, scorer, 0.5, available(), model.usual_ranges(rows), 0.02)
+    threshold = float(np.quantile(scorer.anomaly_score(rows), 0.6))
+    version = registry.register(replace(judged, threshold=threshold), rows).version
+    registry.promote(version)
+    return version
 
 
 @pytest.fixture

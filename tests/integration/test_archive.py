@@ -14,9 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 from confluent_kafka import Producer
+from deltalake import DeltaTable
 
 from lake.place import Place
 from lake.refolding import refold
+from lake.rows import SCORES
 from lake.views import connect
 from ml.features import FEATURES
 from ml.features.currencies import default_rates
@@ -27,6 +29,7 @@ from tests.integration.application import ROOT, Application
 from tests.integration.traffic import messages, scores, send, traffic
 from tests.support.kafka import read_topic
 from tests.support.topics import make_again
+from tests.upgrade.test_lake import old_lake
 
 Start = Callable[..., Application]
 
@@ -99,7 +102,7 @@ def run_with_kills(settings: Settings, start: Start, kills: int, seed: int) -> N
         application.kill()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_lake_has_each_score_and_label_once_after_a_kill(settings: Settings, start: Start) -> None:
     sent = traffic(600, customers=50, seed=7)
     send(settings, messages(sent))
@@ -118,6 +121,24 @@ def test_the_lake_has_each_score_and_label_once_after_a_kill(settings: Settings,
     explained(settings, sent[0].transaction_id)
     assert settings.lake is not None
     assert refold(Place(settings.lake), default_rates(), Customers()).different == 0
+
+
+@pytest.mark.long
+def test_a_lake_of_an_older_release_takes_new_rows_and_gains_their_columns(settings: Settings, start: Start) -> None:
+    assert settings.lake is not None
+    place = old_lake(Path(settings.lake))
+    send(settings, messages(traffic(200, customers=20, seed=21)))
+    application = start(settings)
+    application.wait_until(lambda: count(settings, "scores") >= 230, "every score in the lake")
+    application.stop()
+    assert asked(
+        settings, "select topic_id = 'old', count(*), count(distinct transaction_id) from scores group by 1 order by 1"
+    ) == [
+        (False, 200, 200),
+        (True, 30, 30),
+    ]
+    assert "champion" in {field.name for field in DeltaTable(place.table(SCORES)).schema().fields}
+    assert count(settings, "training_data") >= 200
 
 
 def repeat(settings: Settings) -> None:

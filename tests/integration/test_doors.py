@@ -17,7 +17,7 @@ from tests.integration.application import Application
 from tests.integration.service import Service
 from tests.integration.traffic import messages, send, traffic
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 SECRET = "marked-Secret-7"  # pragma: allowlist secret
 

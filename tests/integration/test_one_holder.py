@@ -15,7 +15,7 @@ from settings import Settings
 from tests.integration.application import Application, status_of
 from tests.integration.traffic import messages, scores, send, traffic
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 Start = Callable[..., Application]
 
@@ -62,7 +62,6 @@ def is_held_by(settings: Settings, pid: int) -> bool:
     return holder is not None and holder.pid == pid and is_held(Path(settings.checkpoint), "detect")
 
 
-@pytest.mark.long
 def test_a_second_application_is_refused_and_whoever_comes_after_a_kill_waits_for_all_of_it_to_end(
     settings: Settings, start: Start, tmp_path: Path
 ) -> None:
@@ -100,7 +99,6 @@ def test_a_second_application_is_refused_and_whoever_comes_after_a_kill_waits_fo
     assert not scratch.exists()
 
 
-@pytest.mark.long
 def test_publish_may_run_by_itself_beside_a_detect_without_it(settings: Settings, start: Start, tmp_path: Path) -> None:
     alone = settings.model_copy(update={"publish": False})
     detect = start(alone)

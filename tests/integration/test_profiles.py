@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,11 @@ from jobs import detect, profiles
 from jobs.runtime.storage import DurableFolder
 from jobs.runtime.supervisor import Gate
 from messaging.topics import create_topics
-from ml import model as models_module
-from ml.detectors import DETECTORS
 from ml.features import FEATURES
-from ml.features.available import available
 from ml.features.events import hash_id, milliseconds
 from ml.features.profile_counts import blocks_of, label_counts
 from ml.features.profile_schema import SUMS
 from ml.features.profiles import PROFILE_FEATURES, Profiles
-from ml.registry.model_store import ModelStore
 from settings import Settings
 from tests.integration.application import Application
 from tests.integration.lake import check_explained, lake_of
@@ -135,19 +130,6 @@ def test_tables_are_the_pure_function_of_scores_and_labels_also_after_restarts_a
     assert same(table(spark, last), wanted)
     assert sum(last.offsets[settings.scores_topic].values()) == 650
     assert sum(last.offsets[settings.labels_topic].values()) == 4
-
-
-@pytest.fixture
-def by_profiles(registry: ModelStore) -> int:
-    """A champion that judges by profiles too."""
-    random = np.random.default_rng(5)
-    rows = random.normal(size=(4_000, len(available())))
-    scorer = DETECTORS["isolation_forest"].fit(rows, np.zeros(len(rows), np.bool_), 1)
-    judged = models_module.Model("scoreline", 0, scorer, 0.5, available(), models_module.usual_ranges(rows), 0.02)
-    threshold = float(np.quantile(scorer.anomaly_score(rows), 0.6))
-    version = registry.register(replace(judged, threshold=threshold), rows).version
-    registry.promote(version)
-    return version
 
 
 def now_traffic(n: int, seed: int, start: datetime, seconds: float) -> list[Any]:
@@ -276,10 +258,11 @@ def test_a_label_reaches_the_first_score_within_25_s_of_its_arrival(
 
 
 @pytest.mark.usefixtures("by_profiles")
-@pytest.mark.parametrize("kills", [pytest.param(1, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_killed_at_any_moment_profiles_count_each_record_once(
-    spark: SparkSession, settings: Settings, start: Callable[..., Application], kills: int
+    spark: SparkSession, settings: Settings, start: Callable[..., Application]
 ) -> None:
+    kills = 3
     begin = datetime(2026, 3, 2, 8, tzinfo=UTC)
     whole = now_traffic(1_000 * kills, 41, begin, 1_500)
     state = Path(settings.checkpoint) / "profiles-state"

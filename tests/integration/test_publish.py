@@ -115,7 +115,7 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_200_000_scores_of_one_millisecond_published_twice_are_200_000_points(
     settings: Settings, database: Database, run: Run, tmp_path: Path
 ) -> None:

@@ -316,6 +316,7 @@ def test_a_promotion_is_taken_up_without_a_request_that_fails(
         assert versions == sorted(versions)
 
 
+@pytest.mark.long
 def test_a_service_that_comes_to_a_running_job_begins_with_its_state(
     settings: Settings, models: list[Model], start: Callable[..., Application], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 from kafka import KafkaAdminClient
 
@@ -183,6 +184,59 @@ def test_a_second_signal_ends_at_once(own: Settings, own_stack: Stack, start: St
         os.kill(application.pid, signal.SIGTERM)
         application.wait(10)
         assert time.monotonic() - begin < 5
+
+
+def test_whatever_the_signals_and_with_workers_that_stand_still_it_ends_in_time_and_the_next_start_goes_on(
+    own: Settings, own_stack: Stack, models: list[Model], start: Start
+) -> None:
+    """Ctrl-C and then SIGTERM; SIGTERM twice with Kafka gone; one signal with Kafka gone and the Python workers stopped; and
+    what all processes get at once: SIGTERM as from systemd, SIGHUP as from a terminal that is closed."""
+    sent = 0
+
+    def at_work(seed: int) -> Application:
+        nonlocal sent
+        application = start(own)
+        scored = count_records(own.kafka_bootstrap_servers, own.scores_topic)
+        send(own, messages(traffic(2_000, customers=300, seed=seed)))
+        sent += 2_000
+        application.wait_until(
+            lambda: count_records(own.kafka_bootstrap_servers, own.scores_topic) > scored + 300, "some scores"
+        )
+        return application
+
+    def ends(application: Application, *signals: signal.Signals, kill: Callable[[int, int], None] = os.kill) -> float:
+        below = psutil.Process(application.pid).children(recursive=True)
+        begin = time.monotonic()
+        for number in signals:
+            kill(application.pid, number)
+            time.sleep(1.2 if len(signals) > 1 else 0)
+        application.wait(60)
+        seconds = time.monotonic() - begin
+        _, alive = psutil.wait_procs(below, timeout=5)
+        assert not alive
+        assert "Traceback" not in application.output
+        return seconds
+
+    assert ends(at_work(81), signal.SIGINT, signal.SIGTERM) < LIMIT_SECONDS
+    application = at_work(82)
+    with gone(own_stack.kafka):
+        assert ends(application, signal.SIGTERM, signal.SIGTERM) < LIMIT_SECONDS
+    application = at_work(83)
+    with gone(own_stack.kafka):
+        workers = application.workers()
+        assert workers
+        for worker in workers:
+            worker.suspend()
+        assert ends(application, signal.SIGTERM) < LIMIT_SECONDS
+    for seed, number in ((84, signal.SIGTERM), (85, signal.SIGHUP)):
+        application = at_work(seed)
+        assert ends(application, number, kill=os.killpg) < LIMIT_SECONDS, number
+        assert application.wait() == 0, number
+    last = start(own)
+    last.wait_until(lambda: len(scores(own)) == sent, "a score for each record", 400)
+    assert last.stop() == 0
+    expected = judged(read_topic(own.kafka_bootstrap_servers, own.transactions_topic), models[0])
+    assert {place: judgement(score) for place, score in scores(own).items()} == expected
 
 
 def test_a_job_whose_checkpoint_is_deleted_ends_with_that_reason_and_leaves_no_half_of_a_new_one(

@@ -49,8 +49,9 @@ def folded(*logs: list[Any]) -> dict[str, list[float]]:
     return {t.transaction_id: row.tolist() for t, row in zip(transactions, out, strict=True)}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("partitions", [7, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("partitions", [7, 2])
 def test_made_again_while_stopped_it_is_named_and_once_accepted_read_from_its_beginning(
     spark: SparkSession, settings: Settings, detect_all: Detect, partitions: int
 ) -> None:

@@ -119,6 +119,7 @@ REAL: Final = {
     "checkpoint gone": "java.io.FileNotFoundException: File file:/c/detect/offsets/7 does not exist",
     "checkpoint of another release": "java.lang.IllegalStateException: Incomplete log file in the offset log",
     "state store": "org.rocksdb.RocksDBException: Corruption: block checksum mismatch",
+    "Python worker late": "org.apache.spark.SparkException: Python worker failed to connect back.",
     "Python worker gone": "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)",
     "Java gone": "py4j.protocol.Py4JError: org does not exist in the JVM",
     "Java's memory": "java.lang.OutOfMemoryError: Java heap space",
@@ -140,7 +141,7 @@ REAL: Final = {
             "org.apache.spark.SparkException: [_LEGACY_ERROR_TEMP_3001] EOFException: reading the port number from a daemon",
         ),
         (
-            "Python worker gone",
+            "Python worker late",
             "java.net.SocketTimeoutException: Timed out while waiting for the Python worker to connect back",
         ),
         (

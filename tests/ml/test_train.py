@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from ml.dataset.history import History, HistoryError
 from ml.dataset.split import TRAINING_PARTS, chosen_rows, training_cuts
+from ml.detectors import DETECTORS
 from ml.detectors.columns import CHOSEN
+from ml.detectors.recent import Rows, fit_with_recent
 from ml.features import FEATURES
 from ml.features.customers import CustomerTable
 from ml.features.events import events_from_arrow
@@ -167,14 +169,19 @@ def test_a_detector_learns_from_labels_what_fraud_is(tmp_path: Path, transaction
     assert trained.params["detector"] == detector
 
 
-def test_the_decline_threshold_comes_from_rows_that_the_model_never_saw(tmp_path: Path, transactions: pa.Table) -> None:
+def test_the_thresholds_come_from_scores_by_what_never_saw_the_rows(tmp_path: Path, transactions: pa.Table) -> None:
     folder = with_fraud(tmp_path, transactions)
     policy = Policy("scoreline", "xgboost", budget=0.06)
     trained = train(History.open(folder), policy, labels_for(policy, folder))
     changed = pq.read_table(folder / "transactions.parquet")
-    rows = CustomerTable().fold(changed["customer_id"], events_from_arrow(changed)).features[3_600:5_400]
-    fraud = np.arange(3_600, 5_400) % 20 == 0
-    found = declines(trained.model.anomaly_score(rows), fraud, trained.model.threshold)
+    rows = CustomerTable().fold(changed["customer_id"], events_from_arrow(changed)).features
+    fraud = np.arange(5_400) % 20 == 0
+    older, recent = (Rows(rows[part], fraud[part]) for part in (slice(1_800, 3_600), slice(3_600, 5_400)))
+    learned = fit_with_recent(DETECTORS["xgboost"], older, recent, policy.seed)
+    assert learned.left_out == trained.metrics["left_out_threshold_part"] == 0  # all labels have come
+    assert trained.model.anomaly_score(rows).tolist() == learned.scorer.anomaly_score(rows).tolist()
+    assert trained.model.threshold == threshold_for_budget(learned.held_out, 0.06)
+    found = declines(learned.held_out, recent.is_fraud, trained.model.threshold)
     assert trained.model.decline_threshold == found.threshold is not None
     assert trained.metrics["decline_recall"] == found.recall == 1.0
     assert trained.metrics["decline_share"] == found.share

@@ -80,6 +80,17 @@ def test_the_last_line_names_every_detector_and_every_scenario(made: Made) -> No
     assert all({"recall", "median_transactions_to_detection"} <= result.keys() for result in scenarios.values())
 
 
+def test_the_combination_is_compared_with_the_best_single_detector_on_each_kind_of_data(made: Made) -> None:
+    gains = made.card["gains"]
+    assert gains.keys() == {"the customer's features alone", "standard, with profiles", "handbook, with profiles"}
+    for data, results in (("standard", made.card["worlds"]["standard"]), ("handbook", made.card["worlds"]["handbook"])):
+        reached = {name: results[name]["figures"]["average_precision"]["value"] for name in DETECTORS}
+        combined = reached.pop("combined")
+        one = gains[f"{data}, with profiles"]
+        assert (one["single"], one["combined"]) == (max(reached.values()), combined)
+    assert "The combination beside the best single detector" in (made.folder / "scorecard.html").read_text()
+
+
 def test_every_kind_of_fraud_is_compared_with_its_own_rule(made: Made) -> None:
     rules, kinds = made.card["rules"], made.card["standard"]["combined"]["scenarios"]
     assert rules.keys() == kinds.keys()
