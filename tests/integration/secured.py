@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,9 +23,8 @@ def environment(settings: Settings, work: Path) -> dict[str, str]:
     files = work / "secret-files"
     for folder in (files, work / "tmp"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, variable in Settings.secrets().items():
+    for variable in Settings.secrets().values():
         secret = said.pop(variable, "")
-        del name
         if secret:
             (files / variable).write_text(f"{secret}\n")
             said[f"{variable}_FILE"] = str(files / variable)
@@ -70,14 +69,6 @@ class Program:
                 self.process.wait()
 
 
-def until(reached: Callable[[], object], what: Callable[[], str], seconds: float = 180) -> None:
-    """Wait until it is so; else fail with what was seen."""
-    deadline = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.2)
-
-
 def with_mark(folder: Path, allowed: Callable[[Path], bool]) -> Iterator[str]:
     """Files below the folder that hold a marked secret, but for those that are allowed to."""
     for path in folder.rglob("*"):
@@ -93,5 +84,7 @@ def command_lines(pids: list[int]) -> list[str]:
     found = []
     for pid in pids:
         process = psutil.Process(pid)
-        found += [" ".join(one.cmdline()) for one in (process, *process.children(recursive=True))]
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # a command of a script's that has ended meanwhile
+                found.append(" ".join(one.cmdline()))
     return found

@@ -21,7 +21,7 @@ from tests.integration.service import Service
 from tests.notifications.receivers import hooks
 from tests.support.rest_service import Said, rest_service
 
-pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 QUERIES = ("detect", "publish", "thresholds", "archive")
 MAPPING = "name: desk\nevent_time: when\ntransaction_id: id\ncustomer_id: who\namount: amount\n"
@@ -113,7 +113,11 @@ def test_all_programs_work_with_secured_servers_and_nothing_shows_a_secret(
             job.wait_until(lambda: count_points(settings, 0) > 500, "points in InfluxDB")
             assert hook.wait("/desk", seconds=120), beside[0].said()
             service.wait_until_ready()
-            for command in (f"ml evaluate {folder}/history --scores scores", "lake quality", "jobs status"):
+            for command in (
+                f"ml evaluate {folder}/history --scores scores --label-delay-days 1",
+                "lake quality",
+                "jobs status",
+            ):
                 secured.run(command)
             served = [get(f"http://{HOST}:{service.port}{path}") for path in ("/ready", "/metrics", "/openapi.json")]
             served += [
@@ -123,6 +127,7 @@ def test_all_programs_work_with_secured_servers_and_nothing_shows_a_secret(
             served += [get(f"http://{HOST}:{ui}/{path}/") for path in ("jobs", "environment", "SQL", "StreamingQuery")]
             served += [get(f"http://{HOST}:{ui}/SQL/execution/?id={number}") for number in range(4)]
             assert not [text[:200] for text in served if MARK.encode() in text]
+            assert not [one.said() for one in beside if one.process.poll() is not None]
             running = [job.pid, service.process.pid, *(one.process.pid for one in beside)]
             servers = [server.pid for server in (secured.stack.kafka, secured.stack.influxdb)]
             assert not [line for line in command_lines([*running, *map(int, servers)]) if MARK in line]
