@@ -57,7 +57,7 @@ setup-dev: ## the same from requirements-dev.lock, with what tests and lint need
 demo: setup ## watch it all at work: servers, traffic, detection, alerts in five minutes (RATE=500 DURATION=60; DURATION=0: until Ctrl-C)
 	@$(PYTHON) -m demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
-test: style ## check style, types, and what the tests against real servers show in some 20 minutes (PROCESSES=2 takes less memory)
+test: style ## check style, types, and what the tests against real servers show in about half an hour (PROCESSES=2 takes less memory)
 	@$(MAKE) --no-print-directory --jobs 2 types tests
 
 # Types are checked meanwhile: tests wait for servers, and a check of types takes one process a minute or two.
