@@ -3,17 +3,14 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from bench.beside_figures import ALONE, CHALLENGER, EVERYTHING
 from bench.catch_up import LIMIT_SECONDS
 from bench.environment import Environment
 from bench.errors import BenchError
-from bench.inputs import Input
+from bench.inputs import Input, two_versions
 from bench.programs import PYTHON, Running
 from bench.result import Trial
 from bench.run import Run
@@ -21,7 +18,7 @@ from bench.stages import Say
 from bench.systems import Scoreline
 from lake.place import Place
 from lake.views import connect
-from ml.registry.model_store import ModelStore, Terms
+from ml.registry.model_store import Terms
 
 ARCHIVE_SECONDS: Final = 10.0
 DRIFT_SECONDS: Final = 60.0
@@ -64,12 +61,7 @@ def beside(
 
 def _with_challenger(environment: Environment, made: Input) -> str:
     """A registry with the input's champion, and a model of the same kind that scores every customer beside it."""
-    registry = ModelStore(f"sqlite:///{environment.folder / 'beside.db'}", "scoreline", "champion")
-    own = ModelStore(made.registry_uri, "scoreline", "champion")
-    model = own.load(own.champion())
-    for threshold in (model.threshold, model.threshold * 0.99):
-        registry.register(replace(model, threshold=threshold), np.zeros((3, len(model.features))))
-    registry.promote(1)
+    registry = two_versions(made, environment.folder, "beside")
     registry.challenge(2, terms=Terms(share=1.0))
     return registry.uri
 

@@ -2,16 +2,18 @@
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 from filelock import FileLock
 from rich.progress import Progress
 
 from bench.programs import PYTHON, ROOT, Running
+from ml.registry.model_store import ModelStore
 from stack import cache
 
 SEED: Final = 7
@@ -123,3 +125,14 @@ def _run(name: str, command: list[str], made: Input, environment: dict[str, str]
     finally:
         program.end(1.0)
     progress.update(task, total=1, completed=1)
+
+
+def two_versions(made: Input, folder: Path, name: str) -> ModelStore:
+    """A registry NAME.db in a folder: version 1 is the input's champion and its own, version 2 nearly the same model."""
+    registry = ModelStore(f"sqlite:///{folder / name}.db", "scoreline", "champion")
+    own = ModelStore(made.registry_uri, "scoreline", "champion")
+    model = own.load(own.champion())
+    for threshold in (model.threshold, model.threshold * 0.99):
+        registry.register(replace(model, threshold=threshold), np.zeros((3, len(model.features))))
+    registry.promote(1)
+    return registry

@@ -6,22 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import psutil
 import pyarrow as pa
 
 from bench.environment import Environment
 from bench.errors import BenchError
-from bench.inputs import ENCODED, Input
+from bench.inputs import ENCODED, Input, two_versions
 from bench.open_loop import Load, values
 from bench.result import Robustness
 from bench.served import Served
 from bench.stages import Say
-from ml.registry.model_store import ModelStore
 from settings import Settings
 
 _BAD_EVERY: Final = 100
@@ -87,12 +85,7 @@ def killed(environment: Environment, made: Input, plan: RobustnessPlan, found: R
 def promoted(environment: Environment, made: Input, plan: RobustnessPlan, found: Robustness, say: Say) -> None:
     """A steady rate while one version and the other are promoted in turn."""
     say(f"promotions at {plan.rate:,.0f} a second")
-    registry = ModelStore(f"sqlite:///{environment.folder / 'promoted.db'}", "scoreline", "champion")
-    own = ModelStore(made.registry_uri, "scoreline", "champion")
-    model = own.load(own.champion())
-    for threshold in (model.threshold, model.threshold * 0.99):
-        registry.register(replace(model, threshold=threshold), np.zeros((3, len(model.features))))
-    registry.promote(1)
+    registry = two_versions(made, environment.folder, "promoted")
     count = round(plan.rate * (plan.warm_up_seconds + plan.promotion_seconds))
     with (
         _settings(environment, "promoted", made, mlflow_tracking_uri=registry.uri) as settings,

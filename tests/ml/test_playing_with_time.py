@@ -168,7 +168,7 @@ def test_what_is_early_changes_nothing_before_its_time(data: st.DataObject) -> N
         assert features_of(log, event[None]).tobytes() == features_of(until, event[None]).tobytes()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=150)
 @given(st.integers(0, 10**6), st.sampled_from(["everywhere", "around now", "anywhere ahead", "hours back"]))
 def test_whatever_the_flood_a_window_misses_no_payment(seed: int, flood: str) -> None:
     random = np.random.default_rng(seed)
